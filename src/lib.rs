@@ -1,0 +1,44 @@
+//! Calls between people with no server in the middle.
+//!
+//! Chordial is a SIP softphone with a full RELOAD peer inside. A user types a name; the peer
+//! fetches that name's registration from the overlay (RFC 7904 §4), opens a direct path to the
+//! callee's device by AppAttach and ICE (RFC 6940 §6.5.2), and SIP and Opus run on that path.
+//!
+//! # The map
+//!
+//! Rooms in the order of a packet's way up. A room imports only from rooms above it in this list
+//! with a lower rank, never from a sibling.
+//!
+//! | rank | room | what lives there | source |
+//! |---|---|---|---|
+//! | 0 | [`base`] | time without a clock, ids, randomness, the presentation language | RFC 6940 §6.3.1 |
+//! | 1 | [`crypto`] | identity, certificates, signatures | RFC 6940 §6.3.4, §11.3 |
+//! | 2 | [`message`] | forwarding header, destinations, contents, security block | RFC 6940 §6.3–6.7 |
+//! | 2 | [`config`] | the overlay configuration document | RFC 6940 §11.1 |
+//! | 2 | [`sip`] | user agent: messages, transactions, dialogs | RFC 3261 |
+//! | 2 | [`media`] | SDP, RTP, SRTP, Opus, jitter buffer, devices | RFC 3550, 7587 |
+//! | 3 | [`routing`] | forwarding, via lists, transactions, the topology trait and `chord` | RFC 6940 §6.1–6.2, §10 |
+//! | 3 | [`storage`] | kinds, data models, access control, replicas, expiry | RFC 6940 §7 |
+//! | 4 | [`usage`] | certificate store, SIP registration | RFC 6940 §8, RFC 7904 |
+//! | 5 | [`peer`] | one overlay peer: routing, storage and usages behind one API | RFC 6940 §1.2 |
+//! | 6 | [`link`] | links on real sockets: framing, ICE, DTLS; the node that drives a peer | RFC 6940 §6.5–6.6 |
+//! | 7 | [`phone`] | the softphone without a window | |
+//! | 8 | `gui`, [`cli`], `sim` | faces: the window, the command line, the simulator | |
+
+pub mod base;
+pub mod cli;
+pub mod config;
+pub mod crypto;
+#[cfg(feature = "gui")]
+pub mod gui;
+pub mod link;
+pub mod media;
+pub mod message;
+pub mod peer;
+pub mod phone;
+pub mod routing;
+#[cfg(feature = "sim")]
+pub mod sim;
+pub mod sip;
+pub mod storage;
+pub mod usage;

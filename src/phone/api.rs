@@ -1,0 +1,412 @@
+//! What a face sees of the phone: [`Command`] in, [`Snapshot`] and [`Event`] out.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, mpsc, watch};
+
+/// Commands waiting for the phone; a face that sends more in one go is told so by `false`.
+pub const COMMANDS_MAX: usize = 64;
+/// Events that a slow listener may miss none of; beyond this it loses the oldest.
+pub const EVENTS_MAX: usize = 256;
+
+/// Names one call for as long as the phone runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct CallId(pub u64);
+
+/// What a face asks of the phone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Make a self-signed overlay `name` on this machine, found it and join it as `user`.
+    StartOverlay {
+        /// The overlay's name, a DNS name.
+        name: String,
+        /// The part of the Address of Record before the `@`.
+        user: String,
+        /// Where other peers reach the founder's bootstrap link.
+        listen: SocketAddr,
+    },
+    /// Join the overlay of a configuration document.
+    Join {
+        /// The document's file, or `None` for the one that was joined last.
+        document: Option<PathBuf>,
+        /// The part of the Address of Record before the `@`.
+        user: String,
+        /// Bootstrap nodes to try beside those of the document.
+        bootstrap: Vec<SocketAddr>,
+    },
+    /// Leave the overlay and end every call.
+    Leave,
+    /// Write the current overlay's document to a file, to be handed to others.
+    SaveDocument(PathBuf),
+    /// Call an Address of Record, or a user name of this overlay.
+    Dial(String),
+    /// Answer an incoming call.
+    Answer(CallId),
+    /// Decline an incoming call.
+    Decline(CallId),
+    /// End a call, or give up dialling.
+    HangUp(CallId),
+    /// Stop or resume sending what the microphone hears.
+    Mute(CallId, bool),
+    /// Take an ended call's card away.
+    Dismiss(CallId),
+    /// Take the notice away.
+    DismissNotice,
+    /// Forget the recent calls.
+    ClearHistory,
+    /// Change the settings.
+    Configure(Settings),
+}
+
+/// Settings of the user, kept in `settings.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The microphone's stable id, or `None` for the system's choice.
+    pub microphone: Option<String>,
+    /// The speaker's stable id, or `None` for the system's choice.
+    pub speaker: Option<String>,
+    /// Dark, light, or as the system has it.
+    pub theme: Theme,
+    /// Join the last overlay when the program starts.
+    pub join_at_start: bool,
+}
+
+/// Colours of the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Theme {
+    /// As the system has it.
+    #[default]
+    System,
+    /// Light text on dark.
+    Dark,
+    /// Dark text on light.
+    Light,
+}
+
+/// All that a face draws, at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// Who we are, once an overlay has been chosen.
+    pub me: Option<Me>,
+    /// The overlay as far as we are in it.
+    pub overlay: OverlayState,
+    /// Calls, the newest first; an ended one stays until it is dismissed.
+    pub calls: Vec<Call>,
+    /// Recent calls, the newest first.
+    pub history: Vec<HistoryEntry>,
+    /// One sentence about the last command that could not be carried out.
+    pub notice: Option<String>,
+    /// Microphones by stable id and name.
+    pub microphones: Vec<Device>,
+    /// Speakers by stable id and name.
+    pub speakers: Vec<Device>,
+    /// The settings in force.
+    pub settings: Settings,
+    /// The overlay and user joined last, offered on the first page.
+    pub last: Option<Me>,
+}
+
+/// Our own identity in an overlay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Me {
+    /// The user part of the Address of Record.
+    pub user: String,
+    /// The overlay's name.
+    pub overlay: String,
+    /// Our Node-ID in hexadecimal; empty before it is known.
+    pub node_id: String,
+}
+
+impl Me {
+    /// The Address of Record without a scheme.
+    pub fn aor(&self) -> String {
+        format!("{}@{}", self.user, self.overlay)
+    }
+}
+
+/// A sound device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The id that settings keep.
+    pub id: String,
+    /// The name that people read.
+    pub name: String,
+}
+
+/// How far we are in the overlay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum OverlayState {
+    /// Nothing chosen yet: the first page.
+    #[default]
+    Out,
+    /// On the way in; the step in plain words.
+    Joining {
+        /// What is being done, as a sentence part such as "Finding our place".
+        step: String,
+    },
+    /// A full peer.
+    Joined {
+        /// Whether our Address of Record is stored, so that others can call.
+        registered: bool,
+        /// Peers with a link to us.
+        links: usize,
+        /// Values that we keep for the overlay.
+        values_stored: usize,
+        /// Where our bootstrap link listens.
+        listen: Option<SocketAddr>,
+    },
+    /// Not in, and why: one sentence that names the step.
+    Failed {
+        /// The sentence.
+        reason: String,
+    },
+}
+
+/// Which side began a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The other side called us.
+    Incoming,
+    /// We called.
+    Outgoing,
+}
+
+/// One call on the screen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The call's name in commands.
+    pub id: CallId,
+    /// Who called.
+    pub direction: Direction,
+    /// The other side's Address of Record.
+    pub peer: String,
+    /// How far it has come.
+    pub state: CallState,
+    /// How sure we are of the other side's name.
+    pub verified: Verified,
+    /// Whether our microphone is cut off.
+    pub muted: bool,
+    /// What our microphone hears now, 0 to 1.
+    pub level_sent: f32,
+    /// What we hear now, 0 to 1.
+    pub level_received: f32,
+    /// One word and the figures behind it, while talking.
+    pub quality: Option<Quality>,
+}
+
+/// How far a call has come.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallState {
+    /// On the way to the other side; the step in plain words.
+    Dialling {
+        /// What is being done, such as "Looking up bob".
+        step: String,
+    },
+    /// The other side's phone rings.
+    Ringing,
+    /// Our phone rings.
+    Incoming,
+    /// Both sides talk.
+    Talking {
+        /// For how long.
+        duration: Duration,
+    },
+    /// Over: one sentence that says how, and names the failed step if one failed.
+    Ended {
+        /// The sentence.
+        reason: String,
+        /// How long both sides talked.
+        duration: Duration,
+    },
+}
+
+/// How sure we are of the other side's name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verified {
+    /// No link yet.
+    #[default]
+    Unknown,
+    /// An enrollment authority of the overlay vouches for the name.
+    Authority,
+    /// A self-signed certificate, the first one seen for this name.
+    SelfSignedNew,
+    /// A self-signed certificate with the key seen last time.
+    SelfSignedKnown,
+    /// A self-signed certificate with another key than last time.
+    SelfSignedChanged,
+}
+
+/// What the sound is like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quality {
+    /// One word: "Good", "Fair" or "Poor".
+    pub word: &'static str,
+    /// Share of packets lost on the way to us, 0 to 1.
+    pub loss: f32,
+    /// Round-trip time, once a report has come.
+    pub rtt: Option<Duration>,
+    /// How long the jitter buffer holds sound.
+    pub buffer: Duration,
+    /// The path in words, such as "direct, 192.0.2.7".
+    pub path: String,
+}
+
+/// One line of the recent calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryEntry {
+    /// Who called.
+    pub direction: Direction,
+    /// The other side's Address of Record.
+    pub peer: String,
+    /// When it began, milliseconds since the Unix epoch.
+    pub unix_ms: u64,
+    /// How long both sides talked; zero if they did not.
+    pub duration: Duration,
+    /// The sentence that the call ended with.
+    pub outcome: String,
+    /// Whether both sides talked.
+    pub answered: bool,
+}
+
+/// What happened, for faces that print it line by line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// We are a peer of the overlay.
+    Joined {
+        /// Our Node-ID in hexadecimal.
+        node_id: String,
+        /// Where our bootstrap link listens.
+        listen: Option<SocketAddr>,
+    },
+    /// Our Address of Record is stored.
+    Registered {
+        /// The Address of Record.
+        aor: String,
+    },
+    /// A call has come in.
+    Incoming {
+        /// The call.
+        call: CallId,
+        /// The caller's Address of Record.
+        peer: String,
+    },
+    /// A call was answered, by us or by the other side.
+    Answered {
+        /// The call.
+        call: CallId,
+        /// The other side's Address of Record.
+        peer: String,
+    },
+    /// A call is over.
+    Ended {
+        /// The call.
+        call: CallId,
+        /// The other side's Address of Record.
+        peer: String,
+        /// The sentence.
+        reason: String,
+        /// Figures of the call.
+        report: Box<CallReport>,
+    },
+    /// Something failed: one sentence.
+    Error {
+        /// The sentence.
+        message: String,
+    },
+    /// We have left the overlay.
+    Left,
+}
+
+/// Figures of one call. Times are milliseconds since dialling; `None` where the step was not reached.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CallReport {
+    /// Whether the call was answered.
+    pub answered: bool,
+    /// How long both sides talked, in milliseconds.
+    pub talk_ms: u64,
+    /// Links that the Fetch crossed.
+    pub hops: Option<u32>,
+    /// Fetch answered.
+    pub fetch_ms: Option<u64>,
+    /// AppAttach answered.
+    pub attach_ms: Option<u64>,
+    /// ICE has a path for SIP.
+    pub ice_ms: Option<u64>,
+    /// DTLS for SIP is up.
+    pub dtls_ms: Option<u64>,
+    /// 180 received.
+    pub ringing_ms: Option<u64>,
+    /// 200 received.
+    pub answered_ms: Option<u64>,
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// RTP packets received.
+    pub packets_received: u64,
+    /// RTP packets that never came.
+    pub packets_lost: u64,
+    /// Whether sound that was not silence was sent.
+    pub sound_sent: bool,
+    /// Whether sound that was not silence came in.
+    pub sound_received: bool,
+    /// The path that media took, such as "host 127.0.0.1:40000 - host 127.0.0.1:40002".
+    pub path: Option<String>,
+}
+
+/// A face's end of the phone. Clones share one phone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+    events: broadcast::Sender<Event>,
+}
+
+/// The phone's end of a [`Handle`].
+#[derive(Debug)]
+pub struct Backend {
+    /// Commands from the faces.
+    pub commands: mpsc::Receiver<Command>,
+    /// The current snapshot.
+    pub snapshot: watch::Sender<Arc<Snapshot>>,
+    /// Events as they happen.
+    pub events: broadcast::Sender<Event>,
+}
+
+/// A connected pair: the face's end and the phone's.
+pub fn channel(snapshot: Snapshot) -> (Handle, Backend) {
+    let (command_tx, command_rx) = mpsc::channel(COMMANDS_MAX);
+    let (snapshot_tx, snapshot_rx) = watch::channel(Arc::new(snapshot));
+    let (events, _) = broadcast::channel(EVENTS_MAX);
+    let handle = Handle { commands: command_tx, snapshot: snapshot_rx, events: events.clone() };
+    (handle, Backend { commands: command_rx, snapshot: snapshot_tx, events })
+}
+
+impl Handle {
+    /// Hands the phone a command; `false` if it has ended or too many wait.
+    pub fn send(&self, command: Command) -> bool {
+        self.commands.try_send(command).is_ok()
+    }
+
+    /// The latest snapshot.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.borrow().clone()
+    }
+
+    /// Waits until a newer snapshot than the last one waited for exists; `false` once the phone
+    /// has ended.
+    pub async fn changed(&mut self) -> bool {
+        self.snapshot.changed().await.is_ok()
+    }
+
+    /// Events from now on.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+}
