@@ -1,1 +1,32 @@
-//! (room)
+//! Who somebody is and how they prove it: certificates (RFC 6940 §11.3), signer identities and
+//! signatures (§6.3.4), behind a provider so that a simulation can do without the cost.
+
+mod certificate;
+#[cfg(feature = "sim")]
+mod cheap;
+mod identity;
+mod signature;
+mod x509;
+
+pub use certificate::{Certificate, CertificateError};
+#[cfg(feature = "sim")]
+pub use cheap::CheapProvider;
+pub use identity::{Identity, IdentityError, Signer};
+pub use signature::{Signature, SignatureAlgorithm, SignerIdentity};
+pub use x509::{NodeIdDigest, SelfSigned, X509Provider};
+
+/// Reads certificates and checks signatures for one overlay.
+pub trait Provider: std::fmt::Debug + Send + Sync {
+    /// Reads a certificate and checks everything about it but the time: profile, overlay,
+    /// and that the overlay's trust rules accept it.
+    fn certificate(&self, der: &[u8]) -> Result<Certificate, CertificateError>;
+
+    /// Whether `value` is the signature of `message` by the key of `certificate`.
+    fn verify(
+        &self,
+        certificate: &Certificate,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+        value: &[u8],
+    ) -> bool;
+}

@@ -1,1 +1,38 @@
-//! (room)
+//! Messages: forwarding header, destinations, contents, security block and fragments
+//! (RFC 6940 §6.3–6.7), and the bodies of each method in a file of its own.
+
+mod attach;
+mod contents;
+mod destination;
+mod error;
+mod fetch;
+mod fragment;
+mod header;
+mod membership;
+mod packet;
+mod ping;
+mod security;
+mod store;
+mod stored_data;
+mod update;
+
+#[cfg(test)]
+mod tests;
+
+pub use attach::{
+    APPLICATION_SIP, APPLICATION_SIPS, AppAttach, Attach, CandidateType, IceCandidate,
+    OVERLAY_LINK_DTLS_UDP_SR, ROLE_ACTIVE, ROLE_PASSIVE,
+};
+pub use contents::{MessageCode, MessageContents, MessageExtension, Method};
+pub use destination::Destination;
+pub use error::{ErrorCode, ErrorResponse};
+pub use fetch::{FetchAns, FetchReq, Places, StoredDataSpecifier};
+pub use fragment::{Reassembly, split};
+pub use header::{ForwardingHeader, ForwardingOption, Fragment, HeaderError, overlay_hash};
+pub use membership::{ChordLeave, JoinAns, JoinReq, LeaveReq};
+pub use packet::{Opened, Packet, decode_body};
+pub use ping::{PingAns, PingReq};
+pub use security::{GenericCertificate, SecurityBlock, signature_input};
+pub use store::{StoreAns, StoreKindResponse, StoreReq};
+pub use stored_data::{DataModel, DataValue, KindData, KindId, StoredData, StoredDataValue};
+pub use update::{ChordUpdate, ChordUpdateContents};

@@ -1,0 +1,123 @@
+//! Where a message goes and where it has been: the entries of destination and via lists
+//! (RFC 6940 §6.3.2.2).
+
+use crate::base::{Decode, DecodeError, Encode, NodeId, Reader, ResourceId, Writer};
+
+/// One entry of a destination or via list.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Destination {
+    /// A node, directly or by routing.
+    Node(NodeId),
+    /// Whoever is responsible for a resource; only as the last entry of a destination list.
+    Resource(ResourceId),
+    /// A list that some node on the way compressed; only that node can expand it.
+    Opaque(Vec<u8>),
+}
+
+impl Destination {
+    /// The Node-ID, if this entry names a node.
+    pub fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::Node(id) => Some(*id),
+            Self::Resource(_) | Self::Opaque(_) => None,
+        }
+    }
+}
+
+impl From<NodeId> for Destination {
+    fn from(id: NodeId) -> Self {
+        Self::Node(id)
+    }
+}
+
+impl From<ResourceId> for Destination {
+    fn from(id: ResourceId) -> Self {
+        Self::Resource(id)
+    }
+}
+
+impl Encode for Destination {
+    fn encode(&self, writer: &mut Writer) {
+        match self {
+            // The short form is the same entry in fewer bytes (T-03).
+            Self::Opaque(id) if id.len() == 2 && id[0] & SHORT != 0 => writer.bytes(id),
+            Self::Node(id) => {
+                writer.u8(TYPE_NODE);
+                writer.vec8(|w| id.encode(w));
+            }
+            Self::Resource(id) => {
+                writer.u8(TYPE_RESOURCE);
+                writer.vec8(|w| id.encode(w));
+            }
+            Self::Opaque(id) => {
+                writer.u8(TYPE_OPAQUE);
+                writer.vec8(|w| w.vec8(|w| w.bytes(id)));
+            }
+        }
+    }
+}
+
+impl Decode for Destination {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let first = reader.u8()?;
+        if first & SHORT != 0 {
+            return Ok(Self::Opaque(vec![first, reader.u8()?]));
+        }
+        let data = reader.opaque8()?;
+        let mut data = reader.nested(data);
+        let destination = match first {
+            TYPE_NODE => Self::Node(NodeId::decode(&mut data)?),
+            TYPE_RESOURCE => Self::Resource(ResourceId::decode(&mut data)?),
+            TYPE_OPAQUE => Self::Opaque(data.opaque8()?.to_vec()),
+            _ => return Err(DecodeError::Invalid("destination type")),
+        };
+        data.end("destination")?;
+        Ok(destination)
+    }
+}
+
+/// The top bit marks the 16-bit form.
+const SHORT: u8 = 0x80;
+const TYPE_NODE: u8 = 1;
+const TYPE_RESOURCE: u8 = 2;
+const TYPE_OPAQUE: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node() -> NodeId {
+        "00112233445566778899aabbccddeeff".parse().expect("16 bytes")
+    }
+
+    /// R6940-6.3.2.2-03: a resource entry holds the Resource-ID's own length byte too.
+    #[test]
+    fn the_length_byte_covers_the_data() {
+        let bytes = Destination::Node(node()).to_bytes().expect("short");
+        assert_eq!(hex::encode(bytes), "011000112233445566778899aabbccddeeff");
+        let alice = hex::decode("0c51a942f50c828aef82a5af83e8ed59").expect("hex");
+        let resource = ResourceId::new(&alice).expect("short");
+        let bytes = Destination::Resource(resource).to_bytes().expect("short");
+        assert_eq!(hex::encode(bytes), "0211100c51a942f50c828aef82a5af83e8ed59");
+    }
+
+    /// R6940-6.3.2.2-01: the short form equals the full opaque entry.
+    #[test]
+    fn a_short_opaque_id_equals_the_full_form() {
+        let short = Destination::from_bytes(&[0x81, 0x23]);
+        assert_eq!(short, Destination::from_bytes(&[3, 3, 2, 0x81, 0x23]));
+        assert_eq!(short, Ok(Destination::Opaque(vec![0x81, 0x23])));
+    }
+
+    /// R6940-6.3.2.2-02: types from 128 up are never read as type, length and data.
+    #[test]
+    fn the_first_bit_decides_the_form() {
+        for first in 0x80..=0xff {
+            assert_eq!(
+                Destination::from_bytes(&[first, 1]),
+                Ok(Destination::Opaque(vec![first, 1]))
+            );
+        }
+        assert!(Destination::from_bytes(&[4, 1, 0]).is_err());
+    }
+}

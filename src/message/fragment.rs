@@ -1,0 +1,263 @@
+//! Fragmentation and reassembly (RFC 6940 §6.7). Any node may cut; only the destination joins.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::header::{ForwardingHeader, Fragment};
+use super::packet::Packet;
+use crate::base::{Instant, TransactionId};
+
+/// Cuts a packet into equal parts so that each, with its header, has at most `size_max` bytes.
+/// A packet that fits stays whole, and so does one whose lists leave less than 256 bytes of a
+/// fragment for the body.
+pub fn split(packet: Packet, size_max: usize) -> Vec<Packet> {
+    let whole = packet.payload.len();
+    let Ok(encoded) = packet.encode() else {
+        return vec![packet];
+    };
+    let header_length = encoded.len() - whole;
+    let room = size_max.saturating_sub(header_length);
+    if whole <= room || room < BODY_MIN {
+        return vec![packet];
+    }
+    let count = whole.div_ceil(room);
+    let part = whole.div_ceil(count);
+    let Fragment { last, offset } = packet.header.fragment;
+    (0..whole)
+        .step_by(part)
+        .map(|start| {
+            let end = (start + part).min(whole);
+            let fragment = Fragment { last: last && end == whole, offset: offset + start as u32 };
+            Packet {
+                header: ForwardingHeader { fragment, ..packet.header.clone() },
+                payload: packet.payload.slice(start..end),
+            }
+        })
+        .collect()
+}
+
+/// Joins fragments that arrive at their destination. A request and its answer share a
+/// transaction ID, so each side needs a table of its own (T-06).
+#[derive(Clone, Debug, Default)]
+pub struct Reassembly {
+    sets: BTreeMap<TransactionId, Set>,
+    bytes: usize,
+}
+
+impl Reassembly {
+    /// Takes a fragment; gives the whole message when this one completes it, with the header
+    /// of this fragment. `length_max` bounds the message.
+    pub fn insert(&mut self, now: Instant, packet: Packet, length_max: usize) -> Option<Packet> {
+        self.expire(now);
+        let id = packet.header.transaction_id;
+        let end = packet.header.fragment.offset as usize + packet.payload.len();
+        if end > length_max || packet.payload.is_empty() {
+            return None;
+        }
+        if !self.sets.contains_key(&id) {
+            self.make_room(packet.payload.len());
+        }
+        let set = self.sets.entry(id).or_insert_with(|| Set::new(now));
+        let before = set.bytes();
+        let agreed = set.insert(&packet);
+        self.bytes = self.bytes + set.bytes() - before;
+        if !agreed {
+            self.remove(id);
+            return None;
+        }
+        let payload = self.sets.get(&id)?.whole()?;
+        self.remove(id);
+        let header = ForwardingHeader { fragment: Fragment::WHOLE, ..packet.header };
+        Some(Packet { header, payload })
+    }
+
+    /// Forgets sets that have waited longer than a request can live.
+    pub fn expire(&mut self, now: Instant) {
+        let old: Vec<_> = self
+            .sets
+            .iter()
+            .filter(|(_, set)| now.saturating_since(set.since) >= WAIT_MAX)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in old {
+            self.remove(id);
+        }
+    }
+
+    fn make_room(&mut self, wanted: usize) {
+        while self.sets.len() >= SETS_MAX || self.bytes + wanted > BYTES_MAX {
+            let oldest = self.sets.iter().min_by_key(|(_, set)| set.since).map(|(id, _)| *id);
+            let Some(oldest) = oldest else { return };
+            self.remove(oldest);
+        }
+    }
+
+    fn remove(&mut self, id: TransactionId) {
+        if let Some(set) = self.sets.remove(&id) {
+            self.bytes -= set.bytes();
+        }
+    }
+}
+
+/// The parts of one message so far.
+#[derive(Clone, Debug)]
+struct Set {
+    since: Instant,
+    parts: BTreeMap<u32, Bytes>,
+    length: Option<usize>,
+}
+
+impl Set {
+    fn new(since: Instant) -> Self {
+        Self { since, parts: BTreeMap::new(), length: None }
+    }
+
+    fn bytes(&self) -> usize {
+        self.parts.values().map(Bytes::len).sum()
+    }
+
+    /// `false` if the part contradicts what came before, or is one too many.
+    fn insert(&mut self, packet: &Packet) -> bool {
+        let Fragment { last, offset } = packet.header.fragment;
+        let end = offset as usize + packet.payload.len();
+        if last && self.length.is_some_and(|length| length != end) {
+            return false;
+        }
+        if last {
+            self.length = Some(end);
+        }
+        let conflict = self.parts.iter().any(|(start, part)| {
+            let from = (*start).max(offset) as usize;
+            let to = (*start as usize + part.len()).min(end);
+            from < to
+                && part[from - *start as usize..to - *start as usize]
+                    != packet.payload[from - offset as usize..to - offset as usize]
+        });
+        if conflict || self.parts.len() >= PARTS_MAX {
+            return false;
+        }
+        let known = self.parts.get(&offset).map_or(0, Bytes::len);
+        if packet.payload.len() > known {
+            self.parts.insert(offset, packet.payload.clone());
+        }
+        self.length.is_none_or(|length| end <= length)
+    }
+
+    fn whole(&self) -> Option<Bytes> {
+        let length = self.length?;
+        let mut whole = Vec::with_capacity(length);
+        for (offset, part) in &self.parts {
+            let skip = whole.len().checked_sub(*offset as usize)?;
+            whole.extend_from_slice(part.get(skip..).unwrap_or_default());
+        }
+        (whole.len() == length).then(|| whole.into())
+    }
+}
+
+// limits
+
+/// Smallest useful share of body in a fragment, in bytes (RFC 6940 §6.7).
+const BODY_MIN: usize = 256;
+/// How long parts wait for the rest: the maximum request lifetime (RFC 6940 §6.7).
+const WAIT_MAX: Duration = Duration::from_secs(15);
+/// Messages being joined at a time; a peer talks to few others at once.
+const SETS_MAX: usize = 64;
+/// Bytes held in all.
+const BYTES_MAX: usize = 1 << 20;
+/// Parts of one message: a message of 64 KiB in parts of 256 bytes.
+const PARTS_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::NodeId;
+    use crate::message::Destination;
+
+    fn packet(length: usize) -> Packet {
+        let payload: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+        Packet {
+            header: ForwardingHeader {
+                overlay: 1,
+                configuration_sequence: 0,
+                ttl: 100,
+                fragment: Fragment::WHOLE,
+                transaction_id: TransactionId(7),
+                max_response_length: 0,
+                via_list: Vec::new(),
+                destination_list: vec![Destination::Node(NodeId::from_u128(5))],
+                options: Vec::new(),
+            },
+            payload: payload.into(),
+        }
+    }
+
+    /// R6940-6.7-01, R6940-6.7-02, R6940-6.7-05: equal parts with the full header, the last marked.
+    #[test]
+    fn parts_are_equal_and_the_last_is_marked() {
+        let parts = split(packet(2000), 1168);
+        assert_eq!(parts.len(), 2);
+        assert!(!parts[0].header.fragment.last && parts[1].header.fragment.last);
+        assert_eq!(parts[1].header.fragment.offset as usize, parts[0].payload.len());
+        assert_eq!(parts[0].payload.len(), parts[1].payload.len());
+        for part in &parts {
+            assert!(part.encode().expect("short").len() <= 1168);
+            assert_eq!(part.header.destination_list, packet(0).header.destination_list);
+        }
+    }
+
+    /// R6940-6.7-03: no tiny fragments.
+    #[test]
+    fn a_small_mtu_leaves_the_message_whole() {
+        assert_eq!(split(packet(2000), 300).len(), 1);
+    }
+
+    /// R6940-6.7-06: a part may be cut again on the way.
+    #[test]
+    fn parts_of_parts_join_in_any_order() {
+        let mut parts: Vec<_> =
+            split(packet(4000), 1168).into_iter().flat_map(|p| split(p, 500)).collect();
+        parts.reverse();
+        let mut table = Reassembly::default();
+        let whole: Vec<_> =
+            parts.into_iter().filter_map(|p| table.insert(Instant::ORIGIN, p, 5000)).collect();
+        assert_eq!(whole, vec![packet(4000)]);
+        assert_eq!(table.bytes, 0);
+    }
+
+    /// R6940-6.7-11: two transmissions cut differently join; a contradiction drops the set.
+    #[test]
+    fn overlaps_must_agree() {
+        let first = split(packet(2000), 1168);
+        let second = split(packet(2000), 600);
+        let mut table = Reassembly::default();
+        assert!(table.insert(Instant::ORIGIN, first[1].clone(), 5000).is_none());
+        assert!(table.insert(Instant::ORIGIN, second[0].clone(), 5000).is_none());
+        let whole = second[1..].iter().find_map(|p| table.insert(Instant::ORIGIN, p.clone(), 5000));
+        assert_eq!(whole, Some(packet(2000)));
+
+        let mut other = second[1].clone();
+        other.payload = vec![0xee; other.payload.len()].into();
+        assert!(table.insert(Instant::ORIGIN, first[0].clone(), 5000).is_none());
+        assert!(table.insert(Instant::ORIGIN, other, 5000).is_none());
+        assert!(table.insert(Instant::ORIGIN, first[1].clone(), 5000).is_none());
+    }
+
+    /// R6940-6.7-07, R6940-6.7-08: what does not fit or waits too long is dropped.
+    #[test]
+    fn the_table_is_bounded_in_time_and_space() {
+        let mut table = Reassembly::default();
+        let parts = split(packet(2000), 1168);
+        for id in 0..1000 {
+            let mut part = parts[0].clone();
+            part.header.transaction_id = TransactionId(id);
+            assert!(table.insert(Instant::ORIGIN, part, 5000).is_none());
+        }
+        assert!(table.sets.len() <= SETS_MAX && table.bytes <= BYTES_MAX);
+        table.expire(Instant::ORIGIN + WAIT_MAX);
+        assert_eq!((table.sets.len(), table.bytes), (0, 0));
+        assert!(table.insert(Instant::ORIGIN, parts[1].clone(), 1500).is_none());
+        assert!(table.sets.is_empty());
+    }
+}
