@@ -347,4 +347,28 @@ mod tests {
             assert_eq!(provider.node_id_of_uri(&uri), None, "{uri}");
         }
     }
+
+    /// R6940-6.3.4-06: a certificate and a signature that OpenSSL made with an RSA key.
+    #[test]
+    fn rsa_is_verified() {
+        let provider = provider(NodeIdDigest::Sha256);
+        let der = include_bytes!("../../tests/vectors/rsa-certificate.der");
+        let value = include_bytes!("../../tests/vectors/rsa-signature.bin");
+        let certificate = provider.certificate(der).expect("accepted");
+        assert_eq!(certificate.user_name, "carol@example.org");
+        let rsa = SignatureAlgorithm::RSA_SHA256;
+        assert!(provider.verify(&certificate, rsa, b"signed by openssl", value));
+        assert!(!provider.verify(&certificate, rsa, b"signed by nobody", value));
+        let ecdsa = SignatureAlgorithm::ECDSA_SHA256;
+        assert!(!provider.verify(&certificate, ecdsa, b"signed by openssl", value));
+    }
+
+    /// The subject is empty, so the subjectAltName is critical (T-26).
+    #[test]
+    fn the_alternative_name_is_critical() {
+        let made = alice(&provider(NodeIdDigest::Sha256));
+        let (_, parsed) = X509Certificate::from_der(&made.certificate_der).expect("parses");
+        let extension = parsed.subject_alternative_name().expect("unique").expect("present");
+        assert!(extension.critical && parsed.subject().iter().count() == 0);
+    }
 }

@@ -31,6 +31,7 @@ impl Packet {
     pub fn encode(&self) -> Result<Bytes, TooLong> {
         let mut writer = Writer::default();
         self.header.encode(self.payload.len(), &mut writer);
+        writer.bytes(&self.payload);
         writer.finish().map(Bytes::from)
     }
 

@@ -57,7 +57,7 @@ impl Encode for ChordUpdate {
 impl Decode for ChordUpdate {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let uptime_s = reader.u32()?;
-        let mut list = |r: &mut Reader<'_>| {
+        let list = |r: &mut Reader<'_>| {
             let bytes = r.opaque16()?;
             r.list(bytes)
         };
