@@ -1,1 +1,174 @@
-//! (room)
+//! What a peer keeps for the overlay: values by resource and Kind, who may write them, for how
+//! long they live, and the copies that other peers get (RFC 6940 §7, §10.4).
+//!
+//! [`Storage`] decides whether a Store is allowed by its *content*: Kinds, signatures, access
+//! control, generations, times and limits. Whether this peer is responsible for the resource, or
+//! is to keep a replica of it, depends on the ring; that is asked before, elsewhere.
+//!
+//! Values are verified once, when they come in, and kept with the certificates that verify them,
+//! so that everything given out later can be verified by its reader (RFC 6940 §6.3.4).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::{Instant, ResourceId};
+use crate::message::KindId;
+
+mod copies;
+mod fetch;
+mod kind;
+mod name;
+mod place;
+mod store;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use copies::StoreCopy;
+pub use kind::{AccessControl, Kind, KindError, KindTable};
+pub use name::resource_id;
+pub use store::{Requester, Stored};
+pub use verify::{Verified, VerifiedValue, Verifier};
+
+use place::Values;
+
+/// What bounds the storage.
+pub mod limits {
+    /// A peer of an overlay of 10,000 users with three devices each keeps a few dozen values;
+    /// this holds thousands of times as many and is still no burden to a desktop.
+    pub const BYTES_MAX: usize = 64 * 1024 * 1024;
+    /// Removed values of one Kind at one resource that are remembered beside those that exist.
+    pub const TOMBSTONES_MAX: usize = 32;
+    /// What a value costs beside its bytes: map nodes, times, identities.
+    pub const OVERHEAD_BYTES: usize = 256;
+    /// More unknown Kinds than this cannot be listed in an error (RFC 6940 §7.4.1.2).
+    pub const UNKNOWN_KINDS_MAX: usize = 63;
+}
+
+/// The values that a peer keeps.
+#[derive(Debug)]
+pub struct Storage {
+    kinds: KindTable,
+    bytes: usize,
+    bytes_max: usize,
+    /// By position on the ring, so that hand-overs are ranges (RFC 6940 §10.5).
+    resources: BTreeMap<u128, Resource>,
+    /// When each resource has something to expire next.
+    expiries: BTreeSet<(Instant, u128)>,
+}
+
+impl Storage {
+    /// Empty storage for these Kinds.
+    pub fn new(kinds: KindTable) -> Self {
+        Self::with_bytes_max(kinds, limits::BYTES_MAX)
+    }
+
+    /// Empty storage that takes no more than about `bytes_max` bytes of values.
+    pub fn with_bytes_max(kinds: KindTable, bytes_max: usize) -> Self {
+        Self { kinds, bytes: 0, bytes_max, resources: BTreeMap::new(), expiries: BTreeSet::new() }
+    }
+
+    /// The Kinds.
+    pub fn kinds(&self) -> &KindTable {
+        &self.kinds
+    }
+
+    /// How many resources have values here.
+    pub fn resource_count(&self) -> usize {
+        self.resources.len()
+    }
+
+    /// How many values are here, tombstones included.
+    pub fn value_count(&self) -> usize {
+        self.resources.values().flat_map(|r| r.kinds.values()).map(|v| v.held.len()).sum()
+    }
+
+    /// About how many bytes they take.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether anything is stored at a resource.
+    pub fn holds(&self, resource: &ResourceId) -> bool {
+        resource.to_u128().is_some_and(|position| self.resources.contains_key(&position))
+    }
+
+    /// The resources with values in the half-open range `(after, to]` of the ring, clockwise;
+    /// all of them if both ends are the same.
+    pub fn resources_between(
+        &self,
+        after: u128,
+        to: u128,
+    ) -> impl Iterator<Item = ResourceId> + use<'_> {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        let (first, second) = if after < to {
+            ((Excluded(after), Included(to)), None)
+        } else {
+            ((Excluded(after), Unbounded), Some((Unbounded, Included(to))))
+        };
+        let second = second.into_iter().flat_map(|range| self.resources.range(range));
+        self.resources.range(first).chain(second).map(|(p, _)| ResourceId::from_u128(*p))
+    }
+
+    /// Forgets everything at a resource, which others are responsible for now.
+    pub fn remove(&mut self, resource: &ResourceId) {
+        if let Some(position) = resource.to_u128() {
+            self.replace(position, Resource::default());
+        }
+    }
+
+    /// When [`Storage::expire`] next has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.expiries.first().map(|(at, _)| *at)
+    }
+
+    /// Drops values whose lifetime has passed.
+    pub fn expire(&mut self, now: Instant) {
+        while let Some((at, position)) = self.expiries.first().copied() {
+            if at > now {
+                return;
+            }
+            let mut resource = self.resources.get(&position).cloned().unwrap_or_default();
+            for values in resource.kinds.values_mut() {
+                values.expire(now);
+            }
+            self.replace(position, resource);
+        }
+    }
+
+    /// Puts `resource` in place of what is at `position` and keeps the books.
+    fn replace(&mut self, position: u128, mut resource: Resource) {
+        resource.kinds.retain(|_, values| !values.held.is_empty());
+        if let Some(old) = self.resources.remove(&position) {
+            self.bytes -= old.bytes();
+            if let Some(at) = old.next_expiry() {
+                self.expiries.remove(&(at, position));
+            }
+        }
+        if let Some(at) = resource.next_expiry() {
+            self.bytes += resource.bytes();
+            self.expiries.insert((at, position));
+            self.resources.insert(position, resource);
+        }
+    }
+
+    fn values(&self, resource: &ResourceId, kind: KindId) -> Option<&Values> {
+        self.resources.get(&resource.to_u128()?)?.kinds.get(&kind)
+    }
+}
+
+/// What is stored at one resource.
+#[derive(Clone, Debug, Default)]
+struct Resource {
+    kinds: BTreeMap<KindId, Values>,
+}
+
+impl Resource {
+    fn bytes(&self) -> usize {
+        self.kinds.values().map(Values::bytes).sum()
+    }
+
+    fn next_expiry(&self) -> Option<Instant> {
+        self.kinds.values().filter_map(Values::next_expiry).min()
+    }
+}

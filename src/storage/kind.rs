@@ -1,0 +1,163 @@
+//! Which Kinds a peer stores, how their values are arranged and who may write them
+//! (RFC 6940 §7.2, §7.3, §7.4.5).
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use super::name::resource_id;
+use super::place::Place;
+use crate::base::{NodeId, ResourceId};
+use crate::config::{self, KindDefinition};
+use crate::crypto::Certificate;
+use crate::message::{DataModel, KindId};
+
+/// What a peer has to know of a Kind to store its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// The Kind-ID.
+    pub id: KindId,
+    /// How values are arranged.
+    pub data_model: DataModel,
+    /// Who may write.
+    pub access: AccessControl,
+    /// How many values that exist a resource may hold.
+    pub max_count: u32,
+    /// How many bytes a value may have.
+    pub max_size: u32,
+}
+
+/// Who may write a value (RFC 6940 §7.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessControl {
+    /// The user whose name hashes to the Resource-ID (§7.3.1).
+    UserMatch,
+    /// The node whose Node-ID hashes to the Resource-ID (§7.3.2).
+    NodeMatch,
+    /// The user whose name hashes to the Resource-ID, at the key that is the signing Node-ID
+    /// (§7.3.3).
+    UserNodeMatch,
+    /// The node whose Node-ID and a number from 1 to `max` hash to the Resource-ID (§7.3.4).
+    NodeMultiple {
+        /// The highest number.
+        max: u8,
+    },
+}
+
+impl AccessControl {
+    /// Whether `node_id` of `certificate` may write at `place` of `resource`.
+    pub(super) fn permits(
+        self,
+        resource: &ResourceId,
+        place: &Place,
+        certificate: &Certificate,
+        node_id: NodeId,
+    ) -> bool {
+        let user_matches = || resource_id(certificate.user_name.as_bytes()) == *resource;
+        match self {
+            Self::UserMatch => user_matches(),
+            Self::NodeMatch => resource_id(node_id.as_bytes()) == *resource,
+            Self::UserNodeMatch => {
+                matches!(place, Place::Key(key) if key[..] == *node_id.as_bytes()) && user_matches()
+            }
+            Self::NodeMultiple { max } => (1..=max).any(|i| multiple_matches(resource, node_id, i)),
+        }
+    }
+}
+
+/// Both readings of the number's width: we write one byte and accept four as well (T-68).
+fn multiple_matches(resource: &ResourceId, node_id: NodeId, i: u8) -> bool {
+    let hash = |number: &[u8]| resource_id(&[node_id.as_bytes(), number].concat());
+    hash(&[i]) == *resource || hash(&u32::from(i).to_be_bytes()) == *resource
+}
+
+impl From<&KindDefinition> for Kind {
+    fn from(definition: &KindDefinition) -> Self {
+        let max = definition.max_node_multiple.unwrap_or(0);
+        Self {
+            id: KindId(definition.id),
+            data_model: match definition.data_model {
+                config::DataModel::Single => DataModel::Single,
+                config::DataModel::Array => DataModel::Array,
+                config::DataModel::Dictionary => DataModel::Dictionary,
+            },
+            access: match definition.access_control {
+                config::AccessControl::UserMatch => AccessControl::UserMatch,
+                config::AccessControl::NodeMatch => AccessControl::NodeMatch,
+                config::AccessControl::UserNodeMatch => AccessControl::UserNodeMatch,
+                config::AccessControl::NodeMultiple => {
+                    AccessControl::NodeMultiple { max: u8::try_from(max).unwrap_or(u8::MAX) }
+                }
+            },
+            max_count: definition.max_count,
+            max_size: definition.max_size,
+        }
+    }
+}
+
+/// The Kinds of an overlay.
+#[derive(Clone, Debug, Default)]
+pub struct KindTable(BTreeMap<KindId, Kind>);
+
+impl KindTable {
+    /// A table of these Kinds.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a Kind contradicts itself or comes twice.
+    pub fn new(kinds: impl IntoIterator<Item = Kind>) -> Result<Self, KindError> {
+        let mut table = BTreeMap::new();
+        for kind in kinds {
+            match (kind.access, kind.data_model) {
+                (AccessControl::UserNodeMatch, DataModel::Single | DataModel::Array) => {
+                    return Err(KindError::NotDictionary(kind.id.0));
+                }
+                (AccessControl::NodeMultiple { max: 0 }, _) => {
+                    return Err(KindError::NoMultiple(kind.id.0));
+                }
+                _ => {}
+            }
+            if table.insert(kind.id, kind).is_some() {
+                return Err(KindError::Twice(kind.id.0));
+            }
+        }
+        Ok(Self(table))
+    }
+
+    /// SIP-REGISTRATION and the two certificate Kinds, with the limits of our own overlays.
+    pub fn for_calls() -> Self {
+        let kind = |id, data_model, access, max_count, max_size| {
+            (id, Kind { id, data_model, access, max_count, max_size })
+        };
+        Self(BTreeMap::from([
+            kind(
+                KindId::SIP_REGISTRATION,
+                DataModel::Dictionary,
+                AccessControl::UserNodeMatch,
+                16,
+                1024,
+            ),
+            kind(KindId::CERTIFICATE_BY_NODE, DataModel::Array, AccessControl::NodeMatch, 4, 2048),
+            kind(KindId::CERTIFICATE_BY_USER, DataModel::Array, AccessControl::UserMatch, 16, 2048),
+        ]))
+    }
+
+    /// What is known of a Kind.
+    pub fn kind(&self, id: KindId) -> Option<&Kind> {
+        self.0.get(&id)
+    }
+}
+
+/// Why Kinds make no table.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum KindError {
+    /// USER-NODE-MATCH needs keys (RFC 6940 §7.3.3).
+    #[error("Kind {0} has USER-NODE-MATCH but no dictionary")]
+    NotDictionary(u32),
+    /// NODE-MULTIPLE needs the highest number (RFC 6940 §7.3.4).
+    #[error("Kind {0} has NODE-MULTIPLE without a maximum")]
+    NoMultiple(u32),
+    /// The same Kind-ID twice.
+    #[error("Kind {0} is defined twice")]
+    Twice(u32),
+}
