@@ -1,0 +1,164 @@
+//! What the phone remembers, in SQLite: recent calls, keys seen, the overlay joined last.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::api::{Direction, HistoryEntry, Me, Verified};
+
+/// The database.
+#[derive(Debug)]
+pub struct Data {
+    connection: Connection,
+}
+
+impl Data {
+    /// Opens the database in a file, making it if it does not exist.
+    pub fn open(path: &Path) -> rusqlite::Result<Self> {
+        let connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.execute_batch(SCHEMA)?;
+        Ok(Self { connection })
+    }
+
+    /// Remembers a call; the oldest beyond [`HISTORY_MAX`] are forgotten.
+    pub fn add_call(&self, entry: &HistoryEntry) -> rusqlite::Result<()> {
+        self.connection.execute(
+            "INSERT INTO calls (incoming, peer, unix_ms, duration_ms, outcome, answered)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                entry.direction == Direction::Incoming,
+                entry.peer,
+                entry.unix_ms as i64,
+                entry.duration.as_millis() as i64,
+                entry.outcome,
+                entry.answered,
+            ],
+        )?;
+        self.connection.execute(
+            "DELETE FROM calls WHERE id NOT IN (SELECT id FROM calls ORDER BY id DESC LIMIT ?1)",
+            [HISTORY_MAX],
+        )?;
+        Ok(())
+    }
+
+    /// Recent calls, the newest first.
+    pub fn calls(&self) -> rusqlite::Result<Vec<HistoryEntry>> {
+        let mut statement = self.connection.prepare(
+            "SELECT incoming, peer, unix_ms, duration_ms, outcome, answered
+             FROM calls ORDER BY id DESC LIMIT ?1",
+        )?;
+        let rows = statement.query_map([HISTORY_MAX], |row| {
+            let incoming: bool = row.get(0)?;
+            Ok(HistoryEntry {
+                direction: if incoming { Direction::Incoming } else { Direction::Outgoing },
+                peer: row.get(1)?,
+                unix_ms: row.get::<_, i64>(2)?.max(0) as u64,
+                duration: Duration::from_millis(row.get::<_, i64>(3)?.max(0) as u64),
+                outcome: row.get(4)?,
+                answered: row.get(5)?,
+            })
+        })?;
+        rows.collect()
+    }
+
+    /// Forgets all calls.
+    pub fn clear_calls(&self) -> rusqlite::Result<()> {
+        self.connection.execute("DELETE FROM calls", [])?;
+        Ok(())
+    }
+
+    /// Compares a self-signed key with the one seen first for this name, which it becomes if
+    /// there was none. A Node-ID is the digest of its key (RFC 6940 §11.3.1) and stands for it.
+    pub fn key_seen(&self, aor: &str, node_id: &str) -> rusqlite::Result<Verified> {
+        let known: Option<String> = self
+            .connection
+            .query_row("SELECT node_id FROM keys WHERE aor = ?1", [aor], |row| row.get(0))
+            .optional()?;
+        match known {
+            Some(known) if known == node_id => Ok(Verified::SelfSignedKnown),
+            Some(_) => Ok(Verified::SelfSignedChanged),
+            None => {
+                self.connection
+                    .execute("INSERT INTO keys (aor, node_id) VALUES (?1, ?2)", [aor, node_id])?;
+                Ok(Verified::SelfSignedNew)
+            }
+        }
+    }
+
+    /// The overlay and user joined last.
+    pub fn last(&self) -> rusqlite::Result<Option<Me>> {
+        self.connection
+            .query_row("SELECT overlay, user FROM last", [], |row| {
+                Ok(Me { overlay: row.get(0)?, user: row.get(1)?, node_id: String::new() })
+            })
+            .optional()
+    }
+
+    /// Remembers the overlay and user joined last.
+    pub fn set_last(&self, overlay: &str, user: &str) -> rusqlite::Result<()> {
+        self.connection.execute(
+            "INSERT INTO last (id, overlay, user) VALUES (0, ?1, ?2)
+             ON CONFLICT (id) DO UPDATE SET overlay = ?1, user = ?2",
+            [overlay, user],
+        )?;
+        Ok(())
+    }
+}
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS calls (
+        id INTEGER PRIMARY KEY,
+        incoming INTEGER NOT NULL,
+        peer TEXT NOT NULL,
+        unix_ms INTEGER NOT NULL,
+        duration_ms INTEGER NOT NULL,
+        outcome TEXT NOT NULL,
+        answered INTEGER NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS keys (aor TEXT PRIMARY KEY, node_id TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS last (
+        id INTEGER PRIMARY KEY CHECK (id = 0),
+        overlay TEXT NOT NULL,
+        user TEXT NOT NULL
+    );
+";
+
+// limits
+
+/// Calls remembered: a year of a busy phone.
+pub const HISTORY_MAX: i64 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_keys_and_the_last_overlay_survive_a_restart() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("data.db");
+        let entry = HistoryEntry {
+            direction: Direction::Incoming,
+            peer: "bob@example.org".into(),
+            unix_ms: 1_790_000_000_000,
+            duration: Duration::from_secs(61),
+            outcome: "bob hung up.".into(),
+            answered: true,
+        };
+        let data = Data::open(&path).expect("made");
+        data.add_call(&entry).expect("added");
+        data.set_last("example.net", "eve").expect("set");
+        data.set_last("example.org", "alice").expect("set");
+        assert_eq!(data.key_seen("bob@example.org", "aa"), Ok(Verified::SelfSignedNew));
+        drop(data);
+        let data = Data::open(&path).expect("opened");
+        assert_eq!(data.calls(), Ok(vec![entry]));
+        assert_eq!(data.key_seen("bob@example.org", "aa"), Ok(Verified::SelfSignedKnown));
+        assert_eq!(data.key_seen("bob@example.org", "bb"), Ok(Verified::SelfSignedChanged));
+        let last = data.last().expect("read").expect("there");
+        assert_eq!(last.aor(), "alice@example.org");
+        data.clear_calls().expect("cleared");
+        assert_eq!(data.calls(), Ok(Vec::new()));
+    }
+}

@@ -1,0 +1,357 @@
+//! The user's folder: settings, overlay documents, keys, and the database of calls.
+//!
+//! ```text
+//! settings.toml                      what the user chose
+//! chordial.db                        recent calls, keys seen, the overlay joined last
+//! overlays/NAME/document.xml         the overlay's configuration document
+//! overlays/NAME/USER/certificate.der our certificate there
+//! overlays/NAME/USER/key.der         its private key, readable by the user alone
+//! ```
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::api::Settings;
+use super::data::Data;
+use crate::config::{ConfigError, OverlayConfig};
+use crate::crypto::{Identity, IdentityError, SelfSigned, X509Provider};
+
+/// The user's folder, open.
+#[derive(Debug)]
+pub struct StateFolder {
+    root: PathBuf,
+}
+
+/// Our identity in an overlay, with the bytes that DTLS shows and signs with.
+#[derive(Clone, Debug)]
+pub struct StoredIdentity {
+    /// For signatures of RELOAD.
+    pub identity: Identity,
+    /// For DTLS.
+    pub keys: SelfSigned,
+}
+
+impl StateFolder {
+    /// Opens the folder, making it if it does not exist.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, StateError> {
+        let root = root.into();
+        fs::create_dir_all(&root).map_err(|e| StateError::folder(&root, &e))?;
+        // A folder that cannot be written to shows now, not after a call.
+        let probe = root.join(".writable");
+        fs::write(&probe, b"").map_err(|e| StateError::folder(&root, &e))?;
+        fs::remove_file(&probe).map_err(|e| StateError::folder(&root, &e))?;
+        Ok(Self { root })
+    }
+
+    /// The folder that the platform has for such data.
+    pub fn default_path() -> Option<PathBuf> {
+        directories::ProjectDirs::from("", "", "chordial").map(|d| d.data_dir().to_path_buf())
+    }
+
+    /// The settings, and a sentence if they could not be read as they are: a field that does
+    /// not parse falls back to its default, and the file is kept beside as `settings.toml.bad`.
+    pub fn settings(&self) -> (Settings, Option<String>) {
+        let path = self.root.join(SETTINGS);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Default::default(),
+            Err(error) => {
+                let notice = format!("The settings could not be read, so defaults hold: {error}.");
+                return (Settings::default(), Some(notice));
+            }
+        };
+        match toml::from_str(&text) {
+            Ok(settings) => (settings, None),
+            Err(_) => {
+                let bad = path.with_extension("toml.bad");
+                let kept = fs::write(&bad, &text).is_ok();
+                let place = if kept {
+                    format!("; the old file is {}", bad.display())
+                } else {
+                    String::new()
+                };
+                let notice = format!("Some settings were not understood and have defaults{place}.");
+                (lenient_settings(&text), Some(notice))
+            }
+        }
+    }
+
+    /// Keeps the settings.
+    pub fn save_settings(&self, settings: &Settings) -> Result<(), StateError> {
+        let text = toml::to_string_pretty(settings).unwrap_or_default();
+        self.write(Path::new(SETTINGS), text.as_bytes())
+    }
+
+    /// The database; a damaged one is set aside and reported by the sentence.
+    pub fn data(&self, unix_ms: u64) -> Result<(Data, Option<String>), StateError> {
+        let path = self.root.join(DATABASE);
+        match Data::open(&path) {
+            Ok(data) => Ok((data, None)),
+            Err(_) if path.exists() => {
+                let aside = self.root.join(format!("{DATABASE}.damaged-{unix_ms}"));
+                fs::rename(&path, &aside).map_err(|e| StateError::file(&path, &e))?;
+                let data = Data::open(&path).map_err(|e| StateError::Database(e.to_string()))?;
+                let notice = format!(
+                    "The list of calls was damaged and starts anew; the old file is {}.",
+                    aside.display()
+                );
+                Ok((data, Some(notice)))
+            }
+            Err(error) => Err(StateError::Database(error.to_string())),
+        }
+    }
+
+    /// The document of an overlay that was joined before.
+    pub fn document(&self, overlay: &str) -> Result<OverlayConfig, StateError> {
+        self.read_document(&self.overlay(overlay).join(DOCUMENT))
+    }
+
+    /// The document in any file.
+    pub fn read_document(&self, path: &Path) -> Result<OverlayConfig, StateError> {
+        let bytes = fs::read(path).map_err(|e| StateError::file(path, &e))?;
+        OverlayConfig::parse(bytes)
+            .map_err(|error| StateError::Document { path: path.to_path_buf(), error })
+    }
+
+    /// Keeps an overlay's document.
+    pub fn save_document(&self, config: &OverlayConfig) -> Result<(), StateError> {
+        let path = Path::new(OVERLAYS).join(config.instance_name.as_str()).join(DOCUMENT);
+        self.write(&path, config.write().as_bytes())
+    }
+
+    /// Our identity as `user` in the provider's overlay: the one kept, or a new self-signed one.
+    /// A kept one that does not work is never replaced silently: the name would change hands.
+    pub fn identity(
+        &self,
+        provider: &X509Provider,
+        user: &str,
+        unix_ms: u64,
+    ) -> Result<StoredIdentity, StateError> {
+        let folder = Path::new(OVERLAYS).join(&provider.overlay).join(user);
+        let paths = (folder.join(CERTIFICATE), folder.join(KEY));
+        let absolute = (self.root.join(&paths.0), self.root.join(&paths.1));
+        let read = |path: &Path| match fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StateError::file(path, &error)),
+        };
+        let keys = match (read(&absolute.0)?, read(&absolute.1)?) {
+            (Some(certificate_der), Some(private_key_der)) => {
+                SelfSigned { certificate_der, private_key_der }
+            }
+            (None, None) => {
+                let aor = format!("{user}@{}", provider.overlay);
+                let keys = SelfSigned::generate(provider, &aor, unix_ms, VALIDITY_DAYS)?;
+                self.write(&paths.1, &keys.private_key_der)?;
+                self.write(&paths.0, &keys.certificate_der)?;
+                keys
+            }
+            (None, Some(_)) => return Err(StateError::HalfIdentity(absolute.0)),
+            (Some(_), None) => return Err(StateError::HalfIdentity(absolute.1)),
+        };
+        let identity = keys.identity(provider)?;
+        if !identity.certificate.is_valid_at(unix_ms) {
+            return Err(StateError::Expired(absolute.0));
+        }
+        Ok(StoredIdentity { identity, keys })
+    }
+
+    fn overlay(&self, overlay: &str) -> PathBuf {
+        self.root.join(OVERLAYS).join(overlay)
+    }
+
+    /// Writes a file so that after a crash either the old or the new one is there.
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+        let path = self.root.join(path);
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::create_dir_all(folder).map_err(|e| StateError::file(folder, &e))?;
+        let mut temporary = path.clone().into_os_string();
+        temporary.push(".new");
+        let temporary = PathBuf::from(temporary);
+        write_private(&temporary, bytes)
+            .and_then(|()| fs::rename(&temporary, &path))
+            .map_err(|e| StateError::file(&path, &e))
+    }
+}
+
+/// Why the user's folder cannot be used: one sentence each.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// The folder cannot be made or written to.
+    #[error("The folder {path} cannot be used: {reason}; choose another with --state.")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// A file cannot be read or written.
+    #[error("The file {path} cannot be used: {reason}.")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// An overlay document does not parse.
+    #[error("The overlay document {path} cannot be used: {error}.")]
+    Document {
+        /// The document's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ConfigError,
+    },
+    /// The database cannot be opened.
+    #[error("The list of calls cannot be opened: {0}.")]
+    Database(String),
+    /// Certificate without key, or key without certificate.
+    #[error("The file {0} is missing beside its companion; restore it, or move the folder away.")]
+    HalfIdentity(PathBuf),
+    /// Our certificate is no longer, or not yet, valid.
+    #[error("The certificate {0} is not valid at this computer's date; check the date.")]
+    Expired(PathBuf),
+    /// Our identity does not work in this overlay.
+    #[error("Our identity cannot be used in this overlay: {0}.")]
+    Identity(#[from] IdentityError),
+}
+
+impl StateError {
+    fn folder(path: &Path, error: &io::Error) -> Self {
+        Self::Folder { path: path.to_path_buf(), reason: error.to_string() }
+    }
+
+    fn file(path: &Path, error: &io::Error) -> Self {
+        Self::File { path: path.to_path_buf(), reason: error.to_string() }
+    }
+}
+
+/// Each field of the file that parses by itself, and defaults for the others.
+fn lenient_settings(text: &str) -> Settings {
+    let mut good = toml::Table::new();
+    for line in text.lines() {
+        let Ok(field) = line.parse::<toml::Table>() else { continue };
+        for (name, value) in field {
+            let mut with = good.clone();
+            with.insert(name, value);
+            if with.clone().try_into::<Settings>().is_ok() {
+                good = with;
+            }
+        }
+    }
+    good.try_into().unwrap_or_default()
+}
+
+#[cfg(unix)]
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+#[cfg(not(unix))]
+fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+const SETTINGS: &str = "settings.toml";
+const DATABASE: &str = "chordial.db";
+const OVERLAYS: &str = "overlays";
+const DOCUMENT: &str = "document.xml";
+const CERTIFICATE: &str = "certificate.der";
+const KEY: &str = "key.der";
+/// A self-signed identity is its key: it should outlive the computer.
+const VALIDITY_DAYS: u32 = 3650;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::NodeIdDigest;
+    use crate::phone::Theme;
+
+    const NOW_MS: u64 = 1_790_000_000_000;
+
+    fn folder() -> (tempfile::TempDir, StateFolder) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let state = StateFolder::open(dir.path()).expect("usable");
+        (dir, state)
+    }
+
+    fn provider() -> X509Provider {
+        X509Provider {
+            overlay: "example.org".into(),
+            node_id_length: 16,
+            self_signed: Some(NodeIdDigest::Sha256),
+        }
+    }
+
+    #[test]
+    fn settings_survive_and_bad_fields_fall_back() {
+        let (dir, state) = folder();
+        let settings =
+            Settings { microphone: Some("mic".into()), theme: Theme::Dark, ..Settings::default() };
+        state.save_settings(&settings).expect("saved");
+        assert_eq!(state.settings(), (settings.clone(), None));
+        let path = dir.path().join(SETTINGS);
+        let text = fs::read_to_string(&path).expect("there");
+        fs::write(&path, text.replace("\"dark\"", "\"purple\"")).expect("written");
+        let (read, notice) = state.settings();
+        assert_eq!(read, Settings { theme: Theme::System, ..settings });
+        assert!(notice.is_some());
+        assert!(dir.path().join("settings.toml.bad").exists());
+    }
+
+    #[test]
+    fn an_identity_is_made_once_and_kept() {
+        let (dir, state) = folder();
+        let first = state.identity(&provider(), "alice", NOW_MS).expect("made");
+        let second = state.identity(&provider(), "alice", NOW_MS).expect("kept");
+        assert_eq!(first.identity.node_id, second.identity.node_id);
+        let other = state.identity(&provider(), "bob", NOW_MS).expect("made");
+        assert_ne!(first.identity.node_id, other.identity.node_id);
+        let key = dir.path().join("overlays/example.org/alice/key.der");
+        fs::remove_file(key).expect("there");
+        let error = state.identity(&provider(), "alice", NOW_MS).expect_err("half");
+        assert!(matches!(error, StateError::HalfIdentity(_)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_private_key_is_for_the_user_alone() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let (dir, state) = folder();
+        state.identity(&provider(), "alice", NOW_MS).expect("made");
+        let key = dir.path().join("overlays/example.org/alice/key.der");
+        let mode = fs::metadata(key).expect("there").permissions().mode();
+        assert_eq!(mode & 0o077, 0);
+    }
+
+    #[test]
+    fn a_damaged_database_is_set_aside() {
+        let (dir, state) = folder();
+        fs::write(dir.path().join(DATABASE), b"this is no database at all, but long enough")
+            .expect("written");
+        let (_, notice) = state.data(7).expect("rebuilt");
+        assert!(notice.is_some());
+        assert!(dir.path().join("chordial.db.damaged-7").exists());
+        let (_, notice) = state.data(8).expect("opened");
+        assert_eq!(notice, None);
+    }
+
+    #[test]
+    fn a_file_in_place_of_the_folder_is_one_sentence() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("file");
+        fs::write(&path, b"").expect("written");
+        let error = StateFolder::open(&path).expect_err("not a folder").to_string();
+        assert!(error.contains("--state") && !error.contains('\n'), "{error}");
+    }
+}
