@@ -1,0 +1,171 @@
+//! Who signed a message (RFC 6940 §6.3.4), checked once, at its destination.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::base::NodeId;
+use crate::crypto::{Certificate, Provider, SignerIdentity};
+use crate::message::{ForwardingHeader, GenericCertificate, Opened};
+
+/// Checks signatures and remembers the certificates that it has read.
+#[derive(Debug)]
+pub struct Verifier {
+    provider: Arc<dyn Provider>,
+    known: BTreeMap<[u8; 32], Arc<Certificate>>,
+    order: VecDeque<[u8; 32]>,
+}
+
+/// Who signed a message.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// The Node-ID that it acts as.
+    pub node_id: NodeId,
+    /// Its certificate.
+    pub certificate: Arc<Certificate>,
+}
+
+impl Verifier {
+    /// A verifier that trusts what `provider` trusts.
+    pub fn new(provider: Arc<dyn Provider>) -> Self {
+        Self { provider, known: BTreeMap::new(), order: VecDeque::new() }
+    }
+
+    /// The overlay's provider.
+    pub fn provider(&self) -> &dyn Provider {
+        self.provider.as_ref()
+    }
+
+    /// Remembers a certificate that the provider has read.
+    pub fn remember(&mut self, certificate: &Arc<Certificate>) {
+        let fingerprint = certificate.fingerprint;
+        if self.known.insert(fingerprint, certificate.clone()).is_none() {
+            self.order.push_back(fingerprint);
+        }
+        while self.order.len() > KNOWN_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+
+    /// Who signed a message, or `None` if its signature or certificate does not hold.
+    pub fn verify(
+        &mut self,
+        header: &ForwardingHeader,
+        opened: &Opened,
+        unix_ms: u64,
+    ) -> Option<Signed> {
+        let signature = &opened.security.signature;
+        let bucket = &opened.security.certificates;
+        let certificate = self.signer(&signature.identity, bucket)?;
+        let node_id = certificate.named_by(&signature.identity)?;
+        let input = opened.signature_input(header);
+        let is_good = certificate.is_valid_at(unix_ms)
+            && self.provider.verify(&certificate, signature.algorithm, &input, &signature.value);
+        is_good.then_some(Signed { node_id, certificate })
+    }
+
+    /// The certificates of a message's bucket that the provider accepts.
+    pub fn read_bucket(&mut self, bucket: &[GenericCertificate]) -> Vec<Arc<Certificate>> {
+        bucket.iter().take(BUCKET_MAX).filter_map(|entry| self.read(entry)).collect()
+    }
+
+    /// The certificate that an identity names, if we remember it.
+    pub fn known(&self, identity: &SignerIdentity) -> Option<Arc<Certificate>> {
+        match identity {
+            SignerIdentity::CertHash { hash, .. } => {
+                self.known.get(<&[u8; 32]>::try_from(&hash[..]).ok()?).cloned()
+            }
+            SignerIdentity::CertHashNodeId { .. } => {
+                self.known.values().find(|c| c.named_by(identity).is_some()).cloned()
+            }
+            SignerIdentity::None => None,
+        }
+    }
+
+    fn signer(
+        &mut self,
+        identity: &SignerIdentity,
+        bucket: &[GenericCertificate],
+    ) -> Option<Arc<Certificate>> {
+        if let Some(known) = self.known(identity) {
+            return Some(known);
+        }
+        let found = bucket.iter().take(BUCKET_MAX).find_map(|entry| {
+            self.read(entry).filter(|certificate| certificate.named_by(identity).is_some())
+        })?;
+        self.remember(&found);
+        Some(found)
+    }
+
+    fn read(&self, entry: &GenericCertificate) -> Option<Arc<Certificate>> {
+        if entry.certificate_type != GenericCertificate::X509 {
+            return None;
+        }
+        let fingerprint = Certificate::fingerprint_of(&entry.certificate);
+        match self.known.get(&fingerprint) {
+            Some(known) => Some(known.clone()),
+            None => self.provider.certificate(&entry.certificate).ok().map(Arc::new),
+        }
+    }
+}
+
+// limits
+
+/// Certificates remembered: those of all linked nodes, and as many others. Each takes about a
+/// kilobyte.
+const KNOWN_MAX: usize = 256;
+/// Certificates looked at in one message. A Fetch of a resource with 16 signers has 17.
+const BUCKET_MAX: usize = 64;
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use super::*;
+    use crate::base::TransactionId;
+    use crate::crypto::CheapProvider;
+    use crate::message::{Fragment, MessageContents, Method, Packet};
+
+    /// R6940-6.3.4-05, R6940-6.3.4-13: what is not signed as its bucket says comes from nobody.
+    #[test]
+    fn only_signed_messages_come_from_somebody() {
+        let own = NodeId::from_u128(5);
+        let identity = CheapProvider.identity(own, "alice@example.org").expect("an identity");
+        let header = ForwardingHeader {
+            overlay: 1,
+            configuration_sequence: 0,
+            ttl: 100,
+            fragment: Fragment::WHOLE,
+            transaction_id: TransactionId(7),
+            max_response_length: 0,
+            via_list: Vec::new(),
+            destination_list: vec![own.into()],
+            options: Vec::new(),
+        };
+        let contents = MessageContents::new(Method::Ping.request(), vec![0, 0]);
+        let packet = Packet::seal(header, &contents, &identity, &[]).expect("short");
+        let opened = packet.open(16).expect("parses");
+        let mut verifier = Verifier::new(Arc::new(CheapProvider));
+        let mut pgp = opened.clone();
+        pgp.security.certificates[0].certificate_type = 1;
+        assert!(verifier.verify(&packet.header, &pgp, 0).is_none());
+        let signed = verifier.verify(&packet.header, &opened, 0).expect("verifies");
+        assert_eq!(signed.node_id, own);
+        let mut other = packet.header.clone();
+        other.transaction_id = TransactionId(8);
+        assert!(verifier.verify(&other, &opened, 0).is_none());
+        // Its certificate is remembered, so the bucket is not needed again.
+        pgp.security.certificates.clear();
+        assert!(verifier.verify(&packet.header, &pgp, 0).is_some());
+    }
+
+    #[test]
+    fn the_cache_is_bounded() {
+        let mut verifier = Verifier::new(Arc::new(CheapProvider));
+        for number in 0..1000 {
+            let id = NodeId::from_u128(number + 1);
+            let identity = CheapProvider.identity(id, "alice@example.org").expect("an identity");
+            verifier.remember(&identity.certificate);
+        }
+        assert_eq!((verifier.known.len(), verifier.order.len()), (KNOWN_MAX, KNOWN_MAX));
+    }
+}
