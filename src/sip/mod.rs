@@ -1,1 +1,74 @@
-//! (room)
+//! The SIP user agent (RFC 3261): messages, transactions and dialogs. It knows nothing of RELOAD,
+//! sockets or clocks.
+//!
+//! # The way of a datagram
+//!
+//! Each SIP peer is reached over a DTLS flow of its own, one SIP message for each record, with the
+//! timers of an unreliable transport (spec trap T-87). A flow is a number that the room above
+//! picks, with the user names that the peer's certificate proves.
+//!
+//! [`message`] turns bytes into requests and responses and back. [`UserAgent`] finds the
+//! [`transaction`] that a message belongs to, or opens one; what is news goes on to its `dialog`
+//! and comes out as an [`Event`] about a [`LegId`]: one INVITE on one flow. A call that rings at
+//! several devices is several legs, and the room above ends the losing ones with
+//! [`Reason::completed_elsewhere`].
+//!
+//! # Who may call
+//!
+//! No SIP credential is ever asked for or given. A request is believed because the user name in
+//! its From is one of those that its flow's certificate proves; any other is answered 403 and told
+//! to the room above. A dialog lives on its flow: the same request on another flow is refused.
+
+mod dialog;
+pub mod message;
+pub mod transaction;
+mod ua;
+
+#[cfg(test)]
+mod tests;
+
+pub use message::{Aor, Reason, Uri};
+pub use ua::{
+    Command, End, Event, Failure, FlowId, Input, LegId, Output, Side, UaConfig, UserAgent,
+};
+
+/// Bounds of this room, each with its reason.
+pub mod limits {
+    use std::time::Duration;
+
+    /// The longest message in bytes: what a UDP datagram can carry.
+    pub const MESSAGE_BYTES_MAX: usize = 65_535;
+    /// Header lines in a message; RFC 4475's worst has 30.
+    pub const HEADERS_MAX: usize = 128;
+    /// Elements of a comma-separated list, or parameters of one value.
+    pub const LIST_MAX: usize = 128;
+    /// The longest URI in bytes; a GRUU with 20 destinations has 600.
+    pub const URI_BYTES_MAX: usize = 4096;
+    /// Messages above this size get compact header names: what a path of 1280 bytes (IPv6's
+    /// minimum) leaves after IP, UDP and DTLS.
+    pub const COMPACT_ABOVE_BYTES: usize = 1180;
+    /// Record-Route entries that a dialog remembers; our own flows have none.
+    pub const ROUTES_MAX: usize = 16;
+    /// Flows at once: several devices for each of a handful of calls.
+    pub const FLOWS_MAX: usize = 256;
+    /// Legs at once; a forked call has one for each device of the callee.
+    pub const LEGS_MAX: usize = 64;
+    /// Incoming calls that may ring or talk at once, so that outgoing legs are always left.
+    pub const INCOMING_LEGS_MAX: usize = 16;
+    /// Server transactions at once, each alive for up to 32 s.
+    pub const SERVER_TRANSACTIONS_MAX: usize = 512;
+    /// Server transactions of one flow, so that one peer cannot take all of them.
+    pub const FLOW_SERVER_TRANSACTIONS_MAX: usize = 64;
+    /// Client transactions at once: an INVITE, a CANCEL and a BYE for each leg.
+    pub const CLIENT_TRANSACTIONS_MAX: usize = 3 * LEGS_MAX;
+    /// How long an outgoing call may take to be answered before it is cancelled. RFC 3261 gives a
+    /// proxy's timer C more than 180 s; a person has hung up by then.
+    pub const RING_MAX: Duration = Duration::from_secs(180);
+    /// How long an incoming call may ring: longer than [`RING_MAX`], so that the caller decides.
+    pub const RING_INCOMING_MAX: Duration = Duration::from_secs(200);
+    /// How often a 180 is repeated, since it is lost unnoticed otherwise. RFC 3261 §13.3.1.1 asks
+    /// for once a minute.
+    pub const RING_REPEAT: Duration = Duration::from_secs(4);
+    /// How long a call outlives its flow until it must have been moved to another one.
+    pub const REBIND_MAX: Duration = Duration::from_secs(30);
+}

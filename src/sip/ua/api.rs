@@ -1,0 +1,270 @@
+//! What goes into the user agent and what comes out.
+
+use bytes::Bytes;
+use rsip::StatusCode;
+use thiserror::Error;
+
+use crate::sip::limits;
+use crate::sip::message::{Aor, Host, Reason, Uri, phrase};
+
+/// Names one flow: one DTLS connection to one peer. The room above picks the number and never
+/// uses it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowId(pub u64);
+
+/// Names one leg: one INVITE on one flow, and the dialog that comes of it.
+///
+/// The room above picks numbers below [`Self::FIRST_INCOMING`] for the legs that it begins; the
+/// user agent numbers incoming legs from there on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegId(pub u64);
+
+impl LegId {
+    /// The number of the first incoming leg.
+    pub const FIRST_INCOMING: u64 = 1 << 63;
+}
+
+/// Who we are.
+#[derive(Clone, Debug)]
+pub struct UaConfig {
+    /// The name of the overlay: what our Via says instead of a host (spec trap T-88).
+    pub overlay: Host,
+    /// The Addresses of Record that we take calls for; a call to any other is answered 404.
+    pub users: Vec<Aor>,
+    /// Our Contact: the GRUU of this device, so that a lost flow can be made again.
+    pub contact: Uri,
+    /// Where tags, branches and Call-IDs come from; from the operating system outside tests.
+    pub seed: [u8; 32],
+}
+
+/// What happens to the user agent.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "an input is moved once and never stored")]
+pub enum Input<'a> {
+    /// A flow is open, and its certificate proves these user names.
+    FlowUp {
+        /// The new flow.
+        flow: FlowId,
+        /// The Addresses of Record that the peer may call itself.
+        verified_users: Vec<Aor>,
+    },
+    /// A flow is closed. Calls on it that both sides talk in may be moved to another one.
+    FlowDown {
+        /// The flow.
+        flow: FlowId,
+    },
+    /// One record of a flow.
+    Datagram {
+        /// Where it came from.
+        flow: FlowId,
+        /// Its bytes.
+        bytes: &'a [u8],
+    },
+    /// The moment of [`deadline`](super::UserAgent::deadline) has come.
+    Timeout,
+    /// The room above wants something.
+    Command(Command),
+}
+
+/// What the room above asks for. A command about a leg that is gone, or that cannot be carried
+/// out in the leg's state, does nothing: it has crossed an [`Event::Ended`].
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Call somebody over a flow.
+    Invite {
+        /// A new leg.
+        leg: LegId,
+        /// The flow to the device.
+        flow: FlowId,
+        /// Which of our users calls.
+        from: Aor,
+        /// Who is called.
+        to: Uri,
+        /// Our session description.
+        offer: Vec<u8>,
+    },
+    /// Tell the caller that our phone rings (180).
+    Ring {
+        /// An incoming leg.
+        leg: LegId,
+    },
+    /// Take the call (200).
+    Answer {
+        /// An incoming leg.
+        leg: LegId,
+        /// Our session description: the answer, or the offer if the caller made none.
+        answer: Vec<u8>,
+    },
+    /// Do not take the call.
+    Reject {
+        /// An incoming leg.
+        leg: LegId,
+        /// Why: 486 busy, 603 declined, 488 no common media. What is no refusal becomes 603.
+        status: StatusCode,
+    },
+    /// End the leg whatever its state is: CANCEL before the other side has answered, BYE after,
+    /// 603 for an incoming call that we have not answered. The end is reported at once, and the
+    /// flow is needed for as long as [`is_flow_used`](super::UserAgent::is_flow_used) says.
+    HangUp {
+        /// The leg.
+        leg: LegId,
+        /// Why, for the other side.
+        reason: Option<Reason>,
+    },
+    /// Move a leg to another flow to the same peer: one that proves one of the same user names.
+    Rebind {
+        /// The leg.
+        leg: LegId,
+        /// Its new flow.
+        flow: FlowId,
+    },
+}
+
+/// What the user agent wants done or known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send one record on a flow.
+    Send {
+        /// The flow.
+        flow: FlowId,
+        /// One SIP message.
+        bytes: Bytes,
+    },
+    /// Something has happened.
+    Event(Event),
+}
+
+/// News about legs. Each leg ends with exactly one [`Event::Ended`], and it is the last one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Somebody calls; they have been sent a 100 and wait for Ring, Answer or Reject.
+    Incoming {
+        /// The new leg.
+        leg: LegId,
+        /// The flow that it lives on.
+        flow: FlowId,
+        /// Who calls, as the flow's certificate proves it.
+        from: Aor,
+        /// The name that the caller wants to be shown. Nobody has verified it.
+        display: Option<String>,
+        /// Which of our users is called.
+        to: Aor,
+        /// The caller's session description, if the INVITE has one.
+        offer: Option<Vec<u8>>,
+    },
+    /// The other side has the INVITE.
+    Trying {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The other side's phone rings.
+    Ringing {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The other side has taken the call.
+    Answered {
+        /// The leg.
+        leg: LegId,
+        /// Its session description. Without one there can be no media: hang up.
+        answer: Option<Vec<u8>>,
+    },
+    /// The caller knows that we have taken the call.
+    Acked {
+        /// The leg.
+        leg: LegId,
+        /// The caller's answer, if its INVITE had no offer.
+        answer: Option<Vec<u8>>,
+    },
+    /// The flow of a call is gone. The call ends unless it is moved to another flow within
+    /// [`limits::REBIND_MAX`].
+    Detached {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The leg is over.
+    Ended {
+        /// The leg.
+        leg: LegId,
+        /// How.
+        end: End,
+    },
+    /// An INVITE was refused without asking anybody.
+    Refused {
+        /// Where it came from.
+        flow: FlowId,
+        /// Who the caller says they are; for a 403 it is not true.
+        claimed: Option<Aor>,
+        /// What it was answered.
+        status: StatusCode,
+    },
+}
+
+/// One side of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// This user agent.
+    Us,
+    /// The other one.
+    Them,
+}
+
+/// How a leg ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// The INVITE was refused, or redirected, which we do not follow.
+    Rejected {
+        /// Whose answer it was.
+        by: Side,
+        /// 300 to 699: 486 and 600 are busy, 603 is declined, 404 and 604 are unknown.
+        status: StatusCode,
+        /// The words beside it; from the other side they are unverified.
+        phrase: String,
+    },
+    /// The caller gave up before the callee had answered.
+    Cancelled {
+        /// Who gave up.
+        by: Side,
+        /// Why, if a Reason was given.
+        reason: Option<Reason>,
+    },
+    /// Somebody hung up.
+    HungUp {
+        /// Who.
+        by: Side,
+        /// Why, if a Reason was given.
+        reason: Option<Reason>,
+    },
+    /// It came to nothing.
+    Failed(Failure),
+}
+
+impl End {
+    /// We refuse with this status.
+    pub(super) fn rejected_by_us(status: &StatusCode) -> Self {
+        Self::Rejected { by: Side::Us, status: status.clone(), phrase: phrase(status) }
+    }
+}
+
+/// Why a leg came to nothing, as one sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// Timer B: the INVITE was sent for 32 s and nothing came back.
+    #[error("The other side's phone did not react to the call within 32 s.")]
+    Timeout,
+    /// The phone rang for [`limits::RING_MAX`], or [`limits::RING_INCOMING_MAX`] here.
+    #[error("Nobody answered within {} s.", limits::RING_MAX.as_secs())]
+    NoAnswer,
+    /// Our 200 was repeated for 32 s without an ACK.
+    #[error("The caller never confirmed that the call was answered.")]
+    AckMissing,
+    /// The flow closed.
+    #[error("The connection to the other side's phone was lost.")]
+    FlowLost,
+    /// The flow of the command is not open, or was closed before.
+    #[error("There is no connection to the other side's phone.")]
+    NoFlow,
+    /// As many legs as [`limits::LEGS_MAX`] exist.
+    #[error("Too many calls at once.")]
+    TooManyCalls,
+}

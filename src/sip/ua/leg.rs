@@ -1,0 +1,177 @@
+//! One leg: an INVITE, its dialog, and the timers that belong to neither transaction.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{ClientKey, FlowId, ServerKey};
+use crate::base::Instant;
+use crate::sip::dialog::Dialog;
+use crate::sip::limits;
+use crate::sip::message::{Aor, Reason, Request};
+use crate::sip::transaction::{GIVE_UP, T1, T2};
+
+/// All that is known of one leg.
+pub(super) struct Leg {
+    /// The only flow that may speak for it.
+    pub(super) flow: FlowId,
+    /// The names that the flow proves, to recognise the same peer on another flow.
+    pub(super) peer: Vec<Aor>,
+    pub(super) dialog: Dialog,
+    pub(super) stage: Stage,
+    /// Our session description, said again when the other side asks.
+    pub(super) description: Vec<u8>,
+    /// The other side's, to tell a mere refresh from a change.
+    pub(super) remote_description: Vec<u8>,
+    /// A 200 of ours that waits for its ACK.
+    pub(super) unacked: Option<Unacked>,
+    /// Our ACK, sent again for each 200 that comes again.
+    pub(super) ack: Option<Bytes>,
+    /// Whether the end has been reported. What still goes on is only good manners.
+    pub(super) reported: bool,
+    /// Until when the leg may stay without a flow.
+    pub(super) detached: Option<Instant>,
+}
+
+/// How far a leg has come.
+pub(super) enum Stage {
+    /// We have sent an INVITE.
+    Calling(Calling),
+    /// We have an INVITE and owe the answer.
+    Incoming(Incoming),
+    /// The call was answered; our 200 may still be on its way.
+    Talking {
+        /// Our user hung up before the ACK came: BYE must wait for it (RFC 3261 §15).
+        bye: Option<Option<Reason>>,
+        /// Whether the first ACK, if we are the callee, has been reported.
+        acked: bool,
+    },
+    /// We have sent a BYE. The leg stays until it is answered, so that a BYE of the other side
+    /// that crosses it is answered too.
+    Closing,
+}
+
+/// An INVITE of ours without a final response.
+pub(super) struct Calling {
+    pub(super) key: ClientKey,
+    pub(super) invite: Request,
+    /// Whether a provisional response has come, without which nothing may be cancelled
+    /// (RFC 3261 §9.1).
+    pub(super) trying: bool,
+    pub(super) ringing: bool,
+    pub(super) give_up: Instant,
+    pub(super) cancel: Cancel,
+}
+
+/// Whether an INVITE of ours is being cancelled.
+pub(super) enum Cancel {
+    No,
+    /// As soon as a provisional response has come.
+    Wanted(Option<Reason>),
+    /// Sent; the INVITE is given up then even without a final response (RFC 3261 §9.1).
+    Sent(Instant),
+}
+
+/// An INVITE of theirs without a final response.
+pub(super) struct Incoming {
+    pub(super) key: ServerKey,
+    pub(super) invite: Request,
+    /// When to repeat the 180.
+    pub(super) ring: Option<Instant>,
+    pub(super) give_up: Instant,
+    /// What is said then.
+    pub(super) give_up_status: rsip::StatusCode,
+}
+
+/// A 200 to an INVITE, repeated until the ACK comes (RFC 3261 §13.3.1.4).
+pub(super) struct Unacked {
+    /// The CSeq number that the ACK must have.
+    pub(super) cseq: u32,
+    pub(super) response: Bytes,
+    resend: Instant,
+    interval: Duration,
+    give_up: Instant,
+}
+
+impl Unacked {
+    pub(super) fn new(now: Instant, cseq: u32, response: Bytes) -> Self {
+        Self { cseq, response, resend: now + T1, interval: T1, give_up: now + GIVE_UP }
+    }
+
+    /// The 200 once more.
+    pub(super) fn again(&mut self, now: Instant) -> Bytes {
+        self.interval = (self.interval * 2).min(T2);
+        self.resend = now + self.interval;
+        self.response.clone()
+    }
+}
+
+/// What a leg waits for, apart from its transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// The phone has rung for long enough: cancel, or refuse.
+    RingMax,
+    /// Say 180 once more.
+    RingAgain,
+    /// The cancelled INVITE will never be answered.
+    CancelOver,
+    /// Say 200 once more.
+    OkAgain,
+    /// The ACK will never come.
+    AckOver,
+    /// The leg was not moved to another flow in time.
+    DetachedOver,
+}
+
+impl Leg {
+    pub(super) fn new(flow: FlowId, peer: Vec<Aor>, dialog: Dialog, stage: Stage) -> Self {
+        Self {
+            flow,
+            peer,
+            dialog,
+            stage,
+            description: Vec::new(),
+            remote_description: Vec::new(),
+            unacked: None,
+            ack: None,
+            reported: false,
+            detached: None,
+        }
+    }
+
+    /// Every running timer.
+    pub(super) fn timers(&self) -> impl Iterator<Item = (Timer, Instant)> {
+        let (ring_max, ring, cancel) = match &self.stage {
+            Stage::Calling(calling) => match calling.cancel {
+                Cancel::No => (Some(calling.give_up), None, None),
+                Cancel::Wanted(_) => (None, None, None),
+                Cancel::Sent(until) => (None, None, Some(until)),
+            },
+            Stage::Incoming(incoming) => (Some(incoming.give_up), incoming.ring, None),
+            Stage::Talking { .. } | Stage::Closing => (None, None, None),
+        };
+        let unacked = self.unacked.as_ref();
+        [
+            (Timer::RingMax, ring_max),
+            (Timer::RingAgain, ring),
+            (Timer::CancelOver, cancel),
+            (Timer::AckOver, unacked.map(|u| u.give_up)),
+            (Timer::OkAgain, unacked.map(|u| u.resend)),
+            (Timer::DetachedOver, self.detached),
+        ]
+        .into_iter()
+        .filter_map(|(timer, at)| Some((timer, at?)))
+    }
+}
+
+/// When an incoming call has rung for long enough, and what is said then: the caller's Expires
+/// counts if it is sooner than our own limit (RFC 3261 §13.3.1).
+pub(super) fn ring_limit(now: Instant, invite: &Request) -> (Instant, rsip::StatusCode) {
+    let expires = invite.headers.first("Expires").and_then(|e| e.parse().ok());
+    match expires.map(Duration::from_secs) {
+        Some(expires) if expires < limits::RING_INCOMING_MAX => {
+            (now + expires, rsip::StatusCode::RequestTerminated)
+        }
+        _ => (now + limits::RING_INCOMING_MAX, rsip::StatusCode::TemporarilyUnavailable),
+    }
+}
