@@ -1,1 +1,45 @@
-//! (room)
+//! Sound from a microphone here to a speaker there: session descriptions, Opus, RTP with
+//! encryption and reports, the jitter buffer, sound devices and files.
+//!
+//! This room knows nothing of RELOAD. ICE and DTLS are made elsewhere: their candidates and
+//! fingerprints go into a [`sdp::MediaDescription`], their keys into [`SrtpKeys`], and datagrams
+//! that [`DatagramKind`] tells to be media go into an [`AudioSession`].
+//!
+//! | file | what | source |
+//! |---|---|---|
+//! | [`sdp`] | offer and answer | RFC 3264, 8866, 8839, 5763 |
+//! | `srtp` | encryption, and telling datagrams apart | RFC 3711, 5764, 7983 |
+//! | `codec` | Opus | RFC 6716, 7587 |
+//! | [`jitter`], `merge` | when to play what | |
+//! | `report` | RTCP | RFC 3550 |
+//! | `session`, `level` | all of that for one call | |
+//! | `source`, `wav`, [`device`] | where sound comes from and goes to | |
+//! | `resample`, `drift` | other sample rates, and clocks that drift | |
+//! | [`compare`] | whether what was heard is what was said | |
+
+mod codec;
+pub mod compare;
+#[cfg(feature = "sound")]
+pub mod device;
+#[cfg(not(feature = "sound"))]
+#[path = "no_device.rs"]
+pub mod device;
+#[cfg(feature = "sound")]
+mod drift;
+pub mod jitter;
+mod level;
+mod merge;
+mod report;
+mod resample;
+pub mod sdp;
+mod session;
+mod source;
+mod srtp;
+mod wav;
+
+pub use codec::{CodecError, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
+pub use level::LevelMeter;
+pub use session::{AudioSession, AudioStatistics, SessionError, SessionSettings, SrtpKeys};
+pub use source::{AudioSink, AudioSource, Choice, DeviceKind, Silence, SoundDevice, SoundError};
+pub use srtp::{DatagramKind, Profile, SOURCES_MAX, SrtpError, SrtpSession};
+pub use wav::{WavSink, WavSource, read_wav};

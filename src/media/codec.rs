@@ -1,0 +1,190 @@
+//! Opus at 48 kHz, mono, 20 ms (RFC 6716, 7587).
+
+use opus::{Application, Bitrate, Channels, Signal};
+
+/// Samples per second, everywhere in this room.
+pub const SAMPLE_RATE: u32 = 48_000;
+/// Samples in a frame: 20 ms.
+pub const FRAME_SAMPLES: usize = 960;
+/// 20 ms of mono sound, each sample between -1 and 1.
+pub type Frame = [f32; FRAME_SAMPLES];
+/// A frame in which nothing is heard.
+pub const SILENCE: Frame = [0.0; FRAME_SAMPLES];
+
+/// Longest packet that an encoder may make: 20 ms at 510 kbit/s, the codec's most.
+const PACKET_MAX: usize = 1275;
+/// Longest sound in one packet: 120 ms (RFC 6716 §2.1.4).
+pub(super) const PACKET_SAMPLES_MAX: usize = 5760;
+/// Bits per second: full band speech that is hard to tell from the original, with room for
+/// in-band redundancy.
+const BITRATE: u32 = 32_000;
+/// Below this much assumed loss the encoder would leave redundancy out, and the first loss of a
+/// burst would always be heard.
+const LOSS_PERCENT_MIN: u8 = 3;
+/// More redundancy than for this much loss costs more quality than it saves.
+const LOSS_PERCENT_MAX: u8 = 30;
+
+/// The codec refused; with bounded input this means a defect, or a hostile packet.
+#[derive(Debug, thiserror::Error)]
+#[error("the Opus codec failed: {0}")]
+pub struct CodecError(#[from] opus::Error);
+
+/// Makes packets of frames.
+#[derive(Debug)]
+pub struct Encoder {
+    encoder: opus::Encoder,
+    buffer: Vec<u8>,
+    loss_percent: u8,
+}
+
+impl Encoder {
+    /// An encoder for speech.
+    ///
+    /// # Errors
+    /// The codec can't be set up (no memory).
+    pub fn new(in_band_fec: bool, bitrate_max: Option<u32>) -> Result<Self, CodecError> {
+        let mut encoder = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Voip)?;
+        // RFC 7587 §6.1 allows 6,000 to 510,000.
+        let bitrate = bitrate_max.map_or(BITRATE, |most| BITRATE.min(most.max(6_000)));
+        encoder.set_bitrate(Bitrate::Bits(i32::try_from(bitrate).unwrap_or(i32::MAX)))?;
+        encoder.set_inband_fec(in_band_fec)?;
+        encoder.set_signal(Signal::Voice)?;
+        encoder.set_dtx(false)?;
+        let mut encoder = Self { encoder, buffer: vec![0; PACKET_MAX], loss_percent: 0 };
+        encoder.expect_loss(LOSS_PERCENT_MIN)?;
+        Ok(encoder)
+    }
+
+    /// Tells how much of a hundred packets gets lost, so that redundancy can be dosed.
+    ///
+    /// # Errors
+    /// The codec refuses the figure.
+    pub fn expect_loss(&mut self, percent: u8) -> Result<(), CodecError> {
+        let percent = percent.clamp(LOSS_PERCENT_MIN, LOSS_PERCENT_MAX);
+        if percent != self.loss_percent {
+            self.encoder.set_packet_loss_perc(i32::from(percent))?;
+            self.loss_percent = percent;
+        }
+        Ok(())
+    }
+
+    /// The packet for a frame.
+    ///
+    /// # Errors
+    /// The codec fails.
+    pub fn encode(&mut self, frame: &Frame) -> Result<&[u8], CodecError> {
+        let length = self.encoder.encode_float(frame, &mut self.buffer)?;
+        Ok(&self.buffer[..length])
+    }
+}
+
+/// Makes sound of packets, and of their absence.
+#[derive(Debug)]
+pub struct Decoder {
+    decoder: opus::Decoder,
+    buffer: Vec<f32>,
+}
+
+impl Decoder {
+    /// A decoder that has heard nothing.
+    ///
+    /// # Errors
+    /// The codec can't be set up (no memory).
+    pub fn new() -> Result<Self, CodecError> {
+        let decoder = opus::Decoder::new(SAMPLE_RATE, Channels::Mono)?;
+        Ok(Self { decoder, buffer: vec![0.0; PACKET_SAMPLES_MAX] })
+    }
+
+    /// Samples that a packet decodes to, or `None` if it is not Opus.
+    pub fn duration(packet: &[u8]) -> Option<u32> {
+        let samples = opus::packet::get_nb_samples(packet, SAMPLE_RATE).ok()?;
+        (1..=PACKET_SAMPLES_MAX).contains(&samples).then(|| u32::try_from(samples).ok())?
+    }
+
+    /// The packet's sound.
+    ///
+    /// # Errors
+    /// The packet is not Opus.
+    pub fn decode(&mut self, packet: &[u8]) -> Result<&[f32], CodecError> {
+        if packet.is_empty() {
+            return Ok(&[]);
+        }
+        let samples = self.decoder.decode_float(packet, &mut self.buffer, false)?;
+        Ok(&self.buffer[..samples])
+    }
+
+    /// `samples` of sound for the lost packet before `successor`, from the redundancy in it
+    /// (RFC 6716 §2.1.7), or invented if there is none.
+    ///
+    /// # Errors
+    /// The successor is not Opus.
+    pub fn recover(&mut self, successor: &[u8], samples: u32) -> Result<&[f32], CodecError> {
+        let samples = whole_steps(samples);
+        let samples = self.decoder.decode_float(successor, &mut self.buffer[..samples], true)?;
+        Ok(&self.buffer[..samples])
+    }
+
+    /// `samples` of invented sound that continues what was heard and fades.
+    ///
+    /// # Errors
+    /// The codec fails.
+    pub fn conceal(&mut self, samples: u32) -> Result<&[f32], CodecError> {
+        let samples = whole_steps(samples);
+        let samples = self.decoder.decode_float(&[], &mut self.buffer[..samples], false)?;
+        Ok(&self.buffer[..samples])
+    }
+}
+
+/// The codec invents sound in steps of 2.5 ms.
+fn whole_steps(samples: u32) -> usize {
+    let samples = usize::try_from(samples).unwrap_or(PACKET_SAMPLES_MAX);
+    (samples.clamp(120, PACKET_SAMPLES_MAX) / 120) * 120
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tone(at: usize) -> Frame {
+        std::array::from_fn(|i| ((at * FRAME_SAMPLES + i) as f32 * 0.0576).sin() * 0.3)
+    }
+
+    fn power(samples: &[f32]) -> f32 {
+        samples.iter().map(|s| s * s).sum::<f32>() / samples.len() as f32
+    }
+
+    #[test]
+    fn a_tone_survives_loss_by_redundancy_and_by_invention() {
+        let mut encoder = Encoder::new(true, None).expect("an encoder");
+        encoder.expect_loss(20).expect("a percentage");
+        let packets: Vec<Vec<u8>> =
+            (0..50).map(|at| encoder.encode(&tone(at)).expect("a packet").to_vec()).collect();
+        assert_eq!(Decoder::duration(&packets[0]), Some(960));
+        let mut decoder = Decoder::new().expect("a decoder");
+        for packet in &packets[..30] {
+            decoder.decode(packet).expect("sound");
+        }
+        let recovered = power(decoder.recover(&packets[31], 960).expect("sound"));
+        decoder.decode(&packets[31]).expect("sound");
+        let invented = power(decoder.conceal(960).expect("sound"));
+        assert!((0.03..0.06).contains(&recovered), "{recovered} instead of 0.045");
+        assert!((0.01..0.06).contains(&invented), "{invented}, fading from 0.045");
+    }
+
+    #[test]
+    fn what_is_not_opus_is_an_error() {
+        let mut decoder = Decoder::new().expect("a decoder");
+        assert_eq!(Decoder::duration(&[]), None);
+        assert!(decoder.decode(&[0xff; 3]).is_err());
+        assert!(decoder.decode(&[]).expect("nothing").is_empty());
+    }
+
+    #[test]
+    fn the_receivers_most_is_heeded() {
+        let size = |bitrate_max| {
+            let mut encoder = Encoder::new(false, bitrate_max).expect("an encoder");
+            (0..50).map(|at| encoder.encode(&tone(at)).expect("a packet").len()).sum::<usize>()
+        };
+        assert!(size(Some(8_000)) * 2 < size(None));
+    }
+}

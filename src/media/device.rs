@@ -1,0 +1,397 @@
+//! Microphones and speakers, through cpal: PulseAudio (or PipeWire in its place) if it runs, ALSA
+//! otherwise.
+//!
+//! A device has a thread and a clock of its own. Between it and our ticks is a ring without
+//! locks; the device's callback only moves samples in or out of it. The ring's filling tells
+//! how the two clocks differ and steers the resampler.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
+use cpal::{
+    BufferSize, ErrorKind, FromSample, HostId, Sample, SampleFormat, SizedSample, StreamConfig,
+};
+use rtrb::{Consumer, Producer, RingBuffer};
+
+use super::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
+use super::drift::Stream;
+use super::source::{AudioSink, AudioSource, DeviceKind, SoundDevice, SoundError};
+
+/// Microphones by stable id and name, the system's choice first.
+///
+/// # Errors
+/// There is no sound system, or it does not answer.
+pub fn microphones() -> Result<Vec<SoundDevice>, SoundError> {
+    list(DeviceKind::Microphone)
+}
+
+/// Speakers by stable id and name, the system's choice first.
+///
+/// # Errors
+/// There is no sound system, or it does not answer.
+pub fn speakers() -> Result<Vec<SoundDevice>, SoundError> {
+    list(DeviceKind::Speaker)
+}
+
+/// Opens the microphone with this id, or the system's choice if there is none with it.
+///
+/// # Errors
+/// There is no microphone, or it does not open.
+pub fn open_microphone(id: Option<&str>) -> Result<Box<dyn AudioSource>, SoundError> {
+    Ok(Box::new(Microphone::open(id)?))
+}
+
+/// Opens the speaker with this id, or the system's choice if there is none with it.
+///
+/// # Errors
+/// There is no speaker, or it does not open.
+pub fn open_speaker(id: Option<&str>) -> Result<Box<dyn AudioSink>, SoundError> {
+    Ok(Box::new(Speaker::open(id)?))
+}
+
+/// Kept beyond what one tick takes from a ring: 15 ms, so that a device that works in blocks
+/// of 10 ms may be late by half of one.
+const MARGIN_MS: usize = 15;
+/// More than this above the wanted filling is thrown away: after a stall, old sound would only
+/// be delay.
+const SURPLUS_MAX_MS: usize = 120;
+/// What a ring can hold.
+const RING_MS: usize = 500;
+/// A microphone's block: 10 ms.
+const BLOCK_IN: u32 = 480;
+/// A speaker's block: 20 ms, of which the sound system keeps two. Less breaks up on a machine
+/// that has other things to do.
+const BLOCK_OUT: u32 = 960;
+/// Ticks without any movement after which a device counts as lost: 3 s.
+const STALLED_MAX: u32 = 150;
+/// How long a sound system may take to open a device.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A microphone in use.
+struct Microphone {
+    device: Opened,
+    ring: Consumer<f32>,
+    resampler: Stream,
+    input: Vec<f32>,
+    /// Whether the ring has been full enough to begin.
+    is_primed: bool,
+    stalled: u32,
+}
+
+/// A speaker in use.
+struct Speaker {
+    device: Opened,
+    ring: Producer<f32>,
+    resampler: Stream,
+    stalled: u32,
+}
+
+/// What keeps a device running.
+struct Opened {
+    kind: DeviceKind,
+    name: String,
+    rate: u32,
+    has_failed: Arc<AtomicBool>,
+    fault_told: bool,
+    /// Dropping it closes the device.
+    _stream: cpal::Stream,
+}
+
+impl Microphone {
+    fn open(id: Option<&str>) -> Result<Self, SoundError> {
+        let kind = DeviceKind::Microphone;
+        let (device, name) = find(kind, id)?;
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let mut last_fault = String::from("it offers no format that this program knows");
+        for (config, format) in configurations(&device, kind) {
+            let rate = config.sample_rate;
+            let (producer, ring) = RingBuffer::new(samples(rate, RING_MS));
+            let built = match format {
+                SampleFormat::F32 => hear::<f32>(&device, config, producer, &has_failed),
+                SampleFormat::I16 => hear::<i16>(&device, config, producer, &has_failed),
+                SampleFormat::I32 => hear::<i32>(&device, config, producer, &has_failed),
+                _ => continue,
+            };
+            let stream = built.and_then(|stream| stream.play().map(|()| stream));
+            match (stream, Stream::from_device(rate, FRAME_SAMPLES)) {
+                (Ok(stream), Ok(resampler)) => {
+                    let device =
+                        Opened { kind, name, rate, has_failed, fault_told: false, _stream: stream };
+                    let input = vec![0.0; resampler.wanted_max()];
+                    let is_primed = false;
+                    return Ok(Self { device, ring, resampler, input, is_primed, stalled: 0 });
+                }
+                (Err(error), _) => last_fault = error.to_string(),
+                (_, Err(error)) => last_fault = error.to_string(),
+            }
+        }
+        Err(SoundError::Open { kind, name, reason: last_fault })
+    }
+
+    /// Takes 20 ms from the ring; `None` if it does not hold them.
+    fn take(&mut self) -> Option<&[f32]> {
+        let rate = self.device.rate;
+        let wanted = self.resampler.wanted();
+        let target = wanted + samples(rate, MARGIN_MS);
+        let held = self.ring.slots();
+        if held > target + samples(rate, SURPLUS_MAX_MS) {
+            self.ring.read_chunk(held - target).ok()?.commit_all();
+        }
+        let held = self.ring.slots();
+        self.is_primed = if self.is_primed { held >= wanted } else { held >= target };
+        if !self.is_primed {
+            return None;
+        }
+        let surplus = (held as f64 - target as f64) / f64::from(rate);
+        // Out of bounds can't be: the steering is clamped. A refusal leaves the old ratio.
+        let _ = self.resampler.steer(surplus);
+        let wanted = self.resampler.wanted();
+        let input = &mut self.input[..wanted];
+        if self.ring.pop_entire_slice(input).is_err() {
+            self.is_primed = false;
+            return None;
+        }
+        self.resampler.process(input).ok()
+    }
+}
+
+impl AudioSource for Microphone {
+    fn name(&self) -> &str {
+        &self.device.name
+    }
+
+    fn read(&mut self, frame: &mut Frame) {
+        let is_empty = self.ring.is_empty();
+        self.stalled = if is_empty { self.stalled.saturating_add(1) } else { 0 };
+        let heard = self.take().unwrap_or_default();
+        *frame = SILENCE;
+        for (sample, heard) in frame.iter_mut().zip(heard) {
+            *sample = heard.clamp(-1.0, 1.0);
+        }
+    }
+
+    fn take_fault(&mut self) -> Option<SoundError> {
+        self.device.take_fault(self.stalled)
+    }
+}
+
+impl Speaker {
+    fn open(id: Option<&str>) -> Result<Self, SoundError> {
+        let kind = DeviceKind::Speaker;
+        let (device, name) = find(kind, id)?;
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let mut last_fault = String::from("it offers no format that this program knows");
+        for (config, format) in configurations(&device, kind) {
+            let rate = config.sample_rate;
+            let (mut ring, consumer) = RingBuffer::new(samples(rate, RING_MS));
+            let _ = ring.push_partial_slice(&vec![0.0; samples(rate, MARGIN_MS)]);
+            let built = match format {
+                SampleFormat::F32 => speak::<f32>(&device, config, consumer, &has_failed),
+                SampleFormat::I16 => speak::<i16>(&device, config, consumer, &has_failed),
+                SampleFormat::I32 => speak::<i32>(&device, config, consumer, &has_failed),
+                _ => continue,
+            };
+            let stream = built.and_then(|stream| stream.play().map(|()| stream));
+            match (stream, Stream::to_device(rate, FRAME_SAMPLES)) {
+                (Ok(stream), Ok(resampler)) => {
+                    let device =
+                        Opened { kind, name, rate, has_failed, fault_told: false, _stream: stream };
+                    return Ok(Self { device, ring, resampler, stalled: 0 });
+                }
+                (Err(error), _) => last_fault = error.to_string(),
+                (_, Err(error)) => last_fault = error.to_string(),
+            }
+        }
+        Err(SoundError::Open { kind, name, reason: last_fault })
+    }
+}
+
+impl AudioSink for Speaker {
+    fn name(&self) -> &str {
+        &self.device.name
+    }
+
+    fn write(&mut self, frame: &Frame) {
+        let rate = self.device.rate;
+        let held = self.ring.buffer().capacity() - self.ring.slots();
+        // Before this frame: what the device takes at once, and the margin.
+        let target =
+            samples(rate, BLOCK_OUT as usize * 1000 / SAMPLE_RATE as usize / 2 + MARGIN_MS);
+        if held > target + samples(rate, SURPLUS_MAX_MS) {
+            self.stalled = self.stalled.saturating_add(1);
+            return;
+        }
+        self.stalled = 0;
+        let surplus = (held as f64 - target as f64) / f64::from(rate);
+        // Out of bounds can't be: the steering is clamped. A refusal leaves the old ratio.
+        let _ = self.resampler.steer(surplus);
+        if let Ok(sound) = self.resampler.process(frame) {
+            // Room is certain: the filling was looked at.
+            let _ = self.ring.push_partial_slice(sound);
+        }
+    }
+
+    fn take_fault(&mut self) -> Option<SoundError> {
+        self.device.take_fault(self.stalled)
+    }
+}
+
+impl Opened {
+    fn take_fault(&mut self, stalled: u32) -> Option<SoundError> {
+        let is_lost = stalled >= STALLED_MAX || self.has_failed.load(Ordering::Relaxed);
+        if !is_lost || self.fault_told {
+            return None;
+        }
+        self.fault_told = true;
+        Some(SoundError::Lost { kind: self.kind, name: self.name.clone() })
+    }
+}
+
+/// PulseAudio if it answers, else what the system has.
+fn host() -> cpal::Host {
+    let pulse = cpal::available_hosts().into_iter().find(|id| *id == HostId::PulseAudio);
+    pulse.and_then(|id| cpal::host_from_id(id).ok()).unwrap_or_else(cpal::default_host)
+}
+
+fn is_of_kind(device: &cpal::Device, kind: DeviceKind) -> bool {
+    match kind {
+        DeviceKind::Microphone => device.supports_input(),
+        DeviceKind::Speaker => device.supports_output(),
+    }
+}
+
+fn system_choice(host: &cpal::Host, kind: DeviceKind) -> Option<cpal::Device> {
+    match kind {
+        DeviceKind::Microphone => host.default_input_device(),
+        DeviceKind::Speaker => host.default_output_device(),
+    }
+}
+
+fn list(kind: DeviceKind) -> Result<Vec<SoundDevice>, SoundError> {
+    let host = host();
+    let choice = system_choice(&host, kind).as_ref().and_then(described);
+    let devices = host.devices().map_err(|_| SoundError::NoDevice(kind))?;
+    let devices = devices.filter(|device| is_of_kind(device, kind));
+    let mut devices: Vec<SoundDevice> = devices
+        .filter_map(|device| described(&device))
+        // What a speaker plays can be recorded, but is nobody's microphone.
+        .filter(|device| kind == DeviceKind::Speaker || !device.id.ends_with(".monitor"))
+        .collect();
+    devices.sort_by_key(|device| Some(&device.id) != choice.as_ref().map(|choice| &choice.id));
+    Ok(devices)
+}
+
+fn described(device: &cpal::Device) -> Option<SoundDevice> {
+    let id = device.id().ok()?.to_string();
+    let name = device.description().map_or_else(|_| id.clone(), |d| d.name().to_string());
+    Some(SoundDevice { id, name })
+}
+
+/// The device with this id, else the system's choice, and its name.
+fn find(kind: DeviceKind, id: Option<&str>) -> Result<(cpal::Device, String), SoundError> {
+    let host = host();
+    let has_id = |device: &cpal::Device| {
+        device.id().is_ok_and(|found| Some(found.to_string().as_str()) == id)
+    };
+    let wished = id
+        .and_then(|_| host.devices().ok())
+        .and_then(|mut devices| devices.find(|device| has_id(device) && is_of_kind(device, kind)));
+    let device = wished.or_else(|| system_choice(&host, kind));
+    let device = device.ok_or(SoundError::NoDevice(kind))?;
+    let name = described(&device).map_or_else(|| kind.to_string(), |device| device.name);
+    Ok((device, name))
+}
+
+/// Configurations to try, the best first: 48 kHz, few channels, small blocks of a size that we
+/// choose, because PulseAudio never calls back with one of its own choice.
+fn configurations(device: &cpal::Device, kind: DeviceKind) -> Vec<(StreamConfig, SampleFormat)> {
+    let ranges: Vec<cpal::SupportedStreamConfigRange> = match kind {
+        DeviceKind::Microphone => device.supported_input_configs().map(Iterator::collect),
+        DeviceKind::Speaker => device.supported_output_configs().map(Iterator::collect),
+    }
+    .unwrap_or_default();
+    let format_rank = |format: SampleFormat| match format {
+        SampleFormat::F32 => Some(0),
+        SampleFormat::I16 => Some(1),
+        SampleFormat::I32 => Some(2),
+        _ => None,
+    };
+    let ours = ranges.iter().filter_map(|range| {
+        let rate = SAMPLE_RATE.clamp(range.min_sample_rate(), range.max_sample_rate());
+        let rank = format_rank(range.sample_format())?;
+        // Two channels before one on a speaker: some devices play one on the left only.
+        let channels = u32::from(range.channels());
+        let rank = (rate.abs_diff(SAMPLE_RATE), channels.abs_diff(2), rank);
+        Some((rank, range.channels(), rate, range.sample_format()))
+    });
+    let mut ours: Vec<_> = ours.collect();
+    ours.sort_by_key(|(rank, ..)| *rank);
+    let default = match kind {
+        DeviceKind::Microphone => device.default_input_config(),
+        DeviceKind::Speaker => device.default_output_config(),
+    };
+    let default = default.ok().map(|c| (c.channels(), c.sample_rate(), c.sample_format()));
+    let best = ours.into_iter().map(|(_, channels, rate, format)| (channels, rate, format));
+    let block = if kind == DeviceKind::Microphone { BLOCK_IN } else { BLOCK_OUT };
+    let with_blocks = |(channels, sample_rate, format): (u16, u32, SampleFormat)| {
+        let scaled = |block: u32| (u64::from(block) * u64::from(sample_rate) / 48_000) as u32;
+        let sizes =
+            [BufferSize::Fixed(scaled(block)), BufferSize::Fixed(scaled(960)), BufferSize::Default];
+        sizes.map(|buffer_size| (StreamConfig { channels, sample_rate, buffer_size }, format))
+    };
+    best.take(1).chain(default).flat_map(with_blocks).collect()
+}
+
+/// Opens a microphone; the callback mixes its channels into one and neither locks nor allocates.
+fn hear<T: SizedSample>(
+    device: &cpal::Device,
+    config: StreamConfig,
+    mut ring: Producer<f32>,
+    has_failed: &Arc<AtomicBool>,
+) -> Result<cpal::Stream, cpal::Error>
+where
+    f32: FromSample<T>,
+{
+    let channels = usize::from(config.channels.max(1));
+    let on_error = failure_flag(has_failed);
+    let on_data = move |data: &[T], _: &cpal::InputCallbackInfo| {
+        for frame in data.chunks_exact(channels) {
+            let sum: f32 = frame.iter().map(|sample| f32::from_sample(*sample)).sum();
+            // A full ring means that nobody reads: sound is lost either way.
+            let _ = ring.push(sum / channels as f32);
+        }
+    };
+    device.build_input_stream(config, on_data, on_error, Some(OPEN_TIMEOUT))
+}
+
+/// Opens a speaker; the callback gives every channel the same and neither locks nor allocates.
+fn speak<T: SizedSample + FromSample<f32>>(
+    device: &cpal::Device,
+    config: StreamConfig,
+    mut ring: Consumer<f32>,
+    has_failed: &Arc<AtomicBool>,
+) -> Result<cpal::Stream, cpal::Error> {
+    let channels = usize::from(config.channels.max(1));
+    let on_error = failure_flag(has_failed);
+    let on_data = move |data: &mut [T], _: &cpal::OutputCallbackInfo| {
+        for frame in data.chunks_mut(channels) {
+            frame.fill(ring.pop().unwrap_or(0.0).to_sample());
+        }
+    };
+    device.build_output_stream(config, on_data, on_error, Some(OPEN_TIMEOUT))
+}
+
+/// Notes the errors that end a stream; a missed block or a lower priority does not.
+fn failure_flag(has_failed: &Arc<AtomicBool>) -> impl FnMut(cpal::Error) + Send + 'static {
+    let has_failed = Arc::clone(has_failed);
+    move |error| match error.kind() {
+        ErrorKind::Xrun | ErrorKind::RealtimeDenied | ErrorKind::DeviceChanged => {}
+        _ => has_failed.store(true, Ordering::Relaxed),
+    }
+}
+
+fn samples(rate: u32, ms: usize) -> usize {
+    rate as usize * ms / 1000
+}

@@ -1,0 +1,270 @@
+//! Synthetic traces with a seed: what a network does, what the listener gets.
+
+use super::*;
+use crate::base::Rng;
+
+const FRAME: u32 = 960;
+const FRAME_US: u64 = 20_000;
+
+/// A network and a sender.
+struct Trace {
+    seed: u64,
+    packets: u32,
+    loss: f64,
+    /// Greatest random delay in µs.
+    jitter_us: u64,
+    /// The sender's clock is faster by this many millionths.
+    drift_ppm: i64,
+    /// Every so many packets one spike of so many µs, during which all wait.
+    spike: Option<(u32, u64)>,
+    first_sequence: u16,
+    first_timestamp: u32,
+}
+
+impl Default for Trace {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            packets: 1500,
+            loss: 0.0,
+            jitter_us: 0,
+            drift_ppm: 0,
+            spike: None,
+            first_sequence: 65_000,
+            first_timestamp: u32::MAX - 100_000,
+        }
+    }
+}
+
+/// What came out.
+#[derive(Debug, Default)]
+struct Heard {
+    /// The indices of packets decoded, in order; merged ones too.
+    played: Vec<u32>,
+    recovered: u32,
+    concealed: u32,
+    merged: u32,
+    delay_ms_end: u64,
+    delay_ms_max: u64,
+    held_max: usize,
+    counters: JitterCounters,
+}
+
+fn index_of(payload: &Bytes) -> u32 {
+    u32::from_be_bytes(payload[..4].try_into().expect("four bytes"))
+}
+
+impl Trace {
+    fn arrivals(&self) -> Vec<(u64, u32)> {
+        let mut rng = Rng::from_number(self.seed);
+        let mut arrivals = Vec::new();
+        let mut blocked_until = 0;
+        for index in 0..self.packets {
+            let sent =
+                i64::from(index) * FRAME_US as i64 * (1_000_000 - self.drift_ppm) / 1_000_000;
+            let sent = 100_000 + sent as u64;
+            if let Some((every, length)) = self.spike
+                && index % every == every / 2
+            {
+                blocked_until = sent + length;
+            }
+            let delay = 10_000 + rng.below(self.jitter_us + 1);
+            if rng.unit() >= self.loss {
+                arrivals.push(((sent + delay).max(blocked_until), index));
+            }
+        }
+        arrivals.sort_unstable();
+        arrivals
+    }
+
+    fn arrival(&self, index: u32) -> Arrival {
+        Arrival {
+            sequence: self.first_sequence.wrapping_add(index as u16),
+            timestamp: self.first_timestamp.wrapping_add(index * FRAME),
+            duration: FRAME,
+            payload: Bytes::copy_from_slice(&index.to_be_bytes()),
+        }
+    }
+
+    fn run(&self) -> Heard {
+        let mut buffer = JitterBuffer::default();
+        let mut arrivals = self.arrivals().into_iter().peekable();
+        let mut heard = Heard::default();
+        for tick in 0..u64::from(self.packets) + 20 {
+            let now = 103_000 + tick * FRAME_US;
+            while let Some((at, index)) = arrivals.next_if(|(at, _)| *at <= now) {
+                buffer.insert(Instant::from_micros(at), self.arrival(index));
+            }
+            heard.held_max = heard.held_max.max(buffer.len());
+            match buffer.pull(Instant::from_micros(now), false) {
+                Pull::Packet(payload) => heard.played.push(index_of(&payload)),
+                Pull::Merge(first, second) => {
+                    heard.merged += 1;
+                    heard.played.extend([index_of(&first), index_of(&second)]);
+                }
+                Pull::Recover { samples, .. } => {
+                    assert_eq!(samples, FRAME);
+                    heard.recovered += 1;
+                }
+                Pull::Conceal(samples) => {
+                    assert_eq!(samples, FRAME);
+                    // The last ticks find the stream over.
+                    heard.concealed += u32::from(tick < u64::from(self.packets));
+                }
+                Pull::Silence => {}
+            }
+            let delay = buffer.delay().as_millis() as u64;
+            heard.delay_ms_max = heard.delay_ms_max.max(delay);
+            if tick == u64::from(self.packets) - 5 {
+                heard.delay_ms_end = delay;
+            }
+        }
+        assert!(heard.played.is_sorted_by(|a, b| a < b), "out of order or twice");
+        heard.counters = buffer.counters();
+        heard
+    }
+}
+
+#[test]
+fn a_perfect_network_costs_little_delay_and_no_packet() {
+    let heard = Trace::default().run();
+    assert_eq!(heard.played.len(), 1500, "{heard:?}");
+    assert_eq!(heard.concealed, 0);
+    assert!(heard.delay_ms_end <= 45, "{}", heard.delay_ms_end);
+}
+
+#[test]
+fn reordering_within_the_jitter_loses_nothing() {
+    let heard = Trace { jitter_us: 50_000, ..Trace::default() }.run();
+    let late = heard.counters.late;
+    assert!(late <= 15, "{late} of 1500 came too late");
+    assert!(heard.played.len() >= 1480, "{}", heard.played.len());
+    assert!((50..=100).contains(&heard.delay_ms_end), "{}", heard.delay_ms_end);
+}
+
+#[test]
+fn single_losses_are_recovered_from_the_successor() {
+    let heard = Trace { loss: 0.05, ..Trace::default() }.run();
+    let lost = heard.counters.lost;
+    assert!((50..=110).contains(&lost), "{lost}");
+    // Of two lost in a row only the second can be recovered.
+    assert!(u64::from(heard.recovered) * 100 >= lost * 85, "{heard:?}");
+    assert_eq!(heard.counters.late, 0);
+}
+
+#[test]
+fn delay_grows_quickly_and_shrinks_slowly() {
+    // Two thirds of the way quiet, then 80 ms of jitter, then quiet again.
+    let mut buffer = JitterBuffer::default();
+    let mut rng = Rng::from_number(3);
+    let trace = Trace { first_sequence: 0, first_timestamp: 0, ..Trace::default() };
+    let mut targets = Vec::new();
+    for index in 0..2400u32 {
+        let jitter = if (600..900).contains(&index) { rng.below(80_001) } else { 0 };
+        let at = u64::from(index) * FRAME_US + 10_000 + jitter;
+        buffer.insert(Instant::from_micros(at), trace.arrival(index));
+        let _ = buffer.pull(Instant::from_micros(u64::from(index) * FRAME_US + 3_000), false);
+        targets.push(buffer.target().as_millis());
+    }
+    assert!(targets[590] <= 30, "{}", targets[590]);
+    assert!(targets[660] >= 60, "within a second or so: {}", targets[660]);
+    assert!(targets[1100] >= 60, "still there four seconds later: {}", targets[1100]);
+    assert!(targets[2390] <= 30, "and forgotten in the end: {}", targets[2390]);
+    assert!(buffer.delay().as_millis() <= 60, "{:?}", buffer.delay());
+}
+
+#[test]
+fn a_spike_is_bridged_and_the_delay_comes_back() {
+    let heard = Trace { spike: Some((500, 200_000)), ..Trace::default() }.run();
+    assert!(heard.concealed >= 20, "{}", heard.concealed);
+    assert!(heard.merged + heard.counters.shortened as u32 >= 15, "{heard:?}");
+    assert!(heard.delay_ms_end <= 60, "{}", heard.delay_ms_end);
+    assert!(heard.played.len() >= 1490, "{}", heard.played.len());
+}
+
+#[test]
+fn clock_drift_is_followed_both_ways() {
+    for drift_ppm in [-500, 500] {
+        let heard = Trace { drift_ppm, packets: 6000, ..Trace::default() }.run();
+        // 120 s at 500 ppm are 60 ms, so three frames.
+        let adjusted = if drift_ppm > 0 { heard.merged } else { heard.concealed };
+        assert!((1..=6).contains(&adjusted), "{drift_ppm}: {adjusted}");
+        assert!(heard.delay_ms_max <= 60, "{drift_ppm}: {}", heard.delay_ms_max);
+        assert!(heard.played.len() >= 5999, "{drift_ppm}: {}", heard.played.len());
+    }
+}
+
+#[test]
+fn everything_at_once_stays_bounded() {
+    for seed in 0..20 {
+        let trace = Trace {
+            seed,
+            loss: 0.1,
+            jitter_us: 60_000,
+            drift_ppm: 200,
+            spike: Some((300, 400_000)),
+            ..Trace::default()
+        };
+        let heard = trace.run();
+        assert!(heard.held_max <= 40, "seed {seed}: {}", heard.held_max);
+        assert!(heard.played.len() >= 1150, "seed {seed}: {}", heard.played.len());
+        assert!(heard.delay_ms_max <= 550, "seed {seed}: {}", heard.delay_ms_max);
+    }
+}
+
+#[test]
+fn a_flood_is_bounded_and_duplicates_are_counted() {
+    let mut buffer = JitterBuffer::default();
+    let trace = Trace::default();
+    for index in 0..100_000 {
+        buffer.insert(Instant::from_micros(1), trace.arrival(index));
+        assert!(buffer.len() <= limits::PACKETS_MAX);
+    }
+    let last = trace.arrival(99_999);
+    assert_eq!(buffer.insert(Instant::from_micros(2), last), Insertion::Duplicate);
+    assert_eq!(buffer.counters().duplicate, 1);
+}
+
+#[test]
+fn a_jump_in_sequence_or_time_begins_anew() {
+    let mut buffer = JitterBuffer::default();
+    let at = |buffer: &mut JitterBuffer, ms: u64, sequence, timestamp| {
+        let payload = Bytes::from_static(&[0; 4]);
+        let arrival = Arrival { sequence, timestamp, duration: FRAME, payload };
+        buffer.insert(Instant::from_micros(ms * 1000), arrival)
+    };
+    assert_eq!(at(&mut buffer, 0, 10, 0), Insertion::Stored);
+    assert_eq!(at(&mut buffer, 20, 11, FRAME), Insertion::Stored);
+    assert_eq!(at(&mut buffer, 40, 5000, 2 * FRAME), Insertion::Restarted);
+    assert_eq!(at(&mut buffer, 60, 5001, 0x5000_0000), Insertion::Restarted);
+    assert_eq!(buffer.len(), 1);
+}
+
+#[test]
+fn a_pause_of_the_sender_is_kept_and_then_left() {
+    let mut buffer = JitterBuffer::default();
+    let mut pulls = Vec::new();
+    for tick in 0..300u64 {
+        // 20 packets, a pause of 1 s without any, 20 packets with the next sequence numbers.
+        let sent = match tick {
+            0..20 => Some(tick),
+            70..90 => Some(tick - 50),
+            _ => None,
+        };
+        let now = Instant::from_micros(tick * FRAME_US);
+        if let Some(sequence) = sent {
+            let payload = Bytes::copy_from_slice(&(sequence as u32).to_be_bytes());
+            let timestamp = tick as u32 * FRAME;
+            let arrival =
+                Arrival { sequence: sequence as u16, timestamp, duration: FRAME, payload };
+            buffer.insert(now, arrival);
+        }
+        pulls.push(buffer.pull(now, false));
+    }
+    let played = pulls.iter().filter(|p| matches!(p, Pull::Packet(_))).count();
+    assert_eq!(played, 40);
+    let resumed = pulls[60..].iter().position(|p| matches!(p, Pull::Packet(_))).expect("resumed");
+    assert!((71..=74).contains(&(resumed + 60)), "resumed at {}", resumed + 60);
+    assert_eq!(buffer.counters().lost, 0);
+    assert_eq!(pulls[299], Pull::Silence, "after two seconds without a packet");
+}

@@ -1,0 +1,437 @@
+//! The sound of one call, without sockets and clocks: frames and datagrams go in, datagrams and
+//! frames come out.
+//!
+//! ```text
+//! microphone ─► capture ─► Opus ─► RTP ─► SRTP ─► poll ─► network
+//! network ─► receive ─► SRTP ─► RTP ─► jitter buffer ─► playout ─► Opus ─► speaker
+//! ```
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use webrtc_util::marshal::{Marshal, Unmarshal};
+
+use super::codec::{CodecError, Decoder, Encoder, FRAME_SAMPLES, Frame, SILENCE};
+use super::jitter::{Arrival, Insertion, JitterBuffer, JitterCounters, Pull};
+use super::level::LevelMeter;
+use super::merge::merge;
+use super::report::{Reception, Reporter, Sent};
+use super::sdp::{Direction, DtlsRole, Negotiated};
+use super::srtp::{DatagramKind, Profile, SrtpError, SrtpSession};
+use crate::base::{Instant, Now, Rng};
+
+/// The sound of one call.
+///
+/// Every 20 ms the driver hands [`capture`](Self::capture) a frame from the microphone and takes
+/// one for the speaker from [`playout`](Self::playout); it hands every datagram that is not STUN
+/// or DTLS to [`receive`](Self::receive), calls [`handle_timeout`](Self::handle_timeout) at
+/// [`deadline`](Self::deadline), and after each of these sends what [`poll`](Self::poll) gives.
+#[derive(Debug)]
+pub struct AudioSession {
+    settings: SessionSettings,
+    srtp: SrtpSession,
+    rng: Rng,
+    encoder: Encoder,
+    decoder: Decoder,
+    jitter: JitterBuffer,
+    reporter: Reporter,
+    source: u32,
+    sequence: u16,
+    timestamp: u32,
+    sent: Sent,
+    reception: Option<Reception>,
+    /// Packets of sources before the present one: received and lost.
+    earlier: (u64, i64),
+    /// Decoded sound that fills no whole frame yet.
+    decoded: VecDeque<f32>,
+    outbound: VecDeque<Bytes>,
+    level_sent: LevelMeter,
+    level_received: LevelMeter,
+    is_muted: bool,
+    is_over: bool,
+    peer_said_goodbye: bool,
+    round_trip: Option<Duration>,
+    loss_sent: f32,
+    refused: u64,
+}
+
+/// What a call's sound is made of, after SDP and DTLS.
+#[derive(Clone, Debug)]
+pub struct SessionSettings {
+    /// The payload type to send Opus under.
+    pub send_payload_type: u8,
+    /// The payload type under which Opus comes in.
+    pub receive_payload_type: u8,
+    /// Whether the other side makes use of in-band error correction.
+    pub in_band_fec: bool,
+    /// The most bits per second that the other side wants.
+    pub bitrate_max: Option<u32>,
+    /// Which way sound flows.
+    pub direction: Direction,
+    /// Our name in RTCP, the same for the whole call; random, so that it tells nothing
+    /// (RFC 7022). At most 255 bytes are used.
+    pub cname: String,
+}
+
+/// Keys from the DTLS handshake.
+#[derive(Clone, Copy)]
+pub struct SrtpKeys<'a> {
+    /// The protection profile that was chosen.
+    pub profile: Profile,
+    /// What the exporter gave for `EXTRACTOR-dtls_srtp` (RFC 5764 §4.2).
+    pub keying: &'a [u8],
+    /// Our part in the handshake.
+    pub role: DtlsRole,
+}
+
+/// Why a call's sound can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The keys do not fit.
+    #[error("Media encryption could not be set up: {0}.")]
+    Keys(#[from] SrtpError),
+    /// The codec does not start.
+    #[error("The voice codec could not be set up: {0}.")]
+    Codec(#[from] CodecError),
+}
+
+/// Figures of a call's sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AudioStatistics {
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// RTP packets received, late ones too.
+    pub packets_received: u64,
+    /// RTP packets to us that never came.
+    pub packets_lost: u64,
+    /// Datagrams thrown away: forged, replayed, not media, or not Opus.
+    pub packets_refused: u64,
+    /// Share of the packets to us that were lost, 0 to 1, over the whole call.
+    pub loss_received: f32,
+    /// Share of our packets that the other side lost lately, 0 to 1, as it reports.
+    pub loss_sent: f32,
+    /// Variation of the packets' transit (RFC 3550 §6.4.1).
+    pub jitter: Duration,
+    /// How long a packet takes to the other side and back, once it has reported.
+    pub round_trip: Option<Duration>,
+    /// How long the jitter buffer holds sound.
+    pub buffer_delay: Duration,
+    /// What the jitter buffer had to do.
+    pub buffer: JitterCounters,
+    /// Loudness of what we send, 0 to 1, for a meter.
+    pub level_sent: f32,
+    /// Loudness of what we play, 0 to 1, for a meter.
+    pub level_received: f32,
+    /// Whether sound that was not silence was sent.
+    pub sound_sent: bool,
+    /// Whether sound that was not silence was received.
+    pub sound_received: bool,
+}
+
+/// Datagrams that may wait to be sent; a driver that polls leaves none behind.
+const OUTBOUND_MAX: usize = 64;
+/// Longest datagram taken in: nothing longer crosses an ordinary network in one piece.
+const DATAGRAM_MAX: usize = 1500;
+
+impl SessionSettings {
+    /// The settings that an offer and answer lead to, with a random name.
+    pub fn new(negotiated: &Negotiated, rng: &mut Rng) -> Self {
+        Self {
+            send_payload_type: negotiated.send_payload_type,
+            receive_payload_type: negotiated.receive_payload_type,
+            in_band_fec: negotiated.opus.in_band_fec,
+            bitrate_max: negotiated.opus.bitrate_max,
+            direction: negotiated.direction,
+            cname: rng.ice_string(16),
+        }
+    }
+}
+
+impl AudioSession {
+    /// A call's sound, about to begin.
+    ///
+    /// # Errors
+    /// The keys do not fit their profile, or the codec does not start.
+    pub fn new(
+        now: Now,
+        mut settings: SessionSettings,
+        keys: SrtpKeys<'_>,
+        mut rng: Rng,
+    ) -> Result<Self, SessionError> {
+        while settings.cname.len() > 255 {
+            settings.cname.pop();
+        }
+        let source = rng.u64() as u32;
+        Ok(Self {
+            srtp: SrtpSession::new(keys.profile, keys.keying, keys.role)?,
+            encoder: Encoder::new(settings.in_band_fec, settings.bitrate_max)?,
+            decoder: Decoder::new()?,
+            jitter: JitterBuffer::default(),
+            reporter: Reporter::new(now, source, settings.cname.clone(), &mut rng),
+            source,
+            // In the lower half, so that a lost first packet can't upset the rollover counter
+            // (RFC 3711 §3.3.1).
+            sequence: rng.below(1 << 15) as u16,
+            timestamp: rng.u64() as u32,
+            sent: Sent::default(),
+            reception: None,
+            earlier: (0, 0),
+            decoded: VecDeque::new(),
+            outbound: VecDeque::new(),
+            level_sent: LevelMeter::default(),
+            level_received: LevelMeter::default(),
+            is_muted: false,
+            is_over: false,
+            peer_said_goodbye: false,
+            round_trip: None,
+            loss_sent: 0.0,
+            refused: 0,
+            settings,
+            rng,
+        })
+    }
+
+    /// Sends 20 ms of sound from the microphone.
+    pub fn capture(&mut self, now: Instant, frame: &Frame) {
+        let frame = if self.is_muted { &SILENCE } else { frame };
+        self.level_sent.watch(frame);
+        let timestamp = self.timestamp;
+        self.timestamp = timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        if self.is_over || !self.settings.direction.sends() {
+            return;
+        }
+        let Ok(payload) = self.encoder.encode(frame) else {
+            return;
+        };
+        let payload = Bytes::copy_from_slice(payload);
+        self.sequence = self.sequence.wrapping_add(1);
+        let header = rtp::header::Header {
+            version: 2,
+            // The first packet of a talkspurt (RFC 3551 §4.1); ours is one long one.
+            marker: self.sent.packets == 0,
+            payload_type: self.settings.send_payload_type & 0x7f,
+            sequence_number: self.sequence,
+            timestamp,
+            ssrc: self.source,
+            ..Default::default()
+        };
+        self.sent.octets += payload.len() as u64;
+        let packet = rtp::packet::Packet { header, payload };
+        let sealed = packet.marshal().ok().and_then(|packet| self.srtp.protect_rtp(&packet).ok());
+        if let Some(sealed) = sealed {
+            self.sent.packets += 1;
+            self.sent.last = Some((timestamp, now));
+            self.send(sealed);
+        }
+    }
+
+    /// Takes a datagram from the network.
+    pub fn receive(&mut self, now: Instant, datagram: &[u8]) {
+        let taken = match DatagramKind::of(datagram) {
+            _ if datagram.len() > DATAGRAM_MAX => None,
+            DatagramKind::Rtp => self.receive_rtp(now, datagram),
+            DatagramKind::Rtcp => self.receive_rtcp(now, datagram),
+            _ => None,
+        };
+        if taken.is_none() {
+            self.refused += 1;
+        }
+    }
+
+    /// The next 20 ms for the speaker.
+    pub fn playout(&mut self, now: Instant) -> Frame {
+        // Each turn adds at least 2.5 ms unless a packet is faulty; the bound is for those.
+        for _ in 0..FRAME_SAMPLES / 120 {
+            if self.decoded.len() >= FRAME_SAMPLES {
+                break;
+            }
+            self.decode_more(now);
+        }
+        let mut frame = SILENCE;
+        let length = self.decoded.len().min(FRAME_SAMPLES);
+        for (sample, decoded) in frame.iter_mut().zip(self.decoded.drain(..length)) {
+            *sample = decoded;
+        }
+        frame
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        (!self.is_over).then(|| self.reporter.deadline())
+    }
+
+    /// Sends the report that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.is_over || now < self.reporter.deadline() {
+            return;
+        }
+        let reception = self.reception.as_mut();
+        if let Some(report) = self.reporter.report(now, &mut self.rng, &self.sent, reception) {
+            self.send_rtcp(&report);
+        }
+    }
+
+    /// The next datagram to be sent.
+    pub fn poll(&mut self) -> Option<Bytes> {
+        self.outbound.pop_front()
+    }
+
+    /// Says goodbye; nothing is sent after that.
+    pub fn end(&mut self, now: Instant) {
+        if self.is_over {
+            return;
+        }
+        if let Some(goodbye) = self.reporter.goodbye(now, &self.sent, self.reception.as_mut()) {
+            self.send_rtcp(&goodbye);
+        }
+        self.is_over = true;
+    }
+
+    /// Sends silence instead of the microphone's sound, or stops doing so.
+    pub fn mute(&mut self, is_muted: bool) {
+        self.is_muted = is_muted;
+    }
+
+    /// Changes which way sound flows, after a new offer and answer.
+    pub fn set_direction(&mut self, direction: Direction) {
+        self.settings.direction = direction;
+    }
+
+    /// Whether the other side has ended its sound.
+    pub fn peer_said_goodbye(&self) -> bool {
+        self.peer_said_goodbye
+    }
+
+    /// The call's figures up to now.
+    pub fn statistics(&self) -> AudioStatistics {
+        let (received, lost) = self.reception.map_or((0, 0), |r| (r.received(), r.lost()));
+        let received = self.earlier.0 + received;
+        let lost = (self.earlier.1 + lost).max(0).unsigned_abs();
+        let expected = (received + lost).max(1);
+        AudioStatistics {
+            packets_sent: self.sent.packets,
+            packets_received: received,
+            packets_lost: lost,
+            packets_refused: self.refused,
+            loss_received: lost as f32 / expected as f32,
+            loss_sent: self.loss_sent,
+            jitter: self.reception.map_or(Duration::ZERO, |r| r.jitter()),
+            round_trip: self.round_trip,
+            buffer_delay: self.jitter.delay(),
+            buffer: self.jitter.counters(),
+            level_sent: self.level_sent.level(),
+            level_received: self.level_received.level(),
+            sound_sent: self.sent.packets > 0 && self.level_sent.has_heard_sound(),
+            sound_received: self.level_received.has_heard_sound(),
+        }
+    }
+
+    fn send(&mut self, datagram: Bytes) {
+        if self.outbound.len() >= OUTBOUND_MAX {
+            // Old sound is worth less than new.
+            self.outbound.pop_front();
+        }
+        self.outbound.push_back(datagram);
+    }
+
+    fn send_rtcp(&mut self, compound: &[u8]) {
+        if let Ok(sealed) = self.srtp.protect_rtcp(compound) {
+            self.send(sealed);
+        }
+    }
+
+    fn receive_rtp(&mut self, now: Instant, datagram: &[u8]) -> Option<()> {
+        let mut packet = self.srtp.unprotect_rtp(datagram).ok()?;
+        let packet = rtp::packet::Packet::unmarshal(&mut packet).ok()?;
+        let header = &packet.header;
+        if header.payload_type != self.settings.receive_payload_type
+            || !self.settings.direction.receives()
+        {
+            return None;
+        }
+        let duration = Decoder::duration(&packet.payload)?;
+        let (sequence, timestamp) = (header.sequence_number, header.timestamp);
+        let reception = match &mut self.reception {
+            Some(reception) if reception.source == header.ssrc => reception,
+            // Another source: the other side has started again, or found that we share a number.
+            other => {
+                if let Some(before) = other {
+                    self.earlier.0 += before.received();
+                    self.earlier.1 += before.lost();
+                    self.jitter.restart();
+                }
+                other.insert(Reception::new(header.ssrc, sequence))
+            }
+        };
+        let arrival = Arrival { sequence, timestamp, duration, payload: packet.payload };
+        if self.jitter.insert(now, arrival) == Insertion::Restarted {
+            self.earlier.0 += reception.received();
+            self.earlier.1 += reception.lost();
+            *reception = Reception::new(header.ssrc, sequence);
+        }
+        reception.count(now, sequence, timestamp);
+        Some(())
+    }
+
+    fn receive_rtcp(&mut self, now: Instant, datagram: &[u8]) -> Option<()> {
+        let compound = self.srtp.unprotect_rtcp(datagram).ok()?;
+        let feedback = self.reporter.read(now, &compound);
+        self.round_trip = feedback.round_trip.or(self.round_trip);
+        self.peer_said_goodbye |= feedback.goodbye;
+        if let Some(fraction) = feedback.fraction_lost {
+            // A report covers five seconds: smoothed over two or three.
+            self.loss_sent = if fraction > self.loss_sent {
+                fraction
+            } else {
+                (self.loss_sent + fraction) / 2.0
+            };
+            let percent = (self.loss_sent * 100.0).round() as u8;
+            // A figure that the codec refuses leaves the one before in force.
+            let _ = self.encoder.expect_loss(percent);
+        }
+        if let (Some((source, ntp_time)), Some(reception)) =
+            (feedback.sender_report, &mut self.reception)
+            && source == reception.source
+        {
+            reception.note_sender_report(now, ntp_time);
+        }
+        Some(())
+    }
+
+    fn decode_more(&mut self, now: Instant) {
+        let decoder = &mut self.decoder;
+        let decoded = match self.jitter.pull(now, self.level_received.is_quiet()) {
+            Pull::Packet(payload) => {
+                let decoded = decoder.decode(&payload);
+                decoded.inspect(|sound| self.level_received.watch(sound)).map(<[f32]>::to_vec)
+            }
+            Pull::Recover { successor, samples } => {
+                decoder.recover(&successor, samples).map(<[f32]>::to_vec)
+            }
+            Pull::Conceal(samples) => decoder.conceal(samples).map(<[f32]>::to_vec),
+            Pull::Merge(first, second) => decoder
+                .decode(&first)
+                .map(<[f32]>::to_vec)
+                .and_then(|first| Ok(merge(&first, decoder.decode(&second)?))),
+            Pull::Silence => {
+                self.level_received.watch(&SILENCE);
+                Ok(SILENCE.to_vec())
+            }
+        };
+        match decoded {
+            Ok(sound) => self.decoded.extend(sound),
+            Err(_) => self.refused += 1,
+        }
+    }
+}
+
+impl std::fmt::Debug for SrtpKeys<'_> {
+    /// Without the keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SrtpKeys").field("role", &self.role).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,266 @@
+//! Two sessions and a virtual network between them, on a virtual clock.
+
+use std::path::Path;
+
+use super::*;
+use crate::media::compare::correlation;
+use crate::media::wav::read_wav;
+
+/// What the network between two sessions does.
+#[derive(Clone, Copy)]
+struct Network {
+    delay_us: u64,
+    jitter_us: u64,
+    loss: f64,
+}
+
+/// A call in a box.
+struct Call {
+    sessions: [AudioSession; 2],
+    /// Datagrams under way: when they arrive, at whom.
+    under_way: Vec<(u64, usize, Bytes)>,
+    network: Network,
+    rng: Rng,
+    now_us: u64,
+}
+
+fn session(role: DtlsRole, seed: u64) -> AudioSession {
+    let mut rng = Rng::from_number(seed);
+    let settings = SessionSettings {
+        send_payload_type: 111,
+        receive_payload_type: 111,
+        in_band_fec: true,
+        bitrate_max: None,
+        direction: Direction::SendRecv,
+        cname: rng.ice_string(16),
+    };
+    let keying: Vec<u8> = (0..60).collect();
+    let keys = SrtpKeys { profile: Profile::Aes128CmHmacSha1_80, keying: &keying, role };
+    let now = Now::new(Instant::from_micros(1_000_000), 1_700_000_000_000);
+    AudioSession::new(now, settings, keys, rng).expect("good keys")
+}
+
+impl Call {
+    fn new(seed: u64, network: Network) -> Self {
+        Self {
+            sessions: [session(DtlsRole::Client, seed), session(DtlsRole::Server, seed + 1000)],
+            under_way: Vec::new(),
+            network,
+            rng: Rng::from_number(seed + 2000),
+            now_us: 1_000_000,
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.now_us)
+    }
+
+    /// One tick of 20 ms: both are given a frame, both give one. Datagrams arrive on the
+    /// millisecond, as they would between two ticks.
+    fn tick(&mut self, frames: [&Frame; 2]) -> [Frame; 2] {
+        for (session, frame) in self.sessions.iter_mut().zip(frames) {
+            session.capture(Instant::from_micros(self.now_us), frame);
+        }
+        for _ in 0..20 {
+            self.now_us += 1000;
+            self.deliver();
+        }
+        let now = self.now();
+        self.sessions.each_mut().map(|session| session.playout(now))
+    }
+
+    fn deliver(&mut self) {
+        let now = self.now();
+        for index in 0..2 {
+            let session = &mut self.sessions[index];
+            if session.deadline().is_some_and(|deadline| deadline <= now) {
+                session.handle_timeout(now);
+            }
+            while let Some(datagram) = session.poll() {
+                let Network { delay_us, jitter_us, loss } = self.network;
+                let arrival = self.now_us + delay_us + self.rng.below(jitter_us + 1);
+                if self.rng.unit() >= loss {
+                    self.under_way.push((arrival, 1 - index, datagram));
+                }
+            }
+        }
+        let (due, later): (Vec<_>, Vec<_>) =
+            self.under_way.drain(..).partition(|(at, ..)| *at <= self.now_us);
+        self.under_way = later;
+        for (_, to, datagram) in due {
+            self.sessions[to].receive(now, &datagram);
+        }
+    }
+
+    /// Both speak from a recording; what each hears.
+    fn talk(&mut self, said: [&[f32]; 2], ticks: usize) -> [Vec<f32>; 2] {
+        let mut heard = [Vec::new(), Vec::new()];
+        for tick in 0..ticks {
+            let frames = said.map(|sound| {
+                let rest = sound.get(tick * FRAME_SAMPLES..).unwrap_or_default();
+                std::array::from_fn(|index| rest.get(index).copied().unwrap_or(0.0))
+            });
+            let out = self.tick([&frames[0], &frames[1]]);
+            heard[0].extend(out[0]);
+            heard[1].extend(out[1]);
+        }
+        heard
+    }
+}
+
+fn speech() -> [Vec<f32>; 2] {
+    ["speech-alice.wav", "speech-bob.wav"].map(|name| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+        read_wav(&folder.join(name)).expect("speech that ships with the program")
+    })
+}
+
+/// How well each hears the other.
+fn coefficients(network: Network, seed: u64) -> ([f32; 2], Call) {
+    let said = speech();
+    let mut call = Call::new(seed, network);
+    let heard = call.talk([&said[0], &said[1]], 350);
+    let of = |said: &[f32], heard: &[f32]| correlation(said, heard, 48_000).coefficient;
+    ([of(&said[1], &heard[0]), of(&said[0], &heard[1])], call)
+}
+
+#[test]
+fn speech_gets_through_a_good_network() {
+    let network = Network { delay_us: 30_000, jitter_us: 5_000, loss: 0.0 };
+    let (fits, call) = coefficients(network, 1);
+    assert!(fits.iter().all(|fit| *fit > 0.9), "{fits:?}");
+    for session in &call.sessions {
+        let figures = session.statistics();
+        assert_eq!(figures.packets_sent, 350);
+        assert!(figures.packets_received >= 347, "{figures:?}");
+        assert_eq!(figures.packets_lost, 0);
+        assert!(figures.sound_sent && figures.sound_received);
+        assert!(figures.buffer_delay < Duration::from_millis(60), "{figures:?}");
+        assert!(figures.jitter < Duration::from_millis(5), "{figures:?}");
+        assert_eq!(figures.packets_refused, 0);
+    }
+}
+
+#[test]
+fn speech_gets_through_loss_and_jitter() {
+    let network = Network { delay_us: 50_000, jitter_us: 40_000, loss: 0.05 };
+    for seed in 1..4 {
+        let (fits, call) = coefficients(network, seed);
+        assert!(fits.iter().all(|fit| *fit > 0.8), "seed {seed}: {fits:?}");
+        let figures = call.sessions[0].statistics();
+        assert!((0.01..0.12).contains(&figures.loss_received), "{figures:?}");
+        assert!(figures.buffer.recovered > 0, "{figures:?}");
+        assert!(figures.loss_sent > 0.0, "the other side reported it: {figures:?}");
+    }
+}
+
+#[test]
+fn round_trip_time_is_measured() {
+    let network = Network { delay_us: 73_000, jitter_us: 0, loss: 0.0 };
+    let mut call = Call::new(5, network);
+    call.talk([&[], &[]], 800);
+    for session in &call.sessions {
+        let round_trip = session.statistics().round_trip.expect("reports have come");
+        // The virtual network delivers on the next millisecond.
+        assert!(round_trip.abs_diff(Duration::from_millis(146)) <= Duration::from_millis(3));
+        assert!(!session.statistics().sound_received, "nobody said anything");
+    }
+}
+
+#[test]
+fn the_end_is_announced_and_final() {
+    let mut call = Call::new(6, Network { delay_us: 10_000, jitter_us: 0, loss: 0.0 });
+    let said = speech();
+    call.talk([&said[0], &said[1]], 50);
+    let now = call.now();
+    call.sessions[0].end(now);
+    assert_eq!(call.sessions[0].deadline(), None);
+    call.talk([&[], &[]], 10);
+    assert!(call.sessions[1].peer_said_goodbye() && !call.sessions[0].peer_said_goodbye());
+    assert_eq!(call.sessions[0].statistics().packets_sent, 50);
+}
+
+#[test]
+fn a_muted_microphone_is_not_heard() {
+    let mut call = Call::new(7, Network { delay_us: 10_000, jitter_us: 0, loss: 0.0 });
+    let said = speech();
+    call.sessions[0].mute(true);
+    let heard = call.talk([&said[0], &said[1]], 150);
+    assert!(heard[1].iter().all(|sample| sample.abs() < 0.001));
+    assert!(heard[0].iter().any(|sample| sample.abs() > 0.1));
+    assert!(!call.sessions[0].statistics().sound_sent);
+}
+
+#[test]
+fn forged_and_replayed_datagrams_change_nothing() {
+    let mut alice = session(DtlsRole::Client, 8);
+    let mut bob = session(DtlsRole::Server, 9);
+    let now = Instant::from_micros(1_000_000);
+    alice.capture(now, &[0.1; FRAME_SAMPLES]);
+    let datagram = alice.poll().expect("a packet");
+    let mut forged = datagram.to_vec();
+    forged[20] ^= 1;
+    bob.receive(now, &forged);
+    assert_eq!(bob.statistics().packets_received, 0);
+    bob.receive(now, &datagram);
+    bob.receive(now, &datagram);
+    bob.receive(now, b"\x80");
+    bob.receive(now, &[0x80; 3000]);
+    let figures = bob.statistics();
+    assert_eq!((figures.packets_received, figures.packets_refused), (1, 4));
+}
+
+#[test]
+fn a_flood_is_bounded() {
+    let mut alice = session(DtlsRole::Client, 10);
+    let mut bob = session(DtlsRole::Server, 11);
+    let now = Instant::from_micros(1_000_000);
+    for _ in 0..5_000 {
+        alice.capture(now, &SILENCE);
+        assert!(alice.outbound.len() <= OUTBOUND_MAX);
+        let datagram = alice.poll().expect("a packet");
+        bob.receive(now, &datagram);
+    }
+    assert!(bob.jitter.len() <= crate::media::jitter::limits::PACKETS_MAX);
+    for _ in 0..1_000 {
+        alice.capture(now, &SILENCE);
+    }
+    assert_eq!(alice.outbound.len(), OUTBOUND_MAX);
+    bob.playout(now);
+    assert!(bob.decoded.len() <= 2 * crate::media::codec::PACKET_SAMPLES_MAX);
+}
+
+/// A payload of 60 ms, as others may send it, is played in three frames.
+#[test]
+fn other_packet_times_are_played() {
+    let mut alice = session(DtlsRole::Client, 12);
+    let mut bob = session(DtlsRole::Server, 13);
+    let mut encoder =
+        opus::Encoder::new(48_000, opus::Channels::Mono, opus::Application::Voip).expect("opus");
+    let tone: Vec<f32> = (0..48_000).map(|at| (at as f32 * 0.05).sin() * 0.3).collect();
+    let mut heard = Vec::new();
+    for tick in 0..50u64 {
+        let now = Instant::from_micros(1_000_000 + tick * 20_000);
+        if tick % 3 == 0 && tick < 48 {
+            let from = tick as usize * FRAME_SAMPLES;
+            let payload =
+                encoder.encode_vec_float(&tone[from..from + 2880], 1000).expect("a packet");
+            let header = rtp::header::Header {
+                version: 2,
+                payload_type: 111,
+                sequence_number: tick as u16 / 3,
+                timestamp: from as u32,
+                ssrc: 77,
+                ..Default::default()
+            };
+            let packet = rtp::packet::Packet { header, payload: payload.into() };
+            let packet = packet.marshal().expect("a packet");
+            let sealed = alice.srtp.protect_rtp(&packet).expect("a packet");
+            bob.receive(now, &sealed);
+        }
+        heard.extend(bob.playout(now));
+    }
+    let loud = heard.chunks(960).filter(|f| f.iter().any(|s| s.abs() > 0.2)).count();
+    assert!(loud >= 43, "{loud} of 48 frames");
+    assert_eq!(bob.statistics().packets_lost, 0);
+}

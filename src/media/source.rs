@@ -1,0 +1,209 @@
+//! Where sound comes from and goes to. Who reads and writes sets the pace: one frame every
+//! 20 ms of a monotonic clock, whatever is behind it.
+
+use std::path::{Path, PathBuf};
+
+use super::codec::{Frame, SILENCE};
+use super::device;
+use super::wav::{WavSink, WavSource};
+
+/// Gives 20 ms of sound at a time.
+pub trait AudioSource: Send {
+    /// The name that people know it by.
+    fn name(&self) -> &str;
+
+    /// Fills the frame; with silence if there is no sound. Never blocks for long.
+    fn read(&mut self, frame: &mut Frame);
+
+    /// Lets go a source that was held back; nothing happens to others.
+    fn start(&mut self) {}
+
+    /// What went wrong since the last call, such as a device that was pulled out. The source
+    /// gives silence from then on.
+    fn take_fault(&mut self) -> Option<SoundError> {
+        None
+    }
+}
+
+/// Takes 20 ms of sound at a time.
+pub trait AudioSink: Send {
+    /// The name that people know it by.
+    fn name(&self) -> &str;
+
+    /// Plays or records the frame. Never blocks for long.
+    fn write(&mut self, frame: &Frame);
+
+    /// What went wrong since the last call. The sink swallows sound from then on.
+    fn take_fault(&mut self) -> Option<SoundError> {
+        None
+    }
+}
+
+/// A microphone or speaker that can be chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoundDevice {
+    /// Stays the same over restarts; settings keep it.
+    pub id: String,
+    /// The name that people read.
+    pub name: String,
+}
+
+/// Why there is no sound: one sentence that names the device or file, and what can be done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SoundError {
+    /// A recording can't be read.
+    #[error("The recording {} can't be played: {reason}.", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the reader says.
+        reason: String,
+    },
+    /// A recording can't be written.
+    #[error("The sound can't be recorded to {}: {reason}.", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// The program was built without the feature `sound`.
+    #[error(
+        "This program was built without sound devices; use recordings with --play and --record."
+    )]
+    NotBuilt,
+    /// There is no device.
+    #[error("No {0} was found; plug one in, or use a recording with --play or --record.")]
+    NoDevice(DeviceKind),
+    /// A device does not open.
+    #[error("The {kind} “{name}” can't be opened ({reason}); choose another one in the settings.")]
+    Open {
+        /// What it is for.
+        kind: DeviceKind,
+        /// The device's name.
+        name: String,
+        /// What the system says.
+        reason: String,
+    },
+    /// A device stopped during use.
+    #[error("The {kind} “{name}” stopped working; plug it in again or choose another one.")]
+    Lost {
+        /// What it is for.
+        kind: DeviceKind,
+        /// The device's name.
+        name: String,
+    },
+}
+
+/// What a device is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// It hears.
+    Microphone,
+    /// It is heard.
+    Speaker,
+}
+
+impl std::fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Microphone => "microphone",
+            Self::Speaker => "speaker",
+        })
+    }
+}
+
+/// What should take the part of the microphone, or of the speaker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The device with this stable id, or the system's own choice if there is none with it.
+    Device(Option<String>),
+    /// A WAV file.
+    File(PathBuf),
+    /// Silence; what is to be heard goes nowhere.
+    #[default]
+    Nothing,
+}
+
+impl Choice {
+    /// Opens it to hear from.
+    ///
+    /// # Errors
+    /// There is no such device or file.
+    pub fn open_source(&self) -> Result<Box<dyn AudioSource>, SoundError> {
+        Ok(match self {
+            Self::Device(id) => device::open_microphone(id.as_deref())?,
+            Self::File(path) => Box::new(WavSource::open(path)?),
+            Self::Nothing => Box::new(Silence),
+        })
+    }
+
+    /// Opens it to be heard from.
+    ///
+    /// # Errors
+    /// There is no such device, or the file can't be made.
+    pub fn open_sink(&self) -> Result<Box<dyn AudioSink>, SoundError> {
+        Ok(match self {
+            Self::Device(id) => device::open_speaker(id.as_deref())?,
+            Self::File(path) => Box::new(WavSink::create(path)?),
+            Self::Nothing => Box::new(Silence),
+        })
+    }
+
+    /// Tells before a call whether [`open_source`](Self::open_source) would fail for a reason
+    /// that lasts: a file that can't be read.
+    ///
+    /// # Errors
+    /// The file can't be played.
+    pub fn check_source(&self) -> Result<(), SoundError> {
+        match self {
+            Self::File(path) => WavSource::open(path).map(|_| ()),
+            Self::Device(_) | Self::Nothing => Ok(()),
+        }
+    }
+
+    /// Tells before a call whether a recording could be made, without touching a file that is
+    /// there already.
+    ///
+    /// # Errors
+    /// The file's folder is not there, or the file can't be written.
+    pub fn check_sink(&self) -> Result<(), SoundError> {
+        let Self::File(path) = self else { return Ok(()) };
+        let is_new = !path.exists();
+        let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        opened
+            .map_err(|error| SoundError::Write { path: path.clone(), reason: error.to_string() })?;
+        if is_new {
+            remove_probe(path);
+        }
+        Ok(())
+    }
+}
+
+/// Hears nothing and is not heard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silence;
+
+impl AudioSource for Silence {
+    fn name(&self) -> &str {
+        "silence"
+    }
+
+    fn read(&mut self, frame: &mut Frame) {
+        *frame = SILENCE;
+    }
+}
+
+impl AudioSink for Silence {
+    fn name(&self) -> &str {
+        "nowhere"
+    }
+
+    fn write(&mut self, _frame: &Frame) {}
+}
+
+/// Takes away the empty file that a check has made.
+fn remove_probe(path: &Path) {
+    // Left behind it does no harm: the recording will replace it.
+    let _ = std::fs::remove_file(path);
+}

@@ -1,0 +1,231 @@
+//! WAV files in place of a microphone and a speaker.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
+
+use super::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
+use super::resample;
+use super::source::{AudioSink, AudioSource, SoundError};
+
+/// A recording that takes the microphone's place; silence follows it.
+#[derive(Debug)]
+pub struct WavSource {
+    name: String,
+    sound: Vec<f32>,
+    position: usize,
+    is_held: bool,
+}
+
+/// A recording that takes the speaker's place: 48 kHz, mono, 16 bits.
+///
+/// The header is brought up to date twice a second, so that a process that is killed leaves a
+/// readable file.
+pub struct WavSink {
+    path: PathBuf,
+    writer: WavWriter<BufWriter<File>>,
+    frames: u64,
+    fault: Option<SoundError>,
+}
+
+/// Longest recording read, in samples of all channels: an hour of mono at 48 kHz. It is kept in
+/// memory, four bytes for each.
+const SAMPLES_MAX: u32 = 48_000 * 3600;
+/// Frames between two updates of the header: half a second.
+const FLUSH_EVERY: u64 = 25;
+
+/// Reads a recording as one channel at 48 kHz.
+///
+/// # Errors
+/// The file can't be read, is no WAV file of a kind we know, or is longer than an hour.
+pub fn read_wav(path: &Path) -> Result<Vec<f32>, SoundError> {
+    let fault = |reason: String| SoundError::Read { path: path.into(), reason };
+    let mut reader = WavReader::open(path).map_err(|error| fault(error.to_string()))?;
+    let spec = reader.spec();
+    if reader.len() > SAMPLES_MAX {
+        return Err(fault("it is longer than an hour".into()));
+    }
+    let samples: Result<Vec<f32>, hound::Error> = match spec.sample_format {
+        SampleFormat::Float => reader.samples::<f32>().collect(),
+        SampleFormat::Int => {
+            let scale = 1.0 / (1i64 << (spec.bits_per_sample.clamp(1, 32) - 1)) as f32;
+            reader.samples::<i32>().map(|s| s.map(|s| s as f32 * scale)).collect()
+        }
+    };
+    let samples = samples.map_err(|error| fault(error.to_string()))?;
+    let channels = usize::from(spec.channels.max(1));
+    let mono = samples.chunks(channels).map(|frame| {
+        let sum: f32 = frame.iter().filter(|s| s.is_finite()).sum();
+        (sum / channels as f32).clamp(-1.0, 1.0)
+    });
+    resample::to_48k(mono.collect(), spec.sample_rate).map_err(|error| fault(error.to_string()))
+}
+
+impl WavSource {
+    /// Reads a recording of any rate and number of channels.
+    ///
+    /// # Errors
+    /// As [`read_wav`].
+    pub fn open(path: &Path) -> Result<Self, SoundError> {
+        let sound = read_wav(path)?;
+        Ok(Self { name: path.display().to_string(), sound, position: 0, is_held: false })
+    }
+
+    /// Gives silence until [`AudioSource::start`] is called.
+    pub fn held(mut self) -> Self {
+        self.is_held = true;
+        self
+    }
+}
+
+impl AudioSource for WavSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn start(&mut self) {
+        self.is_held = false;
+    }
+
+    fn read(&mut self, frame: &mut Frame) {
+        *frame = SILENCE;
+        if self.is_held {
+            return;
+        }
+        let rest = &self.sound[self.position..];
+        let length = rest.len().min(FRAME_SAMPLES);
+        frame[..length].copy_from_slice(&rest[..length]);
+        self.position += length;
+    }
+}
+
+impl WavSink {
+    /// Begins a recording; a file that is there is replaced.
+    ///
+    /// # Errors
+    /// The file can't be made.
+    pub fn create(path: &Path) -> Result<Self, SoundError> {
+        let spec = WavSpec {
+            channels: 1,
+            sample_rate: SAMPLE_RATE,
+            bits_per_sample: 16,
+            sample_format: SampleFormat::Int,
+        };
+        let mut writer = WavWriter::create(path, spec).map_err(|e| write_fault(path, &e))?;
+        writer.flush().map_err(|e| write_fault(path, &e))?;
+        Ok(Self { path: path.into(), writer, frames: 0, fault: None })
+    }
+
+    fn append(&mut self, frame: &Frame) -> Result<(), hound::Error> {
+        for sample in frame {
+            let sample = (sample.clamp(-1.0, 1.0) * f32::from(i16::MAX)).round();
+            self.writer.write_sample(sample as i16)?;
+        }
+        self.frames += 1;
+        if self.frames.is_multiple_of(FLUSH_EVERY) {
+            self.writer.flush()?;
+        }
+        Ok(())
+    }
+}
+
+impl AudioSink for WavSink {
+    fn name(&self) -> &str {
+        self.path.to_str().unwrap_or("a recording")
+    }
+
+    fn write(&mut self, frame: &Frame) {
+        if self.fault.is_some() {
+            return;
+        }
+        if let Err(error) = self.append(frame) {
+            self.fault = Some(write_fault(&self.path, &error));
+        }
+    }
+
+    fn take_fault(&mut self) -> Option<SoundError> {
+        self.fault.take()
+    }
+}
+
+impl std::fmt::Debug for WavSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WavSink").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn write_fault(path: &Path, error: &hound::Error) -> SoundError {
+    SoundError::Write { path: path.into(), reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stereo_file(path: &Path, rate: u32) {
+        let spec = WavSpec {
+            channels: 2,
+            sample_rate: rate,
+            bits_per_sample: 24,
+            sample_format: SampleFormat::Int,
+        };
+        let mut writer = WavWriter::create(path, spec).expect("a file");
+        for _ in 0..rate / 10 {
+            writer.write_sample(1 << 22).expect("left");
+            writer.write_sample(0).expect("right");
+        }
+        writer.finalize().expect("a header");
+    }
+
+    #[test]
+    fn any_rate_and_channels_become_frames_and_then_silence() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("stereo.wav");
+        stereo_file(&path, 16_000);
+        let mut source = WavSource::open(&path).expect("a recording").held();
+        let mut frame = [1.0; FRAME_SAMPLES];
+        source.read(&mut frame);
+        assert_eq!(frame, SILENCE, "held");
+        source.start();
+        source.read(&mut frame);
+        source.read(&mut frame);
+        assert!(frame.iter().all(|s| (s - 0.25).abs() < 0.01), "half of one channel of two");
+        for _ in 0..4 {
+            source.read(&mut frame);
+        }
+        assert_eq!(frame, SILENCE, "0.1 s are five frames");
+    }
+
+    #[test]
+    fn a_recording_can_be_read_before_it_is_closed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out.wav");
+        let mut sink = WavSink::create(&path).expect("a file");
+        assert_eq!(read_wav(&path).expect("an empty recording"), Vec::<f32>::new());
+        for _ in 0..60 {
+            sink.write(&[0.5; FRAME_SAMPLES]);
+        }
+        // As after a kill: the sink is neither dropped nor finished.
+        let sound = read_wav(&path).expect("a readable file");
+        assert_eq!(sound.len(), 50 * FRAME_SAMPLES);
+        assert!((sound[0] - 0.5).abs() < 0.001);
+        drop(sink);
+        assert_eq!(read_wav(&path).expect("the whole").len(), 60 * FRAME_SAMPLES);
+    }
+
+    #[test]
+    fn a_bad_path_is_told_in_a_sentence() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let missing = folder.path().join("missing.wav");
+        let sentence = WavSource::open(&missing).expect_err("no such file").to_string();
+        assert!(sentence.contains("missing.wav") && sentence.ends_with('.'), "{sentence}");
+        let text = folder.path().join("text.wav");
+        std::fs::write(&text, "not a recording").expect("a file");
+        assert!(WavSource::open(&text).is_err());
+        let nowhere = folder.path().join("no/such/folder/out.wav");
+        let sentence = WavSink::create(&nowhere).expect_err("no such folder").to_string();
+        assert!(sentence.contains("out.wav") && sentence.ends_with('.'), "{sentence}");
+    }
+}
