@@ -49,13 +49,11 @@ pub fn index_for<'a>(
 /// security block (T-69).
 pub fn certificate_in(entry: &StoredDataValue) -> Option<Bytes> {
     let DataValue { exists: true, value } = entry.data() else { return None };
-    match value.first()? {
-        &GenericCertificate::X509 => {
-            GenericCertificate::from_bytes(value).ok().map(|wrapped| wrapped.certificate)
-        }
-        &DER_SEQUENCE => Some(value.clone()),
-        _ => None,
+    if value.first() == Some(&DER_SEQUENCE) {
+        return Some(value.clone());
     }
+    let wrapped = GenericCertificate::from_bytes(value).ok()?;
+    (wrapped.certificate_type == GenericCertificate::X509).then_some(wrapped.certificate)
 }
 
 fn entry(certificate: &Certificate, index: u32) -> StoredDataValue {
