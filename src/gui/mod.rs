@@ -1,1 +1,189 @@
-//! (room)
+//! The window: a face of the phone drawn with egui.
+//!
+//! [`run`] opens it. Every page is a function from a [`Snapshot`](crate::phone::Snapshot) and the
+//! state of the view to commands; none keeps a state of the phone of its own. The window draws only
+//! when the snapshot changes or the user acts.
+
+mod calls;
+mod card;
+mod first;
+mod icons;
+mod look;
+mod pages;
+mod view;
+mod widgets;
+mod window;
+mod words;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use crate::phone::Handle;
+use view::{Kept, ViewState};
+use window::Window;
+
+/// Size of the window when it is opened for the first time, in points.
+const SIZE_FIRST: [f32; 2] = [960.0, 640.0];
+/// The smallest size at which nothing is cut off, in points.
+const SIZE_MIN: [f32; 2] = [360.0, 480.0];
+/// Under this key eframe keeps our part of the view state.
+const KEPT: &str = "view";
+
+/// How the window is opened.
+#[derive(Clone, Debug, Default)]
+pub struct WindowOptions {
+    /// Words after the program's name in the title, to tell two windows apart.
+    pub title_suffix: Option<String>,
+    /// The file that keeps page, size and place of the window; without it the platform's default.
+    /// A file that cannot be read is as good as none.
+    pub view_state: Option<PathBuf>,
+}
+
+/// Why there is no window.
+#[derive(Debug, Error)]
+pub enum WindowError {
+    /// The system gave no window or no way to draw in it.
+    #[error("the window can't be opened: {0}")]
+    Open(#[from] eframe::Error),
+    /// The thread that waits for the phone could not be started.
+    #[error("the window can't follow the phone: {0}")]
+    Watch(#[from] std::io::Error),
+}
+
+/// Opens the window and returns when the user has closed it. Must be called on the main thread.
+///
+/// Closing sends no command: the caller ends the phone afterwards.
+///
+/// # Errors
+/// [`WindowError`] if the system has no display, no OpenGL, or no thread to spare.
+pub fn run(handle: crate::phone::Handle, options: WindowOptions) -> Result<(), WindowError> {
+    let native = eframe::NativeOptions {
+        viewport: viewport(options.title_suffix.as_deref()),
+        persistence_path: options.view_state,
+        ..eframe::NativeOptions::default()
+    };
+    let (failed_tx, failed_rx) = std::sync::mpsc::channel();
+    eframe::run_native(
+        words::APP,
+        native,
+        Box::new(move |creation| {
+            let kept = creation.storage.and_then(|storage| eframe::get_value(storage, KEPT));
+            let face = Face::new(&creation.egui_ctx, handle, kept, options.title_suffix);
+            face.map(|face| Box::new(face) as Box<dyn eframe::App>).map_err(|error| {
+                // eframe would make a string of it.
+                let text = error.to_string();
+                failed_tx.send(error).ok();
+                text.into()
+            })
+        }),
+    )
+    .map_err(|error| failed_rx.try_recv().map_or(WindowError::Open(error), WindowError::Watch))
+}
+
+fn viewport(suffix: Option<&str>) -> egui::ViewportBuilder {
+    let viewport = egui::ViewportBuilder::default()
+        .with_title(words::title(None, suffix))
+        .with_app_id("chordial")
+        .with_inner_size(SIZE_FIRST)
+        .with_min_inner_size(SIZE_MIN);
+    let png = include_bytes!("../../assets/icon.png");
+    match eframe::icon_data::from_png_bytes(png) {
+        Ok(icon) => viewport.with_icon(icon),
+        Err(_) => viewport,
+    }
+}
+
+/// The window as eframe drives it.
+struct Face {
+    window: Window,
+    watch: Watch,
+}
+
+impl Face {
+    fn new(
+        ctx: &egui::Context,
+        handle: Handle,
+        kept: Option<Kept>,
+        suffix: Option<String>,
+    ) -> std::io::Result<Self> {
+        look::apply(ctx);
+        let view =
+            ViewState { kept: kept.unwrap_or_default(), dial_focus: true, ..ViewState::default() };
+        let window = Window::new(handle.clone(), view, suffix);
+        let watch = Watch::start(ctx.clone(), handle, window.gone())?;
+        Ok(Self { window, watch })
+    }
+}
+
+impl eframe::App for Face {
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.window.ui(ui);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        eframe::set_value(storage, KEPT, &self.window.view.kept);
+    }
+
+    fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
+        self.watch.stop();
+    }
+
+    fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
+        visuals.panel_fill.to_normalized_gamma_f32()
+    }
+
+    fn persist_egui_memory(&self) -> bool {
+        false
+    }
+}
+
+/// The thread that wakes the window when the snapshot has changed.
+struct Watch {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    fn start(
+        ctx: egui::Context,
+        mut handle: Handle,
+        gone: Arc<AtomicBool>,
+    ) -> std::io::Result<Self> {
+        let (stop_tx, mut stop_rx) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        let watch = async move {
+            loop {
+                let alive = tokio::select! {
+                    alive = handle.changed() => alive,
+                    _ = &mut stop_rx => return,
+                };
+                if !alive {
+                    gone.store(true, Ordering::Relaxed);
+                }
+                ctx.request_repaint();
+                if !alive {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("window watch".to_owned())
+            .spawn(move || runtime.block_on(watch))?;
+        Ok(Self { stop: Some(stop_tx), thread: Some(thread) })
+    }
+
+    fn stop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            stop.send(()).ok();
+        }
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has nothing more to tell: the window is going away.
+            thread.join().ok();
+        }
+    }
+}

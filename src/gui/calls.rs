@@ -1,0 +1,258 @@
+//! The page of calls: the dial field with the recent calls, and beside it the running calls or the
+//! chosen person.
+
+use egui::{Align2, FontId, Key, Rect, RichText, ScrollArea, Ui, pos2, vec2};
+
+use super::card;
+use super::icons::Icon;
+use super::look::{roles, size, space};
+use super::view::{self, Question, ViewState};
+use super::widgets::{self, Kind};
+use super::words;
+use crate::phone::{Command, Direction, HistoryEntry, OverlayState, Snapshot};
+
+/// Height of a row of the recent calls.
+const ROW_HEIGHT: f32 = 56.0;
+
+/// The list: state, dial field, recent calls.
+pub fn list_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    let mut commands: Vec<Command> = state_ui(ui, snapshot).into_iter().collect();
+    commands.extend(dial_ui(ui, snapshot, view));
+    ui.add_space(space::S);
+    let found: Vec<&HistoryEntry> = found(snapshot, &view.dial);
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(words::RECENT).size(size::NAME));
+        if !snapshot.history.is_empty() {
+            widgets::from_right(ui, |ui| {
+                let clear = widgets::button(ui, Kind::Quiet, None, words::CLEAR);
+                if clear.accessible_name(words::CLEAR_NAME).clicked() {
+                    view.question = Some(Question::Clear);
+                }
+            });
+        }
+    });
+    if found.is_empty() {
+        ui.add_space(space::XL);
+        let (title, hint) = match view.dial.trim() {
+            "" => (words::NO_RECENT, words::NO_RECENT_HINT),
+            _ => (words::NO_MATCH, words::NO_MATCH_HINT),
+        };
+        widgets::empty(ui, title, hint);
+        return commands;
+    }
+    ScrollArea::vertical().id_salt("recent").auto_shrink(false).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = space::XS;
+        for entry in found {
+            let chosen = view.person.as_deref() == Some(entry.peer.as_str());
+            let row = history_row(ui, entry, view.now_ms, chosen);
+            if row.clicked() {
+                view.person = Some(entry.peer.clone());
+            }
+            if row.double_clicked() && can_dial(snapshot) {
+                commands.push(Command::Dial(entry.peer.clone()));
+            }
+        }
+    });
+    commands
+}
+
+/// Beside the list: the calls, or the chosen person.
+pub fn detail_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    let mut commands = Vec::new();
+    ScrollArea::vertical().id_salt("detail").auto_shrink(false).show(ui, |ui| {
+        let on_screen = card::stack_ui(ui, snapshot, &mut commands);
+        match view.person.clone() {
+            Some(peer) => {
+                commands.extend(person_ui(ui, snapshot, view, &peer));
+            }
+            None if !on_screen => {
+                ui.add_space((ui.available_height() / 2.0 - 60.0).max(space::XL));
+                widgets::empty(ui, words::NOBODY, words::NOBODY_HINT);
+            }
+            None => {}
+        }
+    });
+    commands
+}
+
+/// The chosen person, with a way back for a window of one column.
+pub fn person_ui(
+    ui: &mut Ui,
+    snapshot: &Snapshot,
+    view: &ViewState,
+    peer: &str,
+) -> Option<Command> {
+    let mut command = None;
+    widgets::card(ui, |ui| {
+        let quiet = roles(ui).quiet;
+        ui.horizontal(|ui| {
+            widgets::avatar(ui, peer, 56.0);
+            ui.add_space(space::XS);
+            ui.vertical(|ui| {
+                ui.add_space(space::XS);
+                ui.spacing_mut().item_spacing.y = 2.0;
+                ui.label(RichText::new(words::short_name(peer)).size(size::HEADING));
+                ui.label(RichText::new(peer).color(quiet));
+            });
+        });
+        ui.add_space(space::S);
+        let label = words::call_whom(peer);
+        ui.add_enabled_ui(can_dial(snapshot), |ui| {
+            if widgets::button(ui, Kind::Primary, Some(Icon::Phone), &label).clicked() {
+                command = Some(Command::Dial(peer.to_owned()));
+            }
+        });
+        ui.add_space(space::M);
+        widgets::group(ui, words::HISTORY_TOGETHER);
+        for entry in snapshot.history.iter().filter(|entry| entry.peer == peer) {
+            together_line(ui, entry, view.now_ms);
+        }
+    });
+    command
+}
+
+/// Whether somebody can be called now.
+fn can_dial(snapshot: &Snapshot) -> bool {
+    matches!(snapshot.overlay, OverlayState::Joined { .. })
+}
+
+/// Who one is and whether one is in, or why not.
+fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
+    let roles = roles(ui);
+    let (sentence, colour) = match &snapshot.overlay {
+        OverlayState::Out => (words::OFFLINE.to_owned(), roles.quiet),
+        OverlayState::Joining { step } => (step.clone(), roles.warn),
+        OverlayState::Joined { registered: true, .. } => (words::JOINED.to_owned(), roles.good),
+        OverlayState::Joined { .. } => (words::NOT_REACHABLE_YET.to_owned(), roles.warn),
+        OverlayState::Failed { .. } => (words::NOT_JOINED_BECAUSE.to_owned(), roles.bad),
+    };
+    let mut command = None;
+    ui.spacing_mut().item_spacing.y = space::XS;
+    if let Some(me) = &snapshot.me {
+        let aor = me.aor();
+        ui.add(egui::Label::new(RichText::new(aor).size(size::NAME)).truncate());
+    }
+    ui.horizontal(|ui| {
+        let (dot, _) = ui.allocate_exact_size(vec2(10.0, 16.0), egui::Sense::hover());
+        ui.painter().circle_filled(dot.center(), 4.0, colour);
+        ui.add(egui::Label::new(RichText::new(sentence).color(colour)).truncate());
+    });
+    match &snapshot.overlay {
+        OverlayState::Joining { .. } => widgets::wandering_bar(ui),
+        OverlayState::Failed { reason } => {
+            ui.label(reason);
+            if widgets::button(ui, Kind::Primary, Some(Icon::Again), words::TRY_AGAIN).clicked() {
+                let me = snapshot.me.as_ref().or(snapshot.last.as_ref());
+                command = me.map(|me| Command::Join {
+                    document: None,
+                    user: me.user.clone(),
+                    bootstrap: Vec::new(),
+                });
+            }
+        }
+        _ => {}
+    }
+    ui.add_space(space::S);
+    ui.spacing_mut().item_spacing.y = space::S;
+    command
+}
+
+fn dial_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
+    let mut called = false;
+    ui.horizontal(|ui| {
+        let button = 40.0 + space::S;
+        let edit = widgets::line_edit(&mut view.dial, words::DIAL_HINT)
+            .id(egui::Id::unique("dial"))
+            .desired_width(ui.available_width() - button);
+        let field = ui.add(edit).accessible_name(words::DIAL);
+        if std::mem::take(&mut view.dial_focus) {
+            field.request_focus();
+        }
+        if field.changed() {
+            view.dial_fault = None;
+        }
+        called = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+        if called {
+            field.request_focus();
+        }
+        let ready = can_dial(snapshot) && !view.dial.trim().is_empty();
+        ui.add_enabled_ui(ready, |ui| {
+            let kind = if ready { Kind::Primary } else { Kind::Plain };
+            called |= widgets::icon_button(ui, kind, Icon::Phone, words::CALL, false).clicked();
+        });
+    });
+    if let Some(fault) = view.dial_fault {
+        widgets::fault_line(ui, fault);
+    }
+    let name = view.dial.trim().to_owned();
+    if !called || name.is_empty() {
+        return None;
+    }
+    if !can_dial(snapshot) {
+        view.dial_fault = Some(words::FAULT_DIAL_OUT);
+        return None;
+    }
+    view.dial_fault = view::dial_fault(&name);
+    if view.dial_fault.is_some() {
+        return None;
+    }
+    view.dial.clear();
+    Some(Command::Dial(name))
+}
+
+/// The recent calls that the search fits, the newest first.
+fn found<'a>(snapshot: &'a Snapshot, search: &str) -> Vec<&'a HistoryEntry> {
+    let search = search.trim().to_lowercase();
+    let fits = |entry: &&HistoryEntry| entry.peer.to_lowercase().contains(&search);
+    snapshot.history.iter().filter(fits).collect()
+}
+
+fn history_row(ui: &mut Ui, entry: &HistoryEntry, now_ms: u64, chosen: bool) -> egui::Response {
+    let outcome = words::outcome(entry.direction, entry.answered, entry.duration);
+    let ago = words::ago(now_ms, entry.unix_ms);
+    let label = words::history_row(&entry.peer, &outcome, &ago);
+    let (rect, response) = widgets::row(ui, &label, ROW_HEIGHT, chosen);
+    let roles = roles(ui);
+    let picture =
+        Rect::from_center_size(pos2(rect.left() + 28.0, rect.center().y), vec2(36.0, 36.0));
+    widgets::paint_avatar(ui, picture, &entry.peer);
+    let (icon, missed) = direction_icon(entry);
+    let colour = if missed { roles.bad } else { roles.quiet };
+    let left = picture.right() + space::M;
+    let painter = ui.painter().with_clip_rect(rect.shrink(space::XS));
+    let caption = FontId::proportional(size::CAPTION);
+    let when = painter.layout_no_wrap(ago, caption.clone(), roles.quiet);
+    let when_at = pos2(rect.right() - space::M - when.size().x, rect.center().y - 16.0);
+    let narrow =
+        Rect::from_min_max(pos2(left, rect.top()), pos2(when_at.x - space::S, rect.bottom()));
+    let name_at = pos2(left, rect.center().y - 1.0);
+    let name = words::short_name(&entry.peer);
+    let font = FontId::proportional(size::BODY + 1.0);
+    painter.with_clip_rect(narrow).text(name_at, Align2::LEFT_BOTTOM, name, font, roles.text);
+    painter.galley(when_at, when, roles.quiet);
+    let sign = Rect::from_min_size(pos2(left, rect.center().y + 3.0), vec2(12.0, 14.0));
+    icon.paint(&painter, sign, 10.0, colour);
+    let at = pos2(left + 12.0 + space::XS, rect.center().y + 2.0);
+    painter.text(at, Align2::LEFT_TOP, outcome, caption, colour);
+    response.on_hover_text(&entry.outcome)
+}
+
+fn direction_icon(entry: &HistoryEntry) -> (Icon, bool) {
+    match (entry.direction, entry.answered) {
+        (Direction::Incoming, true) => (Icon::Incoming, false),
+        (Direction::Outgoing, _) => (Icon::Outgoing, false),
+        (Direction::Incoming, false) => (Icon::Missed, true),
+    }
+}
+
+fn together_line(ui: &mut Ui, entry: &HistoryEntry, now_ms: u64) {
+    let roles = roles(ui);
+    let (icon, missed) = direction_icon(entry);
+    let colour = if missed { roles.bad } else { roles.quiet };
+    ui.horizontal_wrapped(|ui| {
+        widgets::sign(ui, icon, 12.0, colour);
+        ui.label(words::outcome(entry.direction, entry.answered, entry.duration));
+        ui.label(RichText::new(words::ago(now_ms, entry.unix_ms)).color(roles.quiet));
+        ui.label(RichText::new(&entry.outcome).color(roles.quiet));
+    });
+}

@@ -1,0 +1,313 @@
+//! One call as a card, and the incoming call over everything.
+
+use std::time::Duration;
+
+use egui::{Id, Key, Modal, Modifiers, RichText, Ui};
+
+use super::icons::Icon;
+use super::look::{roles, size, space};
+use super::view::ViewState;
+use super::widgets::{self, Kind};
+use super::words;
+use crate::phone::{Call, CallId, CallState, Command, Quality, Snapshot, Verified};
+
+/// A key that was meant for something else must not answer: an incoming call takes keys only after
+/// this many seconds on the screen.
+const KEYS_AFTER_S: f64 = 0.4;
+
+/// Whether a call still runs and would be lost.
+pub fn is_running(call: &Call) -> bool {
+    !matches!(call.state, CallState::Ended { .. })
+}
+
+/// How many calls would be lost.
+pub fn running(snapshot: &Snapshot) -> usize {
+    snapshot.calls.iter().filter(|call| is_running(call)).count()
+}
+
+/// All calls but those that ring here, the newest open and the others small; whether there was one.
+pub fn stack_ui(ui: &mut Ui, snapshot: &Snapshot, commands: &mut Vec<Command>) -> bool {
+    let mut open_taken = false;
+    let mut any = false;
+    for call in snapshot.calls.iter().filter(|call| call.state != CallState::Incoming) {
+        any = true;
+        ui.push_id(call.id.0, |ui| {
+            widgets::card(ui, |ui| match &call.state {
+                CallState::Ended { reason, duration } => {
+                    commands.extend(ended_ui(ui, call, reason, *duration));
+                }
+                _ if open_taken => commands.extend(small_ui(ui, call)),
+                _ => {
+                    open_taken = true;
+                    commands.extend(open_ui(ui, call));
+                }
+            });
+        });
+        ui.add_space(space::XS);
+    }
+    any
+}
+
+/// The running call as one line, for the pages that show something else; whether it was clicked.
+pub fn strip_ui(ui: &mut Ui, snapshot: &Snapshot) -> (bool, Option<Command>) {
+    let running = |call: &&Call| is_running(call) && call.state != CallState::Incoming;
+    let Some(call) = snapshot.calls.iter().find(running) else {
+        return (false, None);
+    };
+    let mut back = false;
+    let command = widgets::card(ui, |ui| {
+        let command = small_ui(ui, call);
+        back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::CALLS_RUNNING).clicked();
+        command
+    });
+    ui.add_space(space::S);
+    (back, command)
+}
+
+/// The incoming call over everything in the window.
+pub fn incoming_ui(
+    ctx: &egui::Context,
+    snapshot: &Snapshot,
+    view: &mut ViewState,
+) -> Option<Command> {
+    let ringing: Vec<&Call> =
+        snapshot.calls.iter().filter(|call| call.state == CallState::Incoming).collect();
+    // The one that rang first stays in front: a second caller must not slip under a finger.
+    let Some(call) = ringing.last() else {
+        view.ringing = None;
+        return None;
+    };
+    let fresh = view.ringing.is_none_or(|(id, _)| id != call.id);
+    if fresh {
+        view.ringing = Some((call.id, ctx.input(|input| input.time)));
+        let urgent = egui::UserAttentionType::Critical;
+        ctx.send_viewport_cmd(egui::ViewportCommand::RequestUserAttention(urgent));
+    }
+    let mut command = keys(ctx, view, call.id);
+    let frame = widgets::modal_frame(ctx);
+    Modal::new(Id::unique("incoming")).frame(frame).show(ctx, |ui| {
+        ui.set_width(280.0_f32.min(ctx.content_rect().width() - 80.0));
+        let clicked = incoming_card_ui(ui, call, fresh);
+        command = command.take().or(clicked);
+        let others: Vec<&str> =
+            ringing.iter().rev().skip(1).map(|call| words::short_name(&call.peer)).collect();
+        if !others.is_empty() {
+            ui.add_space(space::S);
+            ui.vertical_centered(|ui| ui.label(words::also_calling(&others)));
+        }
+    });
+    command
+}
+
+/// Enter answers, Esc declines; both are taken away from what lies below.
+fn keys(ctx: &egui::Context, view: &ViewState, id: CallId) -> Option<Command> {
+    let (enter, escape, time) = ctx.input_mut(|input| {
+        let enter = input.consume_key(Modifiers::NONE, Key::Enter);
+        (enter, input.consume_key(Modifiers::NONE, Key::Escape), input.time)
+    });
+    let since = view.ringing.map_or(time, |(_, since)| since);
+    if time - since < KEYS_AFTER_S {
+        None
+    } else if enter {
+        Some(Command::Answer(id))
+    } else {
+        escape.then_some(Command::Decline(id))
+    }
+}
+
+fn incoming_card_ui(ui: &mut Ui, call: &Call, fresh: bool) -> Option<Command> {
+    let quiet = roles(ui).quiet;
+    let mut command = None;
+    ui.vertical_centered(|ui| {
+        widgets::avatar(ui, &call.peer, 72.0);
+        ui.add_space(space::S);
+        ui.label(RichText::new(words::short_name(&call.peer)).size(size::LARGE));
+        ui.label(RichText::new(words::CALLS_YOU).size(size::NAME).color(quiet));
+        ui.label(RichText::new(&call.peer).color(quiet));
+    });
+    ui.add_space(space::S);
+    ui.vertical_centered(|ui| verified_ui(ui, call));
+    ui.add_space(space::L);
+    widgets::centred_row(ui, 64.0 * 2.0 + 48.0, |ui| {
+        ui.spacing_mut().item_spacing.x = 48.0;
+        let answer = widgets::round_button(ui, Kind::Good, Icon::Phone, words::ANSWER, false);
+        if fresh {
+            answer.request_focus();
+        }
+        if answer.clicked() {
+            command = Some(Command::Answer(call.id));
+        }
+        let decline = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::DECLINE, false);
+        if decline.clicked() {
+            command = Some(Command::Decline(call.id));
+        }
+    });
+    ui.add_space(space::XS);
+    ui.vertical_centered(|ui| {
+        ui.label(RichText::new(words::ANSWER_KEYS).size(size::CAPTION).color(quiet));
+    });
+    command
+}
+
+/// The open card: name, state, meters, large buttons.
+fn open_ui(ui: &mut Ui, call: &Call) -> Option<Command> {
+    let roles = roles(ui);
+    ui.vertical_centered(|ui| {
+        ui.add_space(space::S);
+        widgets::avatar(ui, &call.peer, 88.0);
+        ui.add_space(space::XS);
+        ui.label(RichText::new(words::short_name(&call.peer)).size(size::LARGE));
+        ui.label(RichText::new(&call.peer).color(roles.quiet));
+        ui.label(RichText::new(state_words(call)).size(size::HEADING).color(roles.accent));
+        verified_ui(ui, call);
+    });
+    ui.add_space(space::S);
+    let talking = matches!(call.state, CallState::Talking { .. });
+    if talking {
+        meters_ui(ui, call);
+        if let Some(quality) = &call.quality {
+            quality_ui(ui, quality);
+        }
+    } else {
+        widgets::wandering_bar(ui);
+    }
+    ui.add_space(space::L);
+    let buttons: f32 = if talking { 2.0 } else { 1.0 };
+    let width = 64.0 * buttons + space::XL * (buttons - 1.0);
+    let command = widgets::centred_row(ui, width, |ui| {
+        ui.spacing_mut().item_spacing.x = space::XL;
+        let muted = if talking { mute_ui(ui, call, true) } else { None };
+        let hang_up = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::HANG_UP, false);
+        muted.or(hang_up.clicked().then_some(Command::HangUp(call.id)))
+    });
+    ui.add_space(space::XS);
+    command
+}
+
+/// A running call in one line.
+fn small_ui(ui: &mut Ui, call: &Call) -> Option<Command> {
+    let accent = roles(ui).accent;
+    ui.horizontal(|ui| {
+        widgets::avatar(ui, &call.peer, 40.0);
+        ui.vertical(|ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
+            ui.set_max_width((ui.available_width() - 2.0 * 48.0).max(60.0));
+            let name = RichText::new(words::short_name(&call.peer)).size(size::NAME);
+            ui.add(egui::Label::new(name).truncate());
+            ui.add(egui::Label::new(RichText::new(state_words(call)).color(accent)).truncate());
+        });
+        widgets::from_right(ui, |ui| {
+            let hang_up = widgets::icon_button(ui, Kind::Bad, Icon::HangUp, words::HANG_UP, false);
+            let ended = hang_up.clicked().then_some(Command::HangUp(call.id));
+            let talking = matches!(call.state, CallState::Talking { .. });
+            let muted = if talking { mute_ui(ui, call, false) } else { None };
+            ended.or(muted)
+        })
+    })
+    .inner
+}
+
+/// A call that is over: how, and what can be done next.
+fn ended_ui(ui: &mut Ui, call: &Call, reason: &str, duration: Duration) -> Vec<Command> {
+    let quiet = roles(ui).quiet;
+    ui.horizontal(|ui| {
+        widgets::avatar(ui, &call.peer, 40.0);
+        ui.vertical(|ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
+            ui.label(RichText::new(words::short_name(&call.peer)).size(size::NAME));
+            let mut line = words::ENDED.to_owned();
+            if !duration.is_zero() {
+                line = format!("{line}, {}", words::clock(duration));
+            }
+            ui.label(RichText::new(line).color(quiet));
+        });
+    });
+    ui.add_space(space::XS);
+    ui.label(reason);
+    ui.add_space(space::XS);
+    ui.horizontal(|ui| {
+        let again = widgets::button(ui, Kind::Primary, Some(Icon::Phone), words::CALL_AGAIN);
+        let dismiss = widgets::button(ui, Kind::Plain, None, words::DISMISS);
+        if again.clicked() {
+            vec![Command::Dismiss(call.id), Command::Dial(call.peer.clone())]
+        } else if dismiss.clicked() {
+            vec![Command::Dismiss(call.id)]
+        } else {
+            Vec::new()
+        }
+    })
+    .inner
+}
+
+fn mute_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
+    let (icon, label) = match call.muted {
+        true => (Icon::MicrophoneOff, words::UNMUTE),
+        false => (Icon::Microphone, words::MUTE),
+    };
+    let button = if large { widgets::round_button } else { widgets::icon_button };
+    let kind = if large { Kind::Plain } else { Kind::Quiet };
+    let clicked = button(ui, kind, icon, label, call.muted).clicked();
+    clicked.then_some(Command::Mute(call.id, !call.muted))
+}
+
+fn meters_ui(ui: &mut Ui, call: &Call) {
+    ui.columns(2, |columns| {
+        widgets::level_meter(&mut columns[0], words::YOU, call.level_sent, call.muted);
+        let name = words::short_name(&call.peer);
+        widgets::level_meter(&mut columns[1], name, call.level_received, false);
+    });
+    if call.muted {
+        let warn = roles(ui).warn;
+        ui.horizontal_wrapped(|ui| {
+            widgets::sign(ui, Icon::MicrophoneOff, 14.0, warn);
+            ui.label(RichText::new(words::MUTED).color(warn));
+        });
+    }
+}
+
+fn quality_ui(ui: &mut Ui, quality: &Quality) {
+    let roles = roles(ui);
+    let colour = match quality.word {
+        "Good" => roles.good,
+        "Fair" => roles.warn,
+        _ => roles.bad,
+    };
+    ui.vertical_centered(|ui| {
+        ui.add_space(space::XS);
+        ui.spacing_mut().item_spacing.y = 2.0;
+        ui.label(RichText::new(words::sound(quality.word)).color(colour));
+        let details = RichText::new(words::quality_details(quality));
+        ui.label(details.size(size::CAPTION).color(roles.quiet));
+    });
+}
+
+/// How sure we are of the name: a sign and words, in the middle.
+fn verified_ui(ui: &mut Ui, call: &Call) {
+    let roles = roles(ui);
+    let (icon, colour) = match call.verified {
+        Verified::Unknown => (Icon::Shield, roles.quiet),
+        Verified::SelfSignedNew => (Icon::Shield, roles.warn),
+        Verified::Authority | Verified::SelfSignedKnown => (Icon::ShieldGood, roles.good),
+        Verified::SelfSignedChanged => (Icon::Warning, roles.bad),
+    };
+    let text = words::verified(call.verified, &call.peer);
+    let font = egui::FontId::proportional(size::BODY);
+    let width_max = ui.available_width() - 22.0;
+    let galley = ui.painter().layout(text.clone(), font, colour, width_max);
+    let width = galley.size().x + 22.0;
+    widgets::centred_row(ui, width, |ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
+        widgets::sign(ui, icon, 16.0, colour);
+        ui.label(RichText::new(text).color(colour));
+    });
+}
+
+fn state_words(call: &Call) -> String {
+    match &call.state {
+        CallState::Dialling { step } => step.clone(),
+        CallState::Ringing => words::RINGING.to_owned(),
+        CallState::Incoming => words::CALLS_YOU.to_owned(),
+        CallState::Talking { duration } => words::clock(*duration),
+        CallState::Ended { .. } => words::ENDED.to_owned(),
+    }
+}

@@ -1,0 +1,233 @@
+//! The icon set: strokes on a square from -1 to 1, drawn by the painter, so that no font can lack
+//! one.
+
+use egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, Vec2, pos2, vec2};
+
+/// What an icon shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Icon {
+    /// A handset, upright: call or answer.
+    Phone,
+    /// A handset lying down: hang up or decline.
+    HangUp,
+    /// A microphone.
+    Microphone,
+    /// A microphone, struck out.
+    MicrophoneOff,
+    /// Three linked dots.
+    Network,
+    /// Sliders.
+    Settings,
+    /// An arrow from the other side to us.
+    Incoming,
+    /// An arrow from us to the other side.
+    Outgoing,
+    /// An arrow that bounces.
+    Missed,
+    /// A shield with a tick.
+    ShieldGood,
+    /// An empty shield.
+    Shield,
+    /// A triangle with an exclamation mark.
+    Warning,
+    /// A cross.
+    Cross,
+    /// To the left.
+    Back,
+    /// An arrow into a door.
+    Join,
+    /// A plus in a circle.
+    Start,
+    /// A clock that turns back.
+    Again,
+    /// Two sheets.
+    Copy,
+}
+
+impl Icon {
+    /// Draws the icon centred in `rect`, `side` points high and wide.
+    pub fn paint(self, painter: &Painter, rect: Rect, side: f32, colour: Color32) {
+        let pen = Pen { painter, centre: rect.center(), half: side / 2.0, colour };
+        match self {
+            Icon::Phone => pen.handset(-135.0),
+            Icon::HangUp => pen.handset(0.0),
+            Icon::Microphone => pen.microphone(),
+            Icon::MicrophoneOff => {
+                pen.microphone();
+                pen.line(&[(-0.8, -0.8), (0.8, 0.8)]);
+            }
+            Icon::Network => pen.network(),
+            Icon::Settings => pen.sliders(),
+            Icon::Incoming => pen.arrow((0.7, -0.7), (-0.6, 0.6)),
+            Icon::Outgoing => pen.arrow((-0.7, 0.7), (0.6, -0.6)),
+            Icon::Missed => {
+                pen.line(&[(-0.8, -0.3), (0.0, 0.5), (0.8, -0.3)]);
+                pen.line(&[(-0.8, 0.3), (-0.8, -0.3), (-0.2, -0.3)]);
+            }
+            Icon::ShieldGood => {
+                pen.shield();
+                pen.line(&[(-0.35, 0.0), (-0.08, 0.28), (0.38, -0.25)]);
+            }
+            Icon::Shield => pen.shield(),
+            Icon::Warning => pen.warning(),
+            Icon::Cross => {
+                pen.line(&[(-0.6, -0.6), (0.6, 0.6)]);
+                pen.line(&[(-0.6, 0.6), (0.6, -0.6)]);
+            }
+            Icon::Back => pen.line(&[(0.3, -0.7), (-0.4, 0.0), (0.3, 0.7)]),
+            Icon::Join => {
+                pen.line(&[(0.0, -0.85), (0.8, -0.85), (0.8, 0.85), (0.0, 0.85)]);
+                pen.arrow((-0.9, 0.0), (0.3, 0.0));
+            }
+            Icon::Start => {
+                pen.circle((0.0, 0.0), 0.9);
+                pen.line(&[(-0.45, 0.0), (0.45, 0.0)]);
+                pen.line(&[(0.0, -0.45), (0.0, 0.45)]);
+            }
+            Icon::Again => {
+                pen.arc((0.0, 0.0), 0.8, -60.0, 230.0);
+                pen.line(&[(0.42, -1.0), (0.4, -0.66), (0.78, -0.6)]);
+            }
+            Icon::Copy => pen.sheets(),
+        }
+    }
+}
+
+/// Draws in units of half an icon, y downwards.
+struct Pen<'a> {
+    painter: &'a Painter,
+    centre: Pos2,
+    half: f32,
+    colour: Color32,
+}
+
+impl Pen<'_> {
+    fn at(&self, (x, y): (f32, f32)) -> Pos2 {
+        self.centre + vec2(x, y) * self.half
+    }
+
+    fn stroke(&self) -> Stroke {
+        Stroke::new((self.half * 0.16).max(1.5), self.colour)
+    }
+
+    fn line(&self, points: &[(f32, f32)]) {
+        let points: Vec<Pos2> = points.iter().map(|&point| self.at(point)).collect();
+        self.round_line(points, self.stroke());
+    }
+
+    /// A line with round ends and joints, which the painter's own lines lack.
+    fn round_line(&self, points: Vec<Pos2>, stroke: Stroke) {
+        for &point in &points {
+            self.painter.circle_filled(point, stroke.width / 2.0, stroke.color);
+        }
+        self.painter.add(Shape::line(points, stroke));
+    }
+
+    fn circle(&self, centre: (f32, f32), radius: f32) {
+        self.painter.circle_stroke(self.at(centre), radius * self.half, self.stroke());
+    }
+
+    fn dot(&self, centre: (f32, f32), radius: f32) {
+        self.painter.circle_filled(self.at(centre), radius * self.half, self.colour);
+    }
+
+    /// An arc from `from` over `sweep` degrees, clockwise from the right.
+    fn arc(&self, centre: (f32, f32), radius: f32, from: f32, sweep: f32) {
+        const STEPS: u8 = 24;
+        let points = (0..=STEPS)
+            .map(|step| {
+                let angle = (from + sweep * f32::from(step) / f32::from(STEPS)).to_radians();
+                self.at((centre.0 + radius * angle.cos(), centre.1 + radius * angle.sin()))
+            })
+            .collect();
+        self.painter.add(Shape::line(points, self.stroke()));
+    }
+
+    fn arrow(&self, from: (f32, f32), to: (f32, f32)) {
+        self.line(&[from, to]);
+        let back = Vec2::new(from.0 - to.0, from.1 - to.1).normalized() * 0.75;
+        for side in [-40.0_f32, 40.0] {
+            let (sin, cos) = side.to_radians().sin_cos();
+            let barb = (back.x * cos - back.y * sin, back.x * sin + back.y * cos);
+            self.line(&[to, (to.0 + barb.0, to.1 + barb.1)]);
+        }
+    }
+
+    /// A handset: a thick arch with an ear at both ends, turned by `degrees`.
+    fn handset(&self, degrees: f32) {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        let turn = |x: f32, y: f32| {
+            let y = y + 0.1;
+            self.at((x * cos - y * sin, x * sin + y * cos))
+        };
+        let arch: Vec<Pos2> = (0..=24_u8)
+            .map(|step| {
+                let x = -0.76 + 1.52 * f32::from(step) / 24.0;
+                turn(x, -0.26 + 0.36 * (x / 0.76).powi(2))
+            })
+            .collect();
+        self.painter.add(Shape::line(arch, Stroke::new(self.half * 0.36, self.colour)));
+        for side in [-1.0_f32, 1.0] {
+            let ear = vec![turn(side * 0.74, 0.06), turn(side * 0.74, 0.24)];
+            let width = self.half * 0.42;
+            self.round_line(ear, Stroke::new(width, self.colour));
+        }
+    }
+
+    fn microphone(&self) {
+        let body = Rect::from_center_size(self.at((0.0, -0.3)), vec2(0.62, 1.2) * self.half);
+        let radius = body.width() / 2.0;
+        self.painter.rect_filled(body, radius, self.colour);
+        self.arc((0.0, -0.12), 0.62, 0.0, 180.0);
+        self.line(&[(0.0, 0.5), (0.0, 0.9)]);
+        self.line(&[(-0.35, 0.9), (0.35, 0.9)]);
+    }
+
+    fn network(&self) {
+        let nodes = [(0.0, -0.65), (-0.7, 0.55), (0.7, 0.55)];
+        self.line(&[nodes[0], nodes[1]]);
+        self.line(&[nodes[1], nodes[2]]);
+        self.line(&[nodes[2], nodes[0]]);
+        for node in nodes {
+            self.dot(node, 0.28);
+        }
+    }
+
+    fn sliders(&self) {
+        for (y, knob) in [(-0.6, 0.35), (0.0, -0.35), (0.6, 0.15)] {
+            self.line(&[(-0.85, y), (0.85, y)]);
+            self.dot((knob, y), 0.22);
+        }
+    }
+
+    fn shield(&self) {
+        let outline = [
+            (0.0, -0.9),
+            (0.75, -0.6),
+            (0.72, 0.1),
+            (0.45, 0.58),
+            (0.0, 0.9),
+            (-0.45, 0.58),
+            (-0.72, 0.1),
+            (-0.75, -0.6),
+            (0.0, -0.9),
+        ];
+        self.line(&outline);
+    }
+
+    fn warning(&self) {
+        self.line(&[(0.0, -0.8), (0.9, 0.75), (-0.9, 0.75), (0.0, -0.8)]);
+        self.line(&[(0.0, -0.2), (0.0, 0.2)]);
+        self.dot((0.0, 0.48), 0.12);
+    }
+
+    fn sheets(&self) {
+        self.line(&[(-0.3, -0.8), (0.8, -0.8), (0.8, 0.3)]);
+        let front = Rect::from_min_max(
+            pos2(self.centre.x - 0.8 * self.half, self.centre.y - 0.4 * self.half),
+            pos2(self.centre.x + 0.4 * self.half, self.centre.y + 0.8 * self.half),
+        );
+        let radius = self.half * 0.15;
+        self.painter.rect_stroke(front, radius, self.stroke(), egui::StrokeKind::Middle);
+    }
+}

@@ -1,0 +1,256 @@
+//! The window without its operating system: a snapshot in, commands out, drawn on any egui context.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use egui::{CentralPanel, Frame, Panel, RichText, Sense, ThemePreference, Ui, vec2};
+
+use super::icons::Icon;
+use super::look::{roles, size, space};
+use super::view::{Page, Question, ViewState};
+use super::widgets::{self, Kind};
+use super::{calls, card, first, pages, words};
+use crate::phone::{Command, Handle, OverlayState, Snapshot, Theme};
+
+/// Below this width in points the columns fold into one.
+const FOLD_BELOW: f32 = 640.0;
+/// Width of the rail.
+const RAIL: f32 = 64.0;
+/// Width of the list, from and to.
+const LIST: (f32, f32) = (280.0, 340.0);
+/// Pages other than calls are not stretched further than this.
+const PAGE_MAX: f32 = 720.0;
+/// Words such as "5 min ago" are drawn anew this often.
+const AGO_EVERY_S: u64 = 60;
+
+/// The window: the phone's handle and the state of the view.
+pub struct Window {
+    handle: Handle,
+    /// What the window itself remembers.
+    pub view: ViewState,
+    /// Set once the phone has ended.
+    gone: Arc<AtomicBool>,
+    suffix: Option<String>,
+    title: String,
+}
+
+impl Window {
+    /// A window onto the phone behind `handle`.
+    pub fn new(handle: Handle, view: ViewState, suffix: Option<String>) -> Self {
+        let gone = Arc::new(AtomicBool::new(false));
+        Self { handle, view, gone, suffix, title: String::new() }
+    }
+
+    /// The flag to set once the phone has ended.
+    pub fn gone(&self) -> Arc<AtomicBool> {
+        self.gone.clone()
+    }
+
+    /// Draws one frame and hands the phone what the user asked for.
+    pub fn ui(&mut self, ui: &mut Ui) {
+        let snapshot = self.handle.snapshot();
+        self.prepare(ui.ctx(), &snapshot);
+        let commands = window_ui(ui, &snapshot, &mut self.view);
+        for command in commands {
+            if !self.handle.send(command) {
+                self.view.fault = Some(words::PHONE_BUSY);
+            }
+        }
+        if self.gone.load(Ordering::Relaxed) {
+            self.view.fault = Some(words::PHONE_GONE);
+        }
+    }
+
+    fn prepare(&mut self, ctx: &egui::Context, snapshot: &Snapshot) {
+        let theme = match snapshot.settings.theme {
+            Theme::System => ThemePreference::System,
+            Theme::Dark => ThemePreference::Dark,
+            Theme::Light => ThemePreference::Light,
+        };
+        if ctx.options(|options| options.theme_preference) != theme {
+            ctx.set_theme(theme);
+        }
+        let title = words::title(snapshot.me.as_ref(), self.suffix.as_deref());
+        if title != self.title {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
+            self.title = title;
+        }
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.view.now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+        first::follow(snapshot, &mut self.view);
+        if !snapshot.history.is_empty() {
+            ctx.request_repaint_after(std::time::Duration::from_secs(AGO_EVERY_S));
+        }
+        let closes = ctx.input(|input| input.viewport().close_requested());
+        if closes && !self.view.closing && card::running(snapshot) > 0 {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            self.view.question = Some(Question::Close);
+        }
+    }
+}
+
+/// Everything in the window.
+pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    let ctx = ui.ctx().clone();
+    let mut commands: Vec<Command> = card::incoming_ui(&ctx, snapshot, view).into_iter().collect();
+    commands.extend(pages::question_ui(&ctx, snapshot, view));
+    commands.extend(notice_ui(ui, snapshot, view));
+    let wide = ui.available_width() >= FOLD_BELOW;
+    let more = if first::is_shown(snapshot, view) {
+        let frame = Frame::new().fill(roles(ui).surface);
+        CentralPanel::no_frame()
+            .frame(frame)
+            .show(ui, |ui| first::first_ui(ui, snapshot, view))
+            .inner
+    } else if wide {
+        wide_ui(ui, snapshot, view)
+    } else {
+        narrow_ui(ui, snapshot, view)
+    };
+    commands.extend(more);
+    commands
+}
+
+fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    let roles = roles(ui);
+    let mut commands = Vec::new();
+    let rail = Frame::new().fill(roles.surface).inner_margin(space::M);
+    Panel::left("rail").exact_size(RAIL).resizable(false).frame(rail).show(ui, |ui| {
+        ui.vertical_centered(|ui| {
+            rail_picture_ui(ui, snapshot);
+            ui.add_space(space::L);
+            rail_buttons_ui(ui, view);
+        });
+    });
+    if view.kept.page == Page::Calls {
+        let list = Frame::new().fill(roles.surface).inner_margin(space::L);
+        let width = (ui.available_width() * 0.36).clamp(LIST.0, LIST.1);
+        Panel::left("list").exact_size(width).resizable(false).frame(list).show(ui, |ui| {
+            commands.extend(calls::list_ui(ui, snapshot, view));
+        });
+    }
+    let frame = Frame::new().fill(roles.surface).inner_margin(space::XL);
+    CentralPanel::no_frame().frame(frame).show(ui, |ui| {
+        if view.kept.page == Page::Calls {
+            commands.extend(calls::detail_ui(ui, snapshot, view));
+        } else {
+            ui.set_max_width(PAGE_MAX.min(ui.available_width()));
+            commands.extend(page_ui(ui, snapshot, view));
+        }
+    });
+    commands
+}
+
+/// One column: the pages below each other's buttons, calls above the list.
+fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    let roles = roles(ui);
+    let mut commands = Vec::new();
+    let bar = Frame::new().fill(roles.surface).inner_margin(space::S);
+    Panel::bottom("bar").resizable(false).frame(bar).show(ui, |ui| {
+        widgets::centred_row(ui, 3.0 * 40.0 + 2.0 * space::XXL, |ui| {
+            ui.spacing_mut().item_spacing.x = space::XXL;
+            rail_buttons_ui(ui, view);
+        });
+    });
+    let frame = Frame::new().fill(roles.surface).inner_margin(space::L);
+    CentralPanel::no_frame().frame(frame).show(ui, |ui| {
+        if view.kept.page != Page::Calls {
+            commands.extend(page_ui(ui, snapshot, view));
+            return;
+        }
+        if let Some(peer) = view.person.clone().filter(|_| card::running(snapshot) == 0) {
+            let back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::BACK).clicked();
+            if back || first::take_escape(ui) {
+                view.person = None;
+            }
+            card::stack_ui(ui, snapshot, &mut commands);
+            commands.extend(calls::person_ui(ui, snapshot, view, &peer));
+        } else {
+            let frame = egui::ScrollArea::vertical()
+                .id_salt("calls")
+                .max_height((ui.available_height() - 200.0).max(200.0));
+            frame.show(ui, |ui| card::stack_ui(ui, snapshot, &mut commands));
+            commands.extend(calls::list_ui(ui, snapshot, view));
+        }
+    });
+    commands
+}
+
+fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    let (back, command) = card::strip_ui(ui, snapshot);
+    let mut commands: Vec<Command> = command.into_iter().collect();
+    commands.extend(match view.kept.page {
+        Page::Network => pages::network_ui(ui, snapshot, view),
+        Page::Settings => pages::settings_ui(ui, snapshot, view),
+        Page::Calls => None,
+    });
+    if back {
+        view.kept.page = Page::Calls;
+    }
+    commands
+}
+
+fn rail_buttons_ui(ui: &mut Ui, view: &mut ViewState) {
+    let buttons = [
+        (Page::Calls, Icon::Phone, words::CALLS),
+        (Page::Network, Icon::Network, words::NETWORK),
+        (Page::Settings, Icon::Settings, words::SETTINGS),
+    ];
+    for (page, icon, label) in buttons {
+        let chosen = view.kept.page == page;
+        if widgets::icon_button(ui, Kind::Quiet, icon, label, chosen).clicked() {
+            view.kept.page = page;
+            view.dial_focus = page == Page::Calls;
+        }
+    }
+}
+
+/// My picture with a dot of health, said in words on hover.
+fn rail_picture_ui(ui: &mut Ui, snapshot: &Snapshot) {
+    let Some(me) = &snapshot.me else { return };
+    let roles = roles(ui);
+    let (colour, state) = match &snapshot.overlay {
+        OverlayState::Joined { registered: true, .. } => (roles.good, words::JOINED),
+        OverlayState::Joined { .. } => (roles.warn, words::NOT_REACHABLE_YET),
+        OverlayState::Joining { step } => (roles.warn, step.as_str()),
+        OverlayState::Failed { .. } => (roles.bad, words::NOT_JOINED_BECAUSE),
+        OverlayState::Out => (roles.quiet, words::OFFLINE),
+    };
+    let (rect, response) = ui.allocate_exact_size(vec2(40.0, 40.0), Sense::hover());
+    widgets::paint_avatar(ui, rect, &me.user);
+    let dot = rect.right_bottom() - vec2(5.0, 5.0);
+    ui.painter().circle_filled(dot, 7.0, roles.surface);
+    ui.painter().circle_filled(dot, 5.0, colour);
+    response.on_hover_text(format!("{} \u{b7} {state}", me.aor()));
+}
+
+/// One sentence over the page about what could not be done, with one button.
+fn notice_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
+    let own = view.fault;
+    let sentence = own.or(snapshot.notice.as_deref())?;
+    let roles = roles(ui);
+    let frame = Frame::new()
+        .fill(roles.hover)
+        .inner_margin(egui::Margin::symmetric(space::L as i8, space::XS as i8));
+    let mut gone = false;
+    Panel::top("notice").resizable(false).frame(frame).show(ui, |ui| {
+        ui.horizontal(|ui| {
+            widgets::sign(ui, Icon::Warning, 18.0, roles.warn);
+            let room = (ui.available_width() - 48.0).max(80.0);
+            ui.scope(|ui| {
+                ui.set_max_width(room);
+                ui.add(egui::Label::new(RichText::new(sentence).size(size::BODY)).wrap());
+            });
+            widgets::from_right(ui, |ui| {
+                let name = words::DISMISS_NOTICE;
+                gone = widgets::icon_button(ui, Kind::Quiet, Icon::Cross, name, false).clicked();
+            });
+        });
+    });
+    if gone && own.is_some() {
+        view.fault = None;
+        return None;
+    }
+    gone.then_some(Command::DismissNotice)
+}

@@ -1,0 +1,324 @@
+//! Every text of the window, in one place. Plain words; terms of the protocol only on the Network
+//! page.
+
+use std::time::Duration;
+
+use crate::phone::{Direction, Me, Quality, Verified};
+
+/// The program's name.
+pub const APP: &str = "Chordial";
+
+// First start
+pub const WELCOME: &str = "Welcome to Chordial";
+pub const WELCOME_HINT: &str = "Call people by name. No server is in the call.";
+pub const JOIN_CHOICE: &str = "Join";
+pub const JOIN_CHOICE_HINT: &str = "Somebody gave you the file of their overlay.";
+pub const START_CHOICE: &str = "Start a new overlay";
+pub const START_CHOICE_HINT: &str = "A circle of people who can call each other. It begins here.";
+pub const LAST_CHOICE: &str = "Join again as";
+pub const JOIN_TITLE: &str = "Join an overlay";
+pub const START_TITLE: &str = "Start a new overlay";
+pub const STEP_DETAILS: &str = "Step 1 of 2";
+pub const STEP_GOING: &str = "Step 2 of 2";
+pub const DOCUMENT: &str = "Overlay file";
+pub const DOCUMENT_HINT: &str = "Type its path, or drop the file on this window";
+pub const USER: &str = "Your name";
+pub const USER_HINT: &str = "Others call you by it, for example alice";
+pub const BOOTSTRAP: &str = "Addresses to try first (optional)";
+pub const BOOTSTRAP_HINT: &str = "For example 192.0.2.7:6084";
+pub const NETWORK_NAME: &str = "Name of the overlay";
+pub const NETWORK_NAME_HINT: &str = "For example smith-family";
+pub const LISTEN: &str = "Where others reach this computer";
+pub const LISTEN_HINT: &str = "Address and port, for example 0.0.0.0:6084";
+pub const JOIN_GO: &str = "Join now";
+pub const START_GO: &str = "Start now";
+pub const BACK: &str = "Back";
+pub const CANCEL: &str = "Cancel";
+pub const TRY_AGAIN: &str = "Try again";
+pub const CHANGE: &str = "Change the details";
+pub const PREPARING: &str = "Getting ready";
+pub const DROP_HERE: &str = "Drop the overlay file to join";
+pub const IN_PROGRESS: &str = "In progress";
+
+// Faults of what was typed: one sentence each
+pub const FAULT_DOCUMENT_EMPTY: &str = "Type the path of the overlay file.";
+pub const FAULT_DOCUMENT_MISSING: &str = "There is no file at this path.";
+pub const FAULT_USER_EMPTY: &str = "Type the name that others call you by.";
+pub const FAULT_USER_SIGNS: &str = "Use letters, digits, dots, dashes and underscores only.";
+pub const FAULT_USER_LONG: &str = "This name is too long.";
+pub const FAULT_NETWORK_EMPTY: &str = "Type a name for the overlay.";
+pub const FAULT_NETWORK_SIGNS: &str = "Use letters, digits and dashes, with dots between parts.";
+pub const FAULT_LISTEN: &str = "Type an address and a port, such as 0.0.0.0:6084.";
+pub const FAULT_DIAL_SPACE: &str = "A name has no spaces.";
+pub const FAULT_DIAL_AT: &str = "Type a name, or name@overlay.";
+pub const FAULT_SAVE_EMPTY: &str = "Type where the file should go.";
+pub const FAULT_DIAL_OUT: &str = "Calls work once you have joined.";
+
+/// The fault of one address in a list.
+pub fn fault_address(part: &str) -> String {
+    format!("\u{201c}{part}\u{201d} is not an address such as 192.0.2.7:6084.")
+}
+
+// Rail
+pub const CALLS: &str = "Calls";
+pub const NETWORK: &str = "Network";
+pub const SETTINGS: &str = "Settings";
+
+// Calls
+pub const DIAL: &str = "Search or call a name";
+pub const DIAL_HINT: &str = "Type a name, Enter calls";
+pub const CALL: &str = "Call";
+pub const RECENT: &str = "Recent calls";
+pub const CLEAR: &str = "Clear";
+pub const CLEAR_NAME: &str = "Clear recent calls";
+pub const NO_RECENT: &str = "No calls yet.";
+pub const NO_RECENT_HINT: &str = "Type a name above and press Enter.";
+pub const NO_MATCH: &str = "Not among your recent calls.";
+pub const NO_MATCH_HINT: &str = "Press Enter to call this name.";
+pub const NOBODY: &str = "Nobody chosen";
+pub const NOBODY_HINT: &str = "Type a name on the left and press Enter, or pick a recent call.";
+pub const HISTORY_TOGETHER: &str = "Your calls together";
+pub const CALLS_RUNNING: &str = "Back to the call";
+
+// One call
+pub const MUTE: &str = "Mute";
+pub const UNMUTE: &str = "Unmute";
+pub const MUTED: &str = "Muted: the other side doesn't hear you";
+pub const HANG_UP: &str = "Hang up";
+pub const ANSWER: &str = "Answer";
+pub const DECLINE: &str = "Decline";
+pub const CALL_AGAIN: &str = "Call again";
+pub const DISMISS: &str = "Dismiss";
+pub const DISMISS_NOTICE: &str = "Take the notice away";
+pub const YOU: &str = "You";
+pub const RINGING: &str = "Ringing";
+pub const CALLS_YOU: &str = "is calling you";
+pub const ANSWER_KEYS: &str = "Enter answers, Esc declines";
+pub const ENDED: &str = "Call ended";
+
+// Network page
+pub const ME: &str = "Me";
+pub const NODE_ID: &str = "Node-ID";
+pub const NODE_ID_UNKNOWN: &str = "Not known yet";
+pub const STATE: &str = "State";
+pub const REGISTERED: &str = "Joined, and our Address of Record is stored";
+pub const NOT_REGISTERED: &str = "Joined, our Address of Record is not stored yet";
+pub const LINKS: &str = "Links to other peers";
+pub const VALUES: &str = "Values kept for the overlay";
+pub const LISTENS: &str = "Listens on";
+pub const LISTENS_NOWHERE: &str = "Nowhere: links go out only";
+pub const COPY_NODE_ID: &str = "Copy Node-ID";
+pub const COPY_LISTEN: &str = "Copy listen address";
+pub const INVITE: &str = "Invite others";
+pub const INVITE_HINT: &str = "Save the overlay document and hand it to them. They choose Join.";
+pub const SAVE_PATH: &str = "Save to";
+pub const SAVE: &str = "Save document";
+
+// Settings page
+pub const SOUND: &str = "Sound";
+pub const MICROPHONE: &str = "Microphone";
+pub const SPEAKER: &str = "Speaker";
+pub const SYSTEM_CHOICE: &str = "The system's choice";
+pub const NOT_PLUGGED_IN: &str = "Not plugged in";
+pub const LOOK: &str = "Look";
+pub const THEME: &str = "Colours";
+pub const THEME_SYSTEM: &str = "Like the system";
+pub const THEME_LIGHT: &str = "Light";
+pub const THEME_DARK: &str = "Dark";
+pub const START: &str = "Start";
+pub const JOIN_AT_START: &str = "Join when the program starts";
+pub const ACCOUNT: &str = "You";
+pub const LEAVE: &str = "Leave the overlay";
+pub const LEAVE_HINT: &str = "Nobody can call you until you join again.";
+
+// Questions
+pub const ASK_LEAVE: &str = "Leave the overlay?";
+pub const ASK_CLEAR: &str = "Clear recent calls?";
+pub const ASK_CLEAR_BODY: &str = "The list is forgotten for good.";
+pub const ASK_CLOSE: &str = "Close the window?";
+pub const YES_LEAVE: &str = "Leave";
+pub const YES_CLEAR: &str = "Clear the list";
+pub const YES_CLOSE: &str = "Close";
+pub const STAY: &str = "Stay";
+pub const KEEP: &str = "Keep it";
+
+/// What leaving costs, said before it is done.
+pub fn ask_leave_body(calls: usize) -> String {
+    match calls {
+        0 => LEAVE_HINT.to_owned(),
+        _ => lost_calls(calls),
+    }
+}
+
+/// What closing the window costs, said before it is done.
+pub fn lost_calls(calls: usize) -> String {
+    match calls {
+        1 => "The running call ends.".to_owned(),
+        n => format!("{n} running calls end."),
+    }
+}
+
+// Faults of the window itself
+pub const PHONE_BUSY: &str = "The phone is busy. Try again.";
+pub const PHONE_GONE: &str = "The phone has stopped. Close the window and start it again.";
+
+// States
+pub const OFFLINE: &str = "Not joined";
+pub const JOINED: &str = "Ready";
+pub const NOT_REACHABLE_YET: &str = "Joined, soon others can call you";
+pub const NOT_JOINED_BECAUSE: &str = "Not joined";
+
+/// The window's title: the program, and who one is.
+pub fn title(me: Option<&Me>, suffix: Option<&str>) -> String {
+    let mut title = APP.to_owned();
+    if let Some(me) = me {
+        title.push_str(" \u{b7} ");
+        title.push_str(&me.aor());
+    }
+    if let Some(suffix) = suffix {
+        title.push(' ');
+        title.push_str(suffix);
+    }
+    title
+}
+
+/// What one is on the way to, on the progress page.
+pub fn going_title(overlay: Option<&str>) -> String {
+    match overlay {
+        Some(overlay) => format!("Joining {overlay}"),
+        None => "Joining".to_owned(),
+    }
+}
+
+/// The name of a level meter.
+pub fn level_of(whom: &str) -> String {
+    format!("Sound level: {whom}")
+}
+
+/// The part of an Address of Record that people say.
+pub fn short_name(peer: &str) -> &str {
+    let peer = peer.strip_prefix("sip:").unwrap_or(peer);
+    peer.split('@').next().filter(|name| !name.is_empty()).unwrap_or(peer)
+}
+
+/// Up to two capital letters for a picture.
+pub fn initials(peer: &str) -> String {
+    let name = short_name(peer);
+    let mut parts = name.split(['.', '-', '_', ' ']).filter_map(|part| part.chars().next());
+    let first = parts.next().unwrap_or('?');
+    let second = parts.next();
+    [Some(first), second].into_iter().flatten().flat_map(char::to_uppercase).collect()
+}
+
+/// How sure we are of a name, in words.
+pub fn verified(verified: Verified, peer: &str) -> String {
+    match verified {
+        Verified::Unknown => "Not checked yet".to_owned(),
+        Verified::Authority => {
+            let by = peer.split_once('@').map_or("the overlay", |(_, overlay)| overlay);
+            format!("Verified by {by}")
+        }
+        Verified::SelfSignedNew => "First call: this key is remembered from now on".to_owned(),
+        Verified::SelfSignedKnown => "Same key as last time".to_owned(),
+        Verified::SelfSignedChanged => "The key has changed: make sure who is speaking".to_owned(),
+    }
+}
+
+/// The reason behind a quality, in one line.
+pub fn quality_details(quality: &Quality) -> String {
+    let mut parts = vec![format!("{:.0} % lost", quality.loss.clamp(0.0, 1.0) * 100.0)];
+    if let Some(rtt) = quality.rtt {
+        parts.push(format!("{} ms there and back", rtt.as_millis()));
+    }
+    parts.push(format!("{} ms held", quality.buffer.as_millis()));
+    if !quality.path.is_empty() {
+        parts.push(quality.path.clone());
+    }
+    parts.join(" \u{b7} ")
+}
+
+/// The heading of the sound's quality.
+pub fn sound(word: &str) -> String {
+    format!("Sound: {}", word.to_lowercase())
+}
+
+/// A clock such as 0:07, 12:30 or 1:02:03.
+pub fn clock(duration: Duration) -> String {
+    let s = duration.as_secs();
+    match (s / 3600, s / 60 % 60, s % 60) {
+        (0, m, s) => format!("{m}:{s:02}"),
+        (h, m, s) => format!("{h}:{m:02}:{s:02}"),
+    }
+}
+
+/// How a past call went, in a few words.
+pub fn outcome(direction: Direction, answered: bool, duration: Duration) -> String {
+    match (direction, answered) {
+        (Direction::Incoming, true) => format!("Incoming, {}", clock(duration)),
+        (Direction::Outgoing, true) => format!("Outgoing, {}", clock(duration)),
+        (Direction::Incoming, false) => "Missed".to_owned(),
+        (Direction::Outgoing, false) => "Not answered".to_owned(),
+    }
+}
+
+/// When something was, seen from `now_ms`; both in milliseconds since the Unix epoch.
+pub fn ago(now_ms: u64, then_ms: u64) -> String {
+    let minutes = now_ms.saturating_sub(then_ms) / 60_000;
+    match minutes {
+        0 => "just now".to_owned(),
+        1..60 => format!("{minutes} min ago"),
+        60..1440 => format!("{} h ago", minutes / 60),
+        1440..2880 => "yesterday".to_owned(),
+        _ => format!("{} days ago", minutes / 1440),
+    }
+}
+
+/// The name of one row of the recent calls.
+pub fn history_row(peer: &str, outcome: &str, ago: &str) -> String {
+    format!("{}, {outcome}, {ago}", short_name(peer))
+}
+
+/// The button that calls one person.
+pub fn call_whom(peer: &str) -> String {
+    format!("Call {}", short_name(peer))
+}
+
+/// How many others call at the same time.
+pub fn also_calling(names: &[&str]) -> String {
+    format!("Also calling: {}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_shows_hours_only_when_there_are_some() {
+        assert_eq!(clock(Duration::from_secs(7)), "0:07");
+        assert_eq!(clock(Duration::from_secs(750)), "12:30");
+        assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
+    }
+
+    #[test]
+    fn a_picture_has_at_most_two_letters() {
+        assert_eq!(initials("alice@smith-family"), "A");
+        assert_eq!(initials("sip:bob.van-dyk@smith"), "BV");
+        assert_eq!(initials(""), "?");
+    }
+
+    #[test]
+    fn times_are_told_from_now() {
+        let day = 86_400_000;
+        assert_eq!(ago(10 * day, 10 * day + 5), "just now");
+        assert_eq!(ago(10 * day, 10 * day - 300_000), "5 min ago");
+        assert_eq!(ago(10 * day, 10 * day - 7_200_000), "2 h ago");
+        assert_eq!(ago(10 * day, 9 * day), "yesterday");
+        assert_eq!(ago(10 * day, 6 * day), "4 days ago");
+    }
+
+    #[test]
+    fn an_authority_is_named_after_the_overlay() {
+        let said = verified(Verified::Authority, "bob@smith-family");
+        assert_eq!(said, "Verified by smith-family");
+    }
+}
