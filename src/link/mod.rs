@@ -1,1 +1,43 @@
-//! (room)
+//! Links on real sockets (RFC 6940 §6.5.1, §6.6), from the wire up:
+//!
+//! | file | what | |
+//! |---|---|---|
+//! | [`addresses`](self), [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
+//! | [`dtls`] | mutual certificates, keys for media | RFC 6347, 5764 |
+//! | [`transport`] | a task for each path: [`SecureFlow`], [`MediaFlow`] | |
+//! | [`framing`], [`reliability`] | each message acknowledged on its hop | RFC 6940 §6.6.2–3 |
+//! | [`overlay`] | the two together: [`OverlayLink`] | RFC 6940 §6.6.4 |
+//! | [`bootstrap`] | links without ICE on a known port | RFC 6940 §6.6.6 |
+//! | [`pcap`] | what passed, for Wireshark | |
+//!
+//! The sender of an Attach is ICE controlling and DTLS server (RFC 6940 §6.5.1.13); on a
+//! bootstrap link the joiner is the client.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod addresses;
+pub mod bootstrap;
+pub mod candidate;
+pub mod dtls;
+mod error;
+pub mod framing;
+pub mod ice;
+pub mod overlay;
+pub mod pcap;
+pub mod reliability;
+pub mod stun;
+pub mod transport;
+
+pub use bootstrap::{BootstrapListener, dial};
+pub use candidate::{Candidate, CandidateKind, IceParameters};
+pub use dtls::{DtlsError, DtlsRole, LocalCertificate, SrtpKeys, SrtpProfile, Verify};
+pub use error::{LinkError, SendError};
+pub use ice::{IceAgent, IceOptions, IceRole};
+pub use overlay::{OverlayEvent, OverlayLink, OverlaySender};
+pub use pcap::Pcap;
+pub use transport::{
+    Credentials, FlowInfo, FlowSender, MediaFlow, MediaSender, SecureFlow, Timings,
+};
+
+#[cfg(test)]
+mod tests;

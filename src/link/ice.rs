@@ -1,0 +1,428 @@
+//! ICE (RFC 8445, RFC 6940 §6.5.1.3) on `webrtc-ice`: host and server-reflexive candidates over
+//! IPv4 and IPv6, all gathered before the exchange, as RELOAD has no trickle.
+//!
+//! A server-reflexive candidate is learnt on the socket of its host candidate, so that there is
+//! one port for each address and the checks that arrive at either land in the same place.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
+use webrtc_ice::agent::Agent;
+use webrtc_ice::agent::agent_config::AgentConfig;
+use webrtc_ice::candidate::candidate_base::CandidateBaseConfig;
+use webrtc_ice::candidate::candidate_host::CandidateHostConfig;
+use webrtc_ice::candidate::candidate_relay::CandidateRelayConfig;
+use webrtc_ice::candidate::candidate_server_reflexive::CandidateServerReflexiveConfig;
+use webrtc_ice::candidate::{Candidate as Described, CandidateType};
+use webrtc_ice::mdns::MulticastDnsMode;
+use webrtc_ice::network_type::NetworkType;
+use webrtc_ice::state::ConnectionState;
+use webrtc_util::Conn;
+use webrtc_util::vnet::net::Net;
+
+use super::addresses;
+use super::candidate::{Candidate, CandidateKind, IceParameters};
+use super::error::LinkError;
+use super::stun::BindingQuery;
+
+/// Bounds and timers.
+pub mod limits {
+    use std::time::Duration;
+
+    /// Between rounds of checks. RFC 8445 §14.2 paces single checks 50 ms apart; links have few
+    /// pairs, and a lost first check costs one of these.
+    pub const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+    /// Checks sent on a pair at most, so that none is given up before [`CONNECT`]: the other
+    /// side may start that much later.
+    pub const CHECKS_MAX: u16 = 400;
+    /// Finding out our own addresses takes no longer, however silent the STUN servers are.
+    pub const GATHER: Duration = Duration::from_secs(1);
+    /// When a Binding request is sent again; a shorter version of RFC 8489 §6.2.1.
+    pub const STUN_RETRANSMISSIONS_MS: [u64; 4] = [0, 100, 300, 600];
+    /// STUN servers asked; more give no more.
+    pub const STUN_SERVERS_MAX: usize = 4;
+    /// Once one server has answered, the others get this long.
+    pub const STUN_LATE: Duration = Duration::from_millis(100);
+    /// Connectivity checks take no longer: the lifetime of a request (RFC 6940 §3).
+    pub const CONNECT: Duration = Duration::from_secs(15);
+    /// Candidates taken from the other side.
+    pub const CANDIDATES_MAX: usize = 16;
+    /// Between consent checks (RFC 7675 §5.1), which also keep NAT bindings open, for which
+    /// RFC 8445 §11 asks every 15 s.
+    pub const KEEPALIVE: Duration = Duration::from_secs(4);
+    /// A side that is silent for longer is lost; RFC 7675 §5.1 allows up to 30 s.
+    pub const LOST: Duration = Duration::from_secs(15);
+    /// Longest datagram taken from a socket.
+    pub const DATAGRAM_MAX: usize = 8192;
+    /// Closing the agent takes no longer.
+    pub const CLOSE: Duration = Duration::from_secs(2);
+}
+
+use limits::*;
+
+/// Who decides on the pair (RFC 8445 §6.1.1). RELOAD fixes it: the sender of the Attach controls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IceRole {
+    /// Nominates.
+    Controlling,
+    /// Follows.
+    Controlled,
+}
+
+/// What to gather.
+#[derive(Clone, Debug, Default)]
+pub struct IceOptions {
+    /// Offer and accept loopback addresses too, for several peers on one machine. Without any
+    /// other address they are used anyway.
+    pub loopback: bool,
+    /// STUN servers, usually bootstrap peers, that tell our address behind a NAT.
+    pub stun_servers: Vec<SocketAddr>,
+}
+
+/// One attempt to connect to one other side.
+pub struct IceAgent {
+    agent: Option<Arc<Agent>>,
+    role: IceRole,
+    local: IceParameters,
+    loopback: bool,
+    state: watch::Receiver<ConnectionState>,
+}
+
+impl IceAgent {
+    /// Opens a socket on each address and finds out what STUN servers see of it.
+    ///
+    /// `ufrag` and `pwd` are for this attempt alone and unguessable (RFC 8445 §5.3). Takes at most
+    /// [`limits::GATHER`].
+    pub async fn gather(
+        role: IceRole,
+        ufrag: String,
+        pwd: String,
+        options: &IceOptions,
+    ) -> Result<Self, LinkError> {
+        let net = Arc::new(Net::new(None));
+        let offered = addresses::offered(&net, options.loopback).await;
+        let loopback = options.loopback || offered.iter().all(|ip| ip.is_loopback());
+        let order: BTreeMap<_, _> = offered.iter().copied().zip(0u16..).collect();
+        let allowed = order.clone();
+        let config = AgentConfig {
+            local_ufrag: ufrag.clone(),
+            local_pwd: pwd.clone(),
+            multicast_dns_mode: MulticastDnsMode::Disabled,
+            disconnected_timeout: Some(LOST - KEEPALIVE),
+            failed_timeout: Some(KEEPALIVE),
+            keepalive_interval: Some(KEEPALIVE),
+            network_types: vec![NetworkType::Udp4, NetworkType::Udp6],
+            candidate_types: vec![CandidateType::Host],
+            check_interval: CHECK_INTERVAL,
+            max_binding_requests: Some(CHECKS_MAX),
+            is_controlling: role == IceRole::Controlling,
+            host_acceptance_min_wait: Some(Duration::ZERO),
+            srflx_acceptance_min_wait: Some(Duration::ZERO),
+            prflx_acceptance_min_wait: Some(Duration::ZERO),
+            relay_acceptance_min_wait: Some(Duration::ZERO),
+            net: Some(net),
+            ip_filter: Arc::new(Some(Box::new(move |ip| allowed.contains_key(&ip)))),
+            include_loopback: loopback,
+            ..AgentConfig::default()
+        };
+        let agent = Agent::new(config).await.map_err(|e| LinkError::Gather(e.to_string()))?;
+        let state = watch_state(&agent);
+        let local = IceParameters { ufrag, pwd, candidates: Vec::new() };
+        let mut this = Self { agent: Some(Arc::new(agent)), role, local, loopback, state };
+        let hosts = this.gather_hosts(&order).await?;
+        this.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
+        this.local.candidates.extend(reflexive(&hosts, &options.stun_servers).await);
+        Ok(this)
+    }
+
+    /// What the other side must be told.
+    pub fn local(&self) -> &IceParameters {
+        &self.local
+    }
+
+    /// Runs connectivity checks until a pair is selected, for at most [`limits::CONNECT`].
+    pub async fn connect(mut self, remote: &IceParameters) -> Result<IceConn, LinkError> {
+        if remote.ufrag.len() < IceParameters::UFRAG_MIN
+            || remote.pwd.len() < IceParameters::PWD_MIN
+        {
+            return Err(LinkError::IceParameters("its credentials are too short"));
+        }
+        let Some(agent) = self.agent.clone() else { return Err(LinkError::Closed) };
+        let mut usable = 0;
+        for candidate in remote.candidates.iter().take(CANDIDATES_MAX) {
+            if !addresses::acceptable(candidate.addr.ip(), self.loopback) {
+                continue;
+            }
+            let described = describe(candidate).map_err(|e| LinkError::Ice(e.to_string()))?;
+            agent.add_remote_candidate(&described).map_err(|e| LinkError::Ice(e.to_string()))?;
+            usable += 1;
+        }
+        if usable == 0 {
+            return Err(LinkError::IceParameters("it named no address that we may use"));
+        }
+        // Dropping this would cancel the checks.
+        let (_keep, cancel) = mpsc::channel(1);
+        let (ufrag, pwd) = (remote.ufrag.clone(), remote.pwd.clone());
+        let checks = async {
+            let conn: Result<Arc<dyn Conn + Send + Sync>, webrtc_ice::Error> = match self.role {
+                IceRole::Controlling => agent.dial(cancel, ufrag, pwd).await.map(|c| c as Arc<_>),
+                IceRole::Controlled => agent.accept(cancel, ufrag, pwd).await.map(|c| c as Arc<_>),
+            };
+            conn
+        };
+        let conn = timeout(CONNECT, checks)
+            .await
+            .map_err(|_| LinkError::NoPath)?
+            .map_err(|e| LinkError::Ice(e.to_string()))?;
+        let Some(pair) = agent.get_selected_candidate_pair() else {
+            return Err(LinkError::NoPath);
+        };
+        Ok(IceConn {
+            conn,
+            local: pair.local.addr(),
+            remote: pair.remote.addr(),
+            path: path(&*pair.local, &*pair.remote),
+            agent: self.agent.take(),
+            state: self.state.clone(),
+        })
+    }
+
+    async fn gather_hosts(
+        &self,
+        order: &BTreeMap<std::net::IpAddr, u16>,
+    ) -> Result<Hosts, LinkError> {
+        let Some(agent) = &self.agent else { return Err(LinkError::Closed) };
+        let (done_tx, mut done) = mpsc::channel(1);
+        agent.on_candidate(Box::new(move |candidate| {
+            let done_tx = done_tx.clone();
+            Box::pin(async move {
+                if candidate.is_none() {
+                    let _ = done_tx.try_send(());
+                }
+            })
+        }));
+        agent.gather_candidates().map_err(|e| LinkError::Gather(e.to_string()))?;
+        let _ = timeout(GATHER, done.recv()).await;
+        let gathered =
+            agent.get_local_candidates().await.map_err(|e| LinkError::Gather(e.to_string()))?;
+        let mut hosts: Hosts = Vec::new();
+        for described in gathered {
+            let Some(conn) = described.get_conn().cloned() else { continue };
+            let addr = described.addr();
+            let rank = order.get(&addr.ip()).copied().unwrap_or(u16::MAX);
+            let foundation = format!("{}", rank.saturating_add(1));
+            let preference = u16::MAX - rank;
+            let candidate = Candidate::new(CandidateKind::Host, addr, None, foundation, preference);
+            hosts.push((candidate, conn));
+        }
+        hosts.sort_by_key(|(candidate, _)| std::cmp::Reverse(candidate.priority));
+        if hosts.is_empty() { Err(LinkError::NoAddress) } else { Ok(hosts) }
+    }
+}
+
+impl Drop for IceAgent {
+    fn drop(&mut self) {
+        close(self.agent.take());
+    }
+}
+
+/// A path to the other side: datagrams in and out, kept alive and watched.
+pub struct IceConn {
+    conn: Arc<dyn Conn + Send + Sync>,
+    agent: Option<Arc<Agent>>,
+    state: watch::Receiver<ConnectionState>,
+    local: SocketAddr,
+    remote: SocketAddr,
+    path: String,
+}
+
+impl IceConn {
+    /// Our end of the selected pair.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The other end of the selected pair.
+    pub fn remote_addr(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// The selected pair in words, for people.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Sends one datagram. What the network loses is not an error.
+    pub async fn send(&self, datagram: &[u8]) {
+        let _ = self.conn.send(datagram).await;
+    }
+
+    /// The next datagram that is not STUN, or an error once the other side is lost.
+    pub async fn recv(&mut self) -> Result<Bytes, LinkError> {
+        let mut buffer = vec![0; DATAGRAM_MAX];
+        tokio::select! {
+            received = self.conn.recv(&mut buffer) => {
+                let length = received.map_err(|_| LinkError::Lost)?;
+                buffer.truncate(length);
+                Ok(buffer.into())
+            }
+            _ = self.state.wait_for(|state| {
+                matches!(state, ConnectionState::Failed | ConnectionState::Closed)
+            }) => Err(LinkError::Lost),
+        }
+    }
+}
+
+impl Drop for IceConn {
+    fn drop(&mut self) {
+        close(self.agent.take());
+    }
+}
+
+type Hosts = Vec<(Candidate, Arc<dyn Conn + Send + Sync>)>;
+
+fn watch_state(agent: &Agent) -> watch::Receiver<ConnectionState> {
+    let (sender, state) = watch::channel(ConnectionState::New);
+    let sender = Arc::new(sender);
+    agent.on_connection_state_change(Box::new(move |new| {
+        sender.send_replace(new);
+        Box::pin(async {})
+    }));
+    state
+}
+
+/// Asks every server from every host candidate's socket, all at once.
+///
+/// The agent does not read these sockets before its checks start, so the answers are ours.
+async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> Vec<Candidate> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for (index, (host, conn)) in hosts.iter().enumerate() {
+        let reachable = |server: &&SocketAddr| {
+            server.is_ipv4() == host.addr.is_ipv4()
+                && server.ip().is_loopback() == host.addr.ip().is_loopback()
+        };
+        let servers: Vec<_> =
+            servers.iter().filter(reachable).take(STUN_SERVERS_MAX).copied().collect();
+        if !servers.is_empty() {
+            let (host, conn) = (host.clone(), conn.clone());
+            tasks.spawn(async move { (index, host.addr, ask(&*conn, &servers).await) });
+        }
+    }
+    let mut found = Vec::new();
+    while let Some(result) = tasks.join_next().await {
+        let Ok((index, base, mapped)) = result else { continue };
+        for (server, addr) in mapped {
+            found.push((index, server, base, addr));
+        }
+    }
+    found.sort();
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for (index, server, base, addr) in found {
+        let known = |candidate: &Candidate| candidate.addr == addr;
+        // RFC 8445 §5.1.3: one that equals its base, or another, is redundant.
+        if hosts.iter().any(|(host, _)| host.addr == addr) || candidates.iter().any(known) {
+            continue;
+        }
+        let foundation = format!("s{}x{server}", index + 1);
+        let preference = u16::MAX - (index * STUN_SERVERS_MAX + server) as u16;
+        let kind = CandidateKind::ServerReflexive;
+        candidates.push(Candidate::new(kind, addr, Some(base), foundation, preference));
+    }
+    candidates
+}
+
+/// Which address each server sees, with the server's place in the list.
+async fn ask(conn: &(dyn Conn + Send + Sync), servers: &[SocketAddr]) -> Vec<(usize, SocketAddr)> {
+    let mut open: Vec<_> = servers
+        .iter()
+        .enumerate()
+        .filter_map(|(index, server)| Some((index, *server, BindingQuery::new()?)))
+        .collect();
+    let mut answers = Vec::new();
+    let start = Instant::now();
+    let mut end = start + GATHER;
+    let mut sends = STUN_RETRANSMISSIONS_MS.iter().map(|ms| start + Duration::from_millis(*ms));
+    let mut next_send = sends.next();
+    let mut buffer = vec![0; 1500];
+    while !open.is_empty() {
+        let wake = next_send.unwrap_or(end).min(end);
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(wake) => {
+                if wake >= end {
+                    break;
+                }
+                for (_, server, query) in &open {
+                    let _ = conn.send_to(&query.request, *server).await;
+                }
+                next_send = sends.next();
+            }
+            received = conn.recv_from(&mut buffer) => {
+                let Ok((length, source)) = received else { break };
+                let answer = open.iter().enumerate().find_map(|(position, (index, server, query))| {
+                    let mapped = query.mapped_address(&buffer[..length])?;
+                    (source == *server).then_some((position, *index, mapped))
+                });
+                if let Some((position, index, mapped)) = answer {
+                    open.remove(position);
+                    answers.push((index, mapped));
+                    end = end.min(Instant::now() + STUN_LATE);
+                }
+            }
+        }
+    }
+    answers
+}
+
+/// A candidate of the other side as the agent wants it.
+fn describe(candidate: &Candidate) -> Result<Arc<dyn Described + Send + Sync>, webrtc_ice::Error> {
+    let base_config = CandidateBaseConfig {
+        network: "udp".to_owned(),
+        address: candidate.addr.ip().to_canonical().to_string(),
+        port: candidate.addr.port(),
+        component: 1,
+        priority: candidate.priority,
+        foundation: candidate.foundation.clone(),
+        ..CandidateBaseConfig::default()
+    };
+    let related = candidate.related.unwrap_or(candidate.addr);
+    let (rel_addr, rel_port) = (related.ip().to_string(), related.port());
+    Ok(match candidate.kind {
+        CandidateKind::Host => {
+            let config = CandidateHostConfig { base_config, ..CandidateHostConfig::default() };
+            Arc::new(config.new_candidate_host()?)
+        }
+        CandidateKind::ServerReflexive => {
+            let config = CandidateServerReflexiveConfig { base_config, rel_addr, rel_port };
+            Arc::new(config.new_candidate_server_reflexive()?)
+        }
+        CandidateKind::Relay => {
+            let config =
+                CandidateRelayConfig { base_config, rel_addr, rel_port, relay_client: None };
+            Arc::new(config.new_candidate_relay()?)
+        }
+    })
+}
+
+fn path(local: &dyn Described, remote: &dyn Described) -> String {
+    let version = if local.addr().is_ipv4() { "IPv4" } else { "IPv6" };
+    format!(
+        "{} {} to {} {} over UDP, {version}",
+        local.candidate_type(),
+        local.addr(),
+        remote.candidate_type(),
+        remote.addr(),
+    )
+}
+
+/// An agent's tasks end only when it is told so.
+fn close(agent: Option<Arc<Agent>>) {
+    if let (Some(agent), Ok(runtime)) = (agent, tokio::runtime::Handle::try_current()) {
+        runtime.spawn(async move { timeout(CLOSE, agent.close()).await });
+    }
+}

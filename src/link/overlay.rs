@@ -1,0 +1,210 @@
+//! An overlay link: RELOAD messages on a secure flow with the framing header and Simple
+//! Reliability (RFC 6940 §6.6.4, §6.6.6).
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+
+use super::error::{LinkError, SendError};
+use super::pcap::{Direction, Pcap, Protocol};
+use super::reliability::{Input, Output, Reliability, Stats};
+use super::transport::{Clock, FlowInfo, SecureFlow};
+
+/// Bounds.
+pub mod limits {
+    /// The longest message that goes out in one datagram. With the framing header (8), the DTLS
+    /// record (37), UDP (8) and IPv6 (40) it fits 1280 bytes, which every IPv6 path carries.
+    pub const MTU: usize = 1180;
+    /// Messages handed over but not taken by the link's task yet.
+    pub const OUTGOING_MAX: usize = 64;
+    /// Events that nobody has fetched; then the link stops reading, and the sender's window fills.
+    pub const EVENTS_MAX: usize = 256;
+}
+
+use limits::*;
+
+/// What happens on a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OverlayEvent {
+    /// A message, or a fragment of one, arrived.
+    Message(Bytes),
+    /// No acknowledgements: take the link out of the Routing Table (RFC 6940 §6.6.3.1).
+    Suspect,
+    /// Acknowledgements came back.
+    Restored,
+    /// The link is gone; nothing follows.
+    Down(LinkError),
+}
+
+/// A link to one other node. Once it and all its senders are dropped the link closes.
+pub struct OverlayLink {
+    sender: OverlaySender,
+    events: mpsc::Receiver<OverlayEvent>,
+    info: FlowInfo,
+}
+
+impl OverlayLink {
+    /// Runs the link on `flow`; what passes is written to `pcap` too.
+    pub fn new(flow: SecureFlow, pcap: Option<Pcap>) -> Self {
+        let (commands, inbox) = mpsc::channel(OUTGOING_MAX);
+        let (events_out, events) = mpsc::channel(EVENTS_MAX);
+        let (stats_out, stats) = watch::channel(Stats::default());
+        let info = flow.info().clone();
+        let task = LinkTask {
+            flow,
+            pcap,
+            reliability: Reliability::new(),
+            clock: Clock::start(),
+            inbox,
+            events: events_out,
+            stats: stats_out,
+        };
+        tokio::spawn(task.run());
+        Self { sender: OverlaySender { commands, stats }, events, info }
+    }
+
+    /// What is known of the link: the other side's certificate, the path, the timings.
+    pub fn info(&self) -> &FlowInfo {
+        &self.info
+    }
+
+    /// Sends a message, or a fragment of one; returns before it is on the wire.
+    pub fn send(&self, message: Bytes) -> Result<(), SendError> {
+        self.sender.send(message)
+    }
+
+    /// A handle for sending from elsewhere.
+    pub fn sender(&self) -> OverlaySender {
+        self.sender.clone()
+    }
+
+    /// What happens next; after [`OverlayEvent::Down`] there is nothing.
+    pub async fn recv(&mut self) -> Option<OverlayEvent> {
+        self.events.recv().await
+    }
+
+    /// The longest message that [`Self::send`] takes; longer ones are fragmented above
+    /// (RFC 6940 §6.7).
+    pub fn mtu(&self) -> usize {
+        MTU
+    }
+
+    /// Closes the link after what was sent before has gone out once.
+    pub fn close(&self) {
+        self.sender.close();
+    }
+
+    /// The two halves, for a task that waits for the events while others send.
+    pub fn split(self) -> (OverlaySender, mpsc::Receiver<OverlayEvent>, FlowInfo) {
+        (self.sender, self.events, self.info)
+    }
+}
+
+/// Sends messages on an [`OverlayLink`].
+#[derive(Clone, Debug)]
+pub struct OverlaySender {
+    commands: mpsc::Sender<Command>,
+    stats: watch::Receiver<Stats>,
+}
+
+impl OverlaySender {
+    /// Sends a message, or a fragment of one; returns before it is on the wire.
+    pub fn send(&self, message: Bytes) -> Result<(), SendError> {
+        let length = message.len();
+        if length > MTU {
+            return Err(SendError::TooLong { length, mtu: MTU });
+        }
+        self.commands.try_send(Command::Send(message)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SendError::Full,
+            mpsc::error::TrySendError::Closed(_) => SendError::Down,
+        })
+    }
+
+    /// Closes the link after what was sent before has gone out once.
+    pub fn close(&self) {
+        let _ = self.commands.try_send(Command::Close);
+    }
+
+    /// Counters and the round-trip time.
+    pub fn stats(&self) -> Stats {
+        *self.stats.borrow()
+    }
+}
+
+#[derive(Debug)]
+enum Command {
+    Send(Bytes),
+    Close,
+}
+
+struct LinkTask {
+    flow: SecureFlow,
+    pcap: Option<Pcap>,
+    reliability: Reliability,
+    clock: Clock,
+    inbox: mpsc::Receiver<Command>,
+    events: mpsc::Sender<OverlayEvent>,
+    stats: watch::Sender<Stats>,
+}
+
+impl LinkTask {
+    async fn run(mut self) {
+        let reason = loop {
+            if let Err(reason) = self.step().await {
+                break reason;
+            }
+            if let Err(reason) = self.flush().await {
+                break reason;
+            }
+            self.stats.send_replace(self.reliability.stats());
+        };
+        self.flow.close();
+        let _ = self.events.send(OverlayEvent::Down(reason)).await;
+    }
+
+    /// Waits for one thing to happen and takes it in.
+    async fn step(&mut self) -> Result<(), LinkError> {
+        let input = tokio::select! {
+            record = self.flow.recv() => {
+                let record = record.ok_or_else(|| self.flow.reason())?;
+                self.capture(Direction::Received, &record);
+                Input::Record(record)
+            }
+            command = self.inbox.recv() => match command {
+                Some(Command::Send(message)) => Input::Send(message),
+                Some(Command::Close) | None => return Err(LinkError::Closed),
+            },
+            () = self.clock.sleep_until(self.reliability.deadline()) => Input::Timeout,
+        };
+        self.reliability.handle(self.clock.now(), input);
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), LinkError> {
+        while let Some(output) = self.reliability.poll() {
+            let event = match output {
+                Output::Record(record) => {
+                    self.capture(Direction::Sent, &record);
+                    // A full queue is loss like any other: the frame comes again.
+                    let _ = self.flow.send(record);
+                    continue;
+                }
+                Output::Deliver(message) => OverlayEvent::Message(message),
+                Output::Suspect => OverlayEvent::Suspect,
+                Output::Restored => OverlayEvent::Restored,
+                Output::Failed => return Err(LinkError::Silent),
+                // Requests are sent again from end to end (RFC 6940 §6.2.1); they are counted.
+                Output::Dropped(_) | Output::GivenUp(_) => continue,
+            };
+            // Nobody listens any more: the link lives on until its senders are gone too.
+            let _ = self.events.send(event).await;
+        }
+        Ok(())
+    }
+
+    fn capture(&self, direction: Direction, record: &Bytes) {
+        if let Some(pcap) = &self.pcap {
+            let info = self.flow.info();
+            pcap.record(Protocol::Reload, direction, info.local, info.remote, record.clone());
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! A capture of what passed, decrypted, for Wireshark: RELOAD with its framing header as UDP
+//! packets of port 6084, SIP as UDP packets of port 5060.
+
+use std::fs::File;
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use etherparse::PacketBuilder;
+use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
+use pcap_file::{DataLink, PcapError as PcapFileError};
+use thiserror::Error;
+
+/// Packets waiting for the disk; more are left out and counted.
+const WAITING_MAX: usize = 4096;
+/// The largest payload of one UDP packet over IPv4.
+const PAYLOAD_MAX: usize = 65_507;
+/// Remote ports below this may belong to a protocol that a dissector would take them for.
+const PORTS_OF_OTHERS: u16 = 10_000;
+
+/// What a packet holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// A framed RELOAD message (RFC 6940 §6.6.2).
+    Reload,
+    /// A SIP message.
+    Sip,
+}
+
+impl Protocol {
+    const fn port(self) -> u16 {
+        match self {
+            Self::Reload => 6084,
+            Self::Sip => 5060,
+        }
+    }
+}
+
+/// Which way a packet went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From us.
+    Sent,
+    /// To us.
+    Received,
+}
+
+/// Why there is no capture.
+#[derive(Debug, Error)]
+#[error("the capture {path} cannot be written: {reason}")]
+pub struct PcapError {
+    path: String,
+    reason: String,
+}
+
+/// A capture file. Clones write to the same one; each packet is on disk soon after it is
+/// recorded, so that a process that is killed leaves a readable file.
+#[derive(Clone, Debug)]
+pub struct Pcap {
+    packets: SyncSender<Packet>,
+    left_out: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct Packet {
+    at: Duration,
+    source: SocketAddr,
+    destination: SocketAddr,
+    payload: Bytes,
+}
+
+impl Pcap {
+    /// Creates or overwrites the file and starts its writer, which ends with the last clone.
+    pub fn create(path: &Path) -> Result<Self, PcapError> {
+        let error = |reason: String| PcapError { path: path.display().to_string(), reason };
+        let file = File::create(path).map_err(|e| error(e.to_string()))?;
+        let mut output = Output::new(file).map_err(|e| error(e.to_string()))?;
+        let (packets, inbox) = sync_channel(WAITING_MAX);
+        let thread = std::thread::Builder::new().name("pcap".to_owned());
+        let write = move || while inbox.recv().is_ok_and(|packet| output.write(&packet).is_ok()) {};
+        thread.spawn(write).map_err(|e| error(e.to_string()))?;
+        Ok(Self { packets, left_out: Arc::default() })
+    }
+
+    /// Adds a packet. Our side gets the protocol's port; the other keeps its own, so that links
+    /// can be told apart, unless a dissector would take that for something else.
+    pub fn record(
+        &self,
+        protocol: Protocol,
+        direction: Direction,
+        local: SocketAddr,
+        remote: SocketAddr,
+        payload: Bytes,
+    ) {
+        let local = SocketAddr::new(local.ip(), protocol.port());
+        let port = if remote.port() < PORTS_OF_OTHERS { protocol.port() } else { remote.port() };
+        let remote = SocketAddr::new(remote.ip(), port);
+        let (source, destination) = match direction {
+            Direction::Sent => (local, remote),
+            Direction::Received => (remote, local),
+        };
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if self.packets.try_send(Packet { at, source, destination, payload }).is_err() {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many packets are missing because the disk was too slow or full.
+    pub fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
+    }
+}
+
+/// The file behind the encoder. Each packet reaches it in one write, so that a process that is
+/// killed leaves whole packets.
+struct Output {
+    file: File,
+    encoder: PcapWriter<Staging>,
+    staging: Staging,
+}
+
+impl Output {
+    fn new(file: File) -> Result<Self, PcapFileError> {
+        let header = PcapHeader { datalink: DataLink::RAW, ..PcapHeader::default() };
+        let staging = Staging::default();
+        let encoder = PcapWriter::with_header(staging.clone(), header)?;
+        let mut output = Self { file, encoder, staging };
+        output.commit()?;
+        Ok(output)
+    }
+
+    fn write(&mut self, packet: &Packet) -> Result<(), PcapFileError> {
+        let Some(bytes) = to_ip(packet) else { return Ok(()) };
+        let length = bytes.len() as u32;
+        self.encoder.write_packet(&PcapPacket::new(packet.at, length, &bytes))?;
+        self.commit()
+    }
+
+    fn commit(&mut self) -> Result<(), PcapFileError> {
+        let mut staged = self.staging.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.file.write_all(&staged).map_err(PcapFileError::IoError)?;
+        staged.clear();
+        Ok(())
+    }
+}
+
+/// What has been encoded and not written yet.
+#[derive(Clone, Default)]
+struct Staging(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Staging {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The packet with IP and UDP headers.
+fn to_ip(packet: &Packet) -> Option<Vec<u8>> {
+    /// The usual time to live; nothing depends on it.
+    const TTL: u8 = 64;
+    if packet.payload.len() > PAYLOAD_MAX {
+        return None;
+    }
+    let (source, destination) = (packet.source, packet.destination);
+    let builder = match (source.ip().to_canonical(), destination.ip().to_canonical()) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => PacketBuilder::ipv4(from.octets(), to.octets(), TTL),
+        (from, to) => PacketBuilder::ipv6(to_v6(from).octets(), to_v6(to).octets(), TTL),
+    };
+    let builder = builder.udp(source.port(), destination.port());
+    let mut bytes = Vec::with_capacity(builder.size(packet.payload.len()));
+    builder.write(&mut bytes, &packet.payload).ok()?;
+    Some(bytes)
+}
+
+fn to_v6(ip: IpAddr) -> std::net::Ipv6Addr {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    }
+}

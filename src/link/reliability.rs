@@ -1,0 +1,379 @@
+//! Simple Reliability (RFC 6940 §6.6.3): each message is acknowledged and sent up to five times.
+//! Pure: records, messages and moments go in, records, messages and verdicts come out.
+//!
+//! The sender is not the stop-and-wait one of §6.6.3.1, which the text calls one possible sender,
+//! but a small window that opens and closes as TCP's does (RFC 8085 §3.1.1): a peer that forwards
+//! for others must not wait a round trip for each message. Timeouts are those of §6.6.3.1.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::framing::Frame;
+use crate::base::Instant;
+
+/// Bounds and timers of one connection.
+pub mod limits {
+    use std::time::Duration;
+
+    /// The retransmission timeout before a round trip has been measured (RFC 6940 §6.6.3.1).
+    pub const RTO_INITIAL: Duration = Duration::from_millis(500);
+    /// No shorter timeout on fast paths: a busy machine answers that late.
+    pub const RTO_MIN: Duration = Duration::from_millis(200);
+    /// No longer first timeout on slow paths, so that five transmissions end within 93 s.
+    pub const RTO_MAX: Duration = Duration::from_secs(3);
+    /// How often a message is sent in total (RFC 6940 §6.6.3.1).
+    pub const TRANSMISSIONS_MAX: u32 = 5;
+    /// A link is suspect when this transmission finds no acknowledgement since the first.
+    pub const TRANSMISSIONS_SUSPECT: u32 = 4;
+    /// Messages that may be on their way at the start: what RFC 6928 allows in bytes.
+    pub const WINDOW_INITIAL: usize = 4;
+    /// Messages that may be on their way at most; few, as queues build up elsewhere.
+    pub const WINDOW_MAX: usize = 16;
+    /// Messages waiting for the window; more are dropped and reported.
+    pub const QUEUE_MAX: usize = 256;
+    /// Sequence numbers that a receiver remembers (RFC 6940 §6.6.2).
+    pub const REMEMBERED: usize = 32;
+    /// A message with the same bytes within this time is a retransmission of the link, as these
+    /// carry fresh sequence numbers. Shorter than the 3 s after which an end-to-end
+    /// retransmission, which must pass, may come (RFC 6940 §6.2.1).
+    pub const REPEAT_WINDOW: Duration = Duration::from_millis(2500);
+    /// Messages remembered for [`REPEAT_WINDOW`]; what a full window brings in 16 round trips.
+    pub const MESSAGES_REMEMBERED: usize = 256;
+}
+
+use limits::*;
+
+/// What happens to a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Send this message.
+    Send(Bytes),
+    /// This record arrived.
+    Record(Bytes),
+    /// The deadline has come.
+    Timeout,
+}
+
+/// What a connection wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Put this on the wire.
+    Record(Bytes),
+    /// Hand this message up.
+    Deliver(Bytes),
+    /// A message was not sent because [`limits::QUEUE_MAX`] others wait.
+    Dropped(Bytes),
+    /// A message got no acknowledgement although others did.
+    GivenUp(Bytes),
+    /// Nothing is acknowledged: take the link out of the Routing Table (RFC 6940 §6.6.3.1).
+    Suspect,
+    /// Acknowledgements came back after [`Output::Suspect`].
+    Restored,
+    /// All transmissions of a message failed in silence: close the connection.
+    Failed,
+}
+
+/// Counters of one connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Data frames sent, retransmissions included.
+    pub frames_sent: u64,
+    /// Data frames sent again.
+    pub retransmissions: u64,
+    /// Messages handed up.
+    pub delivered: u64,
+    /// Data frames that brought nothing new.
+    pub duplicates: u64,
+    /// Messages lost for want of room or of acknowledgements.
+    pub lost: u64,
+    /// Records that were no frames.
+    pub malformed: u64,
+    /// The smoothed round-trip time, in milliseconds, once measured.
+    pub rtt_ms: Option<u64>,
+}
+
+/// Both ends' state machine of one connection.
+#[derive(Debug)]
+pub struct Reliability {
+    next_sequence: u32,
+    waiting: VecDeque<Bytes>,
+    in_flight: VecDeque<Outstanding>,
+    window: Window,
+    rtt: RttEstimate,
+    last_ack: Option<Instant>,
+    suspect: bool,
+    failed: bool,
+    received: VecDeque<u32>,
+    seen: VecDeque<(u64, Instant)>,
+    outputs: VecDeque<Output>,
+    stats: Stats,
+}
+
+impl Default for Reliability {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Reliability {
+    /// A fresh connection: sequence numbers start at 0 (RFC 6940 §6.6.2).
+    pub fn new() -> Self {
+        Self {
+            next_sequence: 0,
+            waiting: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            window: Window { size: WINDOW_INITIAL, threshold: WINDOW_MAX, credit: 0, shut: None },
+            rtt: RttEstimate::default(),
+            last_ack: None,
+            suspect: false,
+            failed: false,
+            received: VecDeque::new(),
+            seen: VecDeque::new(),
+            outputs: VecDeque::new(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// Takes one input; drain [`Self::poll`] afterwards.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        if self.failed {
+            return;
+        }
+        match input {
+            Input::Send(message) if self.waiting.len() >= QUEUE_MAX => {
+                self.stats.lost += 1;
+                self.outputs.push_back(Output::Dropped(message));
+            }
+            Input::Send(message) => self.waiting.push_back(message),
+            Input::Record(record) => match Frame::read(&record) {
+                Ok(Frame::Data { sequence, message }) => self.on_data(now, sequence, message),
+                Ok(Frame::Ack { ack_sequence, .. }) => self.on_ack(now, ack_sequence),
+                Err(_) => self.stats.malformed += 1,
+            },
+            Input::Timeout => self.on_timeout(now),
+        }
+        self.fill_window(now);
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Self::handle`] with [`Input::Timeout`].
+    pub fn deadline(&self) -> Option<Instant> {
+        self.in_flight.iter().map(|outstanding| outstanding.due).min()
+    }
+
+    /// What has been counted so far.
+    pub fn stats(&self) -> Stats {
+        Stats { rtt_ms: self.rtt.smoothed.map(|rtt| rtt.as_millis() as u64), ..self.stats }
+    }
+
+    /// Messages not acknowledged yet, on their way or waiting.
+    pub fn pending(&self) -> usize {
+        self.in_flight.len() + self.waiting.len()
+    }
+
+    fn on_data(&mut self, now: Instant, sequence: u32, message: Bytes) {
+        let ack = Frame::Ack { ack_sequence: sequence, received: self.mask(sequence) };
+        self.outputs.extend(ack.write().map(Output::Record));
+        let fingerprint = fingerprint(&message);
+        let repeated = self.received.contains(&sequence)
+            || self.seen.iter().any(|(other, at)| {
+                *other == fingerprint && now.saturating_since(*at) < REPEAT_WINDOW
+            });
+        remember(&mut self.received, sequence, REMEMBERED);
+        if repeated {
+            self.stats.duplicates += 1;
+            return;
+        }
+        remember(&mut self.seen, (fingerprint, now), MESSAGES_REMEMBERED);
+        self.stats.delivered += 1;
+        self.outputs.push_back(Output::Deliver(message));
+    }
+
+    /// The bitmask of RFC 6940 §6.6.2 for a frame with this number.
+    fn mask(&self, sequence: u32) -> u32 {
+        self.received.iter().fold(0, |mask, earlier| {
+            match sequence.wrapping_sub(*earlier) {
+                // "Less than N but greater than N-32": bit 31 is never set.
+                distance @ 1..=31 => mask | 1 << (distance - 1),
+                _ => mask,
+            }
+        })
+    }
+
+    fn on_ack(&mut self, now: Instant, sequence: u32) {
+        let position = self
+            .in_flight
+            .iter()
+            .position(|message| message.sequences.iter().any(|(number, _)| *number == sequence));
+        let Some(acknowledged) = position.and_then(|position| self.in_flight.remove(position))
+        else {
+            return;
+        };
+        // Every transmission has a number of its own, so each acknowledgement is a measurement.
+        if let Some((_, sent)) =
+            acknowledged.sequences.iter().find(|(number, _)| *number == sequence)
+        {
+            self.rtt.measure(now.saturating_since(*sent));
+        }
+        self.window.acknowledged();
+        self.last_ack = Some(now);
+        if std::mem::take(&mut self.suspect) {
+            self.outputs.push_back(Output::Restored);
+        }
+    }
+
+    fn on_timeout(&mut self, now: Instant) {
+        while let Some(position) = self.in_flight.iter().position(|message| message.due <= now) {
+            let Some(message) = self.in_flight.remove(position) else { return };
+            let silent = self.last_ack.is_none_or(|ack| ack < message.first_sent());
+            let sent = message.sequences.len() as u32;
+            if sent >= TRANSMISSIONS_MAX {
+                self.stats.lost += 1;
+                if silent {
+                    return self.fail();
+                }
+                self.outputs.push_back(Output::GivenUp(message.message));
+                continue;
+            }
+            if silent && sent + 1 >= TRANSMISSIONS_SUSPECT && !self.suspect {
+                self.suspect = true;
+                self.outputs.push_back(Output::Suspect);
+            }
+            self.window.lost(now, self.rtt.timeout());
+            self.stats.retransmissions += 1;
+            let wait = message.wait * 2;
+            self.transmit(now, Outstanding { wait, ..message });
+        }
+    }
+
+    fn fail(&mut self) {
+        self.failed = true;
+        self.in_flight.clear();
+        self.waiting.clear();
+        self.outputs.push_back(Output::Failed);
+    }
+
+    fn fill_window(&mut self, now: Instant) {
+        while self.in_flight.len() < self.window.size {
+            let Some(message) = self.waiting.pop_front() else { return };
+            let wait = self.rtt.timeout();
+            self.transmit(now, Outstanding { message, sequences: Vec::new(), wait, due: now });
+        }
+    }
+
+    fn transmit(&mut self, now: Instant, mut outstanding: Outstanding) {
+        let sequence = self.next_sequence;
+        let frame = Frame::Data { sequence, message: outstanding.message.clone() };
+        let Some(record) = frame.write() else {
+            // Only a message of 16 MiB or more cannot be framed; callers cut far below that.
+            self.stats.lost += 1;
+            return;
+        };
+        self.next_sequence = sequence.wrapping_add(1);
+        outstanding.sequences.push((sequence, now));
+        outstanding.due = now + outstanding.wait;
+        self.stats.frames_sent += 1;
+        self.in_flight.push_back(outstanding);
+        self.outputs.push_back(Output::Record(record));
+    }
+}
+
+/// A message on its way.
+#[derive(Debug)]
+struct Outstanding {
+    message: Bytes,
+    /// The number and moment of each transmission.
+    sequences: Vec<(u32, Instant)>,
+    wait: Duration,
+    due: Instant,
+}
+
+impl Outstanding {
+    fn first_sent(&self) -> Instant {
+        self.sequences.first().map_or(Instant::ORIGIN, |(_, at)| *at)
+    }
+}
+
+/// How many messages may be on their way: slow start, then one more for each full window; back to
+/// one message when a timeout shows loss.
+#[derive(Debug)]
+struct Window {
+    size: usize,
+    threshold: usize,
+    credit: usize,
+    /// Losses before this moment belong to the same event.
+    shut: Option<Instant>,
+}
+
+impl Window {
+    fn acknowledged(&mut self) {
+        self.credit += 1;
+        if self.size < self.threshold || self.credit >= self.size {
+            self.credit = 0;
+            self.size = (self.size + 1).min(WINDOW_MAX);
+        }
+    }
+
+    fn lost(&mut self, now: Instant, rto: Duration) {
+        if self.shut.is_some_and(|until| now < until) {
+            return;
+        }
+        self.shut = Some(now + rto);
+        self.threshold = (self.size / 2).max(2);
+        self.size = 1;
+        self.credit = 0;
+    }
+}
+
+/// RFC 6298 §2, rounded up to milliseconds (RFC 6940 §6.6.3.1).
+#[derive(Debug, Default)]
+struct RttEstimate {
+    smoothed: Option<Duration>,
+    variation: Duration,
+}
+
+impl RttEstimate {
+    fn measure(&mut self, rtt: Duration) {
+        match self.smoothed {
+            None => {
+                self.smoothed = Some(rtt);
+                self.variation = rtt / 2;
+            }
+            Some(smoothed) => {
+                self.variation = self.variation * 3 / 4 + smoothed.abs_diff(rtt) / 4;
+                self.smoothed = Some(smoothed * 7 / 8 + rtt / 8);
+            }
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        let Some(smoothed) = self.smoothed else { return RTO_INITIAL };
+        let exact = smoothed + self.variation * 4;
+        let rounded = Duration::from_millis(exact.as_micros().div_ceil(1000) as u64);
+        rounded.clamp(RTO_MIN, RTO_MAX)
+    }
+}
+
+fn remember<T>(memory: &mut VecDeque<T>, item: T, most: usize) {
+    if memory.len() == most {
+        memory.pop_front();
+    }
+    memory.push_back(item);
+}
+
+fn fingerprint(message: &Bytes) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    message.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+#[path = "reliability_tests.rs"]
+mod tests;

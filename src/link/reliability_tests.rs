@@ -1,0 +1,242 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::base::Rng;
+
+fn at(ms: u64) -> Instant {
+    Instant::from_micros(ms * 1000)
+}
+
+fn drain(connection: &mut Reliability) -> Vec<Output> {
+    std::iter::from_fn(|| connection.poll()).collect()
+}
+
+fn sequence_of(output: &Output) -> Option<u32> {
+    let Output::Record(record) = output else { return None };
+    match Frame::read(record) {
+        Ok(Frame::Data { sequence, .. }) => Some(sequence),
+        _ => None,
+    }
+}
+
+fn ack(ack_sequence: u32) -> Input {
+    Input::Record(Frame::Ack { ack_sequence, received: 0 }.write().unwrap())
+}
+
+fn data(sequence: u32, message: &'static [u8]) -> Input {
+    let message = Bytes::from_static(message);
+    Input::Record(Frame::Data { sequence, message }.write().unwrap())
+}
+
+/// Runs the timers of a connection whose other side is silent: when what came out.
+fn in_silence(connection: &mut Reliability) -> Vec<(u64, Output)> {
+    let mut history: Vec<_> = drain(connection).into_iter().map(|output| (0, output)).collect();
+    while let Some(due) = connection.deadline() {
+        connection.handle(due, Input::Timeout);
+        history.extend(drain(connection).into_iter().map(|output| (due.as_millis(), output)));
+    }
+    history
+}
+
+/// R6940-6.6.3.1-05, R6940-6.6.3.1-02, R6940-6.6.3.1-04: 500 ms at first, doubled each time.
+/// R6940-6.6.3.1-06, R6940-6.6.2-02: each transmission has the next sequence number.
+/// R6940-6.6.3.1-07, R6940-6.6.3.1-08: five transmissions, then the connection has failed.
+#[test]
+fn a_silent_peer_hears_a_message_five_times() {
+    let mut sender = Reliability::new();
+    sender.handle(at(0), Input::Send(Bytes::from_static(b"hello")));
+    let history = in_silence(&mut sender);
+    let sent: Vec<_> =
+        history.iter().filter_map(|(ms, output)| Some((*ms, sequence_of(output)?))).collect();
+    assert_eq!(sent, [(0, 0), (500, 1), (1500, 2), (3500, 3), (7500, 4)]);
+    assert_eq!(history.last(), Some(&(15_500, Output::Failed)));
+    sender.handle(at(16_000), Input::Send(Bytes::from_static(b"more")));
+    assert_eq!(drain(&mut sender), []);
+}
+
+/// R6940-6.6.3.1-09: suspect at the third retransmission, restored by an acknowledgement.
+#[test]
+fn a_link_without_acknowledgements_is_suspect_until_one_comes() {
+    let mut sender = Reliability::new();
+    sender.handle(at(0), Input::Send(Bytes::from_static(b"hello")));
+    let suspect: Vec<_> = in_silence(&mut sender)
+        .into_iter()
+        .filter(|(_, output)| *output == Output::Suspect)
+        .map(|(ms, _)| ms)
+        .collect();
+    assert_eq!(suspect, [3500]);
+
+    let mut sender = Reliability::new();
+    sender.handle(at(0), Input::Send(Bytes::from_static(b"hello")));
+    for ms in [500, 1500, 3500] {
+        sender.handle(at(ms), Input::Timeout);
+    }
+    assert!(drain(&mut sender).contains(&Output::Suspect));
+    // An acknowledgement of any transmission counts, here of the first.
+    sender.handle(at(3600), ack(0));
+    assert_eq!(drain(&mut sender), [Output::Restored]);
+    assert_eq!(sender.deadline(), None);
+}
+
+/// R6940-6.6.2-03, R6940-6.6.2-04: every frame is acknowledged at once, with the mask of the
+/// frames before it.
+#[test]
+fn acknowledgements_tell_which_frames_came_before() {
+    let mut receiver = Reliability::new();
+    let mut model = Vec::<u32>::new();
+    let mut rng = Rng::from_number(1);
+    for step in 0..500u64 {
+        let sequence = (step as u32).wrapping_sub(rng.below(40) as u32).wrapping_add(20);
+        let mut expected = 0;
+        for earlier in model.iter().rev().take(32) {
+            let distance = sequence.wrapping_sub(*earlier);
+            if (1..32).contains(&distance) {
+                expected |= 1 << (distance - 1);
+            }
+        }
+        model.push(sequence);
+        receiver.handle(at(step), data(sequence, b"x"));
+        let Some(Output::Record(record)) = receiver.poll() else { panic!("no acknowledgement") };
+        let ack = Frame::Ack { ack_sequence: sequence, received: expected };
+        assert_eq!(Frame::read(&record), Ok(ack));
+        drain(&mut receiver);
+    }
+}
+
+/// A retransmission has a number of its own, so its bytes show what it is; an end-to-end
+/// retransmission has the same bytes but comes later, and must pass.
+#[test]
+fn retransmissions_are_not_delivered_twice() {
+    let mut receiver = Reliability::new();
+    let delivered = |receiver: &mut Reliability| {
+        drain(receiver).iter().filter(|output| matches!(output, Output::Deliver(_))).count()
+    };
+    receiver.handle(at(0), data(0, b"hello"));
+    assert_eq!(delivered(&mut receiver), 1);
+    receiver.handle(at(1), data(0, b"hello"));
+    receiver.handle(at(500), data(1, b"hello"));
+    assert_eq!(delivered(&mut receiver), 0);
+    receiver.handle(at(3000), data(2, b"hello"));
+    assert_eq!(delivered(&mut receiver), 1);
+    assert_eq!(receiver.stats().duplicates, 2);
+}
+
+/// R6940-6.6.3.1-03: RFC 6298 with milliseconds.
+#[test]
+fn the_timeout_follows_the_round_trip() {
+    let mut estimate = RttEstimate::default();
+    assert_eq!(estimate.timeout(), Duration::from_millis(500));
+    estimate.measure(Duration::from_micros(100_100));
+    // SRTT + 4 * RTTVAR = 100.1 + 4 * 50.05 ms, rounded up.
+    assert_eq!(estimate.timeout(), Duration::from_millis(301));
+    for _ in 0..100 {
+        estimate.measure(Duration::from_millis(1));
+    }
+    assert_eq!(estimate.timeout(), RTO_MIN);
+}
+
+#[test]
+fn a_queue_that_is_full_says_so() {
+    let mut sender = Reliability::new();
+    for number in 0..(QUEUE_MAX + WINDOW_INITIAL + 1) as u32 {
+        sender.handle(at(0), Input::Send(number.to_be_bytes().to_vec().into()));
+    }
+    let dropped = drain(&mut sender)
+        .into_iter()
+        .filter(|output| matches!(output, Output::Dropped(_)))
+        .count();
+    assert_eq!(dropped, 1);
+    assert_eq!(sender.pending(), QUEUE_MAX + WINDOW_INITIAL);
+}
+
+/// R6940-6.6.3-01: the window shrinks to one message when there is loss.
+#[test]
+fn loss_closes_the_window() {
+    let mut sender = Reliability::new();
+    for number in 0..40u8 {
+        sender.handle(at(0), Input::Send(vec![number].into()));
+    }
+    assert_eq!(drain(&mut sender).len(), WINDOW_INITIAL);
+    sender.handle(at(500), Input::Timeout);
+    drain(&mut sender);
+    // The retransmissions are acknowledged one by one; no new message goes out until the
+    // window has room again.
+    sender.handle(at(510), ack(4));
+    assert_eq!(drain(&mut sender), []);
+    assert_eq!(sender.window.size, 2);
+}
+
+struct Lossy {
+    rng: Rng,
+    loss_percent: u64,
+    queue: BTreeMap<(Instant, u64), (usize, Bytes)>,
+    counter: u64,
+}
+
+impl Lossy {
+    fn send(&mut self, now: Instant, to: usize, record: Bytes) {
+        self.counter += 1;
+        if self.rng.below(100) >= self.loss_percent {
+            let delay = Duration::from_millis(20 + self.rng.below(60));
+            self.queue.insert((now + delay, self.counter), (to, record));
+        }
+    }
+}
+
+/// Two connections over a path that loses and reorders: what each was handed, in order.
+fn run_lossy(seed: u64, loss_percent: u64, messages: u32) -> (Vec<u32>, [Stats; 2]) {
+    let mut ends = [Reliability::new(), Reliability::new()];
+    let mut path =
+        Lossy { rng: Rng::from_number(seed), loss_percent, queue: BTreeMap::new(), counter: 0 };
+    let mut delivered = Vec::new();
+    let mut now = Instant::ORIGIN;
+    for number in 0..messages {
+        ends[0].handle(now, Input::Send(number.to_be_bytes().to_vec().into()));
+    }
+    loop {
+        for (side, end) in ends.iter_mut().enumerate() {
+            while let Some(output) = end.poll() {
+                match output {
+                    Output::Record(record) => path.send(now, 1 - side, record),
+                    Output::Deliver(message) => {
+                        delivered.push(u32::from_be_bytes(message[..].try_into().unwrap()));
+                    }
+                    Output::Failed => panic!("seed {seed}: the link failed"),
+                    _ => {}
+                }
+            }
+        }
+        let arrival = path.queue.first_key_value().map(|((due, _), _)| *due);
+        let timers = ends.iter().filter_map(Reliability::deadline).min();
+        let Some(next) = [arrival, timers].into_iter().flatten().min() else { break };
+        now = next;
+        if arrival == Some(next) {
+            let ((..), (to, record)) = path.queue.pop_first().unwrap();
+            ends[to].handle(now, Input::Record(record));
+        } else {
+            ends.iter_mut().for_each(|end| end.handle(now, Input::Timeout));
+        }
+    }
+    let stats = [ends[0].stats(), ends[1].stats()];
+    (delivered, stats)
+}
+
+#[test]
+fn every_message_arrives_once_over_a_bad_path() {
+    for seed in 0..50 {
+        let (mut delivered, [sender, _]) = run_lossy(seed, 5, 200);
+        delivered.sort_unstable();
+        assert_eq!(delivered, (0..200).collect::<Vec<_>>(), "seed {seed}: {sender:?}");
+    }
+}
+
+/// At a loss of one in four in each direction the link stays up.
+#[test]
+fn heavy_loss_does_not_close_the_link() {
+    for seed in 0..50 {
+        let (delivered, [sender, receiver]) = run_lossy(seed, 25, 60);
+        assert!(sender.lost <= 6, "seed {seed}: {sender:?}");
+        assert!(delivered.len() as u64 + sender.lost >= 60, "seed {seed}");
+        assert!(receiver.duplicates > 0, "seed {seed}: acknowledgements are lost too");
+    }
+}

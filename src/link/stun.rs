@@ -1,0 +1,151 @@
+//! STUN Binding (RFC 8489): asking which address we appear under, and answering others who ask
+//! at our bootstrap port (RFC 6940 §6.5.1.4). Pure; ICE's own checks are in `webrtc-ice`.
+
+use std::net::SocketAddr;
+
+use stun::agent::TransactionId;
+use stun::attributes::{ATTR_MESSAGE_INTEGRITY, ATTR_USERNAME};
+use stun::fingerprint::FINGERPRINT;
+use stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Getter, Message};
+use stun::xoraddr::XorMappedAddress;
+
+/// No STUN message that concerns us is longer (RFC 8489 §6.1: the path MTU is unknown).
+const MESSAGE_MAX: usize = 1280;
+
+/// What the first byte of a datagram says about it (RFC 7983 §7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packet {
+    /// STUN.
+    Stun,
+    /// A DTLS record.
+    Dtls,
+    /// RTP or RTCP, protected or not.
+    Media,
+    /// TURN channel data, ZRTP or noise.
+    Other,
+}
+
+impl Packet {
+    /// Tells the protocols of one port apart.
+    pub fn classify(datagram: &[u8]) -> Self {
+        match datagram.first() {
+            Some(0..=3) => Self::Stun,
+            Some(20..=63) => Self::Dtls,
+            Some(128..=191) => Self::Media,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A Binding request and what recognises its answer.
+#[derive(Clone, Debug)]
+pub struct BindingQuery {
+    /// The datagram to send; the same for each retransmission (RFC 8489 §6.2.1).
+    pub request: Vec<u8>,
+    transaction: TransactionId,
+}
+
+impl BindingQuery {
+    /// A request with a fresh transaction ID.
+    pub fn new() -> Option<Self> {
+        let transaction = TransactionId::new();
+        let mut message = Message::new();
+        let parts: [Box<dyn stun::message::Setter>; 3] =
+            [Box::new(BINDING_REQUEST), Box::new(transaction), Box::new(FINGERPRINT)];
+        message.build(&parts).ok()?;
+        Some(Self { request: message.raw, transaction })
+    }
+
+    /// The address that `datagram` tells, if it is the answer to this query.
+    pub fn mapped_address(&self, datagram: &[u8]) -> Option<SocketAddr> {
+        let message = decode(datagram)?;
+        if message.typ != BINDING_SUCCESS || message.transaction_id != self.transaction {
+            return None;
+        }
+        let mut mapped = XorMappedAddress::default();
+        mapped.get_from(&message).ok()?;
+        Some(SocketAddr::new(mapped.ip.to_canonical(), mapped.port))
+    }
+}
+
+/// The answer to a Binding request from `source`, or `None` if `datagram` is not one that a plain
+/// STUN server answers. ICE checks, which carry credentials, are not for the bootstrap port.
+pub fn answer_binding(datagram: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
+    let request = decode(datagram)?;
+    if request.typ != BINDING_REQUEST
+        || request.contains(ATTR_MESSAGE_INTEGRITY)
+        || request.contains(ATTR_USERNAME)
+    {
+        return None;
+    }
+    let mapped = XorMappedAddress { ip: source.ip().to_canonical(), port: source.port() };
+    let mut answer = Message::new();
+    let parts: [Box<dyn stun::message::Setter>; 4] = [
+        Box::new(BINDING_SUCCESS),
+        Box::new(request.transaction_id),
+        Box::new(mapped),
+        Box::new(FINGERPRINT),
+    ];
+    answer.build(&parts).ok()?;
+    Some(answer.raw)
+}
+
+fn decode(datagram: &[u8]) -> Option<Message> {
+    if datagram.len() > MESSAGE_MAX || !stun::message::is_message(datagram) {
+        return None;
+    }
+    let mut message = Message::new();
+    message.raw = datagram.to_vec();
+    message.decode().ok()?;
+    Some(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// R6940-6.5.1.4-03: a Binding request is answered with XOR-MAPPED-ADDRESS.
+    #[test]
+    fn the_answer_tells_the_source() {
+        for source in ["203.0.113.7:40000", "[2001:db8::7]:40000"] {
+            let source: SocketAddr = source.parse().unwrap();
+            let query = BindingQuery::new().unwrap();
+            let answer = answer_binding(&query.request, source).unwrap();
+            assert_eq!(Packet::classify(&answer), Packet::Stun);
+            assert_eq!(query.mapped_address(&answer), Some(source));
+            let other = BindingQuery::new().unwrap();
+            assert_eq!(other.mapped_address(&answer), None, "not its transaction");
+            assert_eq!(answer_binding(&answer, source), None, "an answer is no request");
+        }
+    }
+
+    #[test]
+    fn protocols_of_one_port_are_told_apart() {
+        for (byte, packet) in [
+            (0, Packet::Stun),
+            (3, Packet::Stun),
+            (22, Packet::Dtls),
+            (64, Packet::Other),
+            (128, Packet::Media),
+            (191, Packet::Media),
+            (255, Packet::Other),
+        ] {
+            assert_eq!(Packet::classify(&[byte]), packet);
+        }
+        assert_eq!(Packet::classify(&[]), Packet::Other);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(noise: Vec<u8>, cut in 0usize..40) {
+            let source = "192.0.2.1:1".parse().unwrap();
+            let _ = answer_binding(&noise, source);
+            let mut request = BindingQuery::new().unwrap().request;
+            request.truncate(cut);
+            request.extend(noise);
+            let _ = answer_binding(&request, source);
+        }
+    }
+}

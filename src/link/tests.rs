@@ -1,0 +1,284 @@
+//! Links between nodes of this process, over real sockets on loopback.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::dtls::tests::{accept_all, accept_only, certificate};
+use super::*;
+use crate::base::Rng;
+
+const LOOPBACK: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+fn credentials(local: &LocalCertificate, verify: Verify) -> Credentials {
+    Credentials { local: local.clone(), verify }
+}
+
+fn anyone(name: &str) -> Credentials {
+    credentials(&certificate(name), accept_all())
+}
+
+async fn gather(role: IceRole, seed: u64, stun_servers: Vec<SocketAddr>) -> IceAgent {
+    let mut rng = Rng::from_number(seed);
+    let options = IceOptions { loopback: true, stun_servers };
+    IceAgent::gather(role, rng.ice_string(8), rng.ice_string(24), &options).await.unwrap()
+}
+
+async fn agents() -> (IceAgent, IceAgent) {
+    let controlling = gather(IceRole::Controlling, 1, Vec::new()).await;
+    let controlled = gather(IceRole::Controlled, 2, Vec::new()).await;
+    (controlling, controlled)
+}
+
+/// Two flows as an Attach sets them up: its sender controls ICE and is DTLS server.
+async fn flows(
+    sender: &Credentials,
+    answerer: &Credentials,
+) -> (Result<SecureFlow, LinkError>, Result<SecureFlow, LinkError>) {
+    let (controlling, controlled) = agents().await;
+    let (to_sender, to_answerer) = (controlled.local().clone(), controlling.local().clone());
+    tokio::join!(
+        SecureFlow::over_ice(controlling, &to_sender, DtlsRole::Server, sender),
+        SecureFlow::over_ice(controlled, &to_answerer, DtlsRole::Client, answerer),
+    )
+}
+
+async fn message(link: &mut OverlayLink) -> Bytes {
+    let wait = timeout(Duration::from_secs(10), async {
+        loop {
+            match link.recv().await {
+                Some(OverlayEvent::Message(message)) => return message,
+                Some(OverlayEvent::Down(reason)) => panic!("down: {reason}"),
+                None => panic!("no more events"),
+                Some(_) => {}
+            }
+        }
+    });
+    wait.await.expect("a message in time")
+}
+
+async fn down(link: &mut OverlayLink) -> LinkError {
+    let wait = timeout(Duration::from_secs(20), async {
+        loop {
+            match link.recv().await {
+                Some(OverlayEvent::Down(reason)) => return reason,
+                None => panic!("no reason given"),
+                Some(_) => {}
+            }
+        }
+    });
+    wait.await.expect("the end in time")
+}
+
+/// R6940-6.5.1.13-01, R6940-6.5.1.3-01: ICE, DTLS with both certificates checked, messages both
+/// ways, and a message above the MTU refused before it is sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_over_ice_carries_messages_both_ways() {
+    let (alice, bob) = (certificate("alice"), certificate("bob"));
+    let (at_alice, at_bob) =
+        flows(&credentials(&alice, accept_only(&bob)), &credentials(&bob, accept_only(&alice)))
+            .await;
+    let (at_alice, at_bob) = (at_alice.unwrap(), at_bob.unwrap());
+    println!("{} {:?}", at_alice.info().path, at_alice.info().timings);
+    println!("{} {:?}", at_bob.info().path, at_bob.info().timings);
+    assert_eq!(at_alice.info().peer_certificate_der, bob.certificate_der);
+    assert_eq!(at_alice.info().remote.port(), at_bob.info().local.port());
+    let (mut at_alice, mut at_bob) =
+        (OverlayLink::new(at_alice, None), OverlayLink::new(at_bob, None));
+
+    let longest = Bytes::from(vec![7; at_alice.mtu()]);
+    let too_long = at_alice.send(vec![0; 8000].into());
+    assert_eq!(too_long, Err(SendError::TooLong { length: 8000, mtu: at_alice.mtu() }));
+    for number in 0..200u32 {
+        let text = Bytes::from(format!("message {number}"));
+        at_bob.send(text.clone()).unwrap();
+        assert_eq!(message(&mut at_alice).await, text);
+    }
+    at_alice.send(longest.clone()).unwrap();
+    assert_eq!(message(&mut at_bob).await, longest);
+
+    at_alice.close();
+    assert_eq!(down(&mut at_bob).await, LinkError::Dtls(DtlsError::Closed));
+    assert_eq!(down(&mut at_alice).await, LinkError::Closed);
+    assert_eq!(at_alice.send(longest), Err(SendError::Down));
+}
+
+/// R6940-6.5.1.13-03: the certificate must be that of the signer of the Attach.
+#[tokio::test]
+async fn the_wrong_node_on_the_path_is_refused() {
+    let (alice, bob, mallory) = (certificate("alice"), certificate("bob"), certificate("mallory"));
+    let attempt = async {
+        let (controlling, controlled) = agents().await;
+        let (to_sender, to_answerer) = (controlled.local().clone(), controlling.local().clone());
+        let sender = credentials(&alice, accept_only(&bob));
+        let answerer = credentials(&mallory, accept_only(&alice));
+        tokio::select! {
+            refused = SecureFlow::over_ice(controlling, &to_sender, DtlsRole::Server, &sender) => {
+                refused.err()
+            }
+            _ = SecureFlow::over_ice(controlled, &to_answerer, DtlsRole::Client, &answerer) => {
+                panic!("the impostor got through or gave up first")
+            }
+        }
+    };
+    let refused = timeout(Duration::from_secs(10), attempt).await.unwrap();
+    let reason = "not who we expect".to_owned();
+    assert_eq!(refused, Some(LinkError::Dtls(DtlsError::CertificateRefused(reason))));
+}
+
+#[tokio::test]
+async fn unusable_parameters_are_named() {
+    let (agent, other) = agents().await;
+    let mut remote = other.local().clone();
+    remote.pwd.truncate(21);
+    let error = agent.connect(&remote).await.err();
+    assert_eq!(error, Some(LinkError::IceParameters("its credentials are too short")));
+
+    let (agent, other) = agents().await;
+    let mut remote = other.local().clone();
+    remote.candidates.clear();
+    let error = agent.connect(&remote).await.err();
+    assert_eq!(error, Some(LinkError::IceParameters("it named no address that we may use")));
+}
+
+/// R6940-6.6.2-01, R6940-6.5.1.4-03: many joiners at one port, whose own addresses STUN tells.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_joiners_at_one_port() {
+    let server = anyone("bootstrap");
+    let mut listener = BootstrapListener::bind(LOOPBACK, server, None).await.unwrap();
+    let address = listener.local_addr();
+    let joiners: Vec<_> = (0..20u8)
+        .map(|number| {
+            tokio::spawn(async move {
+                let credentials = anyone(&format!("joiner{number}"));
+                let mut link = dial(address, &credentials, None).await.unwrap();
+                link.send(vec![number; 100].into()).unwrap();
+                assert_eq!(message(&mut link).await, vec![number; 50]);
+            })
+        })
+        .collect();
+    let mut links = Vec::new();
+    for _ in 0..20 {
+        let mut link = listener.accept().await.unwrap();
+        let first = message(&mut link).await;
+        assert_eq!(first.len(), 100);
+        link.send(first.slice(..50)).unwrap();
+        assert_eq!(link.info().local, address);
+        links.push(link);
+    }
+    for joiner in joiners {
+        joiner.await.unwrap();
+    }
+    for link in &mut links {
+        assert_eq!(down(link).await, LinkError::Dtls(DtlsError::Closed));
+    }
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let first = BootstrapListener::bind(LOOPBACK, anyone("a"), None).await.unwrap();
+    let address = first.local_addr();
+    let second = BootstrapListener::bind(address, anyone("b"), None).await;
+    let error = second.err().unwrap();
+    assert_eq!(error, LinkError::PortInUse(address.port()));
+    assert!(error.to_string().contains(&address.port().to_string()));
+}
+
+/// R6940-6.6.3.1-07: a hard ICMP error ends the attempt at once.
+#[tokio::test]
+async fn dialling_a_closed_port_fails_at_once() {
+    let socket = std::net::UdpSocket::bind(LOOPBACK).unwrap();
+    let address = socket.local_addr().unwrap();
+    drop(socket);
+    let credentials = anyone("a");
+    let attempt = timeout(Duration::from_secs(5), dial(address, &credentials, None));
+    assert_eq!(attempt.await.unwrap().err(), Some(LinkError::Refused(address)));
+}
+
+#[tokio::test]
+async fn a_joiner_with_the_wrong_certificate_gets_no_link() {
+    let (alice, mallory) = (certificate("alice"), certificate("mallory"));
+    let server = credentials(&certificate("bootstrap"), accept_only(&alice));
+    let mut listener = BootstrapListener::bind(LOOPBACK, server, None).await.unwrap();
+    let address = listener.local_addr();
+    let refused = credentials(&mallory, accept_all());
+    let attempt = tokio::spawn(async move { dial(address, &refused, None).await });
+    let accepted = credentials(&alice, accept_all());
+    let _link = dial(address, &accepted, None).await.unwrap();
+    let link = listener.accept().await.unwrap();
+    assert_eq!(link.info().peer_certificate_der, alice.certificate_der);
+    assert!(!attempt.is_finished(), "the refused one is still waiting for an answer");
+    attempt.abort();
+}
+
+/// R6940-6.5.1.4-03: the gatherer learns its address from a bootstrap port. On loopback it equals
+/// the host's, so it is no candidate of its own; a server with another view gives one.
+#[tokio::test]
+async fn a_reflexive_address_becomes_a_candidate() {
+    let listener = BootstrapListener::bind(LOOPBACK, anyone("b"), None).await.unwrap();
+    let agent = gather(IceRole::Controlled, 5, vec![listener.local_addr()]).await;
+    let kinds: Vec<_> = agent.local().candidates.iter().map(|c| c.kind).collect();
+    assert!(!kinds.is_empty() && kinds.iter().all(|kind| *kind == CandidateKind::Host));
+
+    // A server that sees everyone as a NAT would show them.
+    let nat = tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap();
+    let address = nat.local_addr().unwrap();
+    let mapped: SocketAddr = "203.0.113.7:40000".parse().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 1500];
+        while let Ok((length, source)) = nat.recv_from(&mut buffer).await {
+            if let Some(answer) = stun::answer_binding(&buffer[..length], mapped) {
+                nat.send_to(&answer, source).await.unwrap();
+            }
+        }
+    });
+    let silent = tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap();
+    let servers = vec![silent.local_addr().unwrap(), address];
+    let agent = gather(IceRole::Controlled, 6, servers).await;
+    let candidates = &agent.local().candidates;
+    let reflexive: Vec<_> =
+        candidates.iter().filter(|c| c.kind == CandidateKind::ServerReflexive).collect();
+    assert_eq!(reflexive.len(), 1, "{candidates:?}");
+    assert_eq!(reflexive[0].addr, mapped);
+    let base = reflexive[0].related.unwrap();
+    assert!(candidates.iter().any(|c| c.kind == CandidateKind::Host && c.addr == base));
+}
+
+/// Keys for media equal on both sides; protected packets pass as they are, both ways.
+#[tokio::test]
+async fn a_media_flow_has_keys_and_passes_packets() {
+    let (controlling, controlled) = agents().await;
+    let (to_caller, to_callee) = (controlled.local().clone(), controlling.local().clone());
+    let (caller, callee) = (anyone("caller"), anyone("callee"));
+    let (caller, callee) = tokio::join!(
+        MediaFlow::over_ice(controlling, &to_caller, DtlsRole::Server, &caller),
+        MediaFlow::over_ice(controlled, &to_callee, DtlsRole::Client, &callee),
+    );
+    let (mut caller, mut callee) = (caller.unwrap(), callee.unwrap());
+    let keys = caller.info().srtp.clone().unwrap();
+    assert_eq!(callee.info().srtp, Some(keys.clone()));
+    let (send, _) = keys.send_receive(caller.info().role);
+    let (_, receive) = keys.send_receive(callee.info().role);
+    assert!(send == receive);
+    for number in 0..50u8 {
+        let packet = Bytes::from(vec![0x80, 111, 0, number]);
+        caller.send_raw(packet.clone()).unwrap();
+        assert_eq!(callee.recv_raw().await, Some(packet.clone()));
+        callee.send_raw(packet.clone()).unwrap();
+        assert_eq!(caller.recv_raw().await, Some(packet));
+    }
+    caller.close();
+    assert_eq!(callee.recv_raw().await, None);
+    assert_eq!(callee.reason(), LinkError::Dtls(DtlsError::Closed));
+}
+
+#[tokio::test]
+async fn dropping_a_link_tells_the_other_side() {
+    let (at_alice, at_bob) = flows(&anyone("alice"), &anyone("bob")).await;
+    let mut at_bob = OverlayLink::new(at_bob.unwrap(), None);
+    drop(OverlayLink::new(at_alice.unwrap(), None));
+    assert_eq!(down(&mut at_bob).await, LinkError::Dtls(DtlsError::Closed));
+}

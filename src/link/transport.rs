@@ -1,0 +1,469 @@
+//! A secure flow: DTLS on a path that ICE found, or on the bootstrap port. One task for each flow
+//! owns the path and the association; handles talk to it through bounded channels.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot};
+
+use super::candidate::IceParameters;
+use super::dtls::{Dtls, DtlsOutput, DtlsRole, LocalCertificate, SrtpKeys, Verify};
+use super::error::{LinkError, SendError};
+use super::ice::{IceAgent, IceConn};
+use super::stun::Packet;
+use crate::base::Instant;
+
+/// Bounds of the channels and timers.
+pub mod limits {
+    use std::time::Duration;
+
+    /// Records waiting to be sent.
+    pub const OUTGOING_MAX: usize = 256;
+    /// Records received that nobody has fetched; more are dropped, as a full socket would.
+    pub const INCOMING_MAX: usize = 512;
+    /// A path without consent checks that is silent for longer is given up: the interval of
+    /// chord-update-interval (RFC 6940 §10.7.4.1).
+    pub const IDLE: Duration = Duration::from_secs(600);
+    /// Longest datagram read from a socket of ours.
+    pub const DATAGRAM_MAX: usize = 8192;
+}
+
+use limits::*;
+
+/// How long each step of setting up took, in milliseconds; 0 for a step that was not needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Connectivity checks.
+    pub ice_ms: u64,
+    /// The DTLS handshake.
+    pub dtls_ms: u64,
+}
+
+/// What is known of a flow once it is up.
+#[derive(Clone, Debug)]
+pub struct FlowInfo {
+    /// The other side's certificate, which [`Verify`] has accepted.
+    pub peer_certificate_der: Bytes,
+    /// Keys for media, if the handshake made any (RFC 5764).
+    pub srtp: Option<SrtpKeys>,
+    /// Our role in the handshake.
+    pub role: DtlsRole,
+    /// Our address.
+    pub local: SocketAddr,
+    /// The other side's address.
+    pub remote: SocketAddr,
+    /// The path in words, for people.
+    pub path: String,
+    /// How long setting up took.
+    pub timings: Timings,
+}
+
+/// What both sides need to know of us to accept each other.
+#[derive(Clone)]
+pub struct Credentials {
+    /// What we show.
+    pub local: LocalCertificate,
+    /// What we accept.
+    pub verify: Verify,
+}
+
+/// DTLS records in and out, such as SIP messages (RFC 7904 §5). Dropping it closes the flow.
+pub struct SecureFlow {
+    info: Arc<FlowInfo>,
+    commands: mpsc::Sender<Command>,
+    data: mpsc::Receiver<Bytes>,
+    ended: Arc<OnceLock<LinkError>>,
+}
+
+impl SecureFlow {
+    /// Runs ICE with the other side's parameters, then DTLS on the path found.
+    ///
+    /// The certificate is judged before anything is delivered. Dropping the future gives up.
+    pub async fn over_ice(
+        agent: IceAgent,
+        remote: &IceParameters,
+        role: DtlsRole,
+        credentials: &Credentials,
+    ) -> Result<Self, LinkError> {
+        let (wire, ice_ms) = Wire::by_ice(agent, remote).await?;
+        Self::establish(wire, role, false, credentials, ice_ms, None).await
+    }
+
+    /// What is known of the flow.
+    pub fn info(&self) -> &FlowInfo {
+        &self.info
+    }
+
+    /// Sends `record`; returns before it is on the wire.
+    pub fn send(&self, record: Bytes) -> Result<(), SendError> {
+        self.sender().send(record)
+    }
+
+    /// A handle for sending from elsewhere.
+    pub fn sender(&self) -> FlowSender {
+        FlowSender { commands: self.commands.clone() }
+    }
+
+    /// The next record, or `None` once the flow has ended.
+    pub async fn recv(&mut self) -> Option<Bytes> {
+        self.data.recv().await
+    }
+
+    /// Why the flow ended, after [`Self::recv`] gave `None`.
+    pub fn reason(&self) -> LinkError {
+        self.ended.get().cloned().unwrap_or(LinkError::Closed)
+    }
+
+    /// Tells the other side and ends the flow; records sent before go out first.
+    pub fn close(&self) {
+        let _ = self.commands.try_send(Command::Close);
+    }
+
+    pub(super) async fn establish(
+        wire: Wire,
+        role: DtlsRole,
+        cookie: bool,
+        credentials: &Credentials,
+        ice_ms: u64,
+        raw: Option<mpsc::Sender<Bytes>>,
+    ) -> Result<Self, LinkError> {
+        let clock = Clock::start();
+        let verify = credentials.verify.clone();
+        let dtls = Dtls::new(role, &credentials.local, cookie, verify, clock.now())?;
+        let (commands, inbox) = mpsc::channel(OUTGOING_MAX);
+        let (data_out, data) = mpsc::channel(INCOMING_MAX);
+        let (up, when_up) = oneshot::channel();
+        let ended = Arc::new(OnceLock::new());
+        let (local, remote, path) = (wire.local(), wire.remote(), wire.path());
+        let keepalive = wire.has_consent();
+        let task = FlowTask {
+            wire,
+            dtls,
+            clock,
+            inbox,
+            data: data_out,
+            raw,
+            up: Some(up),
+            ended: ended.clone(),
+            last_heard: clock.now(),
+            keepalive,
+        };
+        tokio::spawn(task.run());
+        let up = when_up.await.map_err(|_| LinkError::Closed)??;
+        let timings = Timings { ice_ms, dtls_ms: clock.now().as_millis() };
+        let Up { peer_certificate_der, srtp } = up;
+        let info = FlowInfo { peer_certificate_der, srtp, role, local, remote, path, timings };
+        Ok(Self { info: Arc::new(info), commands, data, ended })
+    }
+}
+
+/// Sends records on a [`SecureFlow`].
+#[derive(Clone, Debug)]
+pub struct FlowSender {
+    commands: mpsc::Sender<Command>,
+}
+
+impl FlowSender {
+    /// Sends `record`; returns before it is on the wire.
+    pub fn send(&self, record: Bytes) -> Result<(), SendError> {
+        let length = record.len();
+        if length > super::dtls::limits::RECORD_MAX {
+            let mtu = super::dtls::limits::RECORD_MAX;
+            return Err(SendError::TooLong { length, mtu });
+        }
+        send(&self.commands, Command::Send(record))
+    }
+}
+
+/// A flow for media: after the handshake its packets, SRTP and SRTCP, pass as they are, beside
+/// the DTLS records (RFC 5764 §5.1.2). Dropping both halves closes it.
+pub struct MediaFlow {
+    flow: SecureFlow,
+    raw: mpsc::Receiver<Bytes>,
+}
+
+impl MediaFlow {
+    /// Runs ICE with the other side's parameters, then DTLS on the path found.
+    pub async fn over_ice(
+        agent: IceAgent,
+        remote: &IceParameters,
+        role: DtlsRole,
+        credentials: &Credentials,
+    ) -> Result<Self, LinkError> {
+        let (wire, ice_ms) = Wire::by_ice(agent, remote).await?;
+        let (raw_out, raw) = mpsc::channel(INCOMING_MAX);
+        let flow =
+            SecureFlow::establish(wire, role, false, credentials, ice_ms, Some(raw_out)).await?;
+        Ok(Self { flow, raw })
+    }
+
+    /// What is known of the flow; [`FlowInfo::srtp`] has the keys.
+    pub fn info(&self) -> &FlowInfo {
+        self.flow.info()
+    }
+
+    /// Sends a protected packet as it is.
+    pub fn send_raw(&self, packet: Bytes) -> Result<(), SendError> {
+        self.sender().send(packet)
+    }
+
+    /// A handle for sending from elsewhere.
+    pub fn sender(&self) -> MediaSender {
+        MediaSender { commands: self.flow.commands.clone() }
+    }
+
+    /// The next protected packet, or `None` once the flow has ended.
+    pub async fn recv_raw(&mut self) -> Option<Bytes> {
+        loop {
+            tokio::select! {
+                packet = self.raw.recv() => return packet,
+                // Records are not expected; they are drained so that the end is noticed.
+                record = self.flow.recv() => {
+                    record?;
+                }
+            }
+        }
+    }
+
+    /// Why the flow ended, after [`Self::recv_raw`] gave `None`.
+    pub fn reason(&self) -> LinkError {
+        self.flow.reason()
+    }
+
+    /// Tells the other side and ends the flow.
+    pub fn close(&self) {
+        self.flow.close();
+    }
+}
+
+/// Sends packets on a [`MediaFlow`].
+#[derive(Clone, Debug)]
+pub struct MediaSender {
+    commands: mpsc::Sender<Command>,
+}
+
+impl MediaSender {
+    /// Sends a protected packet as it is.
+    pub fn send(&self, packet: Bytes) -> Result<(), SendError> {
+        send(&self.commands, Command::Raw(packet))
+    }
+}
+
+/// A monotonic clock whose origin is its start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock(tokio::time::Instant);
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self(tokio::time::Instant::now())
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        Instant::from_micros(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// Waits until `deadline`; for ever if there is none.
+    pub(super) async fn sleep_until(&self, deadline: Option<Instant>) {
+        match deadline {
+            // A timer of tokio's may fire up to a millisecond early in our microseconds.
+            Some(deadline) => {
+                let at = Duration::from_micros(deadline.as_micros().saturating_add(1));
+                tokio::time::sleep_until(self.0 + at.min(Duration::from_secs(86_400))).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// How datagrams reach the other side.
+pub(super) enum Wire {
+    /// A pair that ICE selected.
+    Ice(IceConn),
+    /// A socket of its own, connected, as a joiner has.
+    Connected { socket: UdpSocket, local: SocketAddr, remote: SocketAddr },
+    /// The bootstrap port, shared with other sessions.
+    Shared {
+        socket: Arc<UdpSocket>,
+        local: SocketAddr,
+        remote: SocketAddr,
+        inbox: mpsc::Receiver<Bytes>,
+    },
+}
+
+impl Wire {
+    async fn by_ice(agent: IceAgent, remote: &IceParameters) -> Result<(Self, u64), LinkError> {
+        let clock = Clock::start();
+        let conn = agent.connect(remote).await?;
+        Ok((Self::Ice(conn), clock.now().as_millis()))
+    }
+
+    fn local(&self) -> SocketAddr {
+        match self {
+            Self::Ice(conn) => conn.local_addr(),
+            Self::Connected { local, .. } | Self::Shared { local, .. } => *local,
+        }
+    }
+
+    fn remote(&self) -> SocketAddr {
+        match self {
+            Self::Ice(conn) => conn.remote_addr(),
+            Self::Connected { remote, .. } | Self::Shared { remote, .. } => *remote,
+        }
+    }
+
+    fn path(&self) -> String {
+        match self {
+            Self::Ice(conn) => conn.path().to_owned(),
+            _ => format!("{} to {} over UDP, no ICE", self.local(), self.remote()),
+        }
+    }
+
+    /// Whether the path itself notices that the other side is gone.
+    fn has_consent(&self) -> bool {
+        matches!(self, Self::Ice(_))
+    }
+
+    async fn send(&self, datagram: &[u8]) {
+        // What the network loses is not an error: timers notice.
+        match self {
+            Self::Ice(conn) => conn.send(datagram).await,
+            Self::Connected { socket, .. } => {
+                let _ = socket.send(datagram).await;
+            }
+            Self::Shared { socket, remote, .. } => {
+                let _ = socket.send_to(datagram, *remote).await;
+            }
+        }
+    }
+
+    async fn recv(&mut self) -> Result<Bytes, LinkError> {
+        match self {
+            Self::Ice(conn) => conn.recv().await,
+            Self::Connected { socket, remote, .. } => {
+                let mut buffer = vec![0; DATAGRAM_MAX];
+                match socket.recv(&mut buffer).await {
+                    Ok(length) => {
+                        buffer.truncate(length);
+                        Ok(buffer.into())
+                    }
+                    // A hard ICMP error (RFC 6940 §6.6.3.1).
+                    Err(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
+                        Err(LinkError::Refused(*remote))
+                    }
+                    Err(_) => Err(LinkError::Lost),
+                }
+            }
+            Self::Shared { inbox, .. } => inbox.recv().await.ok_or(LinkError::Closed),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Command {
+    Send(Bytes),
+    Raw(Bytes),
+    Close,
+}
+
+fn send(commands: &mpsc::Sender<Command>, command: Command) -> Result<(), SendError> {
+    commands.try_send(command).map_err(|error| match error {
+        mpsc::error::TrySendError::Full(_) => SendError::Full,
+        mpsc::error::TrySendError::Closed(_) => SendError::Down,
+    })
+}
+
+struct Up {
+    peer_certificate_der: Bytes,
+    srtp: Option<SrtpKeys>,
+}
+
+struct FlowTask {
+    wire: Wire,
+    dtls: Dtls,
+    clock: Clock,
+    inbox: mpsc::Receiver<Command>,
+    data: mpsc::Sender<Bytes>,
+    raw: Option<mpsc::Sender<Bytes>>,
+    up: Option<oneshot::Sender<Result<Up, LinkError>>>,
+    ended: Arc<OnceLock<LinkError>>,
+    last_heard: Instant,
+    /// The path has consent checks, so silence says nothing.
+    keepalive: bool,
+}
+
+impl FlowTask {
+    async fn run(mut self) {
+        let reason = loop {
+            if let Err(reason) = self.flush().await {
+                break reason;
+            }
+            if let Err(reason) = self.wait().await {
+                break reason;
+            }
+        };
+        let _ = self.ended.set(reason.clone());
+        if let Some(up) = self.up.take() {
+            let _ = up.send(Err(reason));
+        }
+        self.dtls.close(self.clock.now());
+        let _ = self.flush().await;
+    }
+
+    /// Does what the association wants.
+    async fn flush(&mut self) -> Result<(), LinkError> {
+        while let Some(output) = self.dtls.poll() {
+            match output {
+                DtlsOutput::Datagram(datagram) => self.wire.send(&datagram).await,
+                DtlsOutput::Connected { peer_certificate_der, srtp } => {
+                    if let Some(up) = self.up.take() {
+                        // Whoever waited may be gone; then the closed inbox ends the task.
+                        let _ = up.send(Ok(Up { peer_certificate_der, srtp }));
+                    }
+                }
+                DtlsOutput::Data(data) => {
+                    let _ = self.data.try_send(data);
+                }
+                DtlsOutput::Failed(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait(&mut self) -> Result<(), LinkError> {
+        let idle = (!self.keepalive).then(|| self.last_heard + IDLE);
+        let deadline = [self.dtls.deadline(), idle].into_iter().flatten().min();
+        tokio::select! {
+            datagram = self.wire.recv() => self.on_datagram(datagram?),
+            command = self.inbox.recv() => match command {
+                Some(Command::Send(record)) => self.dtls.send(self.clock.now(), &record)?,
+                Some(Command::Raw(packet)) => self.wire.send(&packet).await,
+                Some(Command::Close) | None => return Err(LinkError::Closed),
+            },
+            () = self.clock.sleep_until(deadline) => {
+                let now = self.clock.now();
+                if idle.is_some_and(|idle| idle <= now) {
+                    return Err(LinkError::Idle);
+                }
+                self.dtls.handle_timeout(now);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_datagram(&mut self, datagram: Bytes) {
+        self.last_heard = self.clock.now();
+        match Packet::classify(&datagram) {
+            Packet::Dtls => self.dtls.handle_datagram(self.last_heard, &datagram),
+            // Before the handshake is done nobody can have protected a packet for us.
+            Packet::Media if self.up.is_none() => {
+                if let Some(raw) = &self.raw {
+                    let _ = raw.try_send(datagram);
+                }
+            }
+            _ => {}
+        }
+    }
+}
