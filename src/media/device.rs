@@ -5,8 +5,9 @@
 //! locks; the device's callback only moves samples in or out of it. The ring's filling tells
 //! how the two clocks differ and steers the resampler.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
@@ -16,7 +17,7 @@ use cpal::{
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
-use super::drift::Stream;
+use super::drift::{Margin, Stream};
 use super::source::{AudioSink, AudioSource, DeviceKind, SoundDevice, SoundError};
 
 /// Microphones by stable id and name, the system's choice first.
@@ -51,9 +52,6 @@ pub fn open_speaker(id: Option<&str>) -> Result<Box<dyn AudioSink>, SoundError> 
     Ok(Box::new(Speaker::open(id)?))
 }
 
-/// Kept beyond what one tick takes from a ring: 15 ms, so that a device that works in blocks
-/// of 10 ms may be late by half of one.
-const MARGIN_MS: usize = 15;
 /// More than this above the wanted filling is thrown away: after a stall, old sound would only
 /// be delay.
 const SURPLUS_MAX_MS: usize = 120;
@@ -64,6 +62,8 @@ const BLOCK_IN: u32 = 480;
 /// A speaker's block: 20 ms, of which the sound system keeps two. Less breaks up on a machine
 /// that has other things to do.
 const BLOCK_OUT: u32 = 960;
+/// The same as time.
+const BLOCK_OUT_MS: usize = 20;
 /// Ticks without any movement after which a device counts as lost: 3 s.
 const STALLED_MAX: u32 = 150;
 /// How long a sound system may take to open a device.
@@ -74,6 +74,7 @@ struct Microphone {
     device: Opened,
     ring: Consumer<f32>,
     resampler: Stream,
+    margin: Margin,
     input: Vec<f32>,
     /// Whether the ring has been full enough to begin.
     is_primed: bool,
@@ -85,7 +86,20 @@ struct Speaker {
     device: Opened,
     ring: Producer<f32>,
     resampler: Stream,
+    margin: Margin,
+    gauge: Arc<Gauge>,
+    /// Whether anything has been played.
+    is_started: bool,
     stalled: u32,
+}
+
+/// What a speaker's callback tells us about its ring.
+#[derive(Default)]
+struct Gauge {
+    /// Samples left when it had taken its block.
+    left: AtomicUsize,
+    /// Blocks for which there was not enough.
+    starved: AtomicUsize,
 }
 
 /// What keeps a device running.
@@ -120,8 +134,15 @@ impl Microphone {
                     let device =
                         Opened { kind, name, rate, has_failed, fault_told: false, _stream: stream };
                     let input = vec![0.0; resampler.wanted_max()];
-                    let is_primed = false;
-                    return Ok(Self { device, ring, resampler, input, is_primed, stalled: 0 });
+                    return Ok(Self {
+                        device,
+                        ring,
+                        resampler,
+                        margin: Margin::default(),
+                        input,
+                        is_primed: false,
+                        stalled: 0,
+                    });
                 }
                 (Err(error), _) => last_fault = error.to_string(),
                 (_, Err(error)) => last_fault = error.to_string(),
@@ -134,16 +155,21 @@ impl Microphone {
     fn take(&mut self) -> Option<&[f32]> {
         let rate = self.device.rate;
         let wanted = self.resampler.wanted();
-        let target = wanted + samples(rate, MARGIN_MS);
+        let target = wanted + samples(rate, self.margin.ms());
         let held = self.ring.slots();
         if held > target + samples(rate, SURPLUS_MAX_MS) {
             self.ring.read_chunk(held - target).ok()?.commit_all();
         }
         let held = self.ring.slots();
-        self.is_primed = if self.is_primed { held >= wanted } else { held >= target };
+        if self.is_primed && held < wanted {
+            self.margin.grow();
+            self.is_primed = false;
+        }
+        self.is_primed |= held >= target;
         if !self.is_primed {
             return None;
         }
+        self.margin.relax();
         let surplus = (held as f64 - target as f64) / f64::from(rate);
         // Out of bounds can't be: the steering is clamped. A refusal leaves the old ratio.
         let _ = self.resampler.steer(surplus);
@@ -185,12 +211,13 @@ impl Speaker {
         let mut last_fault = String::from("it offers no format that this program knows");
         for (config, format) in configurations(&device, kind) {
             let rate = config.sample_rate;
-            let (mut ring, consumer) = RingBuffer::new(samples(rate, RING_MS));
-            let _ = ring.push_partial_slice(&vec![0.0; samples(rate, MARGIN_MS)]);
+            let (ring, consumer) = RingBuffer::new(samples(rate, RING_MS));
+            let gauge = Arc::new(Gauge::default());
+            let ends = (consumer, Arc::clone(&gauge));
             let built = match format {
-                SampleFormat::F32 => speak::<f32>(&device, config, consumer, &has_failed),
-                SampleFormat::I16 => speak::<i16>(&device, config, consumer, &has_failed),
-                SampleFormat::I32 => speak::<i32>(&device, config, consumer, &has_failed),
+                SampleFormat::F32 => speak::<f32>(&device, config, ends, &has_failed),
+                SampleFormat::I16 => speak::<i16>(&device, config, ends, &has_failed),
+                SampleFormat::I32 => speak::<i32>(&device, config, ends, &has_failed),
                 _ => continue,
             };
             let stream = built.and_then(|stream| stream.play().map(|()| stream));
@@ -198,13 +225,31 @@ impl Speaker {
                 (Ok(stream), Ok(resampler)) => {
                     let device =
                         Opened { kind, name, rate, has_failed, fault_told: false, _stream: stream };
-                    return Ok(Self { device, ring, resampler, stalled: 0 });
+                    return Ok(Self {
+                        device,
+                        ring,
+                        resampler,
+                        margin: Margin::default(),
+                        gauge,
+                        is_started: false,
+                        stalled: 0,
+                    });
                 }
                 (Err(error), _) => last_fault = error.to_string(),
                 (_, Err(error)) => last_fault = error.to_string(),
             }
         }
         Err(SoundError::Open { kind, name, reason: last_fault })
+    }
+}
+
+impl Speaker {
+    /// Puts silence before the next frame, so that the device never waits for it.
+    fn pad(&mut self, count: usize) {
+        if let Ok(chunk) = self.ring.write_chunk(count) {
+            // New chunks hold zeros.
+            chunk.commit_all();
+        }
     }
 }
 
@@ -215,16 +260,25 @@ impl AudioSink for Speaker {
 
     fn write(&mut self, frame: &Frame) {
         let rate = self.device.rate;
+        let has_starved = self.gauge.starved.swap(0, Ordering::Relaxed) > 0;
+        if has_starved && self.is_started {
+            self.margin.grow();
+        }
+        let margin = samples(rate, self.margin.ms());
+        if has_starved || !self.is_started {
+            self.is_started = true;
+            self.pad(margin);
+        } else {
+            self.margin.relax();
+        }
         let held = self.ring.buffer().capacity() - self.ring.slots();
-        // Before this frame: what the device takes at once, and the margin.
-        let target =
-            samples(rate, BLOCK_OUT as usize * 1000 / SAMPLE_RATE as usize / 2 + MARGIN_MS);
-        if held > target + samples(rate, SURPLUS_MAX_MS) {
+        if held > margin + samples(rate, 2 * BLOCK_OUT_MS + SURPLUS_MAX_MS) {
             self.stalled = self.stalled.saturating_add(1);
             return;
         }
         self.stalled = 0;
-        let surplus = (held as f64 - target as f64) / f64::from(rate);
+        let left = self.gauge.left.load(Ordering::Relaxed);
+        let surplus = (left as f64 - margin as f64) / f64::from(rate);
         // Out of bounds can't be: the steering is clamped. A refusal leaves the old ratio.
         let _ = self.resampler.steer(surplus);
         if let Ok(sound) = self.resampler.process(frame) {
@@ -250,9 +304,14 @@ impl Opened {
 }
 
 /// PulseAudio if it answers, else what the system has.
-fn host() -> cpal::Host {
+fn host() -> Option<cpal::Host> {
     let pulse = cpal::available_hosts().into_iter().find(|id| *id == HostId::PulseAudio);
-    pulse.and_then(|id| cpal::host_from_id(id).ok()).unwrap_or_else(cpal::default_host)
+    if let Some(host) = pulse.and_then(|id| cpal::host_from_id(id).ok()) {
+        return Some(host);
+    }
+    // Without a card ALSA has nothing to say, and says so in a dozen lines on stderr.
+    let may_have_cards = !cfg!(target_os = "linux") || Path::new("/dev/snd").exists();
+    may_have_cards.then(cpal::default_host)
 }
 
 fn is_of_kind(device: &cpal::Device, kind: DeviceKind) -> bool {
@@ -270,7 +329,7 @@ fn system_choice(host: &cpal::Host, kind: DeviceKind) -> Option<cpal::Device> {
 }
 
 fn list(kind: DeviceKind) -> Result<Vec<SoundDevice>, SoundError> {
-    let host = host();
+    let host = host().ok_or(SoundError::NoDevice(kind))?;
     let choice = system_choice(&host, kind).as_ref().and_then(described);
     let devices = host.devices().map_err(|_| SoundError::NoDevice(kind))?;
     let devices = devices.filter(|device| is_of_kind(device, kind));
@@ -291,7 +350,7 @@ fn described(device: &cpal::Device) -> Option<SoundDevice> {
 
 /// The device with this id, else the system's choice, and its name.
 fn find(kind: DeviceKind, id: Option<&str>) -> Result<(cpal::Device, String), SoundError> {
-    let host = host();
+    let host = host().ok_or(SoundError::NoDevice(kind))?;
     let has_id = |device: &cpal::Device| {
         device.id().is_ok_and(|found| Some(found.to_string().as_str()) == id)
     };
@@ -370,15 +429,18 @@ where
 fn speak<T: SizedSample + FromSample<f32>>(
     device: &cpal::Device,
     config: StreamConfig,
-    mut ring: Consumer<f32>,
+    (mut ring, gauge): (Consumer<f32>, Arc<Gauge>),
     has_failed: &Arc<AtomicBool>,
 ) -> Result<cpal::Stream, cpal::Error> {
     let channels = usize::from(config.channels.max(1));
     let on_error = failure_flag(has_failed);
     let on_data = move |data: &mut [T], _: &cpal::OutputCallbackInfo| {
+        let left = ring.slots().checked_sub(data.len() / channels);
         for frame in data.chunks_mut(channels) {
             frame.fill(ring.pop().unwrap_or(0.0).to_sample());
         }
+        gauge.left.store(left.unwrap_or(0), Ordering::Relaxed);
+        gauge.starved.fetch_add(usize::from(left.is_none()), Ordering::Relaxed);
     };
     device.build_output_stream(config, on_data, on_error, Some(OPEN_TIMEOUT))
 }

@@ -57,6 +57,45 @@ impl Stream {
     }
 }
 
+/// What a ring keeps for the case that the other end is late: little on a machine with time, more
+/// where it has run dry.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Margin {
+    micros: usize,
+}
+
+impl Margin {
+    /// 15 ms: a device that works in blocks of 10 ms may be late by one and a half.
+    const LEAST: usize = 15_000;
+    /// 60 ms: what comes later than that is better lost than waited for.
+    const MOST: usize = 60_000;
+    /// Gained each time that the ring runs dry.
+    const STEP: usize = 10_000;
+    /// Lost in a tick in which it does not: 10 ms in 20 s.
+    const RELAX: usize = 10;
+
+    /// The margin in milliseconds.
+    pub(super) fn ms(&self) -> usize {
+        self.micros / 1000
+    }
+
+    /// The ring has run dry.
+    pub(super) fn grow(&mut self) {
+        self.micros = (self.micros + Self::STEP).min(Self::MOST);
+    }
+
+    /// It has not, for a tick.
+    pub(super) fn relax(&mut self) {
+        self.micros = self.micros.saturating_sub(Self::RELAX).max(Self::LEAST);
+    }
+}
+
+impl Default for Margin {
+    fn default() -> Self {
+        Self { micros: Self::LEAST }
+    }
+}
+
 /// From how full a ring is to a ratio: proportional and slow, because a ring that a device
 /// fills in blocks jumps up and down by a block all the time.
 #[derive(Debug, Default)]
@@ -79,6 +118,23 @@ impl Steering {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_margin_grows_at_once_and_relaxes_slowly() {
+        let mut margin = Margin::default();
+        for _ in 0..10 {
+            margin.grow();
+        }
+        assert_eq!(margin.ms(), 60);
+        for _ in 0..50 * 20 {
+            margin.relax();
+        }
+        assert_eq!(margin.ms(), 50, "after 20 s");
+        for _ in 0..50 * 600 {
+            margin.relax();
+        }
+        assert_eq!(margin.ms(), 15);
+    }
 
     #[test]
     fn a_ring_is_steered_to_its_target() {
