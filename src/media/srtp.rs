@@ -26,8 +26,10 @@ pub struct SrtpSession {
 pub enum Profile {
     /// AES in counter mode with an 80-bit HMAC.
     Aes128CmHmacSha1_80,
-    /// AES-GCM with a 128-bit tag.
+    /// AES-GCM with keys of 128 bits.
     AeadAes128Gcm,
+    /// AES-GCM with keys of 256 bits.
+    AeadAes256Gcm,
 }
 
 /// Why a packet was not let through, or keys not taken.
@@ -65,6 +67,7 @@ impl Profile {
         match code {
             0x0001 => Some(Self::Aes128CmHmacSha1_80),
             0x0007 => Some(Self::AeadAes128Gcm),
+            0x0008 => Some(Self::AeadAes256Gcm),
             _ => None,
         }
     }
@@ -75,13 +78,16 @@ impl Profile {
     }
 
     fn key_length(self) -> usize {
-        16
+        match self {
+            Self::Aes128CmHmacSha1_80 | Self::AeadAes128Gcm => 16,
+            Self::AeadAes256Gcm => 32,
+        }
     }
 
     fn salt_length(self) -> usize {
         match self {
             Self::Aes128CmHmacSha1_80 => 14,
-            Self::AeadAes128Gcm => 12,
+            Self::AeadAes128Gcm | Self::AeadAes256Gcm => 12,
         }
     }
 
@@ -89,6 +95,7 @@ impl Profile {
         match self {
             Self::Aes128CmHmacSha1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
             Self::AeadAes128Gcm => ProtectionProfile::AeadAes128Gcm,
+            Self::AeadAes256Gcm => ProtectionProfile::AeadAes256Gcm,
         }
     }
 }
@@ -155,7 +162,7 @@ impl SrtpSession {
         // The index stands before the tag in RFC 3711 §3.4, behind it in RFC 7714 §9.2.
         let (behind, least) = match self.profile {
             Profile::Aes128CmHmacSha1_80 => (14, 8 + 14),
-            Profile::AeadAes128Gcm => (4, 8 + 16 + 4),
+            Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => (4, 8 + 16 + 4),
         };
         if packet.len() < least {
             return Err(SrtpError::Malformed);
@@ -237,7 +244,8 @@ mod tests {
 
     use super::*;
 
-    const PROFILES: [Profile; 2] = [Profile::Aes128CmHmacSha1_80, Profile::AeadAes128Gcm];
+    const PROFILES: [Profile; 3] =
+        [Profile::Aes128CmHmacSha1_80, Profile::AeadAes128Gcm, Profile::AeadAes256Gcm];
 
     fn pair(profile: Profile) -> (SrtpSession, SrtpSession) {
         let keying: Vec<u8> = (0..profile.keying_length() as u8).collect();
