@@ -16,7 +16,7 @@ use super::overlay::OverlayLink;
 use super::pcap::Pcap;
 use super::stun::{Packet, answer_binding};
 use super::transport::limits::DATAGRAM_MAX;
-use super::transport::{Credentials, SecureFlow, Wire};
+use super::transport::{Credentials, SecureFlow, Timings, Wire};
 
 /// Where bootstrap nodes listen unless their document says otherwise (RFC 6940 §11.1).
 pub const PORT_DEFAULT: u16 = 6084;
@@ -96,7 +96,9 @@ pub async fn dial(
     socket.connect(remote).await.map_err(|e| bind_error(any, &e))?;
     let local = socket.local_addr().map_err(|e| bind_error(any, &e))?;
     let wire = Wire::Connected { socket, local, remote };
-    let flow = SecureFlow::establish(wire, DtlsRole::Client, true, credentials, 0, None).await?;
+    let flow =
+        SecureFlow::establish(wire, DtlsRole::Client, true, credentials, Timings::default(), None)
+            .await?;
     Ok(OverlayLink::new(flow, pcap))
 }
 
@@ -202,7 +204,9 @@ impl Port {
             let local = local_towards(&socket, remote).await;
             let wire = Wire::Shared { socket, local, remote, inbox: datagrams };
             let role = DtlsRole::Server;
-            let flow = SecureFlow::establish(wire, role, true, &credentials, 0, None).await;
+            let flow =
+                SecureFlow::establish(wire, role, true, &credentials, Timings::default(), None)
+                    .await;
             // Whoever fails to show an acceptable certificate is forgotten with the inbox.
             if let Ok(flow) = flow {
                 up_out.send_replace(true);

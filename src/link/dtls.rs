@@ -75,7 +75,11 @@ pub enum DtlsError {
     /// No certificate came.
     #[error("the other side showed no certificate")]
     NoCertificate,
-    /// The engine gave up: a timeout or a violation of the protocol.
+    /// The handshake was not completed in time; a side that refuses our certificate may say so
+    /// by silence.
+    #[error("the secure connection (DTLS) was not completed in time")]
+    Timeout,
+    /// The engine gave up: a violation of the protocol.
     #[error("DTLS failed: {0}")]
     Protocol(String),
     /// The other side closed the association.
@@ -309,7 +313,10 @@ impl Dtls {
         // What the engine still has to say, an alert perhaps, goes out even after an error.
         self.drain();
         if let Err(error) = result {
-            self.fail(DtlsError::Protocol(error.to_string()));
+            self.fail(match error {
+                dimpl::Error::Timeout(_) => DtlsError::Timeout,
+                other => DtlsError::Protocol(other.to_string()),
+            });
         }
     }
 

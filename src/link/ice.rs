@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use webrtc_ice::agent::Agent;
@@ -34,8 +33,8 @@ use super::stun::BindingQuery;
 pub mod limits {
     use std::time::Duration;
 
-    /// Between rounds of checks. RFC 8445 §14.2 paces single checks 50 ms apart; links have few
-    /// pairs, and a lost first check costs one of these.
+    /// Between rounds of checks for each two addresses of ours. RFC 8445 §14.2 paces single
+    /// checks 50 ms apart; links have few pairs, and a lost first check costs one of these.
     pub const CHECK_INTERVAL: Duration = Duration::from_millis(50);
     /// Checks sent on a pair at most, so that none is given up before [`CONNECT`]: the other
     /// side may start that much later.
@@ -50,15 +49,14 @@ pub mod limits {
     pub const STUN_LATE: Duration = Duration::from_millis(100);
     /// Connectivity checks take no longer: the lifetime of a request (RFC 6940 §3).
     pub const CONNECT: Duration = Duration::from_secs(15);
-    /// Candidates taken from the other side.
-    pub const CANDIDATES_MAX: usize = 16;
+    /// Candidates taken from the other side: a liar must not make us flood others with checks
+    /// (RFC 8445 §19.5.1).
+    pub const CANDIDATES_MAX: usize = 12;
     /// Between consent checks (RFC 7675 §5.1), which also keep NAT bindings open, for which
     /// RFC 8445 §11 asks every 15 s.
     pub const KEEPALIVE: Duration = Duration::from_secs(4);
     /// A side that is silent for longer is lost; RFC 7675 §5.1 allows up to 30 s.
     pub const LOST: Duration = Duration::from_secs(15);
-    /// Longest datagram taken from a socket.
-    pub const DATAGRAM_MAX: usize = 8192;
     /// Closing the agent takes no longer.
     pub const CLOSE: Duration = Duration::from_secs(2);
 }
@@ -91,6 +89,7 @@ pub struct IceAgent {
     local: IceParameters,
     loopback: bool,
     state: watch::Receiver<ConnectionState>,
+    gather_ms: u64,
 }
 
 impl IceAgent {
@@ -104,6 +103,7 @@ impl IceAgent {
         pwd: String,
         options: &IceOptions,
     ) -> Result<Self, LinkError> {
+        let start = Instant::now();
         let net = Arc::new(Net::new(None));
         let offered = addresses::offered(&net, options.loopback).await;
         let loopback = options.loopback || offered.iter().all(|ip| ip.is_loopback());
@@ -118,7 +118,7 @@ impl IceAgent {
             keepalive_interval: Some(KEEPALIVE),
             network_types: vec![NetworkType::Udp4, NetworkType::Udp6],
             candidate_types: vec![CandidateType::Host],
-            check_interval: CHECK_INTERVAL,
+            check_interval: CHECK_INTERVAL * (offered.len().div_ceil(2).max(1) as u32),
             max_binding_requests: Some(CHECKS_MAX),
             is_controlling: role == IceRole::Controlling,
             host_acceptance_min_wait: Some(Duration::ZERO),
@@ -133,16 +133,23 @@ impl IceAgent {
         let agent = Agent::new(config).await.map_err(|e| LinkError::Gather(e.to_string()))?;
         let state = watch_state(&agent);
         let local = IceParameters { ufrag, pwd, candidates: Vec::new() };
-        let mut this = Self { agent: Some(Arc::new(agent)), role, local, loopback, state };
+        let mut this =
+            Self { agent: Some(Arc::new(agent)), role, local, loopback, state, gather_ms: 0 };
         let hosts = this.gather_hosts(&order).await?;
         this.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
         this.local.candidates.extend(reflexive(&hosts, &options.stun_servers).await);
+        this.gather_ms = start.elapsed().as_millis() as u64;
         Ok(this)
     }
 
     /// What the other side must be told.
     pub fn local(&self) -> &IceParameters {
         &self.local
+    }
+
+    /// How long gathering took, in milliseconds.
+    pub fn gather_ms(&self) -> u64 {
+        self.gather_ms
     }
 
     /// Runs connectivity checks until a pair is selected, for at most [`limits::CONNECT`].
@@ -262,15 +269,11 @@ impl IceConn {
         let _ = self.conn.send(datagram).await;
     }
 
-    /// The next datagram that is not STUN, or an error once the other side is lost.
-    pub async fn recv(&mut self) -> Result<Bytes, LinkError> {
-        let mut buffer = vec![0; DATAGRAM_MAX];
+    /// Waits for the next datagram that is not STUN and says how much of `buffer` it fills; an
+    /// error once the other side is lost.
+    pub async fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, LinkError> {
         tokio::select! {
-            received = self.conn.recv(&mut buffer) => {
-                let length = received.map_err(|_| LinkError::Lost)?;
-                buffer.truncate(length);
-                Ok(buffer.into())
-            }
+            received = self.conn.recv(buffer) => received.map_err(|_| LinkError::Lost),
             _ = self.state.wait_for(|state| {
                 matches!(state, ConnectionState::Failed | ConnectionState::Closed)
             }) => Err(LinkError::Lost),

@@ -188,3 +188,73 @@ fn to_v6(ip: IpAddr) -> std::net::Ipv6Addr {
         IpAddr::V6(ip) => ip,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pcap_file::pcap::PcapReader;
+
+    use super::*;
+
+    /// The packets of a file, once there are `count`: source port, destination port, payload.
+    fn read(path: &Path, count: usize) -> Vec<(SocketAddr, SocketAddr, Vec<u8>)> {
+        let patience = std::time::Instant::now() + Duration::from_secs(10);
+        loop {
+            let mut packets = Vec::new();
+            let mut reader = PcapReader::new(File::open(path).unwrap()).unwrap();
+            while let Some(packet) = reader.next_packet() {
+                let packet = packet.expect("whole packets only");
+                let sliced = etherparse::SlicedPacket::from_ip(&packet.data).unwrap();
+                let (from, to): (IpAddr, IpAddr) = match sliced.net.unwrap() {
+                    etherparse::NetSlice::Ipv4(ip) => {
+                        (ip.header().source_addr().into(), ip.header().destination_addr().into())
+                    }
+                    etherparse::NetSlice::Ipv6(ip) => {
+                        (ip.header().source_addr().into(), ip.header().destination_addr().into())
+                    }
+                    other => panic!("{other:?}"),
+                };
+                let Some(etherparse::TransportSlice::Udp(udp)) = sliced.transport else {
+                    panic!("not UDP")
+                };
+                let from = SocketAddr::new(from, udp.source_port());
+                let to = SocketAddr::new(to, udp.destination_port());
+                packets.push((from, to, udp.payload().to_vec()));
+            }
+            if packets.len() >= count {
+                return packets;
+            }
+            assert!(std::time::Instant::now() < patience, "only {} packets", packets.len());
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn packets_have_the_ports_of_their_protocol_and_true_addresses() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pcap");
+        let pcap = Pcap::create(&path).unwrap();
+        let addr = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let payload = Bytes::from_static(b"x");
+        let (v4, v6) = (addr("192.0.2.1:7000"), addr("[2001:db8::1]:7000"));
+        for (protocol, direction, local, remote) in [
+            (Protocol::Reload, Direction::Sent, v4, addr("192.0.2.2:40000")),
+            (Protocol::Reload, Direction::Received, v6, addr("[2001:db8::2]:5060")),
+            (Protocol::Sip, Direction::Received, v4, addr("192.0.2.2:40000")),
+        ] {
+            pcap.record(protocol, direction, local, remote, payload.clone());
+        }
+        let expected = [
+            ("192.0.2.1:6084", "192.0.2.2:40000"),
+            ("[2001:db8::2]:6084", "[2001:db8::1]:6084"),
+            ("192.0.2.2:40000", "192.0.2.1:5060"),
+        ];
+        let expected = expected.map(|(from, to)| (addr(from), addr(to), b"x".to_vec()));
+        assert_eq!(read(&path, 3), expected);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_made_is_named() {
+        let error = Pcap::create(Path::new("/nowhere/a.pcap")).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/a.pcap"));
+    }
+}

@@ -73,7 +73,7 @@ async fn down(link: &mut OverlayLink) -> LinkError {
     wait.await.expect("the end in time")
 }
 
-/// R6940-6.5.1.13-01, R6940-6.5.1.3-01: ICE, DTLS with both certificates checked, messages both
+/// R6940-6.5.1.13-01: ICE, DTLS with both certificates checked, messages both
 /// ways, and a message above the MTU refused before it is sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_link_over_ice_carries_messages_both_ways() {
@@ -82,8 +82,6 @@ async fn a_link_over_ice_carries_messages_both_ways() {
         flows(&credentials(&alice, accept_only(&bob)), &credentials(&bob, accept_only(&alice)))
             .await;
     let (at_alice, at_bob) = (at_alice.unwrap(), at_bob.unwrap());
-    println!("{} {:?}", at_alice.info().path, at_alice.info().timings);
-    println!("{} {:?}", at_bob.info().path, at_bob.info().timings);
     assert_eq!(at_alice.info().peer_certificate_der, bob.certificate_der);
     assert_eq!(at_alice.info().remote.port(), at_bob.info().local.port());
     let (mut at_alice, mut at_bob) =
@@ -144,7 +142,7 @@ async fn unusable_parameters_are_named() {
     assert_eq!(error, Some(LinkError::IceParameters("it named no address that we may use")));
 }
 
-/// R6940-6.6.2-01, R6940-6.5.1.4-03: many joiners at one port, whose own addresses STUN tells.
+/// Many joiners at one port, each with a link of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_joiners_at_one_port() {
     let server = anyone("bootstrap");
@@ -281,4 +279,74 @@ async fn dropping_a_link_tells_the_other_side() {
     let mut at_bob = OverlayLink::new(at_bob.unwrap(), None);
     drop(OverlayLink::new(at_alice.unwrap(), None));
     assert_eq!(down(&mut at_bob).await, LinkError::Dtls(DtlsError::Closed));
+}
+
+/// A flood of ClientHellos that nobody follows up fills the table of handshakes for a moment and
+/// does not keep an honest joiner out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_handshakes_does_not_close_the_port() {
+    let mut listener = BootstrapListener::bind(LOOPBACK, anyone("b"), None).await.unwrap();
+    let address = listener.local_addr();
+    let now = crate::base::Instant::ORIGIN;
+    let local = certificate("flooder");
+    let mut hello = dtls::Dtls::new(DtlsRole::Client, &local, true, accept_all(), now).unwrap();
+    let Some(dtls::DtlsOutput::Datagram(hello)) = hello.poll() else { panic!("no ClientHello") };
+    let mut sockets = Vec::new();
+    for _ in 0..bootstrap::limits::HANDSHAKES_MAX + 20 {
+        let socket = tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap();
+        socket.send_to(&hello, address).await.unwrap();
+        sockets.push(socket);
+    }
+    let honest = anyone("honest");
+    let (link, accepted) = tokio::join!(dial(address, &honest, None), listener.accept());
+    assert_eq!(accepted.unwrap().info().remote, link.unwrap().info().local);
+}
+
+/// R6940-6.5.1.10.2-02: when a link ends its sockets are freed.
+#[tokio::test]
+async fn a_closed_link_frees_its_socket() {
+    let (at_alice, at_bob) = flows(&anyone("alice"), &anyone("bob")).await;
+    let address = at_alice.as_ref().unwrap().info().local;
+    assert!(std::net::UdpSocket::bind(address).is_err(), "the link has the port");
+    drop((at_alice, at_bob));
+    let freed = timeout(Duration::from_secs(10), async {
+        while std::net::UdpSocket::bind(address).is_err() {
+            tokio::task::yield_now().await;
+        }
+    });
+    freed.await.expect("the port is free again");
+}
+
+/// What a whole link sends and receives can be read back from its capture.
+#[tokio::test]
+async fn a_capture_holds_both_directions_with_their_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("link.pcap");
+    let capture = Pcap::create(&file).unwrap();
+    let mut listener = BootstrapListener::bind(LOOPBACK, anyone("b"), None).await.unwrap();
+    let address = listener.local_addr();
+    let joiner = anyone("joiner");
+    let (link, accepted) =
+        tokio::join!(dial(address, &joiner, Some(capture.clone())), listener.accept());
+    let (mut link, mut accepted) = (link.unwrap(), accepted.unwrap());
+    link.send(Bytes::from_static(b"there")).unwrap();
+    message(&mut accepted).await;
+    accepted.send(Bytes::from_static(b"back")).unwrap();
+    message(&mut link).await;
+
+    let there = hex::decode("8000000000000005").unwrap();
+    let back = hex::decode("8000000000000004").unwrap();
+    let wanted = [[&there[..], b"there"].concat(), [&back[..], b"back"].concat()];
+    let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    let written = timeout(Duration::from_secs(10), async {
+        loop {
+            let bytes = std::fs::read(&file).unwrap();
+            if wanted.iter().all(|part| holds(&bytes, part)) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    written.await.expect("both frames are in the capture");
+    assert_eq!(capture.left_out(), 0);
 }

@@ -27,8 +27,11 @@ pub mod limits {
     /// A path without consent checks that is silent for longer is given up: the interval of
     /// chord-update-interval (RFC 6940 §10.7.4.1).
     pub const IDLE: Duration = Duration::from_secs(600);
-    /// Longest datagram read from a socket of ours.
+    /// Longest datagram read from a socket; `webrtc-ice` reads no longer ones.
     pub const DATAGRAM_MAX: usize = 8192;
+    /// Longest record sent on a plain flow, such that its datagram can be read. SIP messages are
+    /// not cut, so above the path's MTU it is IP that fragments them.
+    pub const RECORD_MAX: usize = 8000;
 }
 
 use limits::*;
@@ -36,6 +39,8 @@ use limits::*;
 /// How long each step of setting up took, in milliseconds; 0 for a step that was not needed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
+    /// Finding out our own addresses.
+    pub gather_ms: u64,
     /// Connectivity checks.
     pub ice_ms: u64,
     /// The DTLS handshake.
@@ -88,8 +93,8 @@ impl SecureFlow {
         role: DtlsRole,
         credentials: &Credentials,
     ) -> Result<Self, LinkError> {
-        let (wire, ice_ms) = Wire::by_ice(agent, remote).await?;
-        Self::establish(wire, role, false, credentials, ice_ms, None).await
+        let (wire, timings) = Wire::by_ice(agent, remote).await?;
+        Self::establish(wire, role, false, credentials, timings, None).await
     }
 
     /// What is known of the flow.
@@ -127,7 +132,7 @@ impl SecureFlow {
         role: DtlsRole,
         cookie: bool,
         credentials: &Credentials,
-        ice_ms: u64,
+        timings: Timings,
         raw: Option<mpsc::Sender<Bytes>>,
     ) -> Result<Self, LinkError> {
         let clock = Clock::start();
@@ -148,12 +153,13 @@ impl SecureFlow {
             raw,
             up: Some(up),
             ended: ended.clone(),
+            buffer: vec![0; DATAGRAM_MAX],
             last_heard: clock.now(),
             keepalive,
         };
         tokio::spawn(task.run());
         let up = when_up.await.map_err(|_| LinkError::Closed)??;
-        let timings = Timings { ice_ms, dtls_ms: clock.now().as_millis() };
+        let timings = Timings { dtls_ms: clock.now().as_millis(), ..timings };
         let Up { peer_certificate_der, srtp } = up;
         let info = FlowInfo { peer_certificate_der, srtp, role, local, remote, path, timings };
         Ok(Self { info: Arc::new(info), commands, data, ended })
@@ -170,9 +176,8 @@ impl FlowSender {
     /// Sends `record`; returns before it is on the wire.
     pub fn send(&self, record: Bytes) -> Result<(), SendError> {
         let length = record.len();
-        if length > super::dtls::limits::RECORD_MAX {
-            let mtu = super::dtls::limits::RECORD_MAX;
-            return Err(SendError::TooLong { length, mtu });
+        if length > RECORD_MAX {
+            return Err(SendError::TooLong { length, mtu: RECORD_MAX });
         }
         send(&self.commands, Command::Send(record))
     }
@@ -193,10 +198,10 @@ impl MediaFlow {
         role: DtlsRole,
         credentials: &Credentials,
     ) -> Result<Self, LinkError> {
-        let (wire, ice_ms) = Wire::by_ice(agent, remote).await?;
+        let (wire, timings) = Wire::by_ice(agent, remote).await?;
         let (raw_out, raw) = mpsc::channel(INCOMING_MAX);
         let flow =
-            SecureFlow::establish(wire, role, false, credentials, ice_ms, Some(raw_out)).await?;
+            SecureFlow::establish(wire, role, false, credentials, timings, Some(raw_out)).await?;
         Ok(Self { flow, raw })
     }
 
@@ -294,10 +299,12 @@ pub(super) enum Wire {
 }
 
 impl Wire {
-    async fn by_ice(agent: IceAgent, remote: &IceParameters) -> Result<(Self, u64), LinkError> {
+    async fn by_ice(agent: IceAgent, remote: &IceParameters) -> Result<(Self, Timings), LinkError> {
         let clock = Clock::start();
+        let gather_ms = agent.gather_ms();
         let conn = agent.connect(remote).await?;
-        Ok((Self::Ice(conn), clock.now().as_millis()))
+        let timings = Timings { gather_ms, ice_ms: clock.now().as_millis(), dtls_ms: 0 };
+        Ok((Self::Ice(conn), timings))
     }
 
     fn local(&self) -> SocketAddr {
@@ -339,24 +346,24 @@ impl Wire {
         }
     }
 
-    async fn recv(&mut self) -> Result<Bytes, LinkError> {
+    /// Waits for a datagram and says how much of `buffer` it fills. Nothing is lost when the
+    /// future is dropped.
+    async fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, LinkError> {
         match self {
-            Self::Ice(conn) => conn.recv().await,
+            Self::Ice(conn) => conn.recv(buffer).await,
             Self::Connected { socket, remote, .. } => {
-                let mut buffer = vec![0; DATAGRAM_MAX];
-                match socket.recv(&mut buffer).await {
-                    Ok(length) => {
-                        buffer.truncate(length);
-                        Ok(buffer.into())
-                    }
+                socket.recv(buffer).await.map_err(|error| match error.kind() {
                     // A hard ICMP error (RFC 6940 §6.6.3.1).
-                    Err(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
-                        Err(LinkError::Refused(*remote))
-                    }
-                    Err(_) => Err(LinkError::Lost),
-                }
+                    std::io::ErrorKind::ConnectionRefused => LinkError::Refused(*remote),
+                    _ => LinkError::Lost,
+                })
             }
-            Self::Shared { inbox, .. } => inbox.recv().await.ok_or(LinkError::Closed),
+            Self::Shared { inbox, .. } => {
+                let datagram = inbox.recv().await.ok_or(LinkError::Closed)?;
+                let length = datagram.len().min(buffer.len());
+                buffer[..length].copy_from_slice(&datagram[..length]);
+                Ok(length)
+            }
         }
     }
 }
@@ -389,6 +396,7 @@ struct FlowTask {
     raw: Option<mpsc::Sender<Bytes>>,
     up: Option<oneshot::Sender<Result<Up, LinkError>>>,
     ended: Arc<OnceLock<LinkError>>,
+    buffer: Vec<u8>,
     last_heard: Instant,
     /// The path has consent checks, so silence says nothing.
     keepalive: bool,
@@ -436,7 +444,7 @@ impl FlowTask {
         let idle = (!self.keepalive).then(|| self.last_heard + IDLE);
         let deadline = [self.dtls.deadline(), idle].into_iter().flatten().min();
         tokio::select! {
-            datagram = self.wire.recv() => self.on_datagram(datagram?),
+            length = self.wire.recv(&mut self.buffer) => self.on_datagram(length?),
             command = self.inbox.recv() => match command {
                 Some(Command::Send(record)) => self.dtls.send(self.clock.now(), &record)?,
                 Some(Command::Raw(packet)) => self.wire.send(&packet).await,
@@ -453,14 +461,15 @@ impl FlowTask {
         Ok(())
     }
 
-    fn on_datagram(&mut self, datagram: Bytes) {
+    fn on_datagram(&mut self, length: usize) {
         self.last_heard = self.clock.now();
-        match Packet::classify(&datagram) {
-            Packet::Dtls => self.dtls.handle_datagram(self.last_heard, &datagram),
+        let datagram = &self.buffer[..length];
+        match Packet::classify(datagram) {
+            Packet::Dtls => self.dtls.handle_datagram(self.last_heard, datagram),
             // Before the handshake is done nobody can have protected a packet for us.
             Packet::Media if self.up.is_none() => {
                 if let Some(raw) = &self.raw {
-                    let _ = raw.try_send(datagram);
+                    let _ = raw.try_send(Bytes::copy_from_slice(datagram));
                 }
             }
             _ => {}
