@@ -1,5 +1,282 @@
 //! One overlay peer: routing, storage and usages behind one API (RFC 6940 §1.2).
+//!
+//! A [`Peer`] is pure: [`Peer::handle`] takes what happened and the time, [`Peer::poll`] gives
+//! what is to be done, [`Peer::deadline`] says when to call with [`Input::Timeout`]. The same
+//! inputs with the same seed give the same outputs. `handle` never fails: what comes from the
+//! network is answered, counted or cut off.
+//!
+//! The files follow a message: `links` and `attach` make and lose links, `traffic` moves
+//! messages, `serve` answers requests, `requests` takes answers; `join`, `admit`, `leave` and
+//! `upkeep` keep the ring together (RFC 6940 §10), `copies` and `publish` the data.
 
+mod admit;
 mod api;
+mod attach;
+mod config;
+mod copies;
+mod join;
+mod leave;
+mod links;
+mod publish;
+mod requests;
+mod serve;
+#[cfg(all(test, feature = "sim"))]
+mod tests;
+mod timers;
+mod traffic;
+mod upkeep;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::{Instant, NodeId, Now, Rng};
+use crate::crypto::{Identity, Provider};
+use crate::message::{Packet, Reassembly};
+use crate::routing::chord::Chord;
+use crate::routing::{AnswerCache, Transactions, Verifier};
+use crate::storage::{KindTable, Storage};
 
 pub use api::*;
+pub use config::PeerConfig;
+pub use timers::Deadline;
+
+use admit::Admission;
+use copies::Copies;
+use join::Joining;
+use leave::Leaving;
+use links::Links;
+use publish::Publications;
+use requests::Context;
+use timers::{Timer, Timers};
+
+/// One overlay peer.
+#[derive(Debug)]
+pub struct Peer {
+    now: Now,
+    started: Instant,
+    config: PeerConfig,
+    identity: Identity,
+    rng: Rng,
+    verifier: Verifier,
+    storage: Storage,
+    chord: Chord,
+    links: Links,
+    transactions: Transactions<Context>,
+    answers: AnswerCache,
+    requests_in_parts: Reassembly,
+    answers_in_parts: Reassembly,
+    timers: Timers,
+    stage: Stage,
+    bootstrap: Vec<SocketAddr>,
+    /// The link to a bootstrap node that looks for other partitions.
+    probe: Option<LinkId>,
+    admission: Option<Admission>,
+    copies: Copies,
+    publications: Publications,
+    /// The neighbour that got its periodic Update last.
+    stabilized: NodeId,
+    /// When a missing finger may be searched next.
+    next_finger_search: Instant,
+    /// Nodes that could not be attached to, and when they may be tried again.
+    unreachable: BTreeMap<NodeId, Instant>,
+    /// Messages from us to us.
+    loopback: VecDeque<Packet>,
+    outputs: VecDeque<Output>,
+    counters: Counters,
+}
+
+/// What a peer has done since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Messages and fragments that came.
+    pub received: u64,
+    /// Messages and fragments that were sent, those for others included.
+    pub sent: u64,
+    /// Messages and fragments for others that were passed on.
+    pub forwarded: u64,
+    /// Messages that vanished: broken, not allowed, or without a way to go.
+    pub dropped: u64,
+}
+
+/// Where a peer is in its life.
+#[derive(Debug)]
+enum Stage {
+    /// Nothing has been asked of it yet, or it has left.
+    Idle,
+    Joining(Joining),
+    Joined {
+        /// Whether it may be alone: it founded the overlay.
+        is_founder: bool,
+    },
+    Leaving(Leaving),
+}
+
+impl Peer {
+    /// A peer that does nothing yet. `provider` reads the overlay's certificates, `kinds` are
+    /// what it stores, and `seed` must come from the operating system outside simulations.
+    pub fn new(
+        now: Now,
+        config: PeerConfig,
+        identity: Identity,
+        provider: Arc<dyn Provider>,
+        kinds: KindTable,
+        seed: [u8; 32],
+    ) -> Self {
+        let own = identity.node_id;
+        let mut verifier = Verifier::new(provider);
+        verifier.remember(&identity.certificate);
+        Self {
+            now,
+            started: now.instant,
+            transactions: Transactions::new(config.reliability_timer),
+            config,
+            identity,
+            rng: Rng::new(seed),
+            verifier,
+            storage: Storage::new(kinds),
+            chord: Chord::new(own),
+            links: Links::default(),
+            answers: AnswerCache::default(),
+            requests_in_parts: Reassembly::default(),
+            answers_in_parts: Reassembly::default(),
+            timers: Timers::default(),
+            stage: Stage::Idle,
+            bootstrap: Vec::new(),
+            probe: None,
+            admission: None,
+            copies: Copies::default(),
+            publications: Publications::default(),
+            stabilized: own,
+            next_finger_search: now.instant,
+            unreachable: BTreeMap::new(),
+            loopback: VecDeque::new(),
+            outputs: VecDeque::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes in what happened at `now`. Afterwards [`Peer::poll`] is to be drained.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.now = now;
+        match input {
+            Input::Timeout => self.timeout(),
+            Input::Link(link, event) => self.link_event(link, event),
+            Input::Command(request, command) => self.command(request, command),
+        }
+        for _ in 0..LOOPBACK_MAX {
+            let Some(packet) = self.loopback.pop_front() else { break };
+            self.deliver(packet, self.identity.node_id);
+        }
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to call [`Peer::handle`] with [`Input::Timeout`], and which timer wants it.
+    pub fn deadline(&self) -> Option<Deadline> {
+        let transactions = self.transactions.deadline().map(|at| (at, "transaction"));
+        let storage = self.storage.deadline().map(|at| (at, "storage"));
+        let loopback = (!self.loopback.is_empty()).then_some((self.now.instant, "loopback"));
+        [self.timers.deadline(), transactions, storage, loopback].into_iter().flatten().min()
+    }
+
+    /// Our Node-ID.
+    pub fn node_id(&self) -> NodeId {
+        self.identity.node_id
+    }
+
+    /// Whether we are a peer, responsible for our part of the ring.
+    pub fn is_joined(&self) -> bool {
+        self.chord.is_joined()
+    }
+
+    /// How many links are up.
+    pub fn links(&self) -> usize {
+        self.links.open_count()
+    }
+
+    /// How many values are stored here, for others and for ourselves.
+    pub fn values_stored(&self) -> usize {
+        self.storage.value_count()
+    }
+
+    /// Our predecessors and successors, nearest first.
+    pub fn neighbors(&self) -> (&[NodeId], &[NodeId]) {
+        (self.chord.predecessors(), self.chord.successors())
+    }
+
+    /// Our fingers, farthest range first.
+    pub fn fingers(&self) -> Vec<NodeId> {
+        self.chord.fingers()
+    }
+
+    /// What we keep for the overlay.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// What we have done so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn timeout(&mut self) {
+        self.expire_requests();
+        self.storage.expire(self.now.instant);
+        while let Some(timer) = self.timers.pop(self.now.instant) {
+            match timer {
+                Timer::Join => self.join_timeout(),
+                Timer::Admission => self.admission_timeout(),
+                Timer::TellNeighbors => self.tell_neighbors(),
+                Timer::TellOthers => self.tell_others(),
+                Timer::Replicate => self.replicate(),
+                Timer::Stabilize => self.stabilize(),
+                Timer::Fingers => self.search_finger(),
+                Timer::Partition => self.probe_partition(),
+                Timer::Publish => self.publish_due(),
+                Timer::Sweep => self.sweep_links(),
+                Timer::Leave => self.leave_step(),
+            }
+        }
+    }
+
+    fn command(&mut self, request: RequestId, command: Command) {
+        match command {
+            Command::Found => self.found(),
+            Command::Join(addresses) => self.join(addresses),
+            Command::Leave => self.leave(),
+            Command::Publish(spec) => self.publish(request, spec),
+            Command::Unpublish(spec) => self.unpublish(request, spec),
+            Command::Fetch(spec) => self.fetch(request, spec),
+            Command::AppAttach(node, application) => self.app_attach(request, node, application),
+            Command::Ping(destination) => self.ping(request, destination),
+        }
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn act(&mut self, link: LinkId, action: LinkAction) {
+        self.outputs.push_back(Output::Link(link, action));
+    }
+
+    fn done(&mut self, request: RequestId, result: Result<Answer, RequestError>) {
+        self.emit(Event::Done(request, result));
+    }
+
+    /// The moment between `least` and twice that from now, at random.
+    fn soon(&mut self, least: Duration) -> Instant {
+        self.now.instant + least + least.mul_f64(self.rng.unit())
+    }
+}
+
+// limits
+
+/// Messages to ourselves handled in one call, so that two of our own answers cannot chase each
+/// other for ever.
+const LOOPBACK_MAX: usize = 64;

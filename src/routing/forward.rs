@@ -93,23 +93,36 @@ pub fn examine(
                 false => Verdict::Drop(DropReason::DestinationList),
             };
         }
-        Destination::Opaque(_) => return Verdict::Drop(DropReason::Opaque),
-        Destination::Node(_) | Destination::Resource(_) => {}
+        Destination::Node(_) | Destination::Resource(_) | Destination::Opaque(_) => {}
     }
-    let linked = match first {
+    match next_node(first, gate.own, is_linked, topology) {
+        Ok(next) => forward(packet, previous, next),
+        Err(reason) => Verdict::Drop(reason),
+    }
+}
+
+/// Where a message with this first destination goes next, by link or by topology; to ourselves
+/// if we are meant (RFC 6940 §6.1.2, §6.2.1).
+pub fn next_node(
+    first: &Destination,
+    own: NodeId,
+    is_linked: impl Fn(NodeId) -> bool,
+    topology: &impl Topology,
+) -> Result<NodeId, DropReason> {
+    let node = match first {
         Destination::Node(id) => Some(*id),
         Destination::Resource(id) => id.to_u128().map(NodeId::from_u128),
-        Destination::Opaque(_) => None,
+        Destination::Opaque(_) => return Err(DropReason::Opaque),
     };
-    let next = match linked.filter(|id| is_linked(*id)) {
-        Some(id) => id,
-        None if topology.is_responsible(first) => return Verdict::Drop(DropReason::NoSuchNode),
-        None => match topology.next_hop(first) {
-            Some(id) => id,
-            None => return Verdict::Drop(DropReason::NoRoute),
-        },
-    };
-    forward(packet, previous, next)
+    let is_resource = matches!(first, Destination::Resource(_));
+    let is_ours = topology.is_responsible(first);
+    match node {
+        Some(id) if id == own && !is_resource => Ok(own),
+        _ if is_resource && is_ours => Ok(own),
+        Some(id) if is_linked(id) => Ok(id),
+        _ if is_ours => Err(DropReason::NoSuchNode),
+        _ => topology.next_hop(first).ok_or(DropReason::NoRoute),
+    }
 }
 
 /// The header of our answer to a request with `header` that came from `previous`: back through

@@ -13,7 +13,7 @@ mod topology;
 mod transaction;
 
 pub use answered::{AnswerCache, RequestKey, Seen};
-pub use forward::{DropReason, Gate, Verdict, answer_header, examine, message_code};
+pub use forward::{DropReason, Gate, Verdict, answer_header, examine, message_code, next_node};
 pub use security::{Signed, Verifier};
 pub use topology::Topology;
 pub use transaction::{Expired, Pending, Transactions};

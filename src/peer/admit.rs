@@ -1,0 +1,113 @@
+//! Admitting a joining node (RFC 6940 §10.5, steps 5 to 8; T-51, T-52): answer, hand over, and
+//! only then let it be our predecessor.
+
+use std::time::Duration;
+
+use crate::base::{Encode, NodeId};
+use crate::message::{ErrorCode, ErrorResponse, JoinAns, JoinReq};
+use crate::routing::Topology;
+use crate::routing::chord::Chord;
+
+use super::copies::{Copy, Why};
+use super::serve::Question;
+use super::timers::Timer;
+use super::upkeep::Cause;
+use super::{Peer, Stage};
+
+/// A node that is being handed its part of the ring.
+#[derive(Debug)]
+pub(super) struct Admission {
+    pub(super) node: NodeId,
+    /// Stores that it has not answered.
+    pub(super) waiting: usize,
+}
+
+impl Peer {
+    pub(super) fn serve_join(&mut self, question: &Question) {
+        let node = question.signed.node_id;
+        let Ok(join) = question.read::<JoinReq>() else {
+            return self.refuse_invalid(question, "the Join does not parse");
+        };
+        if join.joining_peer_id != node || node == self.identity.node_id {
+            return self.refuse_forbidden(question, "the signer is not who wants to join");
+        }
+        if !question.is_direct() || !self.links.is_attached(node) {
+            return self.refuse_forbidden(question, "a Join comes over a link of its own");
+        }
+        if !matches!(self.stage, Stage::Joined { .. }) {
+            return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
+        }
+        if self.admission.as_ref().is_some_and(|a| a.node != node) {
+            return self.refuse(question, ErrorResponse::new(ErrorCode::IN_PROGRESS));
+        }
+        if self.chord.contains(node) {
+            // It has been a peer before, and starts anew.
+            self.drop_peer(node, Cause::Left);
+        }
+        if !self.chord.is_responsible(&node.into()) {
+            return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
+        }
+        self.answer(question, JoinAns::default().to_bytes(), &[]);
+        self.hand_over(node);
+    }
+
+    /// A copy for the admitted node has been answered or is not needed.
+    pub(super) fn handed_over(&mut self, node: NodeId) {
+        let Some(admission) = self.admission.as_mut().filter(|a| a.node == node) else { return };
+        admission.waiting = admission.waiting.saturating_sub(1);
+        if admission.waiting == 0 {
+            self.admit(node);
+        }
+    }
+
+    /// Whether a resource is on its way to the node that we admit.
+    pub(super) fn also_for_admitted(&mut self, resource: &crate::base::ResourceId) {
+        let start = self.chord.range_start();
+        let Some(admission) = &mut self.admission else { return };
+        if Chord::between(resource, start, admission.node) {
+            admission.waiting += 1;
+            let to = admission.node;
+            self.push_copy(Copy { to, resource: resource.clone(), number: 1, why: Why::Admission });
+        }
+    }
+
+    /// The node is gone or does not answer; our range stays whole.
+    pub(super) fn forget_admission(&mut self, node: NodeId) {
+        if self.admission.as_ref().is_some_and(|a| a.node == node) {
+            self.admission = None;
+            self.timers.stop(Timer::Admission);
+        }
+    }
+
+    pub(super) fn admission_timeout(&mut self) {
+        self.admission = None;
+    }
+
+    fn hand_over(&mut self, node: NodeId) {
+        let (start, to) = (self.chord.range_start().to_u128(), node.to_u128());
+        // A lone peer's range starts behind itself, like everybody's.
+        let resources: Vec<_> = self.storage.resources_between(start, to).collect();
+        let waiting = resources.len() + 1;
+        self.admission = Some(Admission { node, waiting });
+        self.timers.set(Timer::Admission, self.now.instant + ADMISSION_MAX);
+        for resource in resources {
+            self.push_copy(Copy { to: node, resource, number: 1, why: Why::Admission });
+        }
+        self.pump_copies();
+        self.handed_over(node);
+    }
+
+    /// The node has everything: it is our predecessor now, and everybody hears of it, it first.
+    fn admit(&mut self, node: NodeId) {
+        self.forget_admission(node);
+        let change = self.chord.insert(node);
+        self.send_update(node);
+        self.ring_changed(change, Cause::Admitted);
+        self.tell_neighbors_except(node);
+    }
+}
+
+// limits
+
+/// For handing over everything; a node that takes longer may ask again.
+const ADMISSION_MAX: Duration = Duration::from_secs(120);

@@ -1,0 +1,74 @@
+//! What a peer has to know of its overlay.
+
+use std::time::Duration;
+
+use crate::base::NodeId;
+use crate::config::OverlayConfig;
+use crate::message::overlay_hash;
+
+/// The part of an overlay's configuration that a peer works with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerConfig {
+    /// The overlay field of every message.
+    pub overlay: u32,
+    /// The sequence of the configuration document.
+    pub sequence: u16,
+    /// Length of a Node-ID in bytes.
+    pub node_id_length: usize,
+    /// The TTL that a message starts with, and the highest that one may arrive with.
+    pub initial_ttl: u8,
+    /// How long an answer may take before the request is sent again: overlay-reliability-timer.
+    pub reliability_timer: Duration,
+    /// The largest message in bytes.
+    pub message_size_max: usize,
+    /// The largest message or fragment in bytes that a link carries well.
+    pub link_mtu: usize,
+    /// chord-update-interval.
+    pub update_interval: Duration,
+    /// chord-ping-interval.
+    pub ping_interval: Duration,
+    /// chord-reactive: whether neighbours hear of changes at once.
+    pub is_reactive: bool,
+    /// Nodes whose certificates do not count.
+    pub bad_nodes: Vec<NodeId>,
+}
+
+impl PeerConfig {
+    /// The defaults of RFC 6940 for an overlay of this name, with messages of up to 16 KiB.
+    pub fn new(overlay_name: &str) -> Self {
+        Self {
+            overlay: overlay_hash(overlay_name),
+            sequence: 1,
+            node_id_length: NodeId::LENGTH_DEFAULT,
+            initial_ttl: 100,
+            reliability_timer: Duration::from_millis(3000),
+            message_size_max: OverlayConfig::MESSAGE_SIZE_OURS as usize,
+            link_mtu: LINK_MTU_DEFAULT,
+            update_interval: Duration::from_secs(600),
+            ping_interval: Duration::from_secs(3600),
+            is_reactive: true,
+            bad_nodes: Vec::new(),
+        }
+    }
+}
+
+impl From<&OverlayConfig> for PeerConfig {
+    fn from(config: &OverlayConfig) -> Self {
+        Self {
+            overlay: config.overlay_hash(),
+            sequence: config.sequence,
+            node_id_length: config.node_id_length,
+            initial_ttl: config.initial_ttl,
+            reliability_timer: Duration::from_millis(config.overlay_reliability_timer_ms.into()),
+            message_size_max: config.max_message_size as usize,
+            link_mtu: LINK_MTU_DEFAULT,
+            update_interval: Duration::from_secs(config.chord.update_interval_s.into()),
+            ping_interval: Duration::from_secs(config.chord.ping_interval_s.into()),
+            is_reactive: config.chord.reactive,
+            bad_nodes: config.bad_nodes.clone(),
+        }
+    }
+}
+
+/// What is left of an IPv6 path of 1280 bytes under IP, UDP, DTLS and the framing header.
+const LINK_MTU_DEFAULT: usize = 1100;

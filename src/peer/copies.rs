@@ -1,0 +1,161 @@
+//! Copies of values for other peers (RFC 6940 §10.4, §10.5, §10.7.3), a few at a time. What is
+//! queued is only a name: the values are taken when their turn comes.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::base::{Encode, NodeId, ResourceId};
+use crate::message::Method;
+use crate::routing::Topology;
+
+use super::requests::{Failure, Goal};
+use super::{Peer, Stage};
+
+/// What is at one resource, for one peer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Copy {
+    pub(super) to: NodeId,
+    pub(super) resource: ResourceId,
+    pub(super) number: u8,
+    pub(super) why: Why,
+}
+
+/// Why a peer gets a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Why {
+    /// It joins and will be responsible.
+    Admission,
+    /// It is one of our replicas, or responsible in our place.
+    Replica,
+}
+
+/// Copies to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Copies {
+    queue: VecDeque<Copy>,
+    queued: BTreeSet<Copy>,
+    in_flight: usize,
+    /// Replica peers that have got everything of ours.
+    members: Vec<NodeId>,
+    /// Whether we have become responsible for more, so that all members need it.
+    pub(super) is_range_new: bool,
+}
+
+impl Copies {
+    /// Whether all replica peers have been served.
+    pub(super) fn is_settled(&self, replicas: &[NodeId]) -> bool {
+        !self.is_range_new && replicas.iter().all(|r| self.members.contains(r))
+    }
+}
+
+impl Peer {
+    /// A value of ours has changed: our replicas get it.
+    pub(super) fn copy_to_replicas(&mut self, resource: &ResourceId) {
+        let replicas = self.chord.replicas().to_vec();
+        for (to, number) in replicas.into_iter().zip(1..) {
+            self.push_copy(Copy { to, resource: resource.clone(), number, why: Why::Replica });
+        }
+        self.also_for_admitted(resource);
+        self.pump_copies();
+    }
+
+    /// Gives new replica peers everything that we are responsible for, and drops what others
+    /// keep (RFC 6940 §10.7.3).
+    pub(super) fn replicate(&mut self) {
+        if matches!(self.stage, Stage::Idle | Stage::Joining(_)) {
+            return;
+        }
+        let replicas = self.chord.replicas().to_vec();
+        let to_all = std::mem::take(&mut self.copies.is_range_new);
+        let (start, own) = (self.chord.range_start().to_u128(), self.identity.node_id.to_u128());
+        let ours: Vec<ResourceId> = self.storage.resources_between(start, own).collect();
+        for (to, number) in replicas.iter().copied().zip(1..) {
+            if to_all || !self.copies.members.contains(&to) {
+                for resource in ours.iter().cloned() {
+                    self.push_copy(Copy { to, resource, number, why: Why::Replica });
+                }
+            }
+        }
+        self.copies.members = replicas;
+        self.pump_copies();
+        let queued: BTreeSet<&ResourceId> =
+            self.copies.queued.iter().map(|copy| &copy.resource).collect();
+        let surplus: Vec<ResourceId> = self
+            .storage
+            .resources_between(own, own)
+            .filter(|r| !self.chord.keeps(r) && !queued.contains(r))
+            .collect();
+        for resource in surplus {
+            self.storage.remove(&resource);
+        }
+    }
+
+    /// Passes on what a new predecessor is responsible for now (RFC 6940 §6.4.2.3).
+    pub(super) fn pass_on(&mut self, after: NodeId, to: NodeId) {
+        let range = self.storage.resources_between(after.to_u128(), to.to_u128());
+        for resource in range.collect::<Vec<_>>() {
+            self.push_copy(Copy { to, resource, number: 1, why: Why::Replica });
+        }
+        self.pump_copies();
+    }
+
+    pub(super) fn push_copy(&mut self, copy: Copy) {
+        let is_full = self.copies.queue.len() >= QUEUE_MAX;
+        if is_full || !self.copies.queued.insert(copy.clone()) {
+            return self.copy_over(&copy);
+        }
+        self.copies.queue.push_back(copy);
+    }
+
+    /// Sends what may be sent now.
+    pub(super) fn pump_copies(&mut self) {
+        while self.copies.in_flight < IN_FLIGHT_MAX {
+            let Some(copy) = self.copies.queue.pop_front() else { return };
+            self.copies.queued.remove(&copy);
+            let bytes_max = self.config.message_size_max.saturating_sub(FRAME_BYTES);
+            let (resource, number) = (&copy.resource, copy.number);
+            let stores = match self.links.has(copy.to) {
+                true => self.storage.copies(self.now, resource, number, bytes_max),
+                false => Vec::new(),
+            };
+            for store in stores {
+                let Ok(body) = store.request.to_bytes() else { continue };
+                let (route, goal) = (vec![copy.to.into()], Goal::Copy(copy.clone()));
+                let method = Method::Store;
+                if self.request(route, None, method, body, &store.certificates, goal).is_ok() {
+                    self.copies.in_flight += 1;
+                    if let Some(admission) =
+                        self.admission.as_mut().filter(|_| copy.why == Why::Admission)
+                    {
+                        admission.waiting += 1;
+                    }
+                }
+            }
+            // The place that the copy had in the queue.
+            self.copy_over(&copy);
+        }
+    }
+
+    pub(super) fn copy_answered(&mut self, copy: &Copy, failure: Option<Failure>) {
+        self.copies.in_flight = self.copies.in_flight.saturating_sub(1);
+        if failure == Some(Failure::Timeout) && copy.why == Why::Admission {
+            self.forget_admission(copy.to);
+        }
+        self.copy_over(copy);
+        self.pump_copies();
+    }
+
+    fn copy_over(&mut self, copy: &Copy) {
+        if copy.why == Why::Admission {
+            self.handed_over(copy.to);
+        }
+    }
+}
+
+// limits
+
+/// Stores on their way at a time.
+const IN_FLIGHT_MAX: usize = 16;
+/// Copies that wait. What does not fit is passed on when the ring changes next.
+const QUEUE_MAX: usize = 16 * 1024;
+/// Header, contents and our own certificate and signature around a StoreReq's values.
+const FRAME_BYTES: usize = 2048;

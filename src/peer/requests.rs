@@ -1,0 +1,208 @@
+//! What becomes of our requests: answers, errors and silence go to whoever asked.
+
+use bytes::Bytes;
+
+use crate::base::{Encode, NodeId};
+use crate::message::{
+    Destination, ErrorCode, ErrorResponse, FetchAns, FetchReq, ForwardingHeader,
+    GenericCertificate, MessageCode, Method, Opened, PingAns, PingReq, StoredDataSpecifier,
+    decode_body,
+};
+use crate::routing::{Expired, Signed};
+use crate::storage;
+
+use super::Peer;
+use super::api::{Answer, FetchSpec, Fetched, FetchedValue, LinkId, RequestError, RequestId};
+use super::copies::Copy;
+use super::publish::PublicationKey;
+
+/// What we remember of a request of ours.
+#[derive(Debug)]
+pub(super) struct Context {
+    /// The linked node to which it is sent, if the route does not begin there.
+    pub(super) first_hop: Option<NodeId>,
+    /// Who is to answer.
+    pub(super) target: Destination,
+    pub(super) goal: Goal,
+}
+
+/// Why we asked.
+#[derive(Debug)]
+pub(super) enum Goal {
+    Ping(RequestId),
+    Fetch(RequestId, FetchSpec),
+    Attach(LinkId),
+    AppAttach(LinkId, RequestId, u16),
+    Join,
+    Leave,
+    Update(NodeId),
+    Copy(Copy),
+    Publish(PublicationKey),
+    Unpublish(RequestId),
+    Finger,
+    Partition(LinkId),
+}
+
+/// A good answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) signed: Signed,
+    pub(super) body: Bytes,
+    pub(super) certificates: Vec<GenericCertificate>,
+    /// Links that the request crossed.
+    pub(super) hops: u32,
+    /// Which transmission was answered.
+    pub(super) transmissions: u32,
+}
+
+/// No good answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    Timeout,
+    Refused(ErrorCode),
+    /// The answer does not parse.
+    Invalid,
+}
+
+impl From<Failure> for RequestError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Timeout => Self::Timeout,
+            Failure::Refused(code) => Self::Refused(code),
+            Failure::Invalid => Self::Refused(ErrorCode::INVALID_MESSAGE),
+        }
+    }
+}
+
+impl Peer {
+    pub(super) fn ping(&mut self, request: RequestId, destination: Destination) {
+        if !self.chord.is_joined() {
+            return self.done(request, Err(RequestError::NotJoined));
+        }
+        let body = PingReq::default().to_bytes().unwrap_or_default();
+        let goal = Goal::Ping(request);
+        if let Err(error) = self.request(vec![destination], None, Method::Ping, body, &[], goal) {
+            self.done(request, Err(error));
+        }
+    }
+
+    pub(super) fn fetch(&mut self, request: RequestId, spec: FetchSpec) {
+        if !self.chord.is_joined() {
+            return self.done(request, Err(RequestError::NotJoined));
+        }
+        let (route, body) = fetch_request(&spec);
+        let goal = Goal::Fetch(request, spec);
+        let sent = body
+            .ok_or(RequestError::TooLarge)
+            .and_then(|body| self.request(route, None, Method::Fetch, body, &[], goal));
+        if let Err(error) = sent {
+            self.done(request, Err(error));
+        }
+    }
+
+    /// The answer to a request of ours has come, from whom it should.
+    pub(super) fn answered(&mut self, header: &ForwardingHeader, opened: Opened, signed: Signed) {
+        let Some(pending) = self.transactions.finish(header.transaction_id) else { return };
+        let body = opened.contents.body;
+        let outcome = if opened.contents.code == MessageCode::ERROR {
+            Err(decode_body::<ErrorResponse>(&body, self.identity.node_id)
+                .map_or(Failure::Invalid, |error| Failure::Refused(error.code)))
+        } else {
+            let crossed = u32::from(self.config.initial_ttl.saturating_sub(header.ttl)) + 1;
+            let is_own = signed.node_id == self.identity.node_id;
+            let hops = if is_own { 0 } else { crossed };
+            let certificates = opened.security.certificates;
+            let transmissions = pending.transmissions;
+            Ok(Reply { signed, body, certificates, hops, transmissions })
+        };
+        self.conclude(pending.context.goal, outcome);
+    }
+
+    /// Sends requests again whose timer has fired, and gives up those that have been sent often
+    /// enough.
+    pub(super) fn expire_requests(&mut self) {
+        loop {
+            let (packet, first_hop) = match self.transactions.expire(self.now.instant) {
+                Some(Expired::Again(pending)) => {
+                    (pending.packet.clone(), pending.context.first_hop)
+                }
+                Some(Expired::Failed(pending)) => {
+                    self.conclude(pending.context.goal, Err(Failure::Timeout));
+                    continue;
+                }
+                None => return,
+            };
+            self.transmit(&packet, first_hop);
+        }
+    }
+
+    fn conclude(&mut self, goal: Goal, outcome: Result<Reply, Failure>) {
+        match goal {
+            Goal::Ping(request) => {
+                let result = outcome.and_then(|reply| self.pinged(&reply));
+                self.done(request, result.map_err(Into::into));
+            }
+            Goal::Fetch(request, spec) => {
+                let result = outcome.and_then(|reply| self.fetched(&spec, &reply));
+                self.done(request, result.map(Answer::Fetched).map_err(Into::into));
+            }
+            Goal::Attach(link) => self.attach_answered(link, outcome),
+            Goal::AppAttach(link, request, application) => {
+                self.app_attach_answered(link, request, application, outcome);
+            }
+            Goal::Join => self.join_answered(outcome),
+            Goal::Leave => self.leave_answered(),
+            Goal::Update(node) => self.update_answered(node, outcome.err()),
+            Goal::Copy(copy) => self.copy_answered(&copy, outcome.err()),
+            Goal::Publish(key) => self.publish_answered(&key, outcome),
+            Goal::Unpublish(request) => self.unpublish_answered(request, outcome),
+            Goal::Finger => self.finger_found(outcome),
+            Goal::Partition(link) => self.partition_answered(link, outcome),
+        }
+    }
+
+    fn pinged(&self, reply: &Reply) -> Result<Answer, Failure> {
+        decode_body::<PingAns>(&reply.body, self.identity.node_id)
+            .map_err(|_| Failure::Invalid)
+            .map(|_| Answer::Pinged { node_id: reply.signed.node_id, hops: reply.hops })
+    }
+
+    /// The values of an answer that are their signers' (RFC 6940 §7.4.2.2).
+    pub(super) fn fetched(&mut self, spec: &FetchSpec, reply: &Reply) -> Result<Fetched, Failure> {
+        let answer = decode_body::<FetchAns>(&reply.body, self.identity.node_id)
+            .map_err(|_| Failure::Invalid)?;
+        let bucket = self.verifier.read_bucket(&reply.certificates);
+        let resolve = |identity: &_| {
+            let in_bucket = bucket.iter().find(|c| c.named_by(identity).is_some()).cloned();
+            in_bucket.or_else(|| self.verifier.known(identity))
+        };
+        let provider = self.verifier.provider();
+        let verified = self.storage.kinds().verify_fetched(
+            self.now,
+            &spec.resource,
+            &answer,
+            &[spec.kind],
+            storage::Verifier { resolve: &resolve, provider },
+        );
+        let existing = verified.values.into_iter().filter(storage::VerifiedValue::exists);
+        let values = existing.map(|value| FetchedValue {
+            storage_time_ms: value.data.storage_time_ms,
+            value: value.data.value,
+            signer: value.signer,
+            signer_node_id: value.signer_node_id,
+        });
+        Ok(Fetched {
+            values: values.collect(),
+            partial: verified.partial,
+            hops: reply.hops,
+            transmissions: reply.transmissions,
+        })
+    }
+}
+
+/// Route and body of a Fetch.
+pub(super) fn fetch_request(spec: &FetchSpec) -> (Vec<Destination>, Option<Vec<u8>>) {
+    let specifiers = vec![StoredDataSpecifier::new(spec.kind, &spec.places)];
+    let request = FetchReq { resource: spec.resource.clone(), specifiers };
+    (vec![spec.resource.clone().into()], request.to_bytes().ok())
+}

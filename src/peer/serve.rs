@@ -1,0 +1,158 @@
+//! Answering requests.
+
+use bytes::Bytes;
+
+use crate::base::{Decode, DecodeError, Encode, NodeId};
+use crate::message::{
+    ChordUpdate, Destination, ErrorCode, ErrorResponse, FetchReq, ForwardingHeader,
+    GenericCertificate, Method, PingAns, PingReq, StoreReq, decode_body,
+};
+use crate::routing::{RequestKey, Signed, Topology};
+use crate::storage::{self, Requester};
+
+use super::{Peer, Stage};
+
+/// A request for us whose signature holds.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) header: ForwardingHeader,
+    /// The linked node that it came from.
+    pub(super) previous: NodeId,
+    pub(super) signed: Signed,
+    pub(super) method: Method,
+    pub(super) body: Bytes,
+    pub(super) certificates: Vec<GenericCertificate>,
+    /// Under which its answer is kept.
+    pub(super) key: Option<RequestKey>,
+}
+
+impl Question {
+    /// Whether it came from its signer over a link with it, and no other way.
+    pub(super) fn is_direct(&self) -> bool {
+        self.previous == self.signed.node_id && self.header.via_list.is_empty()
+    }
+
+    /// The body, if it parses.
+    pub(super) fn read<T: Decode>(&self) -> Result<T, DecodeError> {
+        decode_body(&self.body, self.previous)
+    }
+}
+
+impl Peer {
+    pub(super) fn serve(&mut self, question: Question) {
+        match question.method {
+            Method::Ping => self.serve_ping(&question),
+            Method::Attach => self.serve_attach(question),
+            Method::AppAttach => self.serve_app_attach(question),
+            Method::Join => self.serve_join(&question),
+            Method::Leave => self.serve_leave(&question),
+            Method::Update => self.serve_update(&question),
+            Method::Store => self.serve_store(&question),
+            Method::Fetch => self.serve_fetch(&question),
+            Method::Probe
+            | Method::Find
+            | Method::RouteQuery
+            | Method::Stat
+            | Method::ConfigUpdate => self.refuse_invalid(&question, "this method is not served"),
+        }
+    }
+
+    pub(super) fn refuse_invalid(&mut self, question: &Question, text: &str) {
+        self.refuse(question, ErrorResponse::with_text(ErrorCode::INVALID_MESSAGE, text));
+    }
+
+    pub(super) fn refuse_forbidden(&mut self, question: &Question, text: &str) {
+        self.refuse(question, ErrorResponse::with_text(ErrorCode::FORBIDDEN, text));
+    }
+
+    fn serve_ping(&mut self, question: &Question) {
+        if question.read::<PingReq>().is_err() {
+            return self.refuse_invalid(question, "a Ping holds padding only");
+        }
+        let answer = PingAns { response_id: self.rng.u64(), time_ms: self.now.unix_ms };
+        self.answer(question, answer.to_bytes(), &[]);
+    }
+
+    fn serve_update(&mut self, question: &Question) {
+        // An Update of an unknown type does not parse and is dropped (RFC 6940 §6.3.1.1).
+        let Ok(update) = question.read::<ChordUpdate>() else { return self.drop_message() };
+        if !question.is_direct() {
+            return self.refuse_forbidden(question, "Updates are for linked nodes");
+        }
+        self.answer(question, Ok(Vec::new()), &[]);
+        self.take_update(question.signed.node_id, update.contents);
+    }
+
+    fn serve_fetch(&mut self, question: &Question) {
+        let Ok(request) = question.read::<FetchReq>() else {
+            return self.refuse_invalid(question, "the Fetch does not parse");
+        };
+        // The body says what is fetched; only the header was routed (T-96).
+        let is_ours = self.chord.is_responsible(&request.resource.clone().into());
+        let is_copy = question.header.destination_list.first()
+            == Some(&Destination::Node(self.identity.node_id));
+        if !is_ours && !(is_copy && self.storage.holds(&request.resource)) {
+            return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
+        }
+        match self.storage.fetch(self.now, &request) {
+            Ok((answer, certificates)) => self.answer(question, answer.to_bytes(), &certificates),
+            Err(error) => self.refuse(question, error),
+        }
+    }
+
+    fn serve_store(&mut self, question: &Question) {
+        let Ok(request) = question.read::<StoreReq>() else {
+            return self.refuse_invalid(question, "the Store does not parse");
+        };
+        let sender = question.signed.node_id;
+        let is_original = request.replica_number == 0;
+        if is_original {
+            let entry = Destination::from(request.resource.clone());
+            let is_named = question.header.destination_list.first() == Some(&entry);
+            if !is_named || !self.chord.is_responsible(&entry) {
+                return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
+            }
+        } else if !self.takes_copy_from(sender, &request, question) {
+            return self.refuse_forbidden(question, "no copy of this is kept here");
+        }
+        match self.store(question, &request) {
+            Ok(stored) => {
+                self.join_goes_on();
+                let replicas =
+                    if is_original { self.chord.replicas().to_vec() } else { Vec::new() };
+                self.answer(question, stored.answer(&replicas).to_bytes(), &[]);
+                if stored.changed && is_original {
+                    self.copy_to_replicas(&request.resource);
+                }
+            }
+            Err(error) => self.refuse(question, error),
+        }
+    }
+
+    fn store(
+        &mut self,
+        question: &Question,
+        request: &StoreReq,
+    ) -> Result<storage::Stored, ErrorResponse> {
+        let bucket = self.verifier.read_bucket(&question.certificates);
+        let verifier = &self.verifier;
+        let resolve = |identity: &_| {
+            let in_bucket = bucket.iter().find(|c| c.named_by(identity).is_some()).cloned();
+            in_bucket.or_else(|| verifier.known(identity))
+        };
+        let signed = &question.signed;
+        let requester = Requester { certificate: &signed.certificate, node_id: signed.node_id };
+        let values = storage::Verifier { resolve: &resolve, provider: verifier.provider() };
+        self.storage.store(self.now, request, requester, values)
+    }
+
+    /// Whether a copy comes from a peer that should send it (RFC 6940 §10.4): the one that
+    /// admits us, a predecessor whose replicas we keep, or a neighbour that hands over.
+    fn takes_copy_from(&self, sender: NodeId, request: &StoreReq, question: &Question) -> bool {
+        match &self.stage {
+            Stage::Joining(joining) => question.is_direct() && joining.is_admitted_by(sender),
+            Stage::Joined { .. } => self.chord.may_replicate(&request.resource, sender),
+            Stage::Idle | Stage::Leaving(_) => false,
+        }
+    }
+}

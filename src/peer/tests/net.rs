@@ -1,0 +1,380 @@
+//! A network in memory: links without ICE and DTLS, a clock that jumps, and faults on demand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::base::{Instant, NodeId, Now, Rng};
+use crate::crypto::{CheapProvider, Identity, Provider};
+use crate::message::{KindId, MessageCode, Packet, Places, StoredDataValue};
+use crate::peer::*;
+use crate::routing::message_code;
+use crate::storage::KindTable;
+
+/// A moment in 2026.
+pub const EPOCH_MS: u64 = 1_790_000_000_000;
+
+/// One end of a link.
+type End = (usize, LinkId);
+
+#[derive(Debug)]
+enum Happening {
+    Gathered(End, IceParameters),
+    Up(End, usize),
+    Message(End, Bytes),
+    Down(End, LinkError),
+    /// The other side of this end has had time enough to connect.
+    Late(End),
+}
+
+/// Peers and what is between them.
+#[derive(Debug)]
+pub struct Net {
+    pub now: Instant,
+    pub peers: Vec<Option<Peer>>,
+    identities: Vec<Identity>,
+    provider: Arc<dyn Provider>,
+    queue: BTreeMap<(Instant, u64), Happening>,
+    made: u64,
+    /// Both ends of links that are up or coming up.
+    wires: BTreeMap<End, End>,
+    waiting: BTreeSet<End>,
+    pub events: Vec<(usize, Event)>,
+    rng: Rng,
+    /// Messages that get lost, of a thousand.
+    pub loss_permille: u64,
+    /// Nodes between which no link comes up.
+    pub walls: BTreeSet<(usize, usize)>,
+    /// Every message that was delivered: when, from, to, and its code.
+    pub trace: Vec<(Instant, usize, usize, Option<MessageCode>, Packet)>,
+    pub config: PeerConfig,
+    requests: u64,
+}
+
+impl Net {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            now: Instant::ORIGIN + Duration::from_secs(1),
+            peers: Vec::new(),
+            identities: Vec::new(),
+            provider: Arc::new(CheapProvider),
+            queue: BTreeMap::new(),
+            made: 0,
+            wires: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            events: Vec::new(),
+            rng: Rng::from_number(seed),
+            loss_permille: 0,
+            walls: BTreeSet::new(),
+            trace: Vec::new(),
+            config: PeerConfig::new("example.org"),
+            requests: 0,
+        }
+    }
+
+    pub fn with_provider(mut self, provider: Arc<dyn Provider>) -> Self {
+        self.provider = provider;
+        self
+    }
+
+    /// A new node at a random place.
+    pub fn add(&mut self) -> usize {
+        let id = NodeId::new(&self.rng.bytes::<16>()).expect("16 bytes");
+        self.add_at(id)
+    }
+
+    pub fn add_at(&mut self, id: NodeId) -> usize {
+        let user = format!("user{}@example.org", self.peers.len());
+        let identity = CheapProvider.identity(id, &user).expect("an identity");
+        self.add_identity(identity)
+    }
+
+    pub fn add_identity(&mut self, identity: Identity) -> usize {
+        let provider = self.provider.clone();
+        let kinds = KindTable::for_calls();
+        let seed = self.rng.bytes();
+        let now = self.clock();
+        let peer = Peer::new(now, self.config.clone(), identity.clone(), provider, kinds, seed);
+        self.peers.push(Some(peer));
+        self.identities.push(identity);
+        self.peers.len() - 1
+    }
+
+    /// A ring of `count` peers, joined one after the other.
+    pub fn ring(seed: u64, count: usize) -> Self {
+        let mut net = Self::new(seed);
+        for node in 0..count {
+            net.add();
+            if node == 0 {
+                net.command(0, Command::Found);
+            } else {
+                net.join(node, 0);
+            }
+            net.run(Duration::from_secs(3));
+        }
+        net.run(Duration::from_secs(40));
+        net
+    }
+
+    pub fn clock(&self) -> Now {
+        Now::new(self.now, EPOCH_MS + self.now.as_millis())
+    }
+
+    pub fn address(node: usize) -> SocketAddr {
+        SocketAddr::from(([10, 0, (node / 256) as u8, (node % 256) as u8], 6084))
+    }
+
+    pub fn join(&mut self, node: usize, through: usize) {
+        self.command(node, Command::Join(vec![Self::address(through)]));
+    }
+
+    pub fn command(&mut self, node: usize, command: Command) -> RequestId {
+        self.requests += 1;
+        let request = RequestId(self.requests);
+        self.input(node, Input::Command(request, command));
+        request
+    }
+
+    /// Runs a command and waits for its answer.
+    pub fn ask(&mut self, node: usize, command: Command) -> Result<Answer, RequestError> {
+        let request = self.command(node, command);
+        for _ in 0..400 {
+            let done = self.events.iter().find_map(|(_, event)| match event {
+                Event::Done(id, result) if *id == request => Some(result.clone()),
+                _ => None,
+            });
+            if let Some(done) = done {
+                return done;
+            }
+            self.run(Duration::from_millis(100));
+        }
+        panic!("command {request:?} has no answer after 40 s");
+    }
+
+    pub fn peer(&self, node: usize) -> &Peer {
+        self.peers[node].as_ref().expect("alive")
+    }
+
+    pub fn id(&self, node: usize) -> NodeId {
+        self.identities[node].node_id
+    }
+
+    pub fn user(&self, node: usize) -> &str {
+        &self.identities[node].certificate.user_name
+    }
+
+    /// Living peers that have joined.
+    pub fn joined(&self) -> Vec<usize> {
+        let joined = |p: &Option<Peer>| p.as_ref().is_some_and(Peer::is_joined);
+        (0..self.peers.len()).filter(|n| joined(&self.peers[*n])).collect()
+    }
+
+    /// Takes a node away without a word; the others notice after five seconds.
+    pub fn kill(&mut self, node: usize) {
+        self.peers[node] = None;
+        let ends: Vec<(End, End)> = self.wires.iter().map(|(a, b)| (*a, *b)).collect();
+        for (end, other) in ends.into_iter().filter(|(end, _)| end.0 == node) {
+            self.wires.remove(&end);
+            self.wires.remove(&other);
+            self.later(Duration::from_secs(5), Happening::Down(other, LinkError::Lost));
+        }
+    }
+
+    pub fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let timer = (0..self.peers.len())
+                .filter_map(|n| Some((self.peers[n].as_ref()?.deadline()?.0.max(self.now), n)))
+                .min();
+            let message = self.queue.first_key_value().map(|(key, _)| *key);
+            match (message, timer) {
+                (Some((at, _)), timer) if at <= end && timer.is_none_or(|(t, _)| at <= t) => {
+                    self.now = at;
+                    let (_, happening) = self.queue.pop_first().expect("not empty");
+                    self.happen(happening);
+                }
+                (_, Some((at, node))) if at <= end => {
+                    self.now = at;
+                    self.input(node, Input::Timeout);
+                }
+                _ => break,
+            }
+        }
+        self.now = end;
+    }
+
+    pub fn input(&mut self, node: usize, input: Input<'_>) {
+        let now = self.clock();
+        let Some(peer) = self.peers[node].as_mut() else { return };
+        peer.handle(now, input);
+        let outputs: Vec<Output> = std::iter::from_fn(|| peer.poll()).collect();
+        for output in outputs {
+            match output {
+                Output::Event(event) => self.events.push((node, event)),
+                Output::Link(link, action) => self.act((node, link), action),
+            }
+        }
+    }
+
+    /// Gives a node a message as if `from` had sent it over their link.
+    pub fn inject(&mut self, from: usize, to: usize, bytes: Bytes) {
+        let end = self.wires.iter().find(|(a, b)| a.0 == to && b.0 == from).map(|(a, _)| *a);
+        let end = end.expect("a link");
+        self.input(to, Input::Link(end.1, LinkEvent::Message(&bytes)));
+    }
+
+    fn act(&mut self, end: End, action: LinkAction) {
+        match action {
+            LinkAction::Dial(address) => self.dial(end, address),
+            LinkAction::Gather(_) => {
+                let ice = IceParameters {
+                    ufrag: format!("{}:{}", end.0, end.1.0),
+                    password: "no checks are made here".into(),
+                    candidates: Vec::new(),
+                };
+                self.later(Duration::from_millis(2), Happening::Gathered(end, ice));
+            }
+            LinkAction::Connect { remote, expected, .. } => {
+                let mut parts = remote.ufrag.split(':').map(|n| n.parse::<u64>().expect("number"));
+                let (node, link) = (parts.next().expect("node"), parts.next().expect("link"));
+                let other = (node as usize, LinkId(link));
+                assert_eq!(expected.node_ids[0], self.id(other.0), "the wrong certificate");
+                self.connect(end, other);
+            }
+            LinkAction::Send(bytes) => {
+                let Some(other) = self.wires.get(&end).copied() else { return };
+                if self.rng.below(1000) >= self.loss_permille {
+                    self.later(LATENCY, Happening::Message(other, bytes));
+                }
+            }
+            LinkAction::Close => {
+                self.waiting.remove(&end);
+                if let Some(other) = self.wires.remove(&end) {
+                    self.wires.remove(&other);
+                    self.later(LATENCY, Happening::Down(other, LinkError::Lost));
+                }
+            }
+        }
+    }
+
+    fn dial(&mut self, end: End, address: SocketAddr) {
+        let node = (0..self.peers.len()).find(|n| Self::address(*n) == address);
+        match node.filter(|n| self.peers[*n].is_some() && !self.is_walled(end.0, *n)) {
+            Some(node) => {
+                self.made += 1;
+                let other = (node, LinkId(self.made * 2 + 1));
+                self.wires.insert(end, other);
+                self.wires.insert(other, end);
+                self.later(LATENCY, Happening::Up(other, end.0));
+                self.later(LATENCY, Happening::Up(end, node));
+            }
+            None => {
+                let error = LinkError::NoPath;
+                self.later(Duration::from_secs(1), Happening::Down(end, error));
+            }
+        }
+    }
+
+    fn connect(&mut self, end: End, other: End) {
+        if self.is_walled(end.0, other.0) {
+            return self.later(Duration::from_secs(5), Happening::Down(end, LinkError::NoPath));
+        }
+        self.waiting.insert(end);
+        if self.waiting.remove(&other) {
+            self.waiting.remove(&end);
+            self.wires.insert(end, other);
+            self.wires.insert(other, end);
+            self.later(LATENCY, Happening::Up(other, end.0));
+            self.later(LATENCY, Happening::Up(end, other.0));
+        } else {
+            self.later(Duration::from_secs(8), Happening::Late(end));
+        }
+    }
+
+    fn is_walled(&self, a: usize, b: usize) -> bool {
+        self.walls.contains(&(a, b)) || self.walls.contains(&(b, a))
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Gathered((node, link), ice) => {
+                self.input(node, Input::Link(link, LinkEvent::Gathered(ice)));
+            }
+            Happening::Up(end, other) => {
+                if self.wires.contains_key(&end) {
+                    let certificate = self.identities[other].certificate.clone();
+                    self.input(end.0, Input::Link(end.1, LinkEvent::Up(certificate)));
+                }
+            }
+            Happening::Message(end, bytes) => {
+                let Some(from) = self.wires.get(&end).copied() else { return };
+                if let Ok(packet) = Packet::decode(&bytes, 16) {
+                    let code = message_code(&packet);
+                    self.trace.push((self.now, from.0, end.0, code, packet));
+                }
+                self.input(end.0, Input::Link(end.1, LinkEvent::Message(&bytes)));
+            }
+            Happening::Down((node, link), error) => {
+                self.input(node, Input::Link(link, LinkEvent::Down(error)));
+            }
+            Happening::Late(end) => {
+                if self.waiting.remove(&end) {
+                    let down = LinkEvent::Down(LinkError::NoPath);
+                    self.input(end.0, Input::Link(end.1, down));
+                }
+            }
+        }
+    }
+
+    fn later(&mut self, delay: Duration, happening: Happening) {
+        self.made += 1;
+        self.queue.insert((self.now + delay, self.made), happening);
+    }
+
+    /// Fails unless the joined peers form the ring that their Node-IDs make, each with the
+    /// nearest `count` on both sides.
+    pub fn assert_ring(&self, count: usize) {
+        let mut ring: Vec<NodeId> = self.joined().into_iter().map(|n| self.id(n)).collect();
+        ring.sort();
+        for node in self.joined() {
+            let at = ring.iter().position(|id| *id == self.id(node)).expect("in the ring");
+            let expected = |step: usize| -> Vec<NodeId> {
+                (1..ring.len().min(count + 1)).map(|i| ring[(at + i * step) % ring.len()]).collect()
+            };
+            let (predecessors, successors) = self.peer(node).neighbors();
+            let near = |list: &[NodeId]| list[..list.len().min(count)].to_vec();
+            assert_eq!(near(successors), expected(1), "successors of {node}");
+            assert_eq!(near(predecessors), expected(ring.len() - 1), "predecessors of {node}");
+        }
+    }
+
+    /// A registration of a node's user.
+    pub fn registration(&self, node: usize) -> StoreSpec {
+        let key = Bytes::copy_from_slice(self.id(node).as_bytes());
+        let value = crate::message::DataValue::existing(format!("at {node}").into_bytes());
+        StoreSpec {
+            resource: crate::storage::resource_id(self.user(node).as_bytes()),
+            kind: KindId::SIP_REGISTRATION,
+            value: StoredDataValue::Dictionary { key, value },
+            lifetime_s: 3600,
+        }
+    }
+
+    pub fn fetch(&mut self, from: usize, of: usize) -> Result<Fetched, RequestError> {
+        let spec = FetchSpec {
+            resource: crate::storage::resource_id(self.user(of).as_bytes()),
+            kind: KindId::SIP_REGISTRATION,
+            places: Places::Dictionary(Vec::new()),
+        };
+        self.ask(from, Command::Fetch(spec)).map(|answer| match answer {
+            Answer::Fetched(fetched) => fetched,
+            other => panic!("not fetched: {other:?}"),
+        })
+    }
+}
+
+/// From any node to any other.
+pub const LATENCY: Duration = Duration::from_millis(20);

@@ -1,0 +1,97 @@
+//! The timers of a peer beside those of its requests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::Instant;
+
+/// When a peer next wants to be called, and which timer wants it.
+pub type Deadline = (Instant, &'static str);
+
+/// What a timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// The present step of joining has taken too long, or it is time to try again.
+    Join,
+    /// The joining node that we admit has taken too long.
+    Admission,
+    /// Neighbours hear of a change.
+    TellNeighbors,
+    /// All other links hear of a change.
+    TellOthers,
+    /// New replica peers get copies.
+    Replicate,
+    /// The next neighbour gets its periodic Update.
+    Stabilize,
+    /// A missing finger is searched.
+    Fingers,
+    /// The overlay is checked for partitions.
+    Partition,
+    /// A value is published or refreshed.
+    Publish,
+    /// Links that do not come up are given up.
+    Sweep,
+    /// Leaving goes one step on.
+    Leave,
+}
+
+impl Timer {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Join => "join",
+            Self::Admission => "admission",
+            Self::TellNeighbors => "tell neighbors",
+            Self::TellOthers => "tell others",
+            Self::Replicate => "replicate",
+            Self::Stabilize => "stabilize",
+            Self::Fingers => "fingers",
+            Self::Partition => "partition",
+            Self::Publish => "publish",
+            Self::Sweep => "sweep",
+            Self::Leave => "leave",
+        }
+    }
+}
+
+/// Which timers run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Timers {
+    order: BTreeSet<(Instant, Timer)>,
+    due: BTreeMap<Timer, Instant>,
+}
+
+impl Timers {
+    /// Lets a timer fire at `at` and not when it was going to.
+    pub(super) fn set(&mut self, timer: Timer, at: Instant) {
+        self.stop(timer);
+        self.order.insert((at, timer));
+        self.due.insert(timer, at);
+    }
+
+    /// Lets a timer fire at `at` or when it was going to, whatever is earlier.
+    pub(super) fn set_earlier(&mut self, timer: Timer, at: Instant) {
+        if self.due.get(&timer).is_none_or(|due| at < *due) {
+            self.set(timer, at);
+        }
+    }
+
+    pub(super) fn stop(&mut self, timer: Timer) {
+        if let Some(due) = self.due.remove(&timer) {
+            self.order.remove(&(due, timer));
+        }
+    }
+
+    pub(super) fn stop_all(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        self.order.first().map(|(at, timer)| (*at, timer.name()))
+    }
+
+    /// The next timer that has fired, which then does not run any more.
+    pub(super) fn pop(&mut self, now: Instant) -> Option<Timer> {
+        let (_, timer) = self.order.first().copied().filter(|(at, _)| *at <= now)?;
+        self.stop(timer);
+        Some(timer)
+    }
+}

@@ -1,0 +1,299 @@
+//! Messages in and out: what comes is passed on, put together, verified and handed up; what goes
+//! is signed, cut to the link's size and sent (RFC 6940 §6.1, §6.2, §6.7).
+
+use bytes::Bytes;
+
+use crate::base::{Encode, NodeId, TooLong, TransactionId};
+use crate::message::{
+    Destination, ErrorCode, ErrorResponse, ForwardingHeader, Fragment, MessageCode,
+    MessageContents, Method, Opened, Packet, split,
+};
+use crate::routing::{
+    Gate, RequestKey, Seen, Signed, Topology, Verdict, answer_header, examine, message_code,
+    next_node,
+};
+
+use super::api::{LinkAction, LinkId, RequestError};
+use super::links::Rank;
+use super::requests::{Context, Goal};
+use super::serve::Question;
+use super::{LOOPBACK_MAX, Peer};
+
+impl Peer {
+    /// A message or fragment from a link.
+    pub(super) fn receive(&mut self, link: LinkId, bytes: &Bytes) {
+        self.counters.received += 1;
+        let Some(open) = self.links.open(link) else { return self.drop_message() };
+        let previous = open.node;
+        let is_stranger = open.rank == Rank::Bootstrap && open.certificate.node_ids.len() > 1;
+        let Ok(packet) = Packet::decode(bytes, self.config.node_id_length) else {
+            return self.drop_message();
+        };
+        let code = message_code(&packet);
+        let may_be_strange = [Method::Ping, Method::Attach].map(Method::request);
+        if is_stranger && !code.is_some_and(|c| may_be_strange.contains(&c) || !c.is_request()) {
+            // Which of its Node-IDs it goes by is not known before it attaches (§6.1.2).
+            return self.refuse_header(&packet.header, previous, ErrorCode::FORBIDDEN);
+        }
+        let gate = Gate {
+            own: self.identity.node_id,
+            overlay: self.config.overlay,
+            ttl_max: self.config.initial_ttl,
+            payload_max: self.config.message_size_max,
+        };
+        match examine(packet, previous, &gate, |node| self.links.has(node), &self.chord) {
+            Verdict::Deliver(packet) => self.assemble(packet, previous),
+            Verdict::Forward(next, packet) => {
+                self.counters.forwarded += 1;
+                self.send(next, &packet);
+            }
+            Verdict::Refuse(header, code) => self.refuse_header(&header, previous, code),
+            Verdict::Drop(_) => self.drop_message(),
+        }
+    }
+
+    /// A whole message for us. Nothing happens unless its signature holds.
+    pub(super) fn deliver(&mut self, packet: Packet, previous: NodeId) {
+        let Ok(opened) = packet.open(self.config.node_id_length) else {
+            return self.drop_message();
+        };
+        let is_request = opened.contents.code.is_request();
+        // Answers to nothing are not worth a verification.
+        if !is_request && self.transactions.pending(packet.header.transaction_id).is_none() {
+            return self.drop_message();
+        }
+        match self.verifier.verify(&packet.header, &opened, self.now.unix_ms) {
+            Some(signed) if self.config.bad_nodes.contains(&signed.node_id) => self.drop_message(),
+            Some(signed) if is_request => {
+                self.take_request(packet.header, opened, signed, previous);
+            }
+            Some(signed) => self.take_answer(&packet.header, opened, signed),
+            None => self.drop_message(),
+        }
+    }
+
+    /// Signs a request and sends it for the first time. Its `goal` is told what becomes of it.
+    pub(super) fn request(
+        &mut self,
+        route: Vec<Destination>,
+        first_hop: Option<NodeId>,
+        method: Method,
+        body: Vec<u8>,
+        certificates: &[Bytes],
+        goal: Goal,
+    ) -> Result<TransactionId, RequestError> {
+        let target = route.last().cloned().ok_or(RequestError::TooLarge)?;
+        let transaction_id = TransactionId(self.rng.u64());
+        let header = ForwardingHeader {
+            overlay: self.config.overlay,
+            configuration_sequence: self.config.sequence,
+            ttl: self.config.initial_ttl,
+            fragment: Fragment::WHOLE,
+            transaction_id,
+            max_response_length: 0,
+            via_list: Vec::new(),
+            destination_list: route,
+            options: Vec::new(),
+        };
+        let contents = MessageContents::new(method.request(), body);
+        let packet = Packet::seal(header, &contents, &self.identity, certificates)
+            .map_err(|_| RequestError::TooLarge)?;
+        if packet.payload.len() > self.config.message_size_max {
+            return Err(RequestError::TooLarge);
+        }
+        let context = Context { first_hop, target, goal };
+        self.transactions
+            .start(self.now.instant, packet.clone(), context)
+            .map_err(|_| RequestError::Busy)?;
+        self.transmit(&packet, first_hop);
+        Ok(transaction_id)
+    }
+
+    /// Sends a message of ours on its way.
+    pub(super) fn transmit(&mut self, packet: &Packet, first_hop: Option<NodeId>) {
+        let own = self.identity.node_id;
+        let next = first_hop.or_else(|| {
+            let first = packet.header.destination_list.first()?;
+            next_node(first, own, |node| self.links.has(node), &self.chord).ok()
+        });
+        match next {
+            Some(node) if node == own => {
+                if self.loopback.len() < LOOPBACK_MAX {
+                    self.loopback.push_back(packet.clone());
+                }
+            }
+            Some(node) => self.send(node, packet),
+            None => self.drop_message(),
+        }
+    }
+
+    /// Answers a request; the answer is kept for its retransmissions.
+    pub(super) fn answer(
+        &mut self,
+        question: &Question,
+        body: Result<Vec<u8>, TooLong>,
+        certificates: &[Bytes],
+    ) {
+        match body {
+            Ok(body) => {
+                let contents = MessageContents::new(question.method.answer(), body);
+                self.send_answer(question, contents, certificates);
+            }
+            Err(TooLong) => {
+                self.refuse(question, ErrorResponse::new(ErrorCode::RESPONSE_TOO_LARGE));
+            }
+        }
+    }
+
+    /// Answers a request with an error.
+    pub(super) fn refuse(&mut self, question: &Question, error: ErrorResponse) {
+        // Encoding fails only for texts that nobody writes.
+        let body = error.to_bytes().unwrap_or_default();
+        self.send_answer(question, MessageContents::new(MessageCode::ERROR, body), &[]);
+    }
+
+    pub(super) fn drop_message(&mut self) {
+        self.counters.dropped += 1;
+    }
+
+    fn assemble(&mut self, packet: Packet, previous: NodeId) {
+        if packet.header.fragment == Fragment::WHOLE {
+            return self.deliver(packet, previous);
+        }
+        // A request and its answer share an ID (T-06).
+        let is_answer = self.transactions.pending(packet.header.transaction_id).is_some();
+        let table =
+            if is_answer { &mut self.answers_in_parts } else { &mut self.requests_in_parts };
+        if let Some(whole) = table.insert(self.now.instant, packet, self.config.message_size_max) {
+            self.deliver(whole, previous);
+        }
+    }
+
+    fn take_request(
+        &mut self,
+        header: ForwardingHeader,
+        opened: Opened,
+        signed: Signed,
+        previous: NodeId,
+    ) {
+        let code = opened.contents.code;
+        if header.configuration_sequence != self.config.sequence {
+            let error = match is_newer(header.configuration_sequence, self.config.sequence) {
+                true => ErrorCode::CONFIG_TOO_NEW,
+                false => ErrorCode::CONFIG_TOO_OLD,
+            };
+            return self.refuse_header(&header, previous, error);
+        }
+        let critical = crate::message::ForwardingOption::DESTINATION_CRITICAL;
+        if header.options.iter().any(|o| o.flags & critical != 0) {
+            let error = ErrorCode::UNSUPPORTED_FORWARDING_OPTION;
+            return self.refuse_header(&header, previous, error);
+        }
+        if opened.contents.extensions.iter().any(|e| e.critical) {
+            return self.refuse_header(&header, previous, ErrorCode::UNKNOWN_EXTENSION);
+        }
+        let Some(method) = Method::of_request(code) else {
+            return self.refuse_header(&header, previous, ErrorCode::INVALID_MESSAGE);
+        };
+        // The others may simply be processed again.
+        let has_effect = matches!(
+            method,
+            Method::Attach | Method::AppAttach | Method::Store | Method::Join | Method::Leave
+        );
+        let key = RequestKey::new(signed.node_id, header.transaction_id, &opened.signed);
+        let key = has_effect.then_some(key);
+        match key.map_or(Seen::New, |key| self.answers.begin(self.now.instant, key)) {
+            Seen::New => {}
+            Seen::InProgress => return,
+            Seen::Answered(payload) => return self.send_payload(&header, previous, payload),
+        }
+        let body = opened.contents.body;
+        let certificates = opened.security.certificates;
+        self.serve(Question { header, previous, signed, method, body, certificates, key });
+    }
+
+    fn take_answer(&mut self, header: &ForwardingHeader, opened: Opened, signed: Signed) {
+        let id = header.transaction_id;
+        let Some(pending) = self.transactions.pending(id) else { return };
+        let is_from_target = match &pending.context.target {
+            Destination::Node(node) => node.is_wildcard() || *node == signed.node_id,
+            Destination::Resource(resource) => {
+                signed.node_id == self.identity.node_id
+                    || self.chord.may_answer(resource, signed.node_id)
+            }
+            Destination::Opaque(_) => false,
+        };
+        let asked = message_code(&pending.packet).map(MessageCode::answer);
+        let code = opened.contents.code;
+        // An error from a node on the way is a hint and no more: it could be made up (T-11).
+        if !is_from_target || (code != MessageCode::ERROR && Some(code) != asked) {
+            return self.drop_message();
+        }
+        self.answered(header, opened, signed);
+    }
+
+    fn send_answer(
+        &mut self,
+        question: &Question,
+        contents: MessageContents,
+        certificates: &[Bytes],
+    ) {
+        let header = self.header_back(&question.header, question.previous);
+        let limit = question.header.max_response_length as usize;
+        let sealed = Packet::seal(header, &contents, &self.identity, certificates);
+        let fits = |packet: &Packet| {
+            let length = packet.payload.len();
+            length <= self.config.message_size_max && (limit == 0 || length <= limit)
+        };
+        match sealed {
+            Ok(packet) if fits(&packet) || contents.code == MessageCode::ERROR => {
+                if let Some(key) = question.key {
+                    self.answers.finish(key, packet.payload.clone());
+                }
+                self.transmit(&packet, None);
+            }
+            _ => self.refuse(question, ErrorResponse::new(ErrorCode::RESPONSE_TOO_LARGE)),
+        }
+    }
+
+    fn send_payload(&mut self, request: &ForwardingHeader, previous: NodeId, payload: Bytes) {
+        let header = self.header_back(request, previous);
+        self.transmit(&Packet { header, payload }, None);
+    }
+
+    /// Refuses a request that nobody above looks at.
+    fn refuse_header(&mut self, request: &ForwardingHeader, previous: NodeId, code: ErrorCode) {
+        let error = ErrorResponse::with_text(code, &code.to_string());
+        let body = error.to_bytes().unwrap_or_default();
+        let header = self.header_back(request, previous);
+        let contents = MessageContents::new(MessageCode::ERROR, body);
+        if let Ok(packet) = Packet::seal(header, &contents, &self.identity, &[]) {
+            self.transmit(&packet, None);
+        }
+    }
+
+    fn header_back(&self, request: &ForwardingHeader, previous: NodeId) -> ForwardingHeader {
+        answer_header(request, previous, self.config.sequence, self.config.initial_ttl)
+    }
+
+    fn send(&mut self, node: NodeId, packet: &Packet) {
+        let Some(link) = self.links.best(node) else { return self.drop_message() };
+        let Ok(bytes) = packet.encode() else { return self.drop_message() };
+        if bytes.len() <= self.config.link_mtu {
+            self.counters.sent += 1;
+            return self.act(link, LinkAction::Send(bytes));
+        }
+        for part in split(packet.clone(), self.config.link_mtu) {
+            if let Ok(bytes) = part.encode() {
+                self.counters.sent += 1;
+                self.act(link, LinkAction::Send(bytes));
+            }
+        }
+    }
+}
+
+/// Whether sequence `a` is newer than `b`; sequences count modulo 65535 (T-80).
+fn is_newer(a: u16, b: u16) -> bool {
+    let ahead = (u32::from(a) + 65535 - u32::from(b)) % 65535;
+    (1..=32767).contains(&ahead)
+}

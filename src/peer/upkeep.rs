@@ -1,0 +1,330 @@
+//! Keeping the ring together (RFC 6940 §10.7): Updates out and in, lost nodes, fingers, and the
+//! search for other partitions.
+
+use std::time::Duration;
+
+use crate::base::{Encode, NodeId, ResourceId};
+use crate::message::{ChordUpdate, ChordUpdateContents, Method, PingReq};
+use crate::routing::Topology;
+use crate::routing::chord::Change;
+
+use super::api::{Event, LinkAction, LinkId};
+use super::attach::{AttachPlan, Reason};
+use super::join::LIST_MAX;
+use super::links::LinkState;
+use super::requests::{Failure, Goal, Reply};
+use super::timers::Timer;
+use super::{Peer, Stage};
+
+/// Why the ring changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// A peer told us that it is there.
+    Arrived,
+    /// We admitted a peer, so it has its data already.
+    Admitted,
+    /// A peer said good-bye.
+    Left,
+    /// A peer cannot be reached any more.
+    Failed,
+}
+
+impl Peer {
+    /// We have just become a peer.
+    pub(super) fn begin_upkeep(&mut self) {
+        self.chord.set_joined(true);
+        self.timers.stop(Timer::Join);
+        self.emit(Event::Joined);
+        self.tell_neighbors();
+        let others = self.soon(TELL_OTHERS_NOW);
+        self.timers.set(Timer::TellOthers, others);
+        let replicate = self.soon(REPLICATE_DELAY);
+        self.timers.set(Timer::Replicate, replicate);
+        let fingers = self.soon(FINGER_DELAY);
+        self.timers.set(Timer::Fingers, fingers);
+        self.schedule_stabilize();
+        let partition = self.soon(self.config.update_interval);
+        self.timers.set(Timer::Partition, partition);
+        self.publish_again();
+    }
+
+    /// An Update from a linked node. Only one that is attached, and not merely bootstrapping
+    /// through us or we through it, becomes part of the Routing Table (RFC 6940 §6.5.1).
+    pub(super) fn take_update(&mut self, from: NodeId, contents: ChordUpdateContents) {
+        let start = self.chord.range_start();
+        let change = match self.links.is_attached(from) {
+            true => self.chord.insert(from),
+            false => Change::default(),
+        };
+        if matches!(self.stage, Stage::Joining(_)) {
+            return self.join_update(from, contents);
+        }
+        if !matches!(self.stage, Stage::Joined { .. }) {
+            return;
+        }
+        self.ring_changed(change, Cause::Arrived);
+        if change.range && self.chord.range_start() == from {
+            // Unless it has taken its range from us by joining, it may lack what we have.
+            self.pass_on(start, from);
+        }
+        let (predecessors, successors) = match contents {
+            ChordUpdateContents::PeerReady => return,
+            ChordUpdateContents::Neighbors { predecessors, successors }
+            | ChordUpdateContents::Full { predecessors, successors, .. } => {
+                (predecessors, successors)
+            }
+        };
+        for node in predecessors.into_iter().chain(successors).take(LIST_MAX) {
+            if self.chord.is_better(node) && !self.links.is_attached(node) {
+                self.start_attach(AttachPlan::to_neighbor(from, node));
+            }
+        }
+    }
+
+    /// The last link to a node is gone.
+    pub(super) fn node_lost(&mut self, node: NodeId, cause: Cause) {
+        self.transactions
+            .finish_all(|pending| matches!(pending.context.goal, Goal::Update(to) if to == node));
+        self.forget_admission(node);
+        self.drop_peer(node, cause);
+        self.join_lost(node);
+    }
+
+    /// Takes a peer out of the Routing Table, if it is there.
+    pub(super) fn drop_peer(&mut self, node: NodeId, cause: Cause) {
+        if !self.chord.contains(node) {
+            return;
+        }
+        let successors = self.chord.successors().to_vec();
+        let change = self.chord.remove(node);
+        let Stage::Joined { is_founder } = &mut self.stage else { return };
+        if self.chord.is_empty() {
+            // With a good-bye we know that we are alone; otherwise it is we who are cut off, and
+            // must not become a ring of our own (T-60).
+            *is_founder |= cause == Cause::Left;
+            if !*is_founder {
+                return self.rejoin();
+            }
+        }
+        self.chord.forget_finger(node);
+        self.ring_changed(change, cause);
+        let was_known = self.chord.successors().first().is_none_or(|s| successors.contains(s));
+        if !was_known {
+            let next = self.identity.node_id.to_u128().wrapping_add(1);
+            let next = ResourceId::from_u128(next);
+            self.start_attach(AttachPlan::to_resource(next, Reason::Repair));
+        }
+    }
+
+    /// Lets everybody know, and the data follow, when our tables have changed.
+    pub(super) fn ring_changed(&mut self, change: Change, cause: Cause) {
+        if !change.neighbors || !matches!(self.stage, Stage::Joined { .. }) {
+            return;
+        }
+        if self.config.is_reactive {
+            let at = self.soon(TELL_NEIGHBORS);
+            self.timers.set_earlier(Timer::TellNeighbors, at);
+            let others = if change.range { TELL_OTHERS_NOW } else { TELL_OTHERS };
+            let at = self.soon(others);
+            self.timers.set_earlier(Timer::TellOthers, at);
+        }
+        let is_loss = matches!(cause, Cause::Failed | Cause::Left);
+        self.copies.is_range_new |= change.range && is_loss;
+        if !self.copies.is_settled(self.chord.replicas()) {
+            let is_held = cause == Cause::Failed && !change.range;
+            let delay = if is_held { HOLD_DOWN } else { REPLICATE_DELAY };
+            let at = match is_held {
+                true => self.now.instant + delay,
+                false => self.soon(delay),
+            };
+            self.timers.set_earlier(Timer::Replicate, at);
+        } else {
+            // Somebody else may keep now what we kept.
+            let at = self.soon(HOLD_DOWN);
+            self.timers.set_earlier(Timer::Replicate, at);
+        }
+        let at = self.soon(FINGER_DELAY);
+        self.timers.set_earlier(Timer::Fingers, at);
+    }
+
+    /// Tells neighbours, and nodes that are linked to us without being peers, how our tables
+    /// are now.
+    pub(super) fn tell_neighbors(&mut self) {
+        self.tell_neighbors_except(self.identity.node_id);
+    }
+
+    pub(super) fn tell_neighbors_except(&mut self, node: NodeId) {
+        if !matches!(self.stage, Stage::Joined { .. }) {
+            return;
+        }
+        self.timers.stop(Timer::TellNeighbors);
+        let mut nodes = self.chord.neighbors();
+        nodes.extend(self.links.nodes().into_iter().filter(|n| !self.chord.contains(*n)));
+        for to in nodes.into_iter().filter(|n| *n != node) {
+            self.send_update(to);
+        }
+    }
+
+    /// Tells fingers and those whose finger we are that we are a peer.
+    pub(super) fn tell_others(&mut self) {
+        if !matches!(self.stage, Stage::Joined { .. }) {
+            return;
+        }
+        let neighbors = self.chord.neighbors();
+        let others: Vec<NodeId> = self.chord.peers().filter(|p| !neighbors.contains(p)).collect();
+        for node in others {
+            self.send_update(node);
+        }
+    }
+
+    /// Tells a node what it should know of us: nearness decides (T-53).
+    pub(super) fn send_update(&mut self, node: NodeId) {
+        let is_far = self.chord.contains(node) && !self.chord.neighbors().contains(&node);
+        let contents = match is_far {
+            true => ChordUpdateContents::PeerReady,
+            false => self.chord.neighbors_update(),
+        };
+        self.send_contents(node, contents);
+    }
+
+    /// Tells a node everything, as it asked.
+    pub(super) fn send_full_update(&mut self, node: NodeId) {
+        let contents = self.chord.full_update();
+        self.send_contents(node, contents);
+    }
+
+    pub(super) fn update_answered(&mut self, node: NodeId, failure: Option<Failure>) {
+        if failure == Some(Failure::Timeout)
+            && let Some(link) = self.links.best(node)
+        {
+            // A linked node that is silent for five transmissions is not there (§10.7.1).
+            self.act(link, LinkAction::Close);
+            if let Some((_, Some(node))) = self.links.remove(link) {
+                self.node_lost(node, Cause::Failed);
+            }
+        }
+    }
+
+    /// The next neighbour gets its periodic Update; each in its turn, so that they do not go
+    /// out all at once (RFC 6940 §10.7.4.1).
+    pub(super) fn stabilize(&mut self) {
+        let neighbors = self.chord.neighbors();
+        let next = neighbors.iter().find(|n| **n > self.stabilized).or(neighbors.first());
+        if let Some(node) = next.copied() {
+            self.stabilized = node;
+            self.send_update(node);
+        }
+        self.schedule_stabilize();
+    }
+
+    /// Attaches to fingers that the table has grown to hold; looks for others that are missing
+    /// at the pace that the configuration sets (RFC 6940 §10.7.4.2).
+    pub(super) fn search_finger(&mut self) {
+        if !matches!(self.stage, Stage::Joined { .. }) {
+            return;
+        }
+        if let Some(resource) = self.chord.new_finger() {
+            self.start_attach(AttachPlan::to_resource(resource, Reason::Finger));
+            let at = self.soon(FINGER_PACE);
+            return self.timers.set(Timer::Fingers, at);
+        }
+        if self.now.instant >= self.next_finger_search {
+            if let Some(resource) = self.chord.stale_finger(&mut self.rng) {
+                let body = PingReq::default().to_bytes().unwrap_or_default();
+                let route = vec![resource.into()];
+                // Without room for the request the next turn will do.
+                let _ = self.request(route, None, Method::Ping, body, &[], Goal::Finger);
+            }
+            self.next_finger_search = self.soon(self.config.ping_interval);
+        }
+        self.timers.set(Timer::Fingers, self.next_finger_search);
+    }
+
+    pub(super) fn finger_found(&mut self, outcome: Result<Reply, Failure>) {
+        let Ok(reply) = outcome else { return };
+        let node = reply.signed.node_id;
+        if node != self.identity.node_id && !self.chord.contains(node) {
+            let (route, reason) = (vec![node.into()], Reason::Finger);
+            self.start_attach(AttachPlan { route, node: Some(node), first_hop: None, reason });
+        }
+    }
+
+    /// Asks a bootstrap node who it thinks comes after us (RFC 6940 §10.7.4.4, T-46).
+    pub(super) fn probe_partition(&mut self) {
+        if let Some(link) = self.probe.take() {
+            self.close(link);
+        }
+        let at = self.soon(self.config.update_interval);
+        self.timers.set(Timer::Partition, at);
+        let index = self.rng.below(self.bootstrap.len() as u64) as usize;
+        if let Some(address) = self.bootstrap.get(index).copied() {
+            let link = self.links.add(self.now.instant, LinkState::Dialing);
+            self.probe = Some(link);
+            self.act(link, LinkAction::Dial(address));
+            self.watch_links();
+        }
+    }
+
+    pub(super) fn probe_linked(&mut self, link: LinkId, node: NodeId) {
+        let next = self.identity.node_id.to_u128().wrapping_add(1);
+        let route = vec![node.into(), ResourceId::from_u128(next).into()];
+        let body = PingReq::default().to_bytes().unwrap_or_default();
+        let goal = Goal::Partition(link);
+        if self.request(route, Some(node), Method::Ping, body, &[], goal).is_err() {
+            self.probe = None;
+            self.close(link);
+        }
+    }
+
+    pub(super) fn partition_answered(&mut self, link: LinkId, outcome: Result<Reply, Failure>) {
+        let through = self.links.open(link).map(|open| open.node);
+        if let (Ok(reply), Some(through)) = (outcome, through) {
+            let node = reply.signed.node_id;
+            if node != self.identity.node_id && !self.chord.contains(node) {
+                let mut plan = AttachPlan::to_neighbor(through, node);
+                plan.first_hop = Some(through);
+                self.start_attach(plan);
+                // The link is needed until the other side is attached; the next probe closes it.
+                return;
+            }
+        }
+        if self.probe == Some(link) {
+            self.probe = None;
+            self.close(link);
+        }
+    }
+
+    fn send_contents(&mut self, node: NodeId, contents: ChordUpdateContents) {
+        let uptime = self.now.instant.saturating_since(self.started);
+        let uptime_s = u32::try_from(uptime.as_secs()).unwrap_or(u32::MAX);
+        let Ok(body) = (ChordUpdate { uptime_s, contents }).to_bytes() else { return };
+        // Without room for the request the next change will do.
+        let _ =
+            self.request(vec![node.into()], None, Method::Update, body, &[], Goal::Update(node));
+    }
+
+    fn schedule_stabilize(&mut self) {
+        let count = self.chord.neighbors().len().max(1) as u32;
+        let turn = self.config.update_interval / count;
+        // Between three and five quarters of a turn.
+        let at = self.now.instant + turn.mul_f64(0.75 + self.rng.unit() / 2.0);
+        self.timers.set(Timer::Stabilize, at);
+    }
+}
+
+// limits
+
+/// Changes within this time go out in one Update (T-56).
+const TELL_NEIGHBORS: Duration = Duration::from_millis(50);
+/// Until other links hear that our range has changed.
+const TELL_OTHERS_NOW: Duration = Duration::from_secs(1);
+/// Until other links hear that our neighbours have changed, which concerns them little.
+const TELL_OTHERS: Duration = Duration::from_secs(60);
+/// Until new replica peers get copies, so that changes that come together cost once.
+const REPLICATE_DELAY: Duration = Duration::from_millis(500);
+/// The successor replacement hold-down time (RFC 6940 §10.7.1).
+const HOLD_DOWN: Duration = Duration::from_secs(30);
+/// Until fingers are sought after a change.
+const FINGER_DELAY: Duration = Duration::from_secs(1);
+/// Between two new fingers.
+const FINGER_PACE: Duration = Duration::from_millis(200);
