@@ -52,6 +52,8 @@ impl FromStr for NameAddr {
         let text = text.trim();
         let (display, rest) = match quoted_string(text) {
             Some((display, rest)) => (Some(display), rest.trim_start()),
+            // A quote that never ends could hide which of two addresses is meant.
+            None if text.starts_with('"') => return Err(INVALID),
             None => match text.find('<') {
                 Some(at) => (Some(text[..at].trim().to_owned()), &text[at..]),
                 None => (None, text),
@@ -67,7 +69,7 @@ impl FromStr for NameAddr {
             let params = Params::from_pieces(&pieces)?;
             return Ok(Self { display, uri: uri.trim().parse()?, params });
         }
-        if text.starts_with('"') {
+        if display.is_some() {
             return Err(INVALID);
         }
         // Without brackets the parameters belong to the header field, not to the URI.

@@ -50,6 +50,7 @@ impl Message {
         }
         let (lines, rest) = lines(datagram)?;
         let (start, fields) = lines.split_first().ok_or(ParseError::StartLine)?;
+        let start = start.trim_end();
         let mut headers = headers(fields)?;
         let body = body(&mut headers, rest);
         if start.get(..4).is_some_and(|s| s.eq_ignore_ascii_case("SIP/")) {
@@ -108,7 +109,7 @@ fn lines(datagram: &[u8]) -> Result<(Vec<String>, &[u8]), ParseError> {
         if line.is_empty() {
             return Ok((lines, rest));
         }
-        if line.iter().any(|b| b.is_ascii_control() && *b != b'\t') {
+        if has_bare_control(line) {
             return Err(ParseError::Control);
         }
         let text = String::from_utf8_lossy(line);
@@ -124,6 +125,16 @@ fn lines(datagram: &[u8]) -> Result<(Vec<String>, &[u8]), ParseError> {
             lines.push(text.into_owned());
         }
     }
+}
+
+/// Whether a line holds a control character, other than one that a backslash in a quoted string
+/// has made harmless: those become spaces later. CR cannot be quoted (RFC 3261 §25.1).
+fn has_bare_control(line: &[u8]) -> bool {
+    let mut before = 0;
+    line.iter().any(|byte| {
+        let quoted = std::mem::replace(&mut before, *byte) == b'\\' && *byte != b'\r';
+        byte.is_ascii_control() && *byte != b'\t' && !quoted
+    })
 }
 
 fn headers(fields: &[String]) -> Result<Headers, ParseError> {

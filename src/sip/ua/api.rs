@@ -1,5 +1,7 @@
 //! What goes into the user agent and what comes out.
 
+use std::fmt;
+
 use bytes::Bytes;
 use rsip::StatusCode;
 use thiserror::Error;
@@ -243,6 +245,37 @@ impl End {
     /// We refuse with this status.
     pub(super) fn rejected_by_us(status: &StatusCode) -> Self {
         Self::Rejected { by: Side::Us, status: status.clone(), phrase: phrase(status) }
+    }
+}
+
+impl fmt::Display for End {
+    /// One sentence for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected { by: Side::Us, .. } => f.write_str("The call was declined here."),
+            Self::Rejected { by: Side::Them, status, phrase } => match status.code() {
+                486 | 600 => f.write_str("The other side is busy."),
+                603 => f.write_str("The other side declined the call."),
+                404 | 604 => f.write_str("The other side's phone does not serve that name."),
+                480 => f.write_str("Nobody answered at the other side."),
+                403 => f.write_str("The other side's phone does not believe our name."),
+                code => {
+                    // A stranger's words: enough to help, too few to fill the screen.
+                    let words: String = phrase.chars().take(60).collect();
+                    write!(f, "The other side's phone refused the call: {code} {words}.")
+                }
+            },
+            Self::Cancelled { by: Side::Us, .. } => f.write_str("The call was cancelled."),
+            Self::Cancelled { by: Side::Them, reason } => match reason {
+                Some(reason) if reason.is_completed_elsewhere() => {
+                    f.write_str("The call was answered on another device.")
+                }
+                _ => f.write_str("The caller gave up."),
+            },
+            Self::HungUp { by: Side::Us, .. } => f.write_str("You hung up."),
+            Self::HungUp { by: Side::Them, .. } => f.write_str("The other side hung up."),
+            Self::Failed(failure) => failure.fmt(f),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What we ask of the other side: INVITE, CANCEL, ACK and BYE (RFC 3261 §8.1, §9.1, §13.2, §15.1).
+//! What we ask of the other side: INVITE, CANCEL, ACK and BYE (RFC 3261 §8.1, §9.1, §13.2,
+//! §15.1).
 
 use bytes::Bytes;
 use rsip::{Method, StatusCode};
