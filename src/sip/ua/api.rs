@@ -43,7 +43,8 @@ pub struct UaConfig {
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "an input is moved once and never stored")]
 pub enum Input<'a> {
-    /// A flow is open, and its certificate proves these user names.
+    /// A flow is open, and its certificate proves these user names. Beyond [`limits::FLOWS_MAX`]
+    /// flows it is ignored, and calls over it fail with [`Failure::NoFlow`].
     FlowUp {
         /// The new flow.
         flow: FlowId,
@@ -191,7 +192,7 @@ pub enum Event {
         /// How.
         end: End,
     },
-    /// An INVITE was refused without asking anybody.
+    /// A call was refused without asking anybody.
     Refused {
         /// Where it came from.
         flow: FlowId,

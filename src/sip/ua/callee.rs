@@ -368,7 +368,7 @@ impl UserAgent {
         self.send_all(flow, bytes);
     }
 
-    /// Refuses a request by ourselves; the room above hears of an INVITE.
+    /// Refuses a request by ourselves; the room above hears of a call that was refused so.
     fn refuse(&mut self, now: Instant, key: ServerKey, request: &Request, refusal: Refusal) {
         let mut response = Response::to(request, refusal.status.clone(), Some(&self.token()));
         if let Some((name, value)) = &refusal.header {
@@ -390,6 +390,10 @@ impl UserAgent {
         self.table.open_invite(key.clone(), id, None);
         let bytes = self.table.respond(now, &key, &response);
         self.send_all(flow, bytes);
+        // Within a dialog there is a call already, and it goes on.
+        if headers.to().is_ok_and(|to| to.tag().is_some()) {
+            return;
+        }
         let claimed = from.and_then(|from| from.uri().aor());
         self.event(Event::Refused { flow, claimed, status: refusal.status });
     }
