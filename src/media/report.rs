@@ -49,7 +49,9 @@ impl Reception {
     /// Counts a packet.
     pub(super) fn count(&mut self, now: Instant, sequence: u16, timestamp: u32) {
         let ahead = i64::from(sequence.wrapping_sub(self.highest as u16) as i16);
-        self.first = self.first.min(self.highest + ahead);
+        if ahead > -MISORDER_MAX {
+            self.first = self.first.min(self.highest + ahead);
+        }
         self.highest = self.highest.max(self.highest + ahead);
         self.received += 1;
         let arrival = (u128::from(now.as_micros()) * 6 / 125) as u32;
@@ -148,6 +150,9 @@ pub(super) struct Feedback {
 const INTERVAL: Duration = Duration::from_secs(5);
 /// RFC 3550 §6.3.1: e - 3/2, which makes up for timer reconsideration.
 const COMPENSATION: f64 = 1.218_28;
+/// A packet this far behind the others is no sign that more from before the first are to come
+/// (RFC 3550 A.1).
+const MISORDER_MAX: i64 = 100;
 /// Packets in one compound that are looked at; ours have two or three.
 const PACKETS_MAX: usize = 16;
 /// Seconds from 1900, where NTP begins, to 1970.

@@ -216,11 +216,11 @@ fn everything_at_once_stays_bounded() {
 fn a_flood_is_bounded_and_duplicates_are_counted() {
     let mut buffer = JitterBuffer::default();
     let trace = Trace::default();
-    for index in 0..100_000 {
+    for index in 0..2_000 {
         buffer.insert(Instant::from_micros(1), trace.arrival(index));
         assert!(buffer.len() <= limits::PACKETS_MAX);
     }
-    let last = trace.arrival(99_999);
+    let last = trace.arrival(1_999);
     assert_eq!(buffer.insert(Instant::from_micros(2), last), Insertion::Duplicate);
     assert_eq!(buffer.counters().duplicate, 1);
 }

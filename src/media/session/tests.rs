@@ -168,6 +168,12 @@ fn round_trip_time_is_measured() {
 }
 
 #[test]
+fn a_session_can_move_between_threads() {
+    fn is_send<T: Send>() {}
+    is_send::<AudioSession>();
+}
+
+#[test]
 fn the_end_is_announced_and_final() {
     let mut call = Call::new(6, Network { delay_us: 10_000, jitter_us: 0, loss: 0.0 });
     let said = speech();
