@@ -1,8 +1,8 @@
 //! Opens the true window on a made-up phone, to look at each page:
 //!
-//! `cargo test --test gui_preview -- SCENE [dark|light] [calls|network|settings]`
+//! `cargo test --test gui_preview -- SCENE [dark|light] [calls|network|settings|broken]`
 //!
-//! Without a scene it lists the scenes and ends. Commands that the window sends are printed.
+//! `broken` opens on a view state that cannot be read. Without a scene it lists the scenes and ends. Commands that the window sends are printed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -35,7 +35,11 @@ fn main() {
     };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let view_state = folder.path().join("view.ron");
-    std::fs::write(&view_state, format!("{{\"view\": \"(page: {page})\"}}")).expect("written");
+    let kept = match args.get(2).map(String::as_str) {
+        Some("broken") => "{\"view\": \"(page: Nowhere)\", \"window\": \"(((\", ".to_owned(),
+        _ => format!("{{\"view\": \"(page: {page})\"}}"),
+    };
+    std::fs::write(&view_state, kept).expect("written");
     let (handle, mut backend) = channel(snapshot);
     std::thread::spawn(move || {
         while let Some(command) = backend.commands.blocking_recv() {

@@ -14,8 +14,22 @@ use crate::phone::{Command, Direction, HistoryEntry, OverlayState, Snapshot};
 /// Height of a row of the recent calls.
 const ROW_HEIGHT: f32 = 56.0;
 
+/// What scrolls when the recent calls are long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scroll {
+    /// The recent calls alone, below the dial field.
+    Own,
+    /// The whole page, which the list is a part of.
+    Page,
+}
+
 /// The list: state, dial field, recent calls.
-pub fn list_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+pub fn list_ui(
+    ui: &mut Ui,
+    snapshot: &Snapshot,
+    view: &mut ViewState,
+    scroll: Scroll,
+) -> Vec<Command> {
     let mut commands: Vec<Command> = state_ui(ui, snapshot).into_iter().collect();
     commands.extend(dial_ui(ui, snapshot, view));
     ui.add_space(space::S);
@@ -40,7 +54,7 @@ pub fn list_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Co
         widgets::empty(ui, title, hint);
         return commands;
     }
-    ScrollArea::vertical().id_salt("recent").auto_shrink(false).show(ui, |ui| {
+    let rows = |ui: &mut Ui| {
         ui.spacing_mut().item_spacing.y = space::XS;
         for entry in found {
             let chosen = view.person.as_deref() == Some(entry.peer.as_str());
@@ -52,7 +66,13 @@ pub fn list_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Co
                 commands.push(Command::Dial(entry.peer.clone()));
             }
         }
-    });
+    };
+    match scroll {
+        Scroll::Own => {
+            ScrollArea::vertical().id_salt("recent").auto_shrink(false).show(ui, rows);
+        }
+        Scroll::Page => rows(ui),
+    }
     commands
 }
 
@@ -132,7 +152,7 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
         let aor = me.aor();
         ui.add(egui::Label::new(RichText::new(aor).size(size::NAME)).truncate());
     }
-    ui.horizontal(|ui| {
+    widgets::text_row(ui, |ui| {
         let (dot, _) = ui.allocate_exact_size(vec2(10.0, 16.0), egui::Sense::hover());
         ui.painter().circle_filled(dot.center(), 4.0, colour);
         ui.add(egui::Label::new(RichText::new(sentence).color(colour)).truncate());
@@ -141,6 +161,7 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
         OverlayState::Joining { .. } => widgets::wandering_bar(ui),
         OverlayState::Failed { reason } => {
             ui.label(reason);
+            ui.add_space(space::XS);
             if widgets::button(ui, Kind::Primary, Some(Icon::Again), words::TRY_AGAIN).clicked() {
                 let me = snapshot.me.as_ref().or(snapshot.last.as_ref());
                 command = me.map(|me| Command::Join {
@@ -249,7 +270,7 @@ fn together_line(ui: &mut Ui, entry: &HistoryEntry, now_ms: u64) {
     let roles = roles(ui);
     let (icon, missed) = direction_icon(entry);
     let colour = if missed { roles.bad } else { roles.quiet };
-    ui.horizontal_wrapped(|ui| {
+    widgets::text_row(ui, |ui| {
         widgets::sign(ui, icon, 12.0, colour);
         ui.label(words::outcome(entry.direction, entry.answered, entry.duration));
         ui.label(RichText::new(words::ago(now_ms, entry.unix_ms)).color(roles.quiet));

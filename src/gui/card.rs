@@ -258,7 +258,7 @@ fn meters_ui(ui: &mut Ui, call: &Call) {
     });
     if call.muted {
         let warn = roles(ui).warn;
-        ui.horizontal_wrapped(|ui| {
+        widgets::text_row(ui, |ui| {
             widgets::sign(ui, Icon::MicrophoneOff, 14.0, warn);
             ui.label(RichText::new(words::MUTED).color(warn));
         });

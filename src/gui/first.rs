@@ -49,7 +49,8 @@ pub fn first_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<C
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         let margin = if ui.available_width() < COLUMN { space::L } else { space::XXL };
         let width = (ui.available_width() - 2.0 * margin).min(COLUMN);
-        let top = ((ui.available_height() - 480.0) / 2.0).clamp(space::L, 120.0);
+        let height = if view.setup == Setup::Choices { 340.0 } else { 480.0 };
+        let top = ((ui.available_height() - height) / 2.0).max(space::L);
         ui.add_space(top);
         widgets::centred_row(ui, width, |ui| {
             ui.vertical(|ui| {
@@ -98,13 +99,11 @@ fn choices_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Com
         ui.spacing_mut().item_spacing = vec2(space::L, space::L);
         let hint = words::JOIN_CHOICE_HINT;
         if choice(ui, width, Icon::Join, words::JOIN_CHOICE, hint).clicked() {
-            prefill(snapshot, view);
-            view.setup = Setup::Join;
+            open_form(snapshot, view, Setup::Join);
         }
         let hint = words::START_CHOICE_HINT;
         if choice(ui, width, Icon::Start, words::START_CHOICE, hint).clicked() {
-            prefill(snapshot, view);
-            view.setup = Setup::Start;
+            open_form(snapshot, view, Setup::Start);
         }
     };
     if two_columns {
@@ -115,7 +114,10 @@ fn choices_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Com
     commands
 }
 
-fn prefill(snapshot: &Snapshot, view: &mut ViewState) {
+/// Opens a form with the keyboard in its first field and the name used last time.
+fn open_form(snapshot: &Snapshot, view: &mut ViewState, form: Setup) {
+    view.setup = form;
+    view.form_focus = true;
     let Some(last) = &snapshot.last else { return };
     for user in [&mut view.join.user, &mut view.start.user] {
         if user.is_empty() {
@@ -153,7 +155,11 @@ fn join_ui(ui: &mut Ui, view: &mut ViewState) -> Vec<Command> {
     let form = &mut view.join;
     let tried = form.tried;
     let fault = form.document_fault().filter(|_| tried);
-    widgets::field(ui, words::DOCUMENT, words::DOCUMENT_HINT, &mut form.document, fault);
+    let (label, hint) = (words::DOCUMENT, words::DOCUMENT_HINT);
+    let field = widgets::field(ui, label, hint, &mut form.document, fault);
+    if std::mem::take(&mut view.form_focus) {
+        field.request_focus();
+    }
     let fault = view::user_fault(&form.user).filter(|_| tried || !form.user.is_empty());
     widgets::field(ui, words::USER, words::USER_HINT, &mut form.user, fault);
     let fault = view::addresses(&form.bootstrap).err().filter(|_| tried);
@@ -177,7 +183,11 @@ fn start_ui(ui: &mut Ui, view: &mut ViewState) -> Vec<Command> {
     let form = &mut view.start;
     let tried = form.tried;
     let fault = view::overlay_fault(&form.name).filter(|_| tried || !form.name.is_empty());
-    widgets::field(ui, words::NETWORK_NAME, words::NETWORK_NAME_HINT, &mut form.name, fault);
+    let (label, hint) = (words::NETWORK_NAME, words::NETWORK_NAME_HINT);
+    let field = widgets::field(ui, label, hint, &mut form.name, fault);
+    if std::mem::take(&mut view.form_focus) {
+        field.request_focus();
+    }
     let fault = view::user_fault(&form.user).filter(|_| tried || !form.user.is_empty());
     widgets::field(ui, words::USER, words::USER_HINT, &mut form.user, fault);
     let wrong = view::address(form.listen.trim()).is_none();

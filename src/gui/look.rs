@@ -49,8 +49,10 @@ pub struct Roles {
     pub raised: Color32,
     /// The row or button under the pointer, and the chosen one.
     pub hover: Color32,
-    /// Borders.
+    /// Borders between areas, and the ground of bars.
     pub line: Color32,
+    /// Borders of what can be typed in or switched.
+    pub edge: Color32,
     /// Text.
     pub text: Color32,
     /// Text of less weight.
@@ -79,6 +81,7 @@ pub const DARK: Roles = Roles {
     raised: Color32::from_rgb(0x1a, 0x23, 0x26),
     hover: Color32::from_rgb(0x25, 0x31, 0x35),
     line: Color32::from_rgb(0x33, 0x41, 0x46),
+    edge: Color32::from_rgb(0x64, 0x77, 0x7d),
     text: Color32::from_rgb(0xec, 0xf2, 0xf2),
     quiet: Color32::from_rgb(0xa6, 0xb5, 0xb8),
     accent: Color32::from_rgb(0x5a, 0xcf, 0xc2),
@@ -97,6 +100,7 @@ pub const LIGHT: Roles = Roles {
     raised: Color32::from_rgb(0xff, 0xff, 0xff),
     hover: Color32::from_rgb(0xe4, 0xec, 0xec),
     line: Color32::from_rgb(0xcd, 0xd7, 0xd8),
+    edge: Color32::from_rgb(0x79, 0x8a, 0x90),
     text: Color32::from_rgb(0x12, 0x1e, 0x20),
     quiet: Color32::from_rgb(0x4c, 0x5d, 0x62),
     accent: Color32::from_rgb(0x0a, 0x66, 0x5f),
@@ -136,8 +140,11 @@ fn style(roles: &Roles, visuals: Visuals) -> Style {
     style.spacing.interact_size = Vec2::new(CONTROL_HEIGHT, CONTROL_HEIGHT);
     style.spacing.icon_width = 20.0;
     style.spacing.icon_width_inner = 12.0;
+    style.spacing.icon_spacing = space::S;
     style.spacing.window_margin = Margin::same(space::L as i8);
     style.spacing.combo_width = 200.0;
+    // The bar has a strip of its own beside what scrolls.
+    style.spacing.scroll.floating_allocated_width = space::M;
     // Motion is a short fade, never a slide.
     style.animation_time = 0.12;
     style.interaction.selectable_labels = false;
@@ -173,7 +180,7 @@ fn colours(roles: &Roles, mut visuals: Visuals) -> Visuals {
         state.corner_radius = radius;
         state.bg_fill = roles.raised;
         state.weak_bg_fill = roles.raised;
-        state.bg_stroke = line;
+        state.bg_stroke = Stroke::new(1.0, roles.edge);
         state.fg_stroke = Stroke::new(1.5, roles.text);
         state.expansion = 0.0;
     }
@@ -226,6 +233,10 @@ mod tests {
                     let contrast = contrast(text, ground);
                     assert!(contrast >= 4.5, "{theme} {text_name}/{ground_name}: {contrast:.2}");
                 }
+            }
+            for ground in [r.surface, r.raised] {
+                let contrast = contrast(r.edge, ground);
+                assert!(contrast >= 3.0, "{theme} edge/{ground:?}: {contrast:.2}");
             }
             for fill in [r.accent_fill, r.good_fill, r.bad_fill] {
                 let contrast = contrast(r.on_fill, fill);

@@ -10,6 +10,8 @@ mod first;
 mod icons;
 mod look;
 mod pages;
+#[cfg(test)]
+mod tests;
 mod view;
 mod widgets;
 mod window;

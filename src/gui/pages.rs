@@ -151,20 +151,22 @@ fn copy_of<'a>(shown: &'a str, known: &str, label: &'a str) -> Option<(&'a str, 
 /// A name and what it stands at, with a button that copies it.
 fn figure_ui(ui: &mut Ui, name: &str, value: &str, copy: Option<(&str, &str)>) {
     let quiet = roles(ui).quiet;
-    ui.label(RichText::new(name).size(size::CAPTION).color(quiet));
-    ui.horizontal(|ui| {
-        ui.set_min_height(if copy.is_some() { 40.0 } else { 20.0 });
-        let room = ui.available_width() - if copy.is_some() { 56.0 } else { 0.0 };
-        ui.scope(|ui| {
-            ui.set_max_width(room);
-            ui.add(egui::Label::new(value).wrap());
-        });
-        if let Some((text, label)) = copy {
-            let button = widgets::icon_button(ui, Kind::Quiet, Icon::Copy, label, false);
-            if button.clicked() {
+    ui.vertical(|ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        ui.label(RichText::new(name).size(size::CAPTION).color(quiet));
+        ui.spacing_mut().interact_size.y = size::BODY + space::XS;
+        ui.horizontal(|ui| {
+            let room = ui.available_width() - if copy.is_some() { 36.0 } else { 0.0 };
+            ui.scope(|ui| {
+                ui.set_max_width(room);
+                ui.add(egui::Label::new(value).wrap());
+            });
+            if let Some((text, label)) = copy
+                && widgets::small_button(ui, Icon::Copy, label).clicked()
+            {
                 ui.ctx().copy_text(text.to_owned());
             }
-        }
+        });
     });
 }
 

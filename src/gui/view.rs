@@ -79,6 +79,8 @@ pub struct ViewState {
     pub join: JoinForm,
     /// The form to start an overlay.
     pub start: StartForm,
+    /// Whether the first field of a form takes the keyboard at the next frame.
+    pub form_focus: bool,
     /// The dial and search field.
     pub dial: String,
     /// What is wrong with the dial field.

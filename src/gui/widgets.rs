@@ -31,7 +31,7 @@ impl Kind {
             Kind::Primary => (roles.accent_fill, roles.on_fill, Stroke::NONE),
             Kind::Good => (roles.good_fill, roles.on_fill, Stroke::NONE),
             Kind::Bad => (roles.bad_fill, roles.on_fill, Stroke::NONE),
-            Kind::Plain => (roles.raised, roles.text, Stroke::new(1.0, roles.line)),
+            Kind::Plain => (roles.raised, roles.text, Stroke::new(1.0, roles.edge)),
             Kind::Quiet => (Color32::TRANSPARENT, roles.accent, Stroke::NONE),
         }
     }
@@ -110,6 +110,18 @@ pub fn icon_button(ui: &mut Ui, kind: Kind, icon: Icon, label: &str, chosen: boo
     response.on_hover_text(label)
 }
 
+/// A button in the flow of the text that shows only an icon.
+pub fn small_button(ui: &mut Ui, icon: Icon, label: &str) -> Response {
+    let roles = roles(ui);
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(28.0), Sense::click());
+    name(ui, &response, label);
+    let fill = pressed_fill(&response, Kind::Quiet, Color32::TRANSPARENT, roles);
+    ui.painter().rect_filled(rect, RADIUS, fill);
+    focus_ring(ui, &response, rect, f32::from(RADIUS));
+    icon.paint(ui.painter(), rect, 16.0, roles.quiet);
+    response.on_hover_text(label)
+}
+
 /// A whole row that can be clicked; `paint` draws on its rectangle.
 pub fn row(ui: &mut Ui, label: &str, height: f32, chosen: bool) -> (Rect, Response) {
     let size = vec2(ui.available_width(), height);
@@ -154,7 +166,7 @@ pub fn line_edit<'t>(text: &'t mut String, hint: &str) -> TextEdit<'t> {
 /// One sentence about a fault, with a sign beside it.
 pub fn fault_line(ui: &mut Ui, fault: &str) {
     let roles = roles(ui);
-    ui.horizontal_wrapped(|ui| {
+    text_row(ui, |ui| {
         sign(ui, Icon::Warning, 16.0, roles.bad);
         ui.label(RichText::new(fault).color(roles.bad));
     });
@@ -277,6 +289,15 @@ pub fn heading(ui: &mut Ui, text: &str) {
 pub fn group(ui: &mut Ui, text: &str) {
     ui.label(RichText::new(text).size(size::NAME));
     ui.add_space(space::XS);
+}
+
+/// A row as high as its words; other rows are as high as a button.
+pub fn text_row<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.scope(|ui| {
+        ui.spacing_mut().interact_size.y = size::BODY + space::XS;
+        ui.horizontal_wrapped(add).inner
+    })
+    .inner
 }
 
 /// Lays `add` out in a row from the right.

@@ -4,14 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use egui::{CentralPanel, Frame, Panel, RichText, Sense, ThemePreference, Ui, vec2};
+use egui::{
+    Align, CentralPanel, Frame, Layout, Panel, RichText, ScrollArea, Sense, ThemePreference, Ui,
+    vec2,
+};
 
+use super::calls::Scroll;
 use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::{Page, Question, ViewState};
 use super::widgets::{self, Kind};
 use super::{calls, card, first, pages, words};
-use crate::phone::{Command, Handle, OverlayState, Snapshot, Theme};
+use crate::phone::{CallState, Command, Handle, OverlayState, Snapshot, Theme};
 
 /// Below this width in points the columns fold into one.
 const FOLD_BELOW: f32 = 640.0;
@@ -127,7 +131,7 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
         let list = Frame::new().fill(roles.surface).inner_margin(space::L);
         let width = (ui.available_width() * 0.36).clamp(LIST.0, LIST.1);
         Panel::left("list").exact_size(width).resizable(false).frame(list).show(ui, |ui| {
-            commands.extend(calls::list_ui(ui, snapshot, view));
+            commands.extend(calls::list_ui(ui, snapshot, view, Scroll::Own));
         });
     }
     let frame = Frame::new().fill(roles.surface).inner_margin(space::XL);
@@ -135,8 +139,10 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
         if view.kept.page == Page::Calls {
             commands.extend(calls::detail_ui(ui, snapshot, view));
         } else {
-            ui.set_max_width(PAGE_MAX.min(ui.available_width()));
-            commands.extend(page_ui(ui, snapshot, view));
+            let size = vec2(PAGE_MAX.min(ui.available_width()), ui.available_height());
+            let down = Layout::top_down(Align::Min);
+            let page = ui.allocate_ui_with_layout(size, down, |ui| page_ui(ui, snapshot, view));
+            commands.extend(page.inner);
         }
     });
     commands
@@ -167,11 +173,16 @@ fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comm
             card::stack_ui(ui, snapshot, &mut commands);
             commands.extend(calls::person_ui(ui, snapshot, view, &peer));
         } else {
-            let frame = egui::ScrollArea::vertical()
-                .id_salt("calls")
-                .max_height((ui.available_height() - 200.0).max(200.0));
-            frame.show(ui, |ui| card::stack_ui(ui, snapshot, &mut commands));
-            commands.extend(calls::list_ui(ui, snapshot, view));
+            let any = snapshot.calls.iter().any(|call| call.state != CallState::Incoming);
+            if any {
+                // Everything in one column that scrolls as a whole: the call is on top of it.
+                ScrollArea::vertical().id_salt("calls").show(ui, |ui| {
+                    card::stack_ui(ui, snapshot, &mut commands);
+                    commands.extend(calls::list_ui(ui, snapshot, view, Scroll::Page));
+                });
+            } else {
+                commands.extend(calls::list_ui(ui, snapshot, view, Scroll::Own));
+            }
         }
     });
     commands
