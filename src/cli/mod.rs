@@ -1,1 +1,84 @@
-//! (room)
+//! The command line: arguments, a phone without a window, and the demonstration.
+
+mod arguments;
+mod demo;
+mod events;
+mod headless;
+
+pub use headless::farewell;
+
+pub use arguments::{Arguments, Asked, Job, PhoneArguments, SimArguments};
+
+use std::process::ExitCode;
+
+/// Success.
+const DONE: u8 = 0;
+/// What was asked for did not come about.
+const FAILED: u8 = 1;
+/// The input cannot be used; nothing has happened.
+const BAD_INPUT: u8 = 2;
+
+/// Runs a job that needs no window; what went wrong is one line on stderr.
+pub fn run(job: Job) -> ExitCode {
+    let code = match job {
+        Job::NewOverlay { name, out } => new_overlay(&name, &out),
+        Job::Peer(phone) => block_on(headless::peer(phone)),
+        Job::Call { phone, name, seconds } => block_on(headless::call(phone, name, seconds)),
+        Job::Demo { peers, seconds, json } => block_on(demo::run(peers, seconds, json)),
+    };
+    ExitCode::from(code)
+}
+
+/// Writes a line for people to stderr and gives the exit code of bad input.
+pub fn bad_input(sentence: &str) -> u8 {
+    eprintln!("chordial: {}", sentence.lines().next().unwrap_or("the input cannot be used"));
+    BAD_INPUT
+}
+
+fn new_overlay(name: &str, out: &std::path::Path) -> u8 {
+    let config = match crate::config::OverlayConfig::self_signed(&name.to_ascii_lowercase()) {
+        Ok(config) => config,
+        Err(error) => return bad_input(&format!("{error}.")),
+    };
+    // An overlay's document is not made twice: those who joined with the first keep using it.
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(out)
+        .and_then(|mut file| std::io::Write::write_all(&mut file, config.write().as_bytes()));
+    match written {
+        Ok(()) => {
+            println!(
+                "Wrote the document of overlay {} to {}.",
+                config.instance_name,
+                out.display()
+            );
+            DONE
+        }
+        Err(error) => bad_input(&format!("The file {} can't be written: {error}.", out.display())),
+    }
+}
+
+/// The runtime of a phone.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()
+}
+
+fn block_on(job: impl Future<Output = u8>) -> u8 {
+    match runtime() {
+        Ok(runtime) => {
+            let code = runtime.block_on(job);
+            runtime.shutdown_timeout(SHUTDOWN_MAX);
+            code
+        }
+        Err(error) => {
+            eprintln!("chordial: the program can't start its tasks: {error}.");
+            FAILED
+        }
+    }
+}
+
+/// A node is one task and its links; two threads keep sound smooth beside them.
+const WORKERS: usize = 2;
+/// Tasks that wait for the system end with the program.
+const SHUTDOWN_MAX: std::time::Duration = std::time::Duration::from_millis(500);

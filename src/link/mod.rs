@@ -8,6 +8,7 @@
 //! | [`framing`], [`reliability`] | each message acknowledged on its hop | RFC 6940 §6.6.2–3 |
 //! | [`overlay`] | the two together: [`OverlayLink`] | RFC 6940 §6.6.4 |
 //! | [`bootstrap`] | links without ICE on a known port | RFC 6940 §6.6.6 |
+//! | `node`, `convert` | the driver of a [`Peer`](crate::peer::Peer) | |
 //! | [`pcap`] | what passed, for Wireshark | |
 //!
 //! The sender of an Attach is ICE controlling and DTLS server (RFC 6940 §6.5.1.13); on a
@@ -18,10 +19,12 @@
 mod addresses;
 pub mod bootstrap;
 pub mod candidate;
+mod convert;
 pub mod dtls;
 mod error;
 pub mod framing;
 pub mod ice;
+mod node;
 pub mod overlay;
 pub mod pcap;
 pub mod reliability;
@@ -33,10 +36,11 @@ pub use candidate::{Candidate, CandidateKind, IceParameters};
 pub use dtls::{DtlsError, DtlsRole, LocalCertificate, SrtpKeys, SrtpProfile, Verify};
 pub use error::{LinkError, SendError};
 pub use ice::{IceAgent, IceOptions, IceRole};
+pub use node::{AppFlow, Node, NodeError, NodeEvent, NodeOptions, NodeStatus, os_seed, unix_ms};
 pub use overlay::{OverlayEvent, OverlayLink, OverlaySender};
-pub use pcap::Pcap;
+pub use pcap::{Direction as PcapDirection, Pcap, Protocol as PcapProtocol};
 pub use transport::{
-    Credentials, FlowInfo, FlowSender, MediaFlow, MediaSender, SecureFlow, Timings,
+    Clock, Credentials, FlowInfo, FlowSender, MediaFlow, MediaSender, SecureFlow, Timings,
 };
 
 #[cfg(test)]

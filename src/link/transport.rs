@@ -259,19 +259,21 @@ impl MediaSender {
 
 /// A monotonic clock whose origin is its start.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock(tokio::time::Instant);
+pub struct Clock(tokio::time::Instant);
 
 impl Clock {
-    pub(super) fn start() -> Self {
+    /// Starts at zero.
+    pub fn start() -> Self {
         Self(tokio::time::Instant::now())
     }
 
-    pub(super) fn now(&self) -> Instant {
+    /// The time since the start.
+    pub fn now(&self) -> Instant {
         Instant::from_micros(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
     /// Waits until `deadline`; for ever if there is none.
-    pub(super) async fn sleep_until(&self, deadline: Option<Instant>) {
+    pub async fn sleep_until(&self, deadline: Option<Instant>) {
         match deadline {
             // A timer of tokio's may fire up to a millisecond early in our microseconds.
             Some(deadline) => {

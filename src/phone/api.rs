@@ -29,6 +29,13 @@ pub enum Command {
         /// Where other peers reach the founder's bootstrap link.
         listen: SocketAddr,
     },
+    /// Found the overlay of a configuration document: be its first peer.
+    Found {
+        /// The document's file.
+        document: PathBuf,
+        /// The part of the Address of Record before the `@`.
+        user: String,
+    },
     /// Join the overlay of a configuration document.
     Join {
         /// The document's file, or `None` for the one that was joined last.

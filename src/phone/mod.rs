@@ -1,11 +1,19 @@
 //! The softphone without a window: [`Command`] in, [`Snapshot`] and [`Event`] out.
 
+mod account;
 mod api;
+mod calls;
 mod data;
+mod dial;
+mod engine;
+mod signal;
 mod state;
+mod talk;
+mod words;
 
 pub use api::{
     Backend, Call, CallId, CallReport, CallState, Command, Device, Direction, Event, Handle,
     HistoryEntry, Me, OverlayState, Quality, Settings, Snapshot, Theme, Verified, channel,
 };
+pub use engine::{PhoneOptions, start};
 pub use state::{StateError, StateFolder, StoredIdentity};

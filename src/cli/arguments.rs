@@ -1,0 +1,203 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Calls between people with no server in the middle.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "chordial", version, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    /// What to do; without it the window opens
+    #[command(subcommand)]
+    command: Option<CommandLine>,
+    /// Folder of the user's data [default: the platform's data folder]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Write every RELOAD and SIP message to this file, for Wireshark
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum CommandLine {
+    /// Make overlays
+    Overlay {
+        #[command(subcommand)]
+        command: OverlayCommand,
+    },
+    /// Be a peer without a window, reachable under a name
+    Peer(PhoneArguments),
+    /// Join, call a name, hang up after a while
+    Call {
+        /// The name to call
+        name: String,
+        /// How long to talk, in seconds
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        #[command(flatten)]
+        phone: PhoneArguments,
+    },
+    /// Start an overlay of several peers on this machine and let alice call bob
+    Demo {
+        /// How many peers
+        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(2..=64))]
+        peers: u8,
+        /// How long alice and bob talk, in seconds
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=600))]
+        seconds: u64,
+        /// One JSON object on a line for each step
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run many peers under a virtual clock
+    Sim(SimArguments),
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum OverlayCommand {
+    /// Write the document of a new overlay that permits self-signed certificates
+    New {
+        /// The overlay's name, such as smith-family.example
+        name: String,
+        /// The file to write
+        #[arg(long, value_name = "FILE.xml")]
+        out: PathBuf,
+    },
+}
+
+/// A phone without a window.
+#[derive(Clone, Debug, Args)]
+pub struct PhoneArguments {
+    /// The overlay's document
+    #[arg(long, value_name = "FILE.xml")]
+    pub overlay: PathBuf,
+    /// Our name in the overlay
+    #[arg(long)]
+    pub user: String,
+    /// Folder of the user's data
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// Where other peers reach us first [default: port 6084, or any if that is in use]
+    #[arg(long, value_name = "IP:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// A peer to join through, beside those of the document; may be repeated
+    #[arg(long, value_name = "IP:PORT")]
+    pub bootstrap: Vec<SocketAddr>,
+    /// Found the overlay: be its first peer
+    #[arg(long)]
+    pub first: bool,
+    /// Answer every call
+    #[arg(long)]
+    pub answer: bool,
+    /// A recording in the place of the microphone
+    #[arg(long, value_name = "FILE.wav")]
+    pub play: Option<PathBuf>,
+    /// A file in the place of the speaker
+    #[arg(long, value_name = "FILE.wav")]
+    pub record: Option<PathBuf>,
+    /// One JSON object on a line of stdout for each event
+    #[arg(long)]
+    pub json: bool,
+    /// Write every RELOAD and SIP message to this file, for Wireshark
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
+}
+
+/// A simulation.
+#[derive(Clone, Debug, Args)]
+pub struct SimArguments {
+    /// How many peers
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub peers: u32,
+    /// Seed of all randomness: the same seed gives the same run
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// A JSON object on the last line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What the arguments ask for.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// Open the window.
+    Window {
+        /// Folder of the user's data.
+        state: Option<PathBuf>,
+        /// Where messages are written.
+        pcap: Option<PathBuf>,
+    },
+    /// Simulate.
+    Sim(SimArguments),
+    /// Anything else.
+    Job(Job),
+}
+
+/// What needs neither window nor simulator.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// Write an overlay's document.
+    NewOverlay {
+        /// The overlay's name.
+        name: String,
+        /// The file.
+        out: PathBuf,
+    },
+    /// Be a peer.
+    Peer(PhoneArguments),
+    /// Call somebody.
+    Call {
+        /// The phone.
+        phone: PhoneArguments,
+        /// Whom.
+        name: String,
+        /// For how long.
+        seconds: u64,
+    },
+    /// Show what the program does.
+    Demo {
+        /// How many peers.
+        peers: u8,
+        /// For how long alice and bob talk.
+        seconds: u64,
+        /// Whether to print JSON.
+        json: bool,
+    },
+}
+
+impl Arguments {
+    /// Reads the arguments of this process. What cannot be used is one line on stderr and the
+    /// exit code of bad input; help and version go to stdout.
+    pub fn read() -> Result<Asked, std::process::ExitCode> {
+        Self::try_parse().map(Self::asked).map_err(|error| {
+            if error.use_stderr() {
+                let text = error.to_string();
+                let line = text.lines().next().unwrap_or_default();
+                let sentence = line.strip_prefix("error: ").unwrap_or(line);
+                return super::bad_input(&format!("{sentence} (see chordial --help)")).into();
+            }
+            // Help that nobody can read is no failure.
+            let _ = error.print();
+            std::process::ExitCode::SUCCESS
+        })
+    }
+
+    fn asked(self) -> Asked {
+        match self.command {
+            None => Asked::Window { state: self.state, pcap: self.pcap },
+            Some(CommandLine::Sim(arguments)) => Asked::Sim(arguments),
+            Some(CommandLine::Overlay { command: OverlayCommand::New { name, out } }) => {
+                Asked::Job(Job::NewOverlay { name, out })
+            }
+            Some(CommandLine::Peer(phone)) => Asked::Job(Job::Peer(phone)),
+            Some(CommandLine::Call { name, seconds, phone }) => {
+                Asked::Job(Job::Call { phone, name, seconds })
+            }
+            Some(CommandLine::Demo { peers, seconds, json }) => {
+                Asked::Job(Job::Demo { peers, seconds, json })
+            }
+        }
+    }
+}

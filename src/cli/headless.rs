@@ -1,0 +1,237 @@
+//! A phone without a window.
+
+use std::time::Duration;
+
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{sleep, timeout};
+
+use super::arguments::PhoneArguments;
+use super::events::Printer;
+use super::{DONE, FAILED, bad_input};
+use crate::link::Pcap;
+use crate::media::Choice;
+use crate::phone::{
+    CallId, CallReport, Command, Event, Handle, OverlayState, PhoneOptions, StateFolder, start,
+};
+
+/// Is a peer until interrupted.
+pub(super) async fn peer(arguments: PhoneArguments) -> u8 {
+    let printer = Printer::new(arguments.json);
+    let (phone, mut events) = match open(&arguments) {
+        Ok(opened) => opened,
+        Err(sentence) => return bad_input(&sentence),
+    };
+    let code = tokio::select! {
+        code = print_events(&phone, &mut events, printer) => code,
+        () = interrupted() => DONE,
+    };
+    leave(&phone, &mut events, |event| printer.event(event)).await;
+    code
+}
+
+/// Joins, calls, talks, hangs up.
+pub(super) async fn call(arguments: PhoneArguments, name: String, seconds: u64) -> u8 {
+    let printer = Printer::new(arguments.json);
+    let (phone, mut events) = match open(&arguments) {
+        Ok(opened) => opened,
+        Err(sentence) => return bad_input(&sentence),
+    };
+    let result = tokio::select! {
+        result = dial(&phone, &mut events, printer, &name, seconds) => result,
+        () = interrupted() => Err(FAILED),
+    };
+    leave(&phone, &mut events, |event| printer.event(event)).await;
+    match result {
+        Ok(report) => {
+            printer.report(&report);
+            let heard = report.answered && report.sound_sent && report.sound_received;
+            if heard { DONE } else { FAILED }
+        }
+        Err(code) => code,
+    }
+}
+
+fn open(arguments: &PhoneArguments) -> Result<(Handle, Receiver<Event>), String> {
+    let state = StateFolder::open(&arguments.state).map_err(|e| e.to_string())?;
+    // A document that cannot be read, or a file that cannot be played, shows before anything
+    // is started.
+    state.read_document(&arguments.overlay).map_err(|e| e.to_string())?;
+    if let Some(play) = &arguments.play {
+        Choice::File(play.clone()).check_source().map_err(|e| e.to_string())?;
+    }
+    if let Some(record) = &arguments.record {
+        Choice::File(record.clone()).check_sink().map_err(|e| e.to_string())?;
+    }
+    let pcap = arguments.pcap.as_deref().map(Pcap::create).transpose();
+    let options = PhoneOptions {
+        state,
+        listen: arguments.listen,
+        auto_answer: arguments.answer,
+        play: arguments.play.clone(),
+        record: arguments.record.clone(),
+        pcap: pcap.map_err(|e| format!("{e}."))?,
+        list_devices: false,
+    };
+    let phone = start(options).map_err(|e| e.to_string())?;
+    let events = phone.events();
+    let (document, user) = (arguments.overlay.clone(), arguments.user.clone());
+    let command = if arguments.first {
+        Command::Found { document, user }
+    } else {
+        let bootstrap = arguments.bootstrap.clone();
+        Command::Join { document: Some(document), user, bootstrap }
+    };
+    phone.send(command);
+    Ok((phone, events))
+}
+
+/// Prints events for ever, or until it shows that we can never join.
+async fn print_events(phone: &Handle, events: &mut Receiver<Event>, printer: Printer) -> u8 {
+    loop {
+        match next(events).await {
+            Some(event) if cannot_start(phone, &event).await => return refused(&event),
+            Some(event) => printer.event(&event),
+            None => return FAILED,
+        }
+    }
+}
+
+/// Waits until we are registered, then makes the call.
+async fn dial(
+    phone: &Handle,
+    events: &mut Receiver<Event>,
+    printer: Printer,
+    name: &str,
+    seconds: u64,
+) -> Result<CallReport, u8> {
+    let mut ours: Option<CallId> = None;
+    let mut hang_up_at = None;
+    loop {
+        let event = tokio::select! {
+            event = next(events) => event.ok_or(FAILED)?,
+            () = until(hang_up_at) => {
+                hang_up_at = None;
+                if let Some(call) = ours {
+                    phone.send(Command::HangUp(call));
+                }
+                continue;
+            }
+        };
+        if cannot_start(phone, &event).await {
+            return Err(refused(&event));
+        }
+        printer.event(&event);
+        match event {
+            Event::Registered { .. } if ours.is_none() => {
+                phone.send(Command::Dial(name.to_owned()));
+                ours = Some(CallId(0));
+            }
+            // Until a call of ours exists, an error after registration is about dialling.
+            Event::Error { message } if ours == Some(CallId(0)) && !is_calling(phone) => {
+                return Err(bad_input(&message));
+            }
+            Event::Answered { call, .. } => {
+                ours = Some(call);
+                hang_up_at = Some(tokio::time::Instant::now() + Duration::from_secs(seconds));
+            }
+            Event::Ended { report, .. } => return Ok(*report),
+            _ => {}
+        }
+    }
+}
+
+fn is_calling(phone: &Handle) -> bool {
+    !phone.snapshot().calls.is_empty()
+}
+
+/// Whether the event says that what was typed can't be used: we are not even trying to join.
+async fn cannot_start(phone: &Handle, event: &Event) -> bool {
+    if !matches!(event, Event::Error { .. }) {
+        return false;
+    }
+    // The snapshot follows the event in the same turn of the engine.
+    let mut phone = phone.clone();
+    let settled = async {
+        loop {
+            let snapshot = phone.snapshot();
+            if snapshot.overlay != OverlayState::Out || !phone.changed().await {
+                return matches!(snapshot.overlay, OverlayState::Failed { .. })
+                    && snapshot.me.is_none();
+            }
+        }
+    };
+    timeout(SETTLE_MAX, settled).await.unwrap_or(false)
+}
+
+fn refused(event: &Event) -> u8 {
+    match event {
+        Event::Error { message } => bad_input(message),
+        _ => FAILED,
+    }
+}
+
+/// Leaves the overlay in order, if the phone is in one; takes a few seconds at most.
+pub async fn farewell(phone: Handle) {
+    let mut events = phone.events();
+    leave(&phone, &mut events, |_| ()).await;
+}
+
+async fn leave(phone: &Handle, events: &mut Receiver<Event>, show: impl Fn(&Event)) {
+    if phone.snapshot().me.is_none() {
+        return;
+    }
+    phone.send(Command::Leave);
+    let left = async {
+        while let Some(event) = next(events).await {
+            show(&event);
+            if event == Event::Left {
+                return;
+            }
+        }
+    };
+    // A farewell that fails is noticed by our neighbours, and nobody waits for it here.
+    let _ = timeout(LEAVE_MAX, left).await;
+}
+
+async fn next(events: &mut Receiver<Event>) -> Option<Event> {
+    loop {
+        match events.recv().await {
+            Ok(event) => return Some(event),
+            // Some events were lost because stdout is slow; later ones still count.
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return None,
+        }
+    }
+}
+
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ctrl-C, or the polite signal of a service manager.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Without signals only the other side or the system ends us.
+        sleep(Duration::MAX).await;
+    }
+}
+
+/// How long a snapshot may lag behind its event.
+const SETTLE_MAX: Duration = Duration::from_millis(500);
+/// How long leaving may take.
+const LEAVE_MAX: Duration = Duration::from_secs(6);

@@ -1,0 +1,418 @@
+//! Calls: one for each card on the screen, with a SIP leg for each device that it reaches.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::api::{
+    Call, CallId, CallReport, CallState, Direction, Event, HistoryEntry, Quality, Verified,
+};
+use super::dial::{DialReport, dial};
+use super::engine::{Engine, Report, Reports};
+use super::talk::{Talk, TalkReport};
+use super::words;
+use crate::base::{Instant, Rng};
+use crate::link::IceAgent;
+use crate::media::AudioStatistics;
+use crate::media::sdp::{MediaDescription, Offer};
+use crate::sip::{self, LegId, Reason};
+use crate::usage;
+
+/// All calls, running and ended.
+#[derive(Default)]
+pub(super) struct Calls {
+    pub(super) running: BTreeMap<CallId, Running>,
+    /// Ended ones stay until they are dismissed.
+    ended: BTreeMap<CallId, Call>,
+    last_id: u64,
+}
+
+/// A call that is not over.
+pub(super) struct Running {
+    pub(super) direction: Direction,
+    /// The other side's Address of Record.
+    pub(super) peer: String,
+    pub(super) phase: Phase,
+    pub(super) verified: Verified,
+    muted: bool,
+    /// SIP legs: one for an incoming call, one for each device of an outgoing one.
+    pub(super) legs: BTreeMap<LegId, Leg>,
+    /// Devices that are being connected to or that have an INVITE on its way, and whether more
+    /// may come.
+    dialling: bool,
+    /// Why devices failed: the last one's sentence becomes the call's.
+    failure: Option<String>,
+    pub(super) talk: Option<Talk>,
+    path: Option<String>,
+    statistics: AudioStatistics,
+    pub(super) report: CallReport,
+    pub(super) started: Instant,
+    started_unix_ms: u64,
+    answered: Option<Instant>,
+    dial_task: Option<tokio::task::AbortHandle>,
+}
+
+/// How far a running call has come.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Phase {
+    /// On the way to the other side; the step in words.
+    Dialling(String),
+    /// The other side's phone rings.
+    Ringing,
+    /// Our phone rings.
+    Incoming,
+    /// Our phone was answered, and the answer is on its way.
+    Answering,
+    /// Both sides talk.
+    Talking,
+}
+
+/// One device of a call.
+#[derive(Default)]
+pub(super) struct Leg {
+    /// Our candidates for media with this device.
+    pub(super) agent: Option<IceAgent>,
+    /// What our offer says.
+    pub(super) local: Option<MediaDescription>,
+    /// What the caller's offer says.
+    pub(super) offer: Option<Offer>,
+}
+
+/// What a call's tasks report.
+pub(super) enum CallReports {
+    Dial(DialReport),
+    /// Our candidates for a device are known.
+    Candidates(LegId, Result<IceAgent, String>),
+    Talk(Option<TalkReport>),
+}
+
+impl Calls {
+    pub(super) fn is_any_talking(&self) -> bool {
+        self.running.values().any(|c| c.phase == Phase::Talking)
+    }
+
+    pub(super) fn mute(&mut self, id: CallId, muted: bool) {
+        if let Some(call) = self.running.get_mut(&id) {
+            call.muted = muted;
+            if let Some(talk) = &call.talk {
+                talk.mute(muted);
+            }
+        }
+    }
+
+    pub(super) fn is_muted(&self, id: CallId) -> bool {
+        self.running.get(&id).is_some_and(|c| c.muted)
+    }
+
+    pub(super) fn dismiss(&mut self, id: CallId) {
+        self.ended.remove(&id);
+    }
+
+    pub(super) fn of_leg(&mut self, leg: LegId) -> Option<(CallId, &mut Running)> {
+        self.running
+            .iter_mut()
+            .find(|(_, call)| call.legs.contains_key(&leg))
+            .map(|(id, call)| (*id, call))
+    }
+
+    /// What the faces draw, the newest first.
+    pub(super) fn views(&self, now: Instant) -> Vec<Call> {
+        let running = self.running.iter().map(|(id, call)| (*id, call.view(*id, now)));
+        let ended = self.ended.iter().map(|(id, call)| (*id, call.clone()));
+        let all: BTreeMap<CallId, Call> = running.chain(ended).collect();
+        all.into_values().rev().collect()
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        direction: Direction,
+        peer: String,
+        phase: Phase,
+        now: crate::base::Now,
+    ) -> CallId {
+        self.last_id += 1;
+        let id = CallId(self.last_id);
+        let call = Running {
+            direction,
+            peer,
+            phase,
+            verified: Verified::Unknown,
+            muted: false,
+            legs: BTreeMap::new(),
+            dialling: false,
+            failure: None,
+            talk: None,
+            path: None,
+            statistics: AudioStatistics::default(),
+            report: CallReport::default(),
+            started: now.instant,
+            started_unix_ms: now.unix_ms,
+            answered: None,
+            dial_task: None,
+        };
+        self.running.insert(id, call);
+        id
+    }
+}
+
+impl Running {
+    /// Milliseconds since the call began.
+    pub(super) fn elapsed_ms(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn talk_time(&self, now: Instant) -> Duration {
+        self.answered.map_or(Duration::ZERO, |since| now.saturating_since(since))
+    }
+
+    /// Both sides talk from now on.
+    pub(super) fn talking(&mut self, now: Instant) {
+        self.phase = Phase::Talking;
+        self.answered = Some(now);
+        self.report.answered = true;
+        self.report.answered_ms = Some(self.elapsed_ms(now));
+    }
+
+    fn view(&self, id: CallId, now: Instant) -> Call {
+        let state = match &self.phase {
+            Phase::Dialling(step) => CallState::Dialling { step: step.clone() },
+            Phase::Ringing => CallState::Ringing,
+            Phase::Incoming => CallState::Incoming,
+            Phase::Answering => CallState::Dialling { step: "Answering".into() },
+            Phase::Talking => {
+                CallState::Talking { duration: Duration::from_secs(self.talk_time(now).as_secs()) }
+            }
+        };
+        Call {
+            id,
+            direction: self.direction,
+            peer: self.peer.clone(),
+            state,
+            verified: self.verified,
+            muted: self.muted,
+            level_sent: self.statistics.level_sent,
+            level_received: self.statistics.level_received,
+            quality: self.path.as_ref().map(|path| self.quality(path)),
+        }
+    }
+
+    fn quality(&self, path: &str) -> Quality {
+        let statistics = &self.statistics;
+        Quality {
+            word: words::quality(statistics.loss_received, statistics.round_trip),
+            loss: statistics.loss_received,
+            rtt: statistics.round_trip,
+            buffer: statistics.buffer_delay,
+            path: path.to_owned(),
+        }
+    }
+
+    fn finish_report(&mut self, now: Instant) {
+        let report = &mut self.report;
+        report.packets_sent = self.statistics.packets_sent;
+        report.packets_received = self.statistics.packets_received;
+        report.packets_lost = self.statistics.packets_lost;
+        report.sound_sent = self.statistics.sound_sent;
+        report.sound_received = self.statistics.sound_received;
+        report.path.clone_from(&self.path);
+        let talked = self.answered.map_or(Duration::ZERO, |since| now.saturating_since(since));
+        report.talk_ms = u64::try_from(talked.as_millis()).unwrap_or(u64::MAX);
+    }
+}
+
+impl Engine {
+    /// Calls a name.
+    pub(super) fn dial(&mut self, name: &str) -> Result<(), String> {
+        let Some(account) = &self.account else {
+            return Err("Join an overlay before calling.".into());
+        };
+        let overlay = account.config.instance_name.as_str();
+        let aor = usage::parse_aor(name.trim(), overlay).map_err(|e| format!("{e}."))?;
+        if aor == account.aor {
+            return Err(format!("{aor} is your own name."));
+        }
+        if !account.config.instance_name.matches(&aor.domain) {
+            return Err(format!("{aor} is in another overlay; names here end in @{overlay}."));
+        }
+        if self.calls.running.len() >= RUNNING_MAX {
+            return Err("There are too many calls at once; hang one up first.".into());
+        }
+        let node = account.node.clone();
+        let step = format!("Looking up {aor}");
+        let now = self.now();
+        let id = self.calls.begin(Direction::Outgoing, aor.to_string(), Phase::Dialling(step), now);
+        let reports = self.reports.clone();
+        let options = account.ice_options();
+        let rng = Rng::new(self.rng.bytes());
+        let task = tokio::spawn(async move {
+            let (inner, outer) = mpsc::channel(DIAL_REPORTS_MAX);
+            let report = |report| {
+                // The channel holds all that one dialling reports.
+                let _ = inner.try_send(report);
+            };
+            tokio::join!(forward(outer, id, reports), async move {
+                dial(node, aor, options, rng, report).await;
+            });
+        });
+        if let Some(call) = self.calls.running.get_mut(&id) {
+            call.dialling = true;
+            call.dial_task = Some(task.abort_handle());
+        }
+        Ok(())
+    }
+
+    pub(super) fn call_report(&mut self, id: CallId, report: CallReports) {
+        match report {
+            CallReports::Dial(report) => self.dial_report(id, report),
+            CallReports::Candidates(leg, agent) => self.candidates(id, leg, agent),
+            CallReports::Talk(report) => self.talk_report(id, report),
+        }
+    }
+
+    fn dial_report(&mut self, id: CallId, report: DialReport) {
+        let now = self.clock.now();
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let elapsed_ms = call.elapsed_ms(now);
+        match report {
+            DialReport::Found { hops } => {
+                call.report.hops = Some(hops);
+                call.report.fetch_ms = Some(elapsed_ms);
+                call.phase = Phase::Dialling(format!("Connecting to {}", call.peer));
+            }
+            DialReport::Flow(flow, agent) => {
+                let timings = flow.flow.info().timings;
+                call.report.dtls_ms.get_or_insert(elapsed_ms);
+                call.report.ice_ms.get_or_insert(elapsed_ms.saturating_sub(timings.dtls_ms));
+                let path = timings.dtls_ms + timings.ice_ms;
+                call.report.attach_ms.get_or_insert(elapsed_ms.saturating_sub(path));
+                let flow = self.sip_flow_up(*flow);
+                self.invite(id, flow, agent);
+            }
+            DialReport::Unreachable(sentence) => call.failure = Some(sentence),
+            DialReport::Finished(sentence) => {
+                call.dialling = false;
+                call.failure = sentence.or(call.failure.take());
+                self.end_if_hopeless(id);
+            }
+        }
+    }
+
+    /// An outgoing call without a device left has failed.
+    pub(super) fn end_if_hopeless(&mut self, id: CallId) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        if call.dialling || !call.legs.is_empty() {
+            return;
+        }
+        let peer = &call.peer;
+        let sentence = call.failure.take();
+        let sentence = sentence.unwrap_or_else(|| format!("{peer} can't be reached."));
+        self.end_call(id, sentence);
+    }
+
+    /// A device did not take the call; others may.
+    pub(super) fn leg_failed(&mut self, id: CallId, leg: LegId, sentence: String) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        call.legs.remove(&leg);
+        call.failure = Some(sentence);
+        self.end_if_hopeless(id);
+    }
+
+    fn talk_report(&mut self, id: CallId, report: Option<TalkReport>) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        match report {
+            Some(TalkReport::Up(path)) => call.path = Some(path),
+            Some(TalkReport::Statistics(statistics)) => call.statistics = *statistics,
+            Some(TalkReport::Fault(sentence)) => self.notice(sentence),
+            Some(TalkReport::Failed(sentence)) => {
+                self.hang_up_legs(id, Some(Reason::sip(500, "media lost")));
+                self.end_call(id, sentence);
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn hang_up(&mut self, id: CallId) -> Result<(), String> {
+        let Some(call) = self.calls.running.get(&id) else { return Ok(()) };
+        let sentence = match call.phase {
+            Phase::Talking => "You hung up.",
+            Phase::Incoming | Phase::Answering => "You declined.",
+            Phase::Dialling(_) | Phase::Ringing => "You gave up.",
+        };
+        self.hang_up_legs(id, None);
+        self.end_call(id, sentence.to_owned());
+        Ok(())
+    }
+
+    /// Ends every call, because we leave.
+    pub(super) fn end_calls(&mut self) {
+        let ids: Vec<_> = self.calls.running.keys().copied().collect();
+        for id in ids {
+            // Nothing can fail here: the sentence is about a call that is running.
+            let _ = self.hang_up(id);
+        }
+    }
+
+    pub(super) fn hang_up_legs(&mut self, id: CallId, reason: Option<Reason>) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let legs = std::mem::take(&mut call.legs);
+        for leg in legs.into_keys() {
+            let reason = reason.clone();
+            self.sip_input(sip::Input::Command(sip::Command::HangUp { leg, reason }));
+        }
+    }
+
+    /// A call is over: it goes into the history, and its card says why until it is dismissed.
+    pub(super) fn end_call(&mut self, id: CallId, sentence: String) {
+        let now = self.clock.now();
+        let Some(mut call) = self.calls.running.remove(&id) else { return };
+        if let Some(task) = call.dial_task.take() {
+            task.abort();
+        }
+        call.finish_report(now);
+        let duration = Duration::from_secs(call.talk_time(now).as_secs());
+        let entry = HistoryEntry {
+            direction: call.direction,
+            peer: call.peer.clone(),
+            unix_ms: call.started_unix_ms,
+            duration,
+            outcome: sentence.clone(),
+            answered: call.report.answered,
+        };
+        if let Err(error) = self.data.add_call(&entry) {
+            self.notice(format!("The call was not added to the list: {error}."));
+        }
+        self.snapshot.history.insert(0, entry);
+        self.snapshot.history.truncate(super::data::HISTORY_MAX as usize);
+        let mut view = call.view(id, now);
+        view.state = CallState::Ended { reason: sentence.clone(), duration };
+        self.calls.ended.insert(id, view);
+        while self.calls.ended.len() > ENDED_MAX {
+            self.calls.ended.pop_first();
+        }
+        self.event(Event::Ended {
+            call: id,
+            peer: call.peer.clone(),
+            reason: sentence,
+            report: Box::new(call.report),
+        });
+    }
+}
+
+/// Passes the news of dialling on to the engine.
+async fn forward(mut news: mpsc::Receiver<DialReport>, id: CallId, reports: Reports) {
+    while let Some(report) = news.recv().await {
+        if reports.send(Report::Call(id, CallReports::Dial(report))).await.is_err() {
+            return;
+        }
+    }
+}
+
+// limits
+
+/// Calls at once; beyond a handful nobody keeps track.
+const RUNNING_MAX: usize = 8;
+/// Cards of ended calls.
+const ENDED_MAX: usize = 8;
+/// Reports of one dialling: found, finished, and one for each of eight devices.
+const DIAL_REPORTS_MAX: usize = 16;

@@ -1,0 +1,286 @@
+//! The phone's one task: commands, the overlay, SIP and sound come in; snapshots and events go out.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::account::{Account, AccountReport};
+use super::api::{
+    Backend, Command, Device, Event, Handle, OverlayState, Settings, Snapshot, channel,
+};
+use super::calls::{CallReports, Calls};
+use super::data::Data;
+use super::signal::Flows;
+use super::state::{StateError, StateFolder};
+use crate::base::{Now, Rng};
+use crate::link::{Clock, NodeEvent, Pcap, os_seed, unix_ms};
+use crate::media::{Choice, device};
+use crate::sip;
+
+/// What a phone is started with.
+#[derive(Debug)]
+pub struct PhoneOptions {
+    /// The user's folder.
+    pub state: StateFolder,
+    /// Where our bootstrap port listens; `None` for the usual port, or any if that is in use.
+    pub listen: Option<std::net::SocketAddr>,
+    /// Answer every call at once.
+    pub auto_answer: bool,
+    /// A recording in the place of the microphone.
+    pub play: Option<PathBuf>,
+    /// A file in the place of the speaker.
+    pub record: Option<PathBuf>,
+    /// Where messages are written for Wireshark.
+    pub pcap: Option<Pcap>,
+    /// Whether sound devices are listed for faces that let the user choose.
+    pub list_devices: bool,
+}
+
+/// Starts a phone on the current tokio runtime. It ends, leaving the overlay, when the last
+/// handle is dropped.
+pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
+    let (settings, settings_notice) = options.state.settings();
+    let (data, data_notice) = options.state.data(unix_ms())?;
+    let notice = data_notice.or(settings_notice);
+    let snapshot = Snapshot {
+        history: data.calls().unwrap_or_default(),
+        last: data.last().ok().flatten(),
+        notice,
+        settings: settings.clone(),
+        ..Snapshot::default()
+    };
+    let (handle, backend) = channel(snapshot.clone());
+    let engine = Engine::new(options, settings, data, snapshot, backend);
+    tokio::spawn(engine.run());
+    Ok(handle)
+}
+
+/// What reaches the engine from tasks that it has started.
+pub(super) enum Report {
+    /// From a call.
+    Call(super::api::CallId, CallReports),
+    /// A SIP message on a flow, or its end.
+    Sip(sip::FlowId, Option<bytes::Bytes>),
+    /// From the overlay.
+    Account(AccountReport),
+    /// Devices were listed.
+    Devices(Vec<Device>, Vec<Device>),
+}
+
+/// Sends reports to the engine; what comes when it is far behind is lost like a datagram.
+pub(super) type Reports = mpsc::Sender<Report>;
+
+pub(super) struct Engine {
+    pub(super) options: PhoneOptions,
+    pub(super) settings: Settings,
+    pub(super) data: Data,
+    pub(super) snapshot: Snapshot,
+    pub(super) account: Option<Account>,
+    pub(super) calls: Calls,
+    pub(super) flows: Flows,
+    pub(super) clock: Clock,
+    pub(super) rng: Rng,
+    pub(super) reports: Reports,
+    inbox: mpsc::Receiver<Report>,
+    backend: Backend,
+}
+
+impl Engine {
+    fn new(
+        options: PhoneOptions,
+        settings: Settings,
+        data: Data,
+        snapshot: Snapshot,
+        backend: Backend,
+    ) -> Self {
+        let (reports, inbox) = mpsc::channel(REPORTS_MAX);
+        Self {
+            options,
+            settings,
+            data,
+            snapshot,
+            account: None,
+            calls: Calls::default(),
+            flows: Flows::default(),
+            clock: Clock::start(),
+            rng: Rng::new(os_seed()),
+            reports,
+            inbox,
+            backend,
+        }
+    }
+
+    async fn run(mut self) {
+        self.list_devices();
+        while self.step().await {
+            self.flush_sip();
+            self.publish();
+        }
+        self.leave(LEAVE_MAX).await;
+        self.publish();
+    }
+
+    /// Waits for one thing to happen and handles it; `false` once no face is left.
+    async fn step(&mut self) -> bool {
+        let sip_deadline = self.account.as_ref().and_then(|a| a.agent.deadline());
+        let busy = self.calls.is_any_talking() || self.flows.is_any_open();
+        tokio::select! {
+            command = self.backend.commands.recv() => match command {
+                Some(command) => self.command(command).await,
+                None => return false,
+            },
+            report = self.inbox.recv() => {
+                if let Some(report) = report {
+                    self.report(report);
+                }
+            }
+            event = node_event(&mut self.account) => self.node_event(event),
+            () = self.clock.sleep_until(sip_deadline) => {
+                self.sip_input(sip::Input::Timeout);
+            }
+            () = tokio::time::sleep(DURATION_STEP), if busy => {}
+        }
+        true
+    }
+
+    async fn command(&mut self, command: Command) {
+        self.snapshot.notice = None;
+        let result = match command {
+            Command::StartOverlay { name, user, listen } => {
+                self.start_overlay(&name, &user, listen).await
+            }
+            Command::Found { document, user } => self.found(&document, &user).await,
+            Command::Join { document, user, bootstrap } => {
+                self.join(document.as_deref(), &user, &bootstrap).await
+            }
+            Command::Leave => {
+                self.leave(LEAVE_MAX).await;
+                Ok(())
+            }
+            Command::SaveDocument(path) => self.save_document(&path),
+            Command::Dial(name) => self.dial(&name),
+            Command::Answer(call) => self.answer(call),
+            Command::Decline(call) => self.decline(call),
+            Command::HangUp(call) => self.hang_up(call),
+            Command::Mute(call, muted) => {
+                self.calls.mute(call, muted);
+                Ok(())
+            }
+            Command::Dismiss(call) => {
+                self.calls.dismiss(call);
+                Ok(())
+            }
+            // Taking the notice away is what every command does.
+            Command::DismissNotice => Ok(()),
+            Command::ClearHistory => self.clear_history(),
+            Command::Configure(settings) => self.configure(settings),
+        };
+        if let Err(sentence) = result {
+            self.notice(sentence);
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        match report {
+            Report::Call(call, report) => self.call_report(call, report),
+            Report::Sip(flow, Some(bytes)) => self.sip_datagram(flow, &bytes),
+            Report::Sip(flow, None) => self.sip_flow_down(flow),
+            Report::Account(report) => self.account_report(report),
+            Report::Devices(microphones, speakers) => {
+                self.snapshot.microphones = microphones;
+                self.snapshot.speakers = speakers;
+            }
+        }
+    }
+
+    fn clear_history(&mut self) -> Result<(), String> {
+        self.data.clear_calls().map_err(|e| format!("The list of calls was not cleared: {e}."))?;
+        self.snapshot.history.clear();
+        Ok(())
+    }
+
+    fn configure(&mut self, settings: Settings) -> Result<(), String> {
+        self.options.state.save_settings(&settings).map_err(|e| e.to_string())?;
+        self.settings = settings.clone();
+        self.snapshot.settings = settings;
+        self.list_devices();
+        Ok(())
+    }
+
+    /// Asks the system which devices there are; that may take a moment.
+    fn list_devices(&self) {
+        if !self.options.list_devices {
+            return;
+        }
+        let reports = self.reports.clone();
+        tokio::task::spawn_blocking(move || {
+            let named = |devices: Vec<crate::media::SoundDevice>| {
+                devices.into_iter().map(|d| Device { id: d.id, name: d.name }).collect()
+            };
+            // Without a sound system there is nothing to choose from; a call says why.
+            let microphones = named(device::microphones().unwrap_or_default());
+            let speakers = named(device::speakers().unwrap_or_default());
+            let _ = reports.blocking_send(Report::Devices(microphones, speakers));
+        });
+    }
+
+    /// Where our sound comes from and goes to, as chosen.
+    pub(super) fn choices(&self) -> (Choice, Choice) {
+        let choose = |file: &Option<PathBuf>, device: &Option<String>| match file {
+            Some(path) => Choice::File(path.clone()),
+            None => Choice::Device(device.clone()),
+        };
+        (
+            choose(&self.options.play, &self.settings.microphone),
+            choose(&self.options.record, &self.settings.speaker),
+        )
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now::new(self.clock.now(), unix_ms())
+    }
+
+    /// Something failed that the user should know: one sentence.
+    pub(super) fn notice(&mut self, sentence: String) {
+        self.event(Event::Error { message: sentence.clone() });
+        self.snapshot.notice = Some(sentence);
+    }
+
+    pub(super) fn event(&self, event: Event) {
+        // Nobody may be listening.
+        let _ = self.backend.events.send(event);
+    }
+
+    pub(super) fn overlay_state(&mut self, state: OverlayState) {
+        self.snapshot.overlay = state;
+    }
+
+    /// Shows the faces what has changed, if anything has.
+    fn publish(&mut self) {
+        self.snapshot.calls = self.calls.views(self.clock.now());
+        let changed = *self.backend.snapshot.borrow().as_ref() != self.snapshot;
+        if changed {
+            self.backend.snapshot.send_replace(Arc::new(self.snapshot.clone()));
+        }
+    }
+}
+
+/// The next event of the overlay's node; for ever without one.
+async fn node_event(account: &mut Option<Account>) -> NodeEvent {
+    let Some(account) = account else { return std::future::pending().await };
+    match account.events.recv().await {
+        Some(event) => event,
+        None => std::future::pending().await,
+    }
+}
+
+// limits
+
+/// Reports waiting for the engine: a second of figures and messages of several calls.
+const REPORTS_MAX: usize = 256;
+/// How long leaving may take before the program goes on.
+const LEAVE_MAX: Duration = Duration::from_secs(4);
+/// How often the duration of a call is looked at.
+const DURATION_STEP: Duration = Duration::from_millis(250);

@@ -1,0 +1,410 @@
+//! SIP between the phone and its flows: who is behind a flow, what goes over it, and what the
+//! user agent says of each leg.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::task::AbortHandle;
+
+use super::account::sip_aor;
+use super::api::{CallId, Direction, Event, Verified};
+use super::calls::{CallReports, Leg, Phase};
+use super::engine::{Engine, Report};
+use super::talk::{self, Talk, TalkReport, TalkSetup};
+use super::words;
+use crate::base::{Instant, Rng};
+use crate::crypto::Certificate;
+use crate::link::{
+    AppFlow, FlowInfo, FlowSender, IceAgent, IceOptions, IceRole, PcapDirection, PcapProtocol,
+    os_seed, unix_ms,
+};
+use crate::media::sdp::{self, Negotiated, Offer, Origin};
+use crate::sip::{self, Command, FlowId, Input, LegId, Output, Reason};
+use crate::usage;
+
+/// The flows that SIP runs on.
+#[derive(Default)]
+pub(super) struct Flows {
+    open: BTreeMap<FlowId, Flow>,
+    last_flow: u64,
+    last_leg: u64,
+}
+
+/// A secure connection to one device.
+struct Flow {
+    sender: FlowSender,
+    info: FlowInfo,
+    certificate: Arc<Certificate>,
+    /// Owns the connection: it closes when this ends.
+    reader: AbortHandle,
+    /// Since when the user agent has had no use for it.
+    idle_since: Option<Instant>,
+}
+
+impl Flows {
+    pub(super) fn is_any_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    fn close(&mut self, id: FlowId) {
+        if let Some(flow) = self.open.remove(&id) {
+            flow.reader.abort();
+        }
+    }
+
+    /// Our whole side, because we leave.
+    pub(super) fn close_all(&mut self) {
+        for flow in std::mem::take(&mut self.open).into_values() {
+            flow.reader.abort();
+        }
+    }
+}
+
+impl Engine {
+    /// A connection to a device is up: the user agent learns who is there.
+    pub(super) fn sip_flow_up(&mut self, app: AppFlow) -> FlowId {
+        self.flows.last_flow += 1;
+        let id = FlowId(self.flows.last_flow);
+        let AppFlow { certificate, mut flow, .. } = app;
+        let sender = flow.sender();
+        let info = flow.info().clone();
+        let reports = self.reports.clone();
+        let reader = tokio::spawn(async move {
+            while let Some(record) = flow.recv().await {
+                if reports.send(Report::Sip(id, Some(record))).await.is_err() {
+                    return;
+                }
+            }
+            // The engine has ended otherwise.
+            let _ = reports.send(Report::Sip(id, None)).await;
+        });
+        let verified_users = certificate.user_name.parse().into_iter().collect();
+        let reader = reader.abort_handle();
+        let flow = Flow { sender, info, certificate, reader, idle_since: None };
+        self.flows.open.insert(id, flow);
+        self.sip_input(Input::FlowUp { flow: id, verified_users });
+        id
+    }
+
+    pub(super) fn sip_datagram(&mut self, flow: FlowId, bytes: &Bytes) {
+        self.capture(flow, PcapDirection::Received, bytes);
+        self.sip_input(Input::Datagram { flow, bytes });
+    }
+
+    pub(super) fn sip_flow_down(&mut self, flow: FlowId) {
+        self.flows.close(flow);
+        self.sip_input(Input::FlowDown { flow });
+    }
+
+    /// Hands something to the user agent.
+    pub(super) fn sip_input(&mut self, input: Input<'_>) {
+        let now = self.now();
+        if let Some(account) = &mut self.account {
+            account.agent.handle(now, input);
+        }
+    }
+
+    /// Does all that the user agent wants, and closes flows that nobody needs any more.
+    pub(super) fn flush_sip(&mut self) {
+        while let Some(output) = self.account.as_mut().and_then(|a| a.agent.poll()) {
+            match output {
+                Output::Send { flow, bytes } => {
+                    self.capture(flow, PcapDirection::Sent, &bytes);
+                    if let Some(open) = self.flows.open.get(&flow) {
+                        // What is lost here is sent again by its transaction.
+                        let _ = open.sender.send(bytes);
+                    }
+                }
+                Output::Event(event) => self.sip_event(event),
+            }
+        }
+        let now = self.clock.now();
+        let Some(account) = &self.account else { return };
+        let mut idle = Vec::new();
+        for (id, flow) in &mut self.flows.open {
+            if account.agent.is_flow_used(*id) {
+                flow.idle_since = None;
+            } else if now.saturating_since(*flow.idle_since.get_or_insert(now)) > IDLE_MAX {
+                idle.push(*id);
+            }
+        }
+        for id in idle {
+            self.sip_flow_down(id);
+        }
+    }
+
+    fn capture(&self, flow: FlowId, direction: PcapDirection, bytes: &Bytes) {
+        let (Some(pcap), Some(flow)) = (&self.options.pcap, self.flows.open.get(&flow)) else {
+            return;
+        };
+        let FlowInfo { local, remote, .. } = flow.info;
+        pcap.record(PcapProtocol::Sip, direction, local, remote, bytes.clone());
+    }
+
+    /// Calls a device that has been connected to.
+    pub(super) fn invite(&mut self, id: CallId, flow: FlowId, agent: IceAgent) {
+        let verified = self.verified(flow);
+        let Some(account) = &self.account else { return };
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let to = usage::parse_aor(&call.peer, "").map(|aor| aor.to_sip_uri());
+        let to = to.ok().and_then(|uri| uri.parse::<sip::Uri>().ok());
+        let (Ok(from), Some(to)) = (sip_aor(&account.aor), to) else { return };
+        call.verified = verified;
+        self.flows.last_leg += 1;
+        let leg = LegId(self.flows.last_leg);
+        let local = talk::description(&agent, &account.certificate);
+        let origin = Origin { session_id: self.rng.u64(), version: 0 };
+        let offer = sdp::offer(origin, &local).into_bytes();
+        let (agent, local) = (Some(agent), Some(local));
+        call.legs.insert(leg, Leg { agent, local, offer: None });
+        self.sip_input(Input::Command(Command::Invite { leg, flow, from, to, offer }));
+    }
+
+    /// Answers an incoming call: at once, or when our candidates are known.
+    pub(super) fn answer(&mut self, id: CallId) -> Result<(), String> {
+        let Some(call) = self.calls.running.get_mut(&id) else { return Ok(()) };
+        if call.phase == Phase::Incoming {
+            call.phase = Phase::Answering;
+            self.answer_if_ready(id);
+        }
+        Ok(())
+    }
+
+    /// Declines an incoming call.
+    pub(super) fn decline(&mut self, id: CallId) -> Result<(), String> {
+        let Some(call) = self.calls.running.get_mut(&id) else { return Ok(()) };
+        for leg in std::mem::take(&mut call.legs).into_keys() {
+            let status = rsip::StatusCode::Decline;
+            self.sip_input(Input::Command(Command::Reject { leg, status }));
+        }
+        self.end_call(id, "You declined.".to_owned());
+        Ok(())
+    }
+
+    /// Our candidates for an incoming call are known.
+    pub(super) fn candidates(&mut self, id: CallId, leg: LegId, agent: Result<IceAgent, String>) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        match agent {
+            Ok(agent) => {
+                if let Some(leg) = call.legs.get_mut(&leg) {
+                    leg.agent = Some(agent);
+                }
+                self.answer_if_ready(id);
+            }
+            Err(sentence) => {
+                let status = rsip::StatusCode::ServerInternalError;
+                self.sip_input(Input::Command(Command::Reject { leg, status }));
+                self.end_call(id, sentence);
+            }
+        }
+    }
+
+    fn answer_if_ready(&mut self, id: CallId) {
+        let now = self.clock.now();
+        let origin = Origin { session_id: self.rng.u64(), version: 0 };
+        let Some(account) = &self.account else { return };
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let ready = call.legs.iter_mut().find(|(_, leg)| leg.agent.is_some());
+        let Some((leg_id, leg)) = ready.filter(|_| call.phase == Phase::Answering) else { return };
+        let (leg_id, Some(agent), Some(offer)) = (*leg_id, leg.agent.take(), &leg.offer) else {
+            return;
+        };
+        let local = talk::description(&agent, &account.certificate);
+        let (answer, negotiated) = offer.answer(origin, &local);
+        call.talking(now);
+        let peer = call.peer.clone();
+        let answer = answer.into_bytes();
+        self.sip_input(Input::Command(Command::Answer { leg: leg_id, answer }));
+        self.talk(id, agent, negotiated);
+        self.event(Event::Answered { call: id, peer });
+    }
+
+    /// Begins a call's sound.
+    fn talk(&mut self, id: CallId, agent: IceAgent, negotiated: Negotiated) {
+        let Some(account) = &self.account else { return };
+        let (source, sink) = self.choices();
+        let setup = TalkSetup {
+            agent,
+            negotiated,
+            local: account.local.clone(),
+            source,
+            sink,
+            muted: self.calls.is_muted(id),
+            seed: os_seed(),
+        };
+        let reports = self.reports.clone();
+        let talk = Talk::start(setup, move |report| {
+            // Figures come again; what is final is not lost unless the engine has ended.
+            let last = matches!(report, Some(TalkReport::Failed(_)));
+            let report = Report::Call(id, CallReports::Talk(report));
+            if let Err(TrySendError::Full(report)) = reports.try_send(report)
+                && last
+            {
+                let reports = reports.clone();
+                tokio::spawn(async move { reports.send(report).await });
+            }
+        });
+        if let Some(call) = self.calls.running.get_mut(&id) {
+            call.talk = Some(talk);
+        }
+    }
+
+    fn sip_event(&mut self, event: sip::Event) {
+        match event {
+            sip::Event::Incoming { leg, flow, from, offer, .. } => {
+                self.incoming(leg, flow, &from.to_string(), offer);
+            }
+            sip::Event::Ringing { leg } => {
+                let now = self.clock.now();
+                if let Some((_, call)) = self.calls.of_leg(leg) {
+                    let elapsed_ms = call.elapsed_ms(now);
+                    call.report.ringing_ms.get_or_insert(elapsed_ms);
+                    if matches!(call.phase, Phase::Dialling(_)) {
+                        call.phase = Phase::Ringing;
+                    }
+                }
+            }
+            sip::Event::Answered { leg, answer } => self.answered(leg, answer),
+            sip::Event::Detached { leg } => {
+                self.leg_ended(leg, &sip::End::Failed(sip::Failure::FlowLost));
+                self.sip_input(Input::Command(Command::HangUp { leg, reason: None }));
+            }
+            sip::Event::Ended { leg, end } => self.leg_ended(leg, &end),
+            sip::Event::Refused { claimed: Some(claimed), status, .. }
+                if status == rsip::StatusCode::Forbidden =>
+            {
+                let message = format!(
+                    "A call was refused: the caller says to be {claimed}, but can't prove it."
+                );
+                self.event(Event::Error { message });
+            }
+            sip::Event::Trying { .. } | sip::Event::Acked { .. } | sip::Event::Refused { .. } => {}
+        }
+    }
+
+    fn incoming(&mut self, leg: LegId, flow: FlowId, peer: &str, offer: Option<Vec<u8>>) {
+        let verified = self.verified(flow);
+        let reject = |status| Input::Command(Command::Reject { leg, status });
+        let now = self.now();
+        if !self.calls.running.is_empty() {
+            self.sip_input(reject(rsip::StatusCode::BusyHere));
+            let id = self.calls.begin(Direction::Incoming, peer.to_owned(), Phase::Incoming, now);
+            return self.end_call(id, format!("You missed a call from {peer}: you were busy."));
+        }
+        let text = offer.and_then(|o| String::from_utf8(o).ok());
+        let Some(Ok(offer)) = text.map(|text| Offer::parse(&text)) else {
+            return self.sip_input(reject(rsip::StatusCode::NotAcceptableHere));
+        };
+        let id = self.calls.begin(Direction::Incoming, peer.to_owned(), Phase::Incoming, now);
+        if let Some(call) = self.calls.running.get_mut(&id) {
+            call.verified = verified;
+            let leg_state = Leg { offer: Some(offer), ..Leg::default() };
+            call.legs.insert(leg, leg_state);
+        }
+        self.sip_input(Input::Command(Command::Ring { leg }));
+        self.event(Event::Incoming { call: id, peer: peer.to_owned() });
+        self.gather(id, leg);
+        if self.options.auto_answer {
+            // Nothing can fail here: the call has just come in.
+            let _ = self.answer(id);
+        }
+    }
+
+    /// Finds our candidates while the phone rings.
+    fn gather(&mut self, id: CallId, leg: LegId) {
+        let Some(account) = &self.account else { return };
+        let options = account.ice_options();
+        let credentials = ice_credentials(&mut self.rng);
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            let agent = gather(IceRole::Controlled, credentials, &options).await;
+            let report = Report::Call(id, CallReports::Candidates(leg, agent));
+            // The engine has ended otherwise.
+            let _ = reports.send(report).await;
+        });
+    }
+
+    fn answered(&mut self, leg: LegId, answer: Option<Vec<u8>>) {
+        let now = self.clock.now();
+        let hang_up =
+            Input::Command(Command::HangUp { leg, reason: Some(Reason::completed_elsewhere()) });
+        let Some((id, call)) = self.calls.of_leg(leg) else { return };
+        let answer = answer.and_then(|a| String::from_utf8(a).ok()).unwrap_or_default();
+        let state = call.legs.get_mut(&leg).and_then(|l| Some((l.agent.take()?, l.local.take()?)));
+        let Some((agent, local)) = state.filter(|_| call.phase != Phase::Talking) else {
+            // Two devices were answered at once: the first one has the call.
+            call.legs.remove(&leg);
+            return self.sip_input(hang_up);
+        };
+        let negotiated = match sdp::accept(&local, &answer) {
+            Ok(negotiated) => negotiated,
+            Err(error) => {
+                self.hang_up_legs(id, Some(Reason::sip(488, "no common media")));
+                return self.end_call(id, format!("No sound: {error}."));
+            }
+        };
+        call.talking(now);
+        let peer = call.peer.clone();
+        let others: Vec<_> = call.legs.keys().copied().filter(|other| *other != leg).collect();
+        for other in others {
+            call.legs.remove(&other);
+            let reason = Some(Reason::completed_elsewhere());
+            let command = Command::HangUp { leg: other, reason };
+            if let Some(account) = &mut self.account {
+                let now = crate::base::Now::new(now, unix_ms());
+                account.agent.handle(now, Input::Command(command));
+            }
+        }
+        self.talk(id, agent, negotiated);
+        self.event(Event::Answered { call: id, peer });
+    }
+
+    fn leg_ended(&mut self, leg: LegId, end: &sip::End) {
+        let Some((id, call)) = self.calls.of_leg(leg) else { return };
+        let talked = call.phase == Phase::Talking;
+        let sentence = words::end(end, &call.peer, talked);
+        if talked || call.direction == Direction::Incoming {
+            call.legs.remove(&leg);
+            self.end_call(id, sentence);
+        } else {
+            self.leg_failed(id, leg, sentence);
+        }
+    }
+
+    /// How sure the certificate of a flow makes us of the name in it.
+    fn verified(&self, flow: FlowId) -> Verified {
+        let Some(flow) = self.flows.open.get(&flow) else { return Verified::Unknown };
+        let certificate = &flow.certificate;
+        if !certificate.self_signed {
+            return Verified::Authority;
+        }
+        let node_id = certificate.node_ids.first().map(ToString::to_string).unwrap_or_default();
+        // Without a memory every key is new.
+        self.data.key_seen(&certificate.user_name, &node_id).unwrap_or(Verified::SelfSignedNew)
+    }
+}
+
+/// Ufrag and password of one attempt.
+pub(super) fn ice_credentials(rng: &mut Rng) -> (String, String) {
+    (rng.ice_string(UFRAG_LENGTH), rng.ice_string(PASSWORD_LENGTH))
+}
+
+/// Finds our candidates for media; one sentence if there are none.
+pub(super) async fn gather(
+    role: IceRole,
+    (ufrag, password): (String, String),
+    options: &IceOptions,
+) -> Result<IceAgent, String> {
+    IceAgent::gather(role, ufrag, password, options).await.map_err(|e| format!("No sound: {e}."))
+}
+
+/// How long a flow may stay open without use: time for an INVITE to follow its AppAttach, and for
+/// the next call to the same device.
+const IDLE_MAX: Duration = Duration::from_secs(20);
+/// More than the 24 bits of randomness that RFC 8445 §5.3 asks for.
+const UFRAG_LENGTH: usize = 8;
+/// More than the 128 bits of randomness that RFC 8445 §5.3 asks for.
+const PASSWORD_LENGTH: usize = 24;

@@ -1,0 +1,275 @@
+//! The sound of one call: ICE and DTLS for media, then frames every 20 ms, in a task of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::base::{Now, Rng};
+use crate::crypto::Certificate;
+use crate::link;
+use crate::link::{
+    Clock, Credentials, DtlsRole, IceAgent, IceParameters, LinkError, LocalCertificate, MediaFlow,
+    SrtpProfile, unix_ms,
+};
+use crate::media::sdp::{self, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup};
+use crate::media::{
+    AudioSession, AudioSink, AudioSource, AudioStatistics, Choice, FRAME_SAMPLES, Profile,
+    SAMPLE_RATE, SILENCE, SessionSettings, SrtpKeys,
+};
+
+/// What a call's sound needs.
+pub(super) struct TalkSetup {
+    /// Our candidates, as the other side has been told.
+    pub agent: IceAgent,
+    /// What both sides agreed on.
+    pub negotiated: Negotiated,
+    /// What we show in DTLS.
+    pub local: LocalCertificate,
+    /// Where our sound comes from.
+    pub source: Choice,
+    /// Where the other side's sound goes.
+    pub sink: Choice,
+    /// Whether the microphone is cut off from the start.
+    pub muted: bool,
+    /// Seed of all randomness.
+    pub seed: [u8; 32],
+}
+
+/// What a call's sound reports.
+#[derive(Clone, Debug)]
+pub(super) enum TalkReport {
+    /// Sound flows on this path.
+    Up(String),
+    /// A microphone, speaker or file cannot be used: one sentence. The call goes on without.
+    Fault(String),
+    /// Figures, several times a second and a last time at the end.
+    Statistics(Box<AudioStatistics>),
+    /// There is no way for sound, or it was lost: one sentence.
+    Failed(String),
+}
+
+/// A running call's sound; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Talk {
+    control: mpsc::Sender<bool>,
+}
+
+impl Talk {
+    /// Begins; `report` is called with what happens, and with `None` once all is over.
+    pub(super) fn start(
+        setup: TalkSetup,
+        report: impl Fn(Option<TalkReport>) + Send + Sync + 'static,
+    ) -> Self {
+        let (control, inbox) = mpsc::channel(CONTROLS_MAX);
+        tokio::spawn(async move {
+            if let Err(sentence) = run(setup, inbox, &report).await {
+                report(Some(TalkReport::Failed(sentence)));
+            }
+            report(None);
+        });
+        Self { control }
+    }
+
+    /// Cuts the microphone off, or lets it in again.
+    pub(super) fn mute(&self, muted: bool) {
+        let _ = self.control.try_send(muted);
+    }
+}
+
+/// Our stream of a session description.
+pub(super) fn description(agent: &IceAgent, certificate: &Certificate) -> MediaDescription {
+    let local = agent.local();
+    MediaDescription {
+        ice_ufrag: local.ufrag.clone(),
+        ice_pwd: local.pwd.clone(),
+        candidates: local.candidates.iter().map(ToString::to_string).collect(),
+        fingerprint: certificate.fingerprint,
+        setup: Setup::ActPass,
+        opus_payload_type: OPUS_PAYLOAD_TYPE,
+        direction: sdp::Direction::SendRecv,
+    }
+}
+
+async fn run(
+    setup: TalkSetup,
+    mut control: mpsc::Receiver<bool>,
+    report: &(impl Fn(Option<TalkReport>) + Send + Sync),
+) -> Result<(), String> {
+    let TalkSetup { agent, negotiated, local, source, sink, muted, seed } = setup;
+    let sound = tokio::task::spawn_blocking(move || open(&source, &sink));
+    let flow = tokio::select! {
+        flow = connect(agent, &negotiated, local) => {
+            flow.map_err(|e| format!("No sound: {e}."))?
+        }
+        () = closed(&mut control) => return Ok(()),
+    };
+    let (source, sink, faults) = sound.await.map_err(|_| "The sound system failed.".to_owned())?;
+    for fault in faults {
+        report(Some(TalkReport::Fault(fault)));
+    }
+    report(Some(TalkReport::Up(flow.info().path.clone())));
+    let keys = flow.info().srtp.clone().ok_or("No sound: no keys were agreed on.")?;
+    let clock = Clock::start();
+    let mut rng = Rng::new(seed);
+    let now = Now::new(clock.now(), unix_ms());
+    let settings = SessionSettings::new(&negotiated, &mut rng);
+    let keying = keying(&keys);
+    let profile = match keys.profile {
+        SrtpProfile::Aes128CmSha1_80 => Profile::Aes128CmHmacSha1_80,
+        SrtpProfile::AeadAes128Gcm => Profile::AeadAes128Gcm,
+        SrtpProfile::AeadAes256Gcm => Profile::AeadAes256Gcm,
+    };
+    let keys = SrtpKeys { profile, keying: &keying, role: media_role(flow.info().role) };
+    let mut session = AudioSession::new(now, settings, keys, rng).map_err(|e| e.to_string())?;
+    session.mute(muted);
+    let mut call = Sound { session, flow, clock, source, sink };
+    call.run(&mut control, report).await
+}
+
+/// Sound in both directions.
+struct Sound {
+    session: AudioSession,
+    flow: MediaFlow,
+    clock: Clock,
+    source: Box<dyn AudioSource>,
+    sink: Box<dyn AudioSink>,
+}
+
+impl Sound {
+    async fn run(
+        &mut self,
+        control: &mut mpsc::Receiver<bool>,
+        report: &(impl Fn(Option<TalkReport>) + Send + Sync),
+    ) -> Result<(), String> {
+        let mut tick = interval(FRAME);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let mut ticks = 0_u32;
+        let end = loop {
+            let deadline = self.session.deadline();
+            tokio::select! {
+                _ = tick.tick() => {
+                    self.frame(report);
+                    ticks = ticks.wrapping_add(1);
+                    if ticks.is_multiple_of(TICKS_PER_REPORT) {
+                        report(Some(self.statistics()));
+                    }
+                }
+                packet = self.flow.recv_raw() => match packet {
+                    Some(packet) => self.session.receive(self.clock.now(), &packet),
+                    None if self.session.peer_said_goodbye() => break Ok(()),
+                    None => match self.flow.reason() {
+                        // The other side has hung up; SIP says so too.
+                        LinkError::Closed => break Ok(()),
+                        error => break Err(format!("The sound was lost: {error}.")),
+                    },
+                },
+                () = self.clock.sleep_until(deadline) => {
+                    self.session.handle_timeout(self.clock.now());
+                }
+                muted = control.recv() => match muted {
+                    Some(muted) => self.session.mute(muted),
+                    None => break Ok(()),
+                },
+            }
+            self.flush();
+        };
+        self.session.end(self.clock.now());
+        self.flush();
+        report(Some(self.statistics()));
+        self.flow.close();
+        end
+    }
+
+    fn frame(&mut self, report: &(impl Fn(Option<TalkReport>) + Send + Sync)) {
+        let now = self.clock.now();
+        let mut frame = SILENCE;
+        self.source.read(&mut frame);
+        self.session.capture(now, &frame);
+        self.sink.write(&self.session.playout(now));
+        for fault in [self.source.take_fault(), self.sink.take_fault()].into_iter().flatten() {
+            report(Some(TalkReport::Fault(fault.to_string())));
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Some(packet) = self.session.poll() {
+            // A full queue is loss like any other.
+            let _ = self.flow.send_raw(packet);
+        }
+    }
+
+    fn statistics(&self) -> TalkReport {
+        TalkReport::Statistics(Box::new(self.session.statistics()))
+    }
+}
+
+/// Makes the path for media, and accepts only the certificate of the session description
+/// (RFC 5763 §5).
+async fn connect(
+    agent: IceAgent,
+    negotiated: &Negotiated,
+    local: LocalCertificate,
+) -> Result<MediaFlow, LinkError> {
+    let fingerprint = negotiated.remote.fingerprint;
+    let verify = move |der: &[u8]| {
+        if Certificate::fingerprint_of(der) == fingerprint {
+            Ok(())
+        } else {
+            Err("another certificate than the session description names".to_owned())
+        }
+    };
+    let remote = IceParameters {
+        ufrag: negotiated.remote.ice_ufrag.clone(),
+        pwd: negotiated.remote.ice_pwd.clone(),
+        candidates: negotiated.remote.candidates.iter().filter_map(|c| c.parse().ok()).collect(),
+    };
+    let role = match negotiated.dtls_role {
+        sdp::DtlsRole::Client => DtlsRole::Client,
+        sdp::DtlsRole::Server => DtlsRole::Server,
+    };
+    let credentials = Credentials { local, verify: Arc::new(verify) };
+    MediaFlow::over_ice(agent, &remote, role, &credentials).await
+}
+
+/// Opens both ends; what cannot be opened is replaced by silence and reported.
+fn open(source: &Choice, sink: &Choice) -> (Box<dyn AudioSource>, Box<dyn AudioSink>, Vec<String>) {
+    let mut faults = Vec::new();
+    let source = source.open_source().unwrap_or_else(|error| {
+        faults.push(error.to_string());
+        Box::new(crate::media::Silence)
+    });
+    let sink = sink.open_sink().unwrap_or_else(|error| {
+        faults.push(error.to_string());
+        Box::new(crate::media::Silence)
+    });
+    (source, sink, faults)
+}
+
+async fn closed(control: &mut mpsc::Receiver<bool>) {
+    while control.recv().await.is_some() {}
+}
+
+/// The keys in the order of RFC 5764 §4.2.
+fn keying(keys: &link::SrtpKeys) -> Vec<u8> {
+    [&keys.client.key, &keys.server.key, &keys.client.salt, &keys.server.salt]
+        .into_iter()
+        .flatten()
+        .copied()
+        .collect()
+}
+
+fn media_role(role: DtlsRole) -> sdp::DtlsRole {
+    match role {
+        DtlsRole::Client => sdp::DtlsRole::Client,
+        DtlsRole::Server => sdp::DtlsRole::Server,
+    }
+}
+
+/// Length of a frame.
+const FRAME: Duration = Duration::from_millis(1000 * FRAME_SAMPLES as u64 / SAMPLE_RATE as u64);
+/// Figures go out ten times a second: what a level meter needs.
+const TICKS_PER_REPORT: u32 = 5;
+/// Presses of the mute button on their way.
+const CONTROLS_MAX: usize = 16;

@@ -1,0 +1,72 @@
+//! How calls end and how they sound, in one sentence or word for people.
+
+use std::time::Duration;
+
+use crate::sip::{End, Side};
+
+/// How a leg with `peer` ended. `talked` is whether both sides had talked.
+pub(super) fn end(end: &End, peer: &str, talked: bool) -> String {
+    match end {
+        End::Rejected { by: Side::Us, .. } => "You declined.".to_owned(),
+        End::Rejected { by: Side::Them, status, phrase } => match status.code() {
+            486 | 600 => format!("{peer} is busy."),
+            603 => format!("{peer} declined."),
+            404 | 604 => format!("{peer} was not found on the device that answered."),
+            403 => format!("{peer}'s phone refused the call because it can't verify your name."),
+            488 | 606 => {
+                format!("{peer}'s phone and this one have no way to encode sound in common.")
+            }
+            480 | 408 => format!("{peer} did not answer."),
+            code => format!("{peer}'s phone refused the call ({code} {phrase})."),
+        },
+        End::Cancelled { by: Side::Us, .. } => "You gave up.".to_owned(),
+        End::Cancelled { by: Side::Them, reason } => {
+            if reason.as_ref().is_some_and(crate::sip::Reason::is_completed_elsewhere) {
+                "Answered on another device.".to_owned()
+            } else {
+                format!("You missed a call from {peer}.")
+            }
+        }
+        End::HungUp { by: Side::Us, .. } => "You hung up.".to_owned(),
+        End::HungUp { by: Side::Them, .. } => format!("{peer} hung up."),
+        End::Failed(failure) if talked => failure.to_string(),
+        End::Failed(failure) => format!("{peer} can't be reached: {failure}"),
+    }
+}
+
+/// What the sound is like: loss that concealment hides, loss that is heard, loss that hurts; and
+/// a delay that makes people talk at once (ITU-T G.114 draws the lines at 150 and 400 ms one way).
+pub(super) fn quality(loss: f32, rtt: Option<Duration>) -> &'static str {
+    let rtt = rtt.unwrap_or_default();
+    if loss > 0.10 || rtt > Duration::from_millis(800) {
+        "Poor"
+    } else if loss > 0.03 || rtt > Duration::from_millis(300) {
+        "Fair"
+    } else {
+        "Good"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_a_sentence_about_the_other_side() {
+        for (code, word) in [(486, "busy"), (603, "declined"), (404, "found"), (500, "500")] {
+            let status = rsip::StatusCode::from(code);
+            let rejected =
+                End::Rejected { by: Side::Them, status, phrase: "Server Error".to_owned() };
+            let sentence = end(&rejected, "bob@example.org", false);
+            assert!(sentence.starts_with("bob@example.org") && sentence.contains(word));
+            assert!(sentence.ends_with('.'));
+        }
+    }
+
+    #[test]
+    fn quality_has_three_words() {
+        assert_eq!(quality(0.0, None), "Good");
+        assert_eq!(quality(0.05, None), "Fair");
+        assert_eq!(quality(0.0, Some(Duration::from_secs(1))), "Poor");
+    }
+}
