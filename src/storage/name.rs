@@ -20,7 +20,7 @@ mod tests {
         resource_id(name).to_string()
     }
 
-    /// The published vectors of names, Node-IDs, TURN servers and ReDiR trees.
+    /// R6940-10.2-01: the published vectors of names, Node-IDs, TURN servers and ReDiR trees.
     #[test]
     fn resource_ids_match_the_vectors() {
         assert_eq!(hash(b"alice@dht.example.com"), "0c51a942f50c828aef82a5af83e8ed59");
