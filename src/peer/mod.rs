@@ -12,6 +12,7 @@
 mod admit;
 mod api;
 mod attach;
+mod certificates;
 mod config;
 mod copies;
 mod join;
@@ -77,6 +78,8 @@ pub struct Peer {
     publications: Publications,
     /// The neighbour that got its periodic Update last.
     stabilized: NodeId,
+    /// Whether our place under the user's name is found.
+    has_user_certificate: bool,
     /// When a missing finger may be searched next.
     next_finger_search: Instant,
     /// Nodes that could not be attached to, and when they may be tried again.
@@ -149,6 +152,7 @@ impl Peer {
             copies: Copies::default(),
             publications: Publications::default(),
             stabilized: own,
+            has_user_certificate: false,
             next_finger_search: now.instant,
             unreachable: BTreeMap::new(),
             loopback: VecDeque::new(),
@@ -237,6 +241,7 @@ impl Peer {
                 Timer::Stabilize => self.stabilize(),
                 Timer::Fingers => self.search_finger(),
                 Timer::Partition => self.probe_partition(),
+                Timer::Certificates => self.publish_certificates(),
                 Timer::Publish => self.publish_due(),
                 Timer::Sweep => self.sweep_links(),
                 Timer::Leave => self.leave_step(),

@@ -70,6 +70,16 @@ impl Peer {
         self.schedule_publish();
     }
 
+    /// Publishes what nobody waits for and what stays when we leave; nothing changes if it is
+    /// published already.
+    pub(super) fn publish_for_us(&mut self, spec: StoreSpec) {
+        let key = PublicationKey::of(&spec);
+        if !self.publications.0.contains_key(&key) {
+            self.put_publication(key, spec, Vec::new(), 0, false);
+            self.schedule_publish();
+        }
+    }
+
     pub(super) fn unpublish(&mut self, request: RequestId, spec: StoreSpec) {
         let published = self.publications.0.remove(&PublicationKey::of(&spec));
         let after = published.as_ref().map_or(0, |p| p.storage_time_ms);

@@ -39,6 +39,8 @@ pub(super) enum Goal {
     Copy(Copy),
     Publish(PublicationKey),
     Unpublish(RequestId),
+    /// Who has certificates under our user's name.
+    FindCertificate,
     Finger,
     Partition(LinkId),
 }
@@ -156,6 +158,7 @@ impl Peer {
             Goal::Copy(copy) => self.copy_answered(&copy, outcome.err()),
             Goal::Publish(key) => self.publish_answered(&key, outcome),
             Goal::Unpublish(request) => self.unpublish_answered(request, outcome),
+            Goal::FindCertificate => self.certificates_found(outcome),
             Goal::Finger => self.finger_found(outcome),
             Goal::Partition(link) => self.partition_answered(link, outcome),
         }

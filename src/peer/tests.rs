@@ -1,4 +1,6 @@
 //! Peers on a network in memory, under a virtual clock.
 
+mod messages;
 mod net;
+mod real;
 mod ring;

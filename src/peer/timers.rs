@@ -26,6 +26,8 @@ pub(super) enum Timer {
     Fingers,
     /// The overlay is checked for partitions.
     Partition,
+    /// Our own certificate is published.
+    Certificates,
     /// A value is published or refreshed.
     Publish,
     /// Links that do not come up are given up.
@@ -45,6 +47,7 @@ impl Timer {
             Self::Stabilize => "stabilize",
             Self::Fingers => "fingers",
             Self::Partition => "partition",
+            Self::Certificates => "certificates",
             Self::Publish => "publish",
             Self::Sweep => "sweep",
             Self::Leave => "leave",

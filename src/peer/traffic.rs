@@ -195,13 +195,11 @@ impl Peer {
         let Some(method) = Method::of_request(code) else {
             return self.refuse_header(&header, previous, ErrorCode::INVALID_MESSAGE);
         };
-        // The others may simply be processed again.
-        let has_effect = matches!(
-            method,
-            Method::Attach | Method::AppAttach | Method::Store | Method::Join | Method::Leave
-        );
-        let key = RequestKey::new(signed.node_id, header.transaction_id, &opened.signed);
-        let key = has_effect.then_some(key);
+        // These two may simply be processed again. So could a Fetch, but the parts of two answers
+        // that differ in a lifetime or in their signatures would spoil each other on arrival.
+        let is_repeatable = matches!(method, Method::Ping | Method::Update);
+        let key = || RequestKey::new(signed.node_id, header.transaction_id, &opened.signed);
+        let key = (!is_repeatable).then(key);
         match key.map_or(Seen::New, |key| self.answers.begin(self.now.instant, key)) {
             Seen::New => {}
             Seen::InProgress => return,

@@ -46,6 +46,8 @@ impl Peer {
         let partition = self.soon(self.config.update_interval);
         self.timers.set(Timer::Partition, partition);
         self.publish_again();
+        let certificates = self.soon(CERTIFICATES_DELAY);
+        self.timers.set(Timer::Certificates, certificates);
     }
 
     /// An Update from a linked node. Only one that is attached, and not merely bootstrapping
@@ -324,6 +326,8 @@ const TELL_OTHERS: Duration = Duration::from_secs(60);
 const REPLICATE_DELAY: Duration = Duration::from_millis(500);
 /// The successor replacement hold-down time (RFC 6940 §10.7.1).
 const HOLD_DOWN: Duration = Duration::from_secs(30);
+/// Until our own certificate is stored: registrations go first.
+const CERTIFICATES_DELAY: Duration = Duration::from_secs(1);
 /// Until fingers are sought after a change.
 const FINGER_DELAY: Duration = Duration::from_secs(1);
 /// Between two new fingers.

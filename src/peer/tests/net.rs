@@ -17,6 +17,9 @@ use crate::storage::KindTable;
 /// A moment in 2026.
 pub const EPOCH_MS: u64 = 1_790_000_000_000;
 
+/// When, from, to, code of the first part, and the message or part itself.
+pub type Delivered = (Instant, usize, usize, Option<MessageCode>, Packet);
+
 /// One end of a link.
 type End = (usize, LinkId);
 
@@ -48,10 +51,11 @@ pub struct Net {
     pub loss_permille: u64,
     /// Nodes between which no link comes up.
     pub walls: BTreeSet<(usize, usize)>,
-    /// Every message that was delivered: when, from, to, and its code.
-    pub trace: Vec<(Instant, usize, usize, Option<MessageCode>, Packet)>,
+    /// Every message that was delivered.
+    pub trace: Vec<Delivered>,
     pub config: PeerConfig,
     requests: u64,
+    sent: BTreeMap<usize, crate::base::TransactionId>,
 }
 
 impl Net {
@@ -72,6 +76,7 @@ impl Net {
             trace: Vec::new(),
             config: PeerConfig::new("example.org"),
             requests: 0,
+            sent: BTreeMap::new(),
         }
     }
 
@@ -183,6 +188,20 @@ impl Net {
         }
     }
 
+    /// Cuts a living node off from all others.
+    pub fn cut(&mut self, node: usize) {
+        for other in 0..self.peers.len() {
+            self.walls.insert((node, other));
+        }
+        let ends: Vec<(End, End)> = self.wires.iter().map(|(a, b)| (*a, *b)).collect();
+        for (end, other) in ends.into_iter().filter(|(end, _)| end.0 == node) {
+            self.wires.remove(&end);
+            self.wires.remove(&other);
+            self.later(Duration::from_secs(5), Happening::Down(end, LinkError::Lost));
+            self.later(Duration::from_secs(5), Happening::Down(other, LinkError::Lost));
+        }
+    }
+
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
@@ -219,6 +238,11 @@ impl Net {
         }
     }
 
+    /// The transaction of what a node sent last, even if it got lost.
+    pub fn last_transaction(&self, node: usize) -> crate::base::TransactionId {
+        self.sent[&node]
+    }
+
     /// Gives a node a message as if `from` had sent it over their link.
     pub fn inject(&mut self, from: usize, to: usize, bytes: Bytes) {
         let end = self.wires.iter().find(|(a, b)| a.0 == to && b.0 == from).map(|(a, _)| *a);
@@ -246,6 +270,9 @@ impl Net {
             }
             LinkAction::Send(bytes) => {
                 let Some(other) = self.wires.get(&end).copied() else { return };
+                if let Ok(packet) = Packet::decode(&bytes, 16) {
+                    self.sent.insert(end.0, packet.header.transaction_id);
+                }
                 if self.rng.below(1000) >= self.loss_permille {
                     self.later(LATENCY, Happening::Message(other, bytes));
                 }

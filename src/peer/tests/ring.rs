@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::net::Net;
-use crate::message::APPLICATION_SIP;
+use crate::base::NodeId;
+use crate::message::{APPLICATION_SIP, ErrorCode, Method};
 use crate::peer::*;
+use crate::storage::resource_id;
 
 fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
@@ -29,6 +31,14 @@ fn assert_all_found(net: &mut Net, owners: &[usize]) {
     }
 }
 
+/// How many living peers keep the registration of a node's user.
+fn copies(net: &Net, of: usize) -> usize {
+    let resource = resource_id(net.user(of).as_bytes());
+    let alive = net.peers.iter().flatten();
+    alive.filter(|peer| peer.storage().holds(&resource)).count()
+}
+
+/// R6940-10.1-01: two peers share the ring.
 #[test]
 fn two_peers_are_a_ring() {
     let mut net = Net::ring(1, 2);
@@ -39,17 +49,358 @@ fn two_peers_are_a_ring() {
 }
 
 #[test]
+fn three_peers_are_a_ring() {
+    let mut net = Net::ring(11, 3);
+    net.assert_ring(3);
+    publish_all(&mut net);
+    assert_all_found(&mut net, &[0, 1, 2]);
+}
+
+/// R6940-10.7-02, R6940-10.7-03, R6940-10.1-02, R6940-10.4-02, R6940-10.4-04: a full ring of
+/// neighbours, and three copies of everything.
+#[test]
 fn eight_peers_find_each_other() {
     let mut net = Net::ring(2, 8);
     assert_eq!(net.joined().len(), 8);
     net.assert_ring(3);
     publish_all(&mut net);
+    net.run(seconds(5));
+    for of in 0..8 {
+        assert_eq!(copies(&net, of), 3);
+    }
     assert_all_found(&mut net, &[0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+/// R6940-6.5.2.2-01, R6940-6.5.2.2-02, R6940-6.5.2.2-03: a connection for SIP, and for nothing
+/// that we do not have.
+#[test]
+fn applications_are_connected() {
+    let mut net = Net::ring(2, 8);
     let answer = net.ask(3, Command::AppAttach(net.id(6), APPLICATION_SIP));
-    assert!(matches!(answer, Ok(Answer::AppLink { .. })), "{answer:?}");
+    assert!(
+        matches!(&answer, Ok(Answer::AppLink { certificate, .. }) if certificate.node_ids[0] == net.id(6))
+    );
     let rang = net.events.iter().any(|(node, event)| {
-        *node == 6 && matches!(event, Event::AppLink { application: APPLICATION_SIP, .. })
+        *node == 6
+            && matches!(event, Event::AppLink { application: APPLICATION_SIP, certificate, .. }
+                if certificate.node_ids[0] == net.id(3))
     });
     assert!(rang);
-    net.run(seconds(1));
+    let answer = net.ask(3, Command::AppAttach(net.id(6), 61500));
+    assert!(matches!(answer, Err(RequestError::Refused(ErrorCode::NOT_FOUND))));
+    // R6940-6.1.1-05: nobody has this Node-ID, so nobody answers.
+    let nobody = NodeId::from_u128(net.id(6).to_u128() ^ 1);
+    let answer = net.ask(3, Command::AppAttach(nobody, APPLICATION_SIP));
+    assert!(matches!(answer, Err(RequestError::Timeout)));
+}
+
+/// R6940-10.5-01 to R6940-10.5-10 in order, as seen on the wire; R6940-11.4-02, R6940-11.4-03,
+/// R6940-10.5-13.
+#[test]
+fn a_join_has_the_order_of_the_rfc() {
+    let mut net = Net::ring(4, 8);
+    publish_all(&mut net);
+    net.run(seconds(5));
+    let registered = resource_id(net.user(3).as_bytes()).to_u128().expect("16 bytes");
+    let joiner = net.add_at(NodeId::from_u128(registered.wrapping_add(1)));
+    let begin = net.trace.len();
+    net.join(joiner, 0);
+    net.run(seconds(10));
+    net.assert_ring(3);
+    let trace = &net.trace[begin..];
+    let first = |from: Option<usize>, to: Option<usize>, method: Method| {
+        trace.iter().position(|(_, f, t, code, _)| {
+            from.is_none_or(|n| n == *f)
+                && to.is_none_or(|n| n == *t)
+                && *code == Some(method.request())
+        })
+    };
+    let joiner = Some(joiner);
+    let attach = first(joiner, Some(0), Method::Attach).expect("an Attach through the bootstrap");
+    let own = net.id(joiner.expect("a node")).to_u128();
+    let target = &trace[attach].4.header.destination_list;
+    let next = crate::base::ResourceId::from_u128(own.wrapping_add(1));
+    assert_eq!(target[..], [next.into()]);
+    let join = first(joiner, None, Method::Join).expect("a Join");
+    let admitting = trace[join].2;
+    let told = first(Some(admitting), joiner, Method::Update).expect("the routing table");
+    let handed = trace[join..]
+        .iter()
+        .position(|(_, f, t, code, _)| {
+            *f == admitting && Some(*t) == joiner && *code == Some(Method::Update.request())
+        })
+        .map(|at| at + join)
+        .expect("the Update that makes it a peer");
+    let ours = first(joiner, None, Method::Update).expect("Updates of the new peer");
+    assert!(attach < told && told < join && join < handed && handed < ours);
+    let stores: Vec<usize> = (0..trace.len())
+        .filter(|at| {
+            let (_, f, t, code, _) = &trace[*at];
+            *f == admitting && Some(*t) == joiner && *code == Some(Method::Store.request())
+        })
+        .collect();
+    assert!(stores.iter().any(|at| join < *at && *at < handed), "data come before the range");
+    let teachers = trace.iter().filter(|(_, f, _, code, packet)| {
+        Some(*f) == joiner
+            && *code == Some(Method::Attach.request())
+            && packet.header.destination_list.len() == 2
+    });
+    // R6940-10.6-01: neighbours are asked through whom we learned of them from.
+    let mut neighbors = 0;
+    for (_, _, to, _, packet) in teachers.filter(|(at, ..)| *at < trace[join].0) {
+        neighbors += 1;
+        assert_eq!(packet.header.destination_list[0], net.id(*to).into());
+    }
+    assert!(neighbors >= 6, "{neighbors} neighbours");
+    let owners: Vec<usize> = (0..8).collect();
+    assert_all_found(&mut net, &owners);
+}
+
+/// R6940-10.5-06, R6940-10.5-07, R6940-10.5-09: nothing is lost while many join.
+#[test]
+fn thirty_two_peers_keep_everything() {
+    let mut net = Net::ring(3, 8);
+    publish_all(&mut net);
+    while net.peers.len() < 32 {
+        let node = net.add();
+        net.join(node, node % 5);
+        net.run(seconds(2));
+    }
+    net.run(seconds(120));
+    assert_eq!(net.joined().len(), 32);
+    net.assert_ring(3);
+    for of in 0..8 {
+        assert_eq!(copies(&net, of), 3);
+    }
+    assert_all_found(&mut net, &[0, 3, 7]);
+    let fingers: usize = (0..32).map(|n| net.peer(n).fingers().len()).sum();
+    assert!(fingers > 32 * 4, "{fingers} fingers");
+}
+
+/// Nodes that join in the same moment, some next to each other.
+#[test]
+fn simultaneous_joins_all_succeed() {
+    for seed in 0..6 {
+        let mut net = Net::ring(100 + seed, 4);
+        let far = net.id(1).to_u128();
+        for offset in 1..=3u128 {
+            let near = net.add_at(NodeId::from_u128(far.wrapping_add(offset << 64)));
+            let other = net.add();
+            net.join(near, 0);
+            net.join(other, 2);
+        }
+        net.run(seconds(60));
+        assert_eq!(net.joined().len(), 10, "seed {seed}");
+        net.assert_ring(3);
+    }
+}
+
+/// R6940-10.9-01, R6940-10.9-02, R6940-10.9-03, R6940-6.4.2.2-01, R6940-6.4.2.2-04: who leaves
+/// is gone at once, with its registration and without the data that it kept.
+#[test]
+fn a_leaver_leaves_nothing_behind() {
+    let mut net = Net::ring(5, 8);
+    publish_all(&mut net);
+    let links = net.peer(3).links();
+    let begin = net.trace.len();
+    net.command(3, Command::Leave);
+    net.run(seconds(3));
+    assert!(net.events.iter().any(|(n, e)| *n == 3 && matches!(e, Event::Left)));
+    assert_eq!((net.peer(3).links(), net.peer(3).is_joined()), (0, false));
+    let leaves = net.trace[begin..].iter().filter(|t| t.3 == Some(Method::Leave.request()));
+    assert_eq!(leaves.count(), links, "one for each link");
+    net.assert_ring(3);
+    assert_all_found(&mut net, &[0, 1, 2, 4, 5, 6, 7]);
+    assert!(net.fetch(0, 3).expect("an answer").values.is_empty());
+    // And comes back.
+    net.join(3, 0);
+    net.run(seconds(10));
+    net.assert_ring(3);
+    assert_all_found(&mut net, &[3, 6]);
+}
+
+/// R6940-10.7.1-01, R6940-10.7.1-02, R6940-10.7.1-04, R6940-10.7.3-05: two dead peers leave a
+/// whole ring with whole data.
+#[test]
+fn the_ring_heals_after_failures() {
+    let mut net = Net::ring(6, 12);
+    publish_all(&mut net);
+    net.run(seconds(5));
+    let (_, successors) = net.peer(4).neighbors();
+    let victims: Vec<usize> = (0..12).filter(|n| successors[..2].contains(&net.id(*n))).collect();
+    for victim in &victims {
+        net.kill(*victim);
+    }
+    net.run(seconds(8));
+    net.assert_ring(3);
+    let left: Vec<usize> = net.joined();
+    assert_all_found(&mut net, &left);
+    assert_all_found(&mut net, &victims);
+    net.run(seconds(60));
+    for of in 0..12 {
+        assert_eq!(copies(&net, of), 3, "of {of}");
+    }
+}
+
+/// R6940-10.7.1-03: a replacement successor gets no copies within the hold-down time.
+#[test]
+fn replicas_wait_for_the_hold_down() {
+    let mut net = Net::ring(6, 12);
+    publish_all(&mut net);
+    net.run(seconds(100));
+    let (_, successors) = net.peer(4).neighbors();
+    let (first, third) = (successors[0], successors[2]);
+    let index = |id: NodeId| (0..12).find(|n| net.id(*n) == id).expect("a peer");
+    let (first, third) = (index(first), index(third));
+    let begin = net.trace.len();
+    net.kill(first);
+    net.run(seconds(5 + 29));
+    let stores = |net: &Net| {
+        let stores = net.trace[begin..].iter().filter(|(_, from, to, code, _)| {
+            (*from, *to) == (4, third) && *code == Some(Method::Store.request())
+        });
+        stores.count()
+    };
+    assert_eq!(stores(&net), 0);
+    net.run(seconds(5));
+    assert!(stores(&net) > 0);
+}
+
+/// R6940-6.1.2-10: what is lost on the way is sent again.
+#[test]
+fn lost_messages_are_sent_again() {
+    let mut net = Net::ring(7, 6);
+    net.loss_permille = 100;
+    let node = net.add();
+    net.join(node, 2);
+    net.run(seconds(90));
+    assert_eq!(net.joined().len(), 7);
+    publish_all(&mut net);
+    let mut again = 0;
+    for from in 0..7 {
+        let fetched = net.fetch(from, 6).expect("an answer");
+        assert_eq!(fetched.values.len(), 1);
+        again += fetched.transmissions - 1;
+    }
+    assert!(again > 0, "some had to be sent again");
+    net.loss_permille = 0;
+    net.run(seconds(60));
+    net.assert_ring(3);
+}
+
+/// R6940-6.5.1.2-03, R6940-6.5.1.2-04: two Attaches that cross make one link.
+#[test]
+fn crossed_attaches_make_one_link() {
+    for seed in 0..4 {
+        let mut net = Net::ring(20 + seed, 2);
+        for _ in 0..2 {
+            let node = net.add();
+            net.join(node, 0);
+        }
+        net.run(seconds(60));
+        net.assert_ring(3);
+        for node in 0..4 {
+            assert_eq!(net.peer(node).links(), 3, "node {node} of seed {seed}");
+        }
+    }
+}
+
+/// R6940-6.4.2.1-07, R6940-6.4.2.1-08: without a bootstrap node there is no overlay, and nobody
+/// founds one by accident; later it may work.
+#[test]
+fn joining_is_tried_until_it_works() {
+    let mut net = Net::new(8);
+    let founder = net.add();
+    let node = net.add();
+    net.walls.insert((founder, node));
+    net.join(node, founder);
+    net.run(seconds(20));
+    assert!(net.joined().is_empty());
+    let failed = net
+        .events
+        .iter()
+        .filter(|(_, e)| matches!(e, Event::JoinFailed(JoinError::Unreachable(LinkError::NoPath))));
+    assert!(failed.count() >= 3);
+    net.walls.clear();
+    net.command(founder, Command::Found);
+    net.run(seconds(60));
+    assert_eq!(net.joined().len(), 2);
+    net.assert_ring(3);
+}
+
+/// R6940-10.7.1-06, R6940-10.7.1-07: who has lost everybody joins again and is no ring of its
+/// own meanwhile; its values come back.
+#[test]
+fn who_is_cut_off_joins_again() {
+    let mut net = Net::ring(9, 6);
+    publish_all(&mut net);
+    net.cut(4);
+    net.run(seconds(12));
+    assert!(!net.peer(4).is_joined());
+    net.walls.clear();
+    net.run(seconds(120));
+    assert_eq!(net.joined().len(), 6);
+    net.assert_ring(3);
+    assert_all_found(&mut net, &[4]);
+}
+
+/// R6940-10.7.4.4-01, R6940-10.7.4.4-02: two rings that know a common bootstrap node merge.
+#[test]
+fn partitions_heal() {
+    let mut net = Net::new(10);
+    for node in 0..8 {
+        net.add();
+        match node {
+            0 | 4 => {
+                net.command(node, Command::Found);
+            }
+            _ => net.join(node, node & 4),
+        }
+        net.run(seconds(3));
+    }
+    // Those of the second ring learn of the first.
+    for node in 5..8 {
+        net.join(node, 0);
+    }
+    publish_all(&mut net);
+    net.run(seconds(4000));
+    assert_eq!(net.joined().len(), 8);
+    net.assert_ring(3);
+    assert_all_found(&mut net, &[0, 1, 2, 3, 4, 5, 6, 7]);
+}
+
+/// R6940-10.7.4.1-01, R6940-10.7.3-03: a ring at rest exchanges its periodic Updates and no
+/// more.
+#[test]
+fn a_stable_ring_is_quiet() {
+    let mut net = Net::ring(12, 10);
+    net.run(seconds(200));
+    let begin = net.trace.len();
+    net.run(seconds(3000));
+    let updates: Vec<_> =
+        net.trace[begin..].iter().filter(|t| t.3 == Some(Method::Update.request())).collect();
+    for (from, to) in [(0, 1), (5, 9)] {
+        let neighbors = net.peer(from).neighbors();
+        let is_neighbor = neighbors.0.contains(&net.id(to)) || neighbors.1.contains(&net.id(to));
+        let count = updates.iter().filter(|t| (t.1, t.2) == (from, to)).count();
+        assert!(!is_neighbor || (3..=7).contains(&count), "{count} Updates in 3000 s");
+    }
+    assert!(updates.len() < 10 * 8 * 7, "{} Updates", updates.len());
+}
+
+/// R6940-6.3.2-07, R6940-6.1.2-01: each answer tells how far its request went.
+#[test]
+fn hops_are_counted() {
+    let mut net = Net::ring(13, 8);
+    let pinged = |net: &mut Net, from, to: crate::message::Destination| match net
+        .ask(from, Command::Ping(to))
+    {
+        Ok(Answer::Pinged { node_id, hops }) => (node_id, hops),
+        other => panic!("{other:?}"),
+    };
+    let (own, neighbor) = (net.id(2), net.peer(2).neighbors().1[0]);
+    assert_eq!(pinged(&mut net, 2, own.into()), (own, 0));
+    assert_eq!(pinged(&mut net, 2, neighbor.into()), (neighbor, 1));
+    let position = crate::base::ResourceId::from_u128(neighbor.to_u128().wrapping_sub(1));
+    assert_eq!(pinged(&mut net, 2, position.into()).0, neighbor);
 }

@@ -1,0 +1,68 @@
+//! Our certificate in the overlay (RFC 6940 §8), where others find it by Node-ID and by user
+//! name.
+
+use crate::message::{Method, Places, StoredDataValue};
+use crate::usage::{self, certificate_store};
+
+use super::Peer;
+use super::api::{FetchSpec, StoreSpec};
+use super::requests::{Failure, Goal, Reply, fetch_request};
+use super::timers::Timer;
+
+impl Peer {
+    /// Publishes our certificate once we are a peer. Under the user's name other devices may
+    /// have theirs, so we look for our place first (T-69).
+    pub(super) fn publish_certificates(&mut self) {
+        let certificate = self.identity.certificate.clone();
+        self.publish_own(certificate_store::by_node(&certificate, self.identity.node_id, 0));
+        let by_user = certificate_store::by_user(&certificate, 0);
+        if self.storage.kinds().kind(by_user.kind).is_none() || self.has_user_certificate {
+            return;
+        }
+        let spec = self.certificates_of_user(&by_user);
+        let (route, body) = fetch_request(&spec);
+        let body = body.unwrap_or_default();
+        let goal = Goal::FindCertificate;
+        if self.request(route, None, Method::Fetch, body, &[], goal).is_err() {
+            self.look_for_certificates_later();
+        }
+    }
+
+    /// The certificates under our user's name, ours perhaps among them.
+    pub(super) fn certificates_found(&mut self, outcome: Result<Reply, Failure>) {
+        let certificate = self.identity.certificate.clone();
+        let by_user = certificate_store::by_user(&certificate, 0);
+        let spec = self.certificates_of_user(&by_user);
+        let Ok(found) = outcome.and_then(|reply| self.fetched(&spec, &reply)) else {
+            return self.look_for_certificates_later();
+        };
+        let entries: Vec<StoredDataValue> = found.values.into_iter().map(|v| v.value).collect();
+        let index = certificate_store::index_for(&certificate, &entries);
+        self.has_user_certificate = true;
+        self.publish_own(certificate_store::by_user(&certificate, index));
+    }
+
+    fn certificates_of_user(&self, by_user: &usage::Publication) -> FetchSpec {
+        let (resource, kind) = (by_user.resource.clone(), by_user.kind);
+        FetchSpec { resource, kind, places: Places::Array(Vec::new()) }
+    }
+
+    fn publish_own(&mut self, publication: usage::Publication) {
+        let usage::Publication { resource, kind, value } = publication;
+        if self.storage.kinds().kind(kind).is_some() {
+            self.publish_for_us(StoreSpec { resource, kind, value, lifetime_s: LIFETIME_S });
+        }
+    }
+
+    fn look_for_certificates_later(&mut self) {
+        let at = self.soon(RETRY);
+        self.timers.set(Timer::Certificates, at);
+    }
+}
+
+// limits
+
+/// A day: who leaves without a word is not found for long.
+const LIFETIME_S: u32 = 86_400;
+/// Until we look again for our place under the user's name.
+const RETRY: std::time::Duration = std::time::Duration::from_secs(20);
