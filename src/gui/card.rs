@@ -9,7 +9,7 @@ use super::look::{roles, size, space};
 use super::view::ViewState;
 use super::widgets::{self, Kind};
 use super::words;
-use crate::phone::{Call, CallId, CallState, Command, Quality, Snapshot, Verified};
+use crate::phone::{Call, CallState, Command, Quality, Snapshot, Verified};
 
 /// A key that was meant for something else must not answer: an incoming call takes keys only after
 /// this many seconds on the screen.
@@ -83,12 +83,12 @@ pub fn incoming_ui(
         let urgent = egui::UserAttentionType::Critical;
         ctx.send_viewport_cmd(egui::ViewportCommand::RequestUserAttention(urgent));
     }
-    let mut command = keys(ctx, view, call.id);
+    let keys = keys_count(ctx, view);
+    let mut command = None;
     let frame = widgets::modal_frame(ctx);
     Modal::new(Id::unique("incoming")).frame(frame).show(ctx, |ui| {
         ui.set_width(280.0_f32.min(ctx.content_rect().width() - 80.0));
-        let clicked = incoming_card_ui(ui, call, fresh);
-        command = command.take().or(clicked);
+        command = incoming_card_ui(ui, call, keys);
         let others: Vec<&str> =
             ringing.iter().rev().skip(1).map(|call| words::short_name(&call.peer)).collect();
         if !others.is_empty() {
@@ -99,23 +99,21 @@ pub fn incoming_ui(
     command
 }
 
-/// Enter answers, Esc declines; both are taken away from what lies below.
-fn keys(ctx: &egui::Context, view: &ViewState, id: CallId) -> Option<Command> {
-    let (enter, escape, time) = ctx.input_mut(|input| {
-        let enter = input.consume_key(Modifiers::NONE, Key::Enter);
-        (enter, input.consume_key(Modifiers::NONE, Key::Escape), input.time)
-    });
-    let since = view.ringing.map_or(time, |(_, since)| since);
-    if time - since < KEYS_AFTER_S {
-        None
-    } else if enter {
-        Some(Command::Answer(id))
-    } else {
-        escape.then_some(Command::Decline(id))
-    }
+/// Whether keys count yet; until then those that would press a button are swallowed.
+fn keys_count(ctx: &egui::Context, view: &ViewState) -> bool {
+    ctx.input_mut(|input| {
+        let since = view.ringing.map_or(input.time, |(_, since)| since);
+        let count = input.time - since >= KEYS_AFTER_S;
+        if !count {
+            for key in [Key::Enter, Key::Space, Key::Escape] {
+                input.consume_key(Modifiers::NONE, key);
+            }
+        }
+        count
+    })
 }
 
-fn incoming_card_ui(ui: &mut Ui, call: &Call, fresh: bool) -> Option<Command> {
+fn incoming_card_ui(ui: &mut Ui, call: &Call, keys: bool) -> Option<Command> {
     let quiet = roles(ui).quiet;
     let mut command = None;
     ui.vertical_centered(|ui| {
@@ -131,15 +129,16 @@ fn incoming_card_ui(ui: &mut Ui, call: &Call, fresh: bool) -> Option<Command> {
     widgets::centred_row(ui, 64.0 * 2.0 + 48.0, |ui| {
         ui.spacing_mut().item_spacing.x = 48.0;
         let answer = widgets::round_button(ui, Kind::Good, Icon::Phone, words::ANSWER, false);
-        if fresh {
+        let decline = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::DECLINE, false);
+        if ui.memory(|memory| memory.focused()).is_none() {
             answer.request_focus();
         }
-        if answer.clicked() {
-            command = Some(Command::Answer(call.id));
-        }
-        let decline = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::DECLINE, false);
-        if decline.clicked() {
+        let pressed = |key| keys && ui.input(|input| input.key_pressed(key));
+        // Enter answers, unless the user has moved the focus to the other button.
+        if decline.clicked() || pressed(Key::Escape) {
             command = Some(Command::Decline(call.id));
+        } else if answer.clicked() || (pressed(Key::Enter) && !decline.has_focus()) {
+            command = Some(Command::Answer(call.id));
         }
     });
     ui.add_space(space::XS);

@@ -154,14 +154,30 @@ fn answer_and_decline_by_key() {
 }
 
 #[test]
+fn answer_has_the_focus_first_and_enter_presses_what_has_it() {
+    let (mut harness, mut backend) = open(with_call(CallState::Incoming), WIDE);
+    harness.run_steps(4);
+    assert!(harness.get_by_role_and_label(Role::Button, words::ANSWER).is_focused());
+    harness.key_press(Key::Tab);
+    harness.run();
+    assert!(harness.get_by_role_and_label(Role::Button, words::DECLINE).is_focused());
+    harness.key_press(Key::Enter);
+    harness.run();
+    assert_eq!(commands(&mut backend), [Command::Decline(CallId(3))]);
+}
+
+#[test]
 fn a_key_meant_for_the_dial_field_does_not_answer() {
     let (mut harness, mut backend) = open(joined(), WIDE);
     write(&mut harness, words::DIAL, "dor");
-    backend.snapshot.send_replace(with_call(CallState::Incoming).into());
-    harness.step();
-    harness.key_press(Key::Enter);
-    harness.step();
-    assert_eq!(commands(&mut backend), []);
+    for key in [Key::Enter, Key::Space, Key::Escape] {
+        tell(&mut harness, &backend, joined());
+        backend.snapshot.send_replace(with_call(CallState::Incoming).into());
+        harness.step();
+        harness.key_press(key);
+        harness.step();
+        assert_eq!(commands(&mut backend), [], "{key:?}");
+    }
 }
 
 #[test]
