@@ -69,7 +69,14 @@ fn window(_state: Option<std::path::PathBuf>, _pcap: Option<std::path::PathBuf>)
 }
 
 #[cfg(feature = "sim")]
-fn simulate(_arguments: &cli::SimArguments) -> ExitCode { ExitCode::SUCCESS }
+fn simulate(arguments: &cli::SimArguments) -> ExitCode {
+    let scenario = chordial::sim::Scenario::new(arguments.peers as usize, arguments.seed);
+    let summary = chordial::sim::run(&scenario, &mut |line| println!("{line}"));
+    if arguments.json {
+        println!("{}", cli::json_line(&summary));
+    }
+    ExitCode::SUCCESS
+}
 
 #[cfg(not(feature = "sim"))]
 fn simulate(_arguments: &cli::SimArguments) -> ExitCode {

@@ -9,7 +9,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use chordial::media::{
-    Choice, DeviceKind, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE, SoundError, device,
+    DeviceKind, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE, SinkChoice, SoundError, SourceChoice,
+    device,
 };
 
 /// A PulseAudio daemon with one sink that plays to nobody; what it plays can be recorded.
@@ -100,9 +101,10 @@ fn tone_share(frame: &Frame, hertz: f32) -> (f32, f32) {
 /// the last two seconds in which the tone is there.
 fn play_and_listen(speaker: &str, microphone: &str) -> usize {
     const TICKS: u32 = 150;
-    let open = |id: &str| Choice::Device(Some(id.into()));
-    let mut sink = open(speaker).open_sink().expect("a speaker");
-    let mut source = open(microphone).open_source().expect("a microphone");
+    let sink = SinkChoice::Device(Some(speaker.into()));
+    let source = SourceChoice::Device(Some(microphone.into()));
+    let mut sink = sink.open().expect("a speaker");
+    let mut source = source.open().expect("a microphone");
     let step = 450.0 * std::f32::consts::TAU / SAMPLE_RATE as f32;
     let start = Instant::now();
     let mut heard = 0;

@@ -10,7 +10,7 @@ use super::arguments::PhoneArguments;
 use super::events::Printer;
 use super::{DONE, FAILED, bad_input};
 use crate::link::Pcap;
-use crate::media::Choice;
+use crate::media::{Recording, SinkChoice};
 use crate::phone::{
     CallId, CallReport, Command, Event, Handle, OverlayState, PhoneOptions, StateFolder, start,
 };
@@ -57,18 +57,16 @@ fn open(arguments: &PhoneArguments) -> Result<(Handle, Receiver<Event>), String>
     // A document that cannot be read, or a file that cannot be played, shows before anything
     // is started.
     state.read_document(&arguments.overlay).map_err(|e| e.to_string())?;
-    if let Some(play) = &arguments.play {
-        Choice::File(play.clone()).check_source().map_err(|e| e.to_string())?;
-    }
+    let play = arguments.play.as_deref().map(Recording::read).transpose();
     if let Some(record) = &arguments.record {
-        Choice::File(record.clone()).check_sink().map_err(|e| e.to_string())?;
+        SinkChoice::File(record.clone()).check().map_err(|e| e.to_string())?;
     }
     let pcap = arguments.pcap.as_deref().map(Pcap::create).transpose();
     let options = PhoneOptions {
         state,
         listen: arguments.listen,
         auto_answer: arguments.answer,
-        play: arguments.play.clone(),
+        play: play.map_err(|e| e.to_string())?,
         record: arguments.record.clone(),
         pcap: pcap.map_err(|e| format!("{e}."))?,
         list_devices: false,

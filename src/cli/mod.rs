@@ -35,6 +35,11 @@ pub fn bad_input(sentence: &str) -> u8 {
     BAD_INPUT
 }
 
+/// A value as JSON on one line.
+pub fn json_line(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
 fn new_overlay(name: &str, out: &std::path::Path) -> u8 {
     let config = match crate::config::OverlayConfig::self_signed(&name.to_ascii_lowercase()) {
         Ok(config) => config,

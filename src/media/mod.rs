@@ -40,6 +40,8 @@ mod wav;
 pub use codec::{CodecError, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
 pub use level::LevelMeter;
 pub use session::{AudioSession, AudioStatistics, SessionError, SessionSettings, SrtpKeys};
-pub use source::{AudioSink, AudioSource, Choice, DeviceKind, Silence, SoundDevice, SoundError};
+pub use source::{
+    AudioSink, AudioSource, DeviceKind, Silence, SinkChoice, SoundDevice, SoundError, SourceChoice,
+};
 pub use srtp::{DatagramKind, Profile, SOURCES_MAX, SrtpError, SrtpSession};
-pub use wav::{WavSink, WavSource, read_wav};
+pub use wav::{Recording, WavSink, WavSource, read_wav};

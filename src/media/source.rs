@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::codec::{Frame, SILENCE};
 use super::device;
-use super::wav::{WavSink, WavSource};
+use super::wav::{Recording, WavSink, WavSource};
 
 /// Gives 20 ms of sound at a time.
 pub trait AudioSource: Send {
@@ -14,9 +14,6 @@ pub trait AudioSource: Send {
 
     /// Fills the frame; with silence if there is no sound. Never blocks for long.
     fn read(&mut self, frame: &mut Frame);
-
-    /// Lets go a source that was held back; nothing happens to others.
-    fn start(&mut self) {}
 
     /// What went wrong since the last call, such as a device that was pulled out. The source
     /// gives silence from then on.
@@ -113,53 +110,47 @@ impl std::fmt::Display for DeviceKind {
     }
 }
 
-/// What should take the part of the microphone, or of the speaker.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
-    /// The device with this stable id, or the system's own choice if there is none with it.
+/// What is heard from us.
+#[derive(Clone, Debug)]
+pub enum SourceChoice {
+    /// The microphone with this stable id, or the system's own choice if there is none with it.
+    Device(Option<String>),
+    /// A recording.
+    Recording(Recording),
+}
+
+impl SourceChoice {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// There is no microphone.
+    pub fn open(&self) -> Result<Box<dyn AudioSource>, SoundError> {
+        Ok(match self {
+            Self::Device(id) => device::open_microphone(id.as_deref())?,
+            Self::Recording(recording) => Box::new(WavSource::new(recording.clone())),
+        })
+    }
+}
+
+/// Where we hear the other side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkChoice {
+    /// The speaker with this stable id, or the system's own choice if there is none with it.
     Device(Option<String>),
     /// A WAV file.
     File(PathBuf),
-    /// Silence; what is to be heard goes nowhere.
-    #[default]
-    Nothing,
 }
 
-impl Choice {
-    /// Opens it to hear from.
+impl SinkChoice {
+    /// Opens it.
     ///
     /// # Errors
-    /// There is no such device or file.
-    pub fn open_source(&self) -> Result<Box<dyn AudioSource>, SoundError> {
-        Ok(match self {
-            Self::Device(id) => device::open_microphone(id.as_deref())?,
-            Self::File(path) => Box::new(WavSource::open(path)?),
-            Self::Nothing => Box::new(Silence),
-        })
-    }
-
-    /// Opens it to be heard from.
-    ///
-    /// # Errors
-    /// There is no such device, or the file can't be made.
-    pub fn open_sink(&self) -> Result<Box<dyn AudioSink>, SoundError> {
+    /// There is no speaker, or the file can't be made.
+    pub fn open(&self) -> Result<Box<dyn AudioSink>, SoundError> {
         Ok(match self {
             Self::Device(id) => device::open_speaker(id.as_deref())?,
             Self::File(path) => Box::new(WavSink::create(path)?),
-            Self::Nothing => Box::new(Silence),
         })
-    }
-
-    /// Tells before a call whether [`open_source`](Self::open_source) would fail for a reason
-    /// that lasts: a file that can't be read.
-    ///
-    /// # Errors
-    /// The file can't be played.
-    pub fn check_source(&self) -> Result<(), SoundError> {
-        match self {
-            Self::File(path) => WavSource::open(path).map(|_| ()),
-            Self::Device(_) | Self::Nothing => Ok(()),
-        }
     }
 
     /// Tells before a call whether a recording could be made, without touching a file that is
@@ -167,7 +158,7 @@ impl Choice {
     ///
     /// # Errors
     /// The file's folder is not there, or the file can't be written.
-    pub fn check_sink(&self) -> Result<(), SoundError> {
+    pub fn check(&self) -> Result<(), SoundError> {
         let Self::File(path) = self else { return Ok(()) };
         let is_new = !path.exists();
         let opened = std::fs::OpenOptions::new().append(true).create(true).open(path);

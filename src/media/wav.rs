@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
@@ -10,13 +11,18 @@ use super::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
 use super::resample;
 use super::source::{AudioSink, AudioSource, SoundError};
 
+/// A recording in memory: one channel at 48 kHz. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    name: String,
+    sound: Arc<[f32]>,
+}
+
 /// A recording that takes the microphone's place; silence follows it.
 #[derive(Debug)]
 pub struct WavSource {
-    name: String,
-    sound: Vec<f32>,
+    recording: Recording,
     position: usize,
-    is_held: bool,
 }
 
 /// A recording that takes the speaker's place: 48 kHz, mono, 16 bits.
@@ -63,38 +69,31 @@ pub fn read_wav(path: &Path) -> Result<Vec<f32>, SoundError> {
     resample::to_48k(mono.collect(), spec.sample_rate).map_err(|error| fault(error.to_string()))
 }
 
-impl WavSource {
+impl Recording {
     /// Reads a recording of any rate and number of channels.
     ///
     /// # Errors
     /// As [`read_wav`].
-    pub fn open(path: &Path) -> Result<Self, SoundError> {
-        let sound = read_wav(path)?;
-        Ok(Self { name: path.display().to_string(), sound, position: 0, is_held: false })
+    pub fn read(path: &Path) -> Result<Self, SoundError> {
+        Ok(Self { name: path.display().to_string(), sound: read_wav(path)?.into() })
     }
+}
 
-    /// Gives silence until [`AudioSource::start`] is called.
-    pub fn held(mut self) -> Self {
-        self.is_held = true;
-        self
+impl WavSource {
+    /// Plays a recording from its beginning.
+    pub fn new(recording: Recording) -> Self {
+        Self { recording, position: 0 }
     }
 }
 
 impl AudioSource for WavSource {
     fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn start(&mut self) {
-        self.is_held = false;
+        &self.recording.name
     }
 
     fn read(&mut self, frame: &mut Frame) {
         *frame = SILENCE;
-        if self.is_held {
-            return;
-        }
-        let rest = &self.sound[self.position..];
+        let rest = &self.recording.sound[self.position..];
         let length = rest.len().min(FRAME_SAMPLES);
         frame[..length].copy_from_slice(&rest[..length]);
         self.position += length;
@@ -184,11 +183,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("stereo.wav");
         stereo_file(&path, 16_000);
-        let mut source = WavSource::open(&path).expect("a recording").held();
+        let mut source = WavSource::new(Recording::read(&path).expect("a recording"));
         let mut frame = [1.0; FRAME_SAMPLES];
-        source.read(&mut frame);
-        assert_eq!(frame, SILENCE, "held");
-        source.start();
         source.read(&mut frame);
         source.read(&mut frame);
         assert!(frame.iter().all(|s| (s - 0.25).abs() < 0.01), "half of one channel of two");
@@ -219,11 +215,11 @@ mod tests {
     fn a_bad_path_is_told_in_a_sentence() {
         let folder = tempfile::tempdir().expect("a folder");
         let missing = folder.path().join("missing.wav");
-        let sentence = WavSource::open(&missing).expect_err("no such file").to_string();
+        let sentence = Recording::read(&missing).expect_err("no such file").to_string();
         assert!(sentence.contains("missing.wav") && sentence.ends_with('.'), "{sentence}");
         let text = folder.path().join("text.wav");
         std::fs::write(&text, "not a recording").expect("a file");
-        assert!(WavSource::open(&text).is_err());
+        assert!(Recording::read(&text).is_err());
         let nowhere = folder.path().join("no/such/folder/out.wav");
         let sentence = WavSink::create(&nowhere).expect_err("no such folder").to_string();
         assert!(sentence.contains("out.wav") && sentence.ends_with('.'), "{sentence}");

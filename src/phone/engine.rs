@@ -16,7 +16,7 @@ use super::signal::Flows;
 use super::state::{StateError, StateFolder};
 use crate::base::{Now, Rng};
 use crate::link::{Clock, NodeEvent, Pcap, os_seed, unix_ms};
-use crate::media::{Choice, device};
+use crate::media::{Recording, SinkChoice, SourceChoice, device};
 use crate::sip;
 
 /// What a phone is started with.
@@ -29,7 +29,7 @@ pub struct PhoneOptions {
     /// Answer every call at once.
     pub auto_answer: bool,
     /// A recording in the place of the microphone.
-    pub play: Option<PathBuf>,
+    pub play: Option<Recording>,
     /// A file in the place of the speaker.
     pub record: Option<PathBuf>,
     /// Where messages are written for Wireshark.
@@ -227,15 +227,16 @@ impl Engine {
     }
 
     /// Where our sound comes from and goes to, as chosen.
-    pub(super) fn choices(&self) -> (Choice, Choice) {
-        let choose = |file: &Option<PathBuf>, device: &Option<String>| match file {
-            Some(path) => Choice::File(path.clone()),
-            None => Choice::Device(device.clone()),
+    pub(super) fn choices(&self) -> (SourceChoice, SinkChoice) {
+        let source = match &self.options.play {
+            Some(recording) => SourceChoice::Recording(recording.clone()),
+            None => SourceChoice::Device(self.settings.microphone.clone()),
         };
-        (
-            choose(&self.options.play, &self.settings.microphone),
-            choose(&self.options.record, &self.settings.speaker),
-        )
+        let sink = match &self.options.record {
+            Some(path) => SinkChoice::File(path.clone()),
+            None => SinkChoice::Device(self.settings.speaker.clone()),
+        };
+        (source, sink)
     }
 
     pub(super) fn now(&self) -> Now {

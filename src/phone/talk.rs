@@ -15,8 +15,8 @@ use crate::link::{
 };
 use crate::media::sdp::{self, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup};
 use crate::media::{
-    AudioSession, AudioSink, AudioSource, AudioStatistics, Choice, FRAME_SAMPLES, Profile,
-    SAMPLE_RATE, SILENCE, SessionSettings, SrtpKeys,
+    AudioSession, AudioSink, AudioSource, AudioStatistics, FRAME_SAMPLES, Profile, SAMPLE_RATE,
+    SILENCE, SessionSettings, SinkChoice, SourceChoice, SrtpKeys,
 };
 
 /// What a call's sound needs.
@@ -28,9 +28,9 @@ pub(super) struct TalkSetup {
     /// What we show in DTLS.
     pub local: LocalCertificate,
     /// Where our sound comes from.
-    pub source: Choice,
+    pub source: SourceChoice,
     /// Where the other side's sound goes.
-    pub sink: Choice,
+    pub sink: SinkChoice,
     /// Whether the microphone is cut off from the start.
     pub muted: bool,
     /// Seed of all randomness.
@@ -234,13 +234,16 @@ async fn connect(
 }
 
 /// Opens both ends; what cannot be opened is replaced by silence and reported.
-fn open(source: &Choice, sink: &Choice) -> (Box<dyn AudioSource>, Box<dyn AudioSink>, Vec<String>) {
+fn open(
+    source: &SourceChoice,
+    sink: &SinkChoice,
+) -> (Box<dyn AudioSource>, Box<dyn AudioSink>, Vec<String>) {
     let mut faults = Vec::new();
-    let source = source.open_source().unwrap_or_else(|error| {
+    let source = source.open().unwrap_or_else(|error| {
         faults.push(error.to_string());
         Box::new(crate::media::Silence)
     });
-    let sink = sink.open_sink().unwrap_or_else(|error| {
+    let sink = sink.open().unwrap_or_else(|error| {
         faults.push(error.to_string());
         Box::new(crate::media::Silence)
     });
