@@ -179,10 +179,15 @@ impl Peer {
                 self.act(link, LinkAction::Close);
                 // Who is smaller gives way: the other side's own Attach is coming (§6.5.1.2).
                 let crossed = matches!(failure, Failure::Refused(ErrorCode::IN_PROGRESS));
-                if !(crossed && plan.node.is_some_and(|n| self.adopt(n, &plan))) {
-                    self.attach_failed(&plan);
+                if crossed && plan.node.is_some_and(|n| self.adopt(n, &plan)) {
+                    return;
                 }
-                return;
+                return match failure {
+                    Failure::Refused(code) if plan.reason == Reason::Admitting => {
+                        self.join_refused(code);
+                    }
+                    _ => self.attach_failed(&plan),
+                };
             }
         };
         plan.node = Some(signed.node_id);

@@ -8,6 +8,8 @@ use crate::message::Method;
 use crate::routing::Topology;
 
 use super::requests::{Failure, Goal};
+use super::timers::Timer;
+use super::upkeep::HOLD_DOWN;
 use super::{Peer, Stage};
 
 /// What is at one resource, for one peer.
@@ -137,8 +139,15 @@ impl Peer {
 
     pub(super) fn copy_answered(&mut self, copy: &Copy, failure: Option<Failure>) {
         self.copies.in_flight = self.copies.in_flight.saturating_sub(1);
-        if failure == Some(Failure::Timeout) && copy.why == Why::Admission {
-            self.forget_admission(copy.to);
+        match (failure, copy.why) {
+            (Some(Failure::Timeout), Why::Admission) => self.forget_admission(copy.to),
+            (Some(_), Why::Replica) => {
+                // It may see the ring otherwise for now.
+                self.copies.members.retain(|member| *member != copy.to);
+                let at = self.soon(HOLD_DOWN);
+                self.timers.set_earlier(Timer::Replicate, at);
+            }
+            _ => {}
         }
         self.copy_over(copy);
         self.pump_copies();

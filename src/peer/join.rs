@@ -150,6 +150,13 @@ impl Peer {
         }
     }
 
+    /// The peer that was to admit us wants no link.
+    pub(super) fn join_refused(&mut self, code: ErrorCode) {
+        if matches!(&self.stage, Stage::Joining(joining) if joining.step == Step::Attaching) {
+            self.join_failed(JoinError::Refused(code));
+        }
+    }
+
     /// An Update has come while we are joining.
     pub(super) fn join_update(&mut self, from: NodeId, contents: ChordUpdateContents) {
         let own = self.identity.node_id;

@@ -314,12 +314,11 @@ impl Peer {
         }
     }
 
-    /// Closes a link without regarding the node at its other end as lost, unless this was the
-    /// last link to it.
+    /// Closes a link. If it was the last one to its node, that is as lost as any.
     pub(super) fn close(&mut self, link: LinkId) {
         self.act(link, LinkAction::Close);
         if let Some((_, Some(node))) = self.links.remove(link) {
-            self.node_lost(node, Cause::Left);
+            self.node_lost(node, Cause::Failed);
         }
     }
 

@@ -43,7 +43,10 @@ impl Peer {
         let fingers = self.soon(FINGER_DELAY);
         self.timers.set(Timer::Fingers, fingers);
         self.schedule_stabilize();
-        let partition = self.soon(self.config.update_interval);
+        // A founder that was here before may have founded a second ring.
+        let is_founder = matches!(self.stage, Stage::Joined { is_founder: true });
+        let first = if is_founder { PROBE_DELAY } else { self.config.update_interval };
+        let partition = self.soon(first);
         self.timers.set(Timer::Partition, partition);
         self.publish_again();
         let certificates = self.soon(CERTIFICATES_DELAY);
@@ -200,10 +203,7 @@ impl Peer {
             && let Some(link) = self.links.best(node)
         {
             // A linked node that is silent for five transmissions is not there (§10.7.1).
-            self.act(link, LinkAction::Close);
-            if let Some((_, Some(node))) = self.links.remove(link) {
-                self.node_lost(node, Cause::Failed);
-            }
+            self.close(link);
         }
     }
 
@@ -325,10 +325,12 @@ const TELL_OTHERS: Duration = Duration::from_secs(60);
 /// Until new replica peers get copies, so that changes that come together cost once.
 const REPLICATE_DELAY: Duration = Duration::from_millis(500);
 /// The successor replacement hold-down time (RFC 6940 §10.7.1).
-const HOLD_DOWN: Duration = Duration::from_secs(30);
+pub(super) const HOLD_DOWN: Duration = Duration::from_secs(30);
 /// Until our own certificate is stored: registrations go first.
 const CERTIFICATES_DELAY: Duration = Duration::from_secs(1);
 /// Until fingers are sought after a change.
 const FINGER_DELAY: Duration = Duration::from_secs(1);
+/// Until a founder looks whether others have a ring already.
+const PROBE_DELAY: Duration = Duration::from_secs(15);
 /// Between two new fingers.
 const FINGER_PACE: Duration = Duration::from_millis(200);

@@ -55,6 +55,10 @@ pub struct Net {
     pub trace: Vec<Delivered>,
     pub config: PeerConfig,
     requests: u64,
+    timers: BTreeSet<(Instant, usize)>,
+    timer: BTreeMap<usize, Instant>,
+    /// Whether messages are noted in the trace.
+    pub is_traced: bool,
     sent: BTreeMap<usize, crate::base::TransactionId>,
 }
 
@@ -76,6 +80,9 @@ impl Net {
             trace: Vec::new(),
             config: PeerConfig::new("example.org"),
             requests: 0,
+            timers: BTreeSet::new(),
+            timer: BTreeMap::new(),
+            is_traced: true,
             sent: BTreeMap::new(),
         }
     }
@@ -205,9 +212,7 @@ impl Net {
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
-            let timer = (0..self.peers.len())
-                .filter_map(|n| Some((self.peers[n].as_ref()?.deadline()?.0.max(self.now), n)))
-                .min();
+            let timer = self.timers.first().map(|(at, node)| ((*at).max(self.now), *node));
             let message = self.queue.first_key_value().map(|(key, _)| *key);
             match (message, timer) {
                 (Some((at, _)), timer) if at <= end && timer.is_none_or(|(t, _)| at <= t) => {
@@ -227,9 +232,19 @@ impl Net {
 
     pub fn input(&mut self, node: usize, input: Input<'_>) {
         let now = self.clock();
-        let Some(peer) = self.peers[node].as_mut() else { return };
+        let Some(peer) = self.peers[node].as_mut() else {
+            self.timer.remove(&node).map(|before| self.timers.remove(&(before, node)));
+            return;
+        };
         peer.handle(now, input);
         let outputs: Vec<Output> = std::iter::from_fn(|| peer.poll()).collect();
+        if let Some(before) = self.timer.remove(&node) {
+            self.timers.remove(&(before, node));
+        }
+        if let Some((at, _)) = peer.deadline() {
+            self.timers.insert((at, node));
+            self.timer.insert(node, at);
+        }
         for output in outputs {
             match output {
                 Output::Event(event) => self.events.push((node, event)),
@@ -270,7 +285,7 @@ impl Net {
             }
             LinkAction::Send(bytes) => {
                 let Some(other) = self.wires.get(&end).copied() else { return };
-                if let Ok(packet) = Packet::decode(&bytes, 16) {
+                if let Some(packet) = self.decode(&bytes) {
                     self.sent.insert(end.0, packet.header.transaction_id);
                 }
                 if self.rng.below(1000) >= self.loss_permille {
@@ -338,7 +353,7 @@ impl Net {
             }
             Happening::Message(end, bytes) => {
                 let Some(from) = self.wires.get(&end).copied() else { return };
-                if let Ok(packet) = Packet::decode(&bytes, 16) {
+                if let Some(packet) = self.decode(&bytes) {
                     let code = message_code(&packet);
                     self.trace.push((self.now, from.0, end.0, code, packet));
                 }
@@ -354,6 +369,10 @@ impl Net {
                 }
             }
         }
+    }
+
+    fn decode(&self, bytes: &Bytes) -> Option<Packet> {
+        Packet::decode(bytes, 16).ok().filter(|_| self.is_traced)
     }
 
     fn later(&mut self, delay: Duration, happening: Happening) {

@@ -404,3 +404,64 @@ fn hops_are_counted() {
     let position = crate::base::ResourceId::from_u128(neighbor.to_u128().wrapping_sub(1));
     assert_eq!(pinged(&mut net, 2, position.into()).0, neighbor);
 }
+
+/// R6940-6.1.2-01, R6940-10.7.4.3-01: in a larger ring lookups stay short.
+#[test]
+fn lookups_are_short_in_a_larger_ring() {
+    let count = 96;
+    let mut net = Net::new(14);
+    net.is_traced = false;
+    for node in 0..count {
+        net.add();
+        match node {
+            0 => {
+                net.command(0, Command::Found);
+            }
+            _ => net.join(node, node / 2),
+        }
+        net.run(Duration::from_millis(200));
+    }
+    net.run(seconds(30));
+    assert_eq!(net.joined().len(), count);
+    net.assert_ring(3);
+    let mut hops = 0;
+    for i in 0..200usize {
+        let from = (i * 7) % count;
+        let to = crate::storage::resource_id(&i.to_be_bytes());
+        match net.ask(from, Command::Ping(to.into())) {
+            Ok(Answer::Pinged { hops: h, .. }) => hops += h,
+            other => panic!("{other:?}"),
+        }
+    }
+    let mean = f64::from(hops) / 200.0;
+    assert!(mean <= 0.6 * (count as f64).log2(), "{mean} hops on average");
+}
+
+/// R6940-6.3.2.1-01: who has another configuration is told so, and does not join.
+#[test]
+fn another_configuration_does_not_join() {
+    let mut net = Net::ring(15, 3);
+    net.config.sequence += 1;
+    let node = net.add();
+    net.join(node, 0);
+    net.run(seconds(3));
+    let refused = JoinError::Refused(ErrorCode::CONFIG_TOO_NEW);
+    assert!(net.events.iter().any(|(n, e)| {
+        *n == node && matches!(e, Event::JoinFailed(error) if *error == refused)
+    }));
+    assert!(!net.peer(node).is_joined());
+}
+
+/// A value that is taken back stays away; the others outlive their first lifetime.
+#[test]
+fn values_can_be_taken_back() {
+    let mut net = Net::ring(16, 6);
+    publish_all(&mut net);
+    let spec = net.registration(2);
+    assert!(net.ask(2, Command::Unpublish(spec)).is_ok());
+    assert!(net.fetch(4, 2).expect("an answer").values.is_empty());
+    net.run(seconds(4000));
+    assert!(net.fetch(4, 2).expect("an answer").values.is_empty());
+    // The others have refreshed theirs, whose lifetime was an hour.
+    assert_all_found(&mut net, &[0, 1, 3, 4, 5]);
+}
