@@ -2,7 +2,8 @@
 //!
 //! `cargo test --test gui_preview -- SCENE [dark|light] [calls|network|settings|broken]`
 //!
-//! `broken` opens on a view state that cannot be read. Without a scene it lists the scenes and ends. Commands that the window sends are printed.
+//! `broken` opens on a view state that cannot be read. Without a scene it lists the scenes and
+//! ends. Commands that the window sends are printed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

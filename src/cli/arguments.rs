@@ -109,7 +109,8 @@ pub struct PhoneArguments {
 #[derive(Clone, Debug, Args)]
 pub struct SimArguments {
     /// How many peers
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub peers: u32,
     /// Seed of all randomness: the same seed gives the same run
     #[arg(long, default_value_t = 7)]

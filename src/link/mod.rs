@@ -8,6 +8,7 @@
 //! | [`framing`], [`reliability`] | each message acknowledged on its hop | RFC 6940 §6.6.2–3 |
 //! | [`overlay`] | the two together: [`OverlayLink`] | RFC 6940 §6.6.4 |
 //! | [`bootstrap`] | links without ICE on a known port | RFC 6940 §6.6.6 |
+//! | `clock` | the machine's clocks and randomness | |
 //! | `node`, `convert` | the driver of a [`Peer`](crate::peer::Peer) | |
 //! | [`pcap`] | what passed, for Wireshark | |
 //!
@@ -19,6 +20,7 @@
 mod addresses;
 pub mod bootstrap;
 pub mod candidate;
+mod clock;
 mod convert;
 pub mod dtls;
 mod error;
@@ -33,14 +35,15 @@ pub mod transport;
 
 pub use bootstrap::{BootstrapListener, dial};
 pub use candidate::{Candidate, CandidateKind, IceParameters};
+pub use clock::{Clock, os_seed, unix_ms};
 pub use dtls::{DtlsError, DtlsRole, LocalCertificate, SrtpKeys, SrtpProfile, Verify};
 pub use error::{LinkError, SendError};
 pub use ice::{IceAgent, IceOptions, IceRole};
-pub use node::{AppFlow, Node, NodeError, NodeEvent, NodeOptions, NodeStatus, os_seed, unix_ms};
+pub use node::{AppFlow, Node, NodeError, NodeEvent, NodeOptions, NodeStatus};
 pub use overlay::{OverlayEvent, OverlayLink, OverlaySender};
 pub use pcap::{Direction as PcapDirection, Pcap, Protocol as PcapProtocol};
 pub use transport::{
-    Clock, Credentials, FlowInfo, FlowSender, MediaFlow, MediaSender, SecureFlow, Timings,
+    Credentials, FlowInfo, FlowSender, MediaFlow, MediaSender, SecureFlow, Timings,
 };
 
 #[cfg(test)]

@@ -5,20 +5,21 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::bootstrap::{BootstrapListener, dial};
+use super::clock::{Clock, unix_ms};
 use super::convert;
 use super::dtls::{DtlsRole, LocalCertificate};
 use super::error::LinkError;
 use super::ice::{IceAgent, IceOptions, IceRole};
 use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
 use super::pcap::Pcap;
-use super::transport::{Clock, Credentials, SecureFlow};
+use super::transport::{Credentials, SecureFlow};
 use crate::base::{Instant, NodeId, Now, Rng};
 use crate::crypto::{Certificate, Identity, Provider, SelfSigned};
 use crate::peer::{
@@ -182,22 +183,6 @@ impl Node {
         self.commands.send((command, reply)).await.map_err(|_| NodeError::Ended)?;
         answer.await.map_err(|_| NodeError::Ended)?
     }
-}
-
-/// A seed from the operating system; a node without randomness would be no node.
-///
-/// # Panics
-/// If the operating system has none.
-pub fn os_seed() -> [u8; 32] {
-    ring::rand::generate(&ring::rand::SystemRandom::new())
-        .expect("the operating system has randomness")
-        .expose()
-}
-
-/// Milliseconds since the Unix epoch.
-pub fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The result of a command.

@@ -4,10 +4,11 @@
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
+use super::clock::Clock;
 use super::error::{LinkError, SendError};
 use super::pcap::{Direction, Pcap, Protocol};
 use super::reliability::{Input, Output, Reliability, Stats};
-use super::transport::{Clock, FlowInfo, SecureFlow};
+use super::transport::{FlowInfo, SecureFlow};
 
 /// Bounds.
 pub mod limits {

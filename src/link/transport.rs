@@ -3,13 +3,13 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
 use super::candidate::IceParameters;
+use super::clock::Clock;
 use super::dtls::{Dtls, DtlsOutput, DtlsRole, LocalCertificate, SrtpKeys, Verify};
 use super::error::{LinkError, SendError};
 use super::ice::{IceAgent, IceConn};
@@ -254,34 +254,6 @@ impl MediaSender {
     /// Sends a protected packet as it is.
     pub fn send(&self, packet: Bytes) -> Result<(), SendError> {
         send(&self.commands, Command::Raw(packet))
-    }
-}
-
-/// A monotonic clock whose origin is its start.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock(tokio::time::Instant);
-
-impl Clock {
-    /// Starts at zero.
-    pub fn start() -> Self {
-        Self(tokio::time::Instant::now())
-    }
-
-    /// The time since the start.
-    pub fn now(&self) -> Instant {
-        Instant::from_micros(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
-    }
-
-    /// Waits until `deadline`; for ever if there is none.
-    pub async fn sleep_until(&self, deadline: Option<Instant>) {
-        match deadline {
-            // A timer of tokio's may fire up to a millisecond early in our microseconds.
-            Some(deadline) => {
-                let at = Duration::from_micros(deadline.as_micros().saturating_add(1));
-                tokio::time::sleep_until(self.0 + at.min(Duration::from_secs(86_400))).await;
-            }
-            None => std::future::pending().await,
-        }
     }
 }
 

@@ -123,26 +123,12 @@ impl Engine {
         user: &str,
         entry: Entry,
     ) -> Result<(), String> {
-        config.check_supported().map_err(|e| format!("This overlay can't be joined: {e}."))?;
-        let digest = match config.self_signed_permitted {
-            Some(Digest::Sha1) => NodeIdDigest::Sha1,
-            Some(Digest::Sha256) => NodeIdDigest::Sha256,
-            None => {
-                return Err("This overlay gives out names by an enrollment server, \
-                            which this version can't ask."
-                    .into());
-            }
-        };
-        let overlay = config.instance_name.as_str().to_owned();
-        let aor = usage::parse_aor(user.trim(), &overlay).map_err(|e| format!("{e}."))?;
+        let provider = provider(&config)?;
+        let overlay = provider.overlay.clone();
+        let aor = usage::parse_aor(user, &overlay).map_err(|e| format!("{e}."))?;
         if !config.instance_name.matches(&aor.domain) {
             return Err(format!("{aor} is no name of the overlay {overlay}."));
         }
-        let provider = X509Provider {
-            overlay: overlay.clone(),
-            node_id_length: config.node_id_length,
-            self_signed: Some(digest),
-        };
         let identity = self
             .options
             .state
@@ -167,14 +153,7 @@ impl Engine {
         };
         let (node, events) = start_node(options, self.options.listen.is_some()).await?;
         self.options.state.save_document(&config).map_err(|e| e.to_string())?;
-        let agent = UserAgent::new(UaConfig {
-            overlay: overlay.parse().map_err(|_| format!("{overlay} is no host name."))?,
-            users: vec![sip_aor(&aor)?],
-            contact: format!("sip:{}", Gruu::of_node(aor.clone(), node.node_id()))
-                .parse()
-                .map_err(|e| format!("Our own contact can't be written: {e}."))?,
-            seed: os_seed(),
-        });
+        let agent = user_agent(&overlay, &aor, &node)?;
         let me = Me { user: aor.user.clone(), overlay, node_id: node.node_id().to_string() };
         self.watch_status(&node);
         let command = match entry {
@@ -326,6 +305,38 @@ impl Engine {
         self.snapshot.me = None;
         self.overlay_state(OverlayState::Out);
     }
+}
+
+/// Who judges the certificates of an overlay.
+fn provider(config: &OverlayConfig) -> Result<X509Provider, String> {
+    config.check_supported().map_err(|e| format!("This overlay can't be joined: {e}."))?;
+    let digest = match config.self_signed_permitted {
+        Some(Digest::Sha1) => NodeIdDigest::Sha1,
+        Some(Digest::Sha256) => NodeIdDigest::Sha256,
+        None => {
+            return Err("This overlay gives out names by an enrollment server, \
+                        which this version can't ask."
+                .into());
+        }
+    };
+    Ok(X509Provider {
+        overlay: config.instance_name.as_str().to_owned(),
+        node_id_length: config.node_id_length,
+        self_signed: Some(digest),
+    })
+}
+
+/// Our SIP side.
+fn user_agent(overlay: &str, aor: &Aor, node: &Node) -> Result<UserAgent, String> {
+    let contact = Gruu::of_node(aor.clone(), node.node_id());
+    Ok(UserAgent::new(UaConfig {
+        overlay: overlay.parse().map_err(|_| format!("{overlay} is no host name."))?,
+        users: vec![sip_aor(aor)?],
+        contact: format!("sip:{contact}")
+            .parse()
+            .map_err(|e| format!("Our own contact can't be written: {e}."))?,
+        seed: os_seed(),
+    }))
 }
 
 /// Opens the overlay's port: the chosen one, or without a choice the usual one, or any if another

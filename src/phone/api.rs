@@ -332,7 +332,8 @@ pub enum Event {
     Left,
 }
 
-/// Figures of one call. Times are milliseconds since dialling; `None` where the step was not reached.
+/// Figures of one call. Times are milliseconds since dialling; `None` where the step was not
+/// reached.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct CallReport {
     /// Whether the call was answered.

@@ -130,7 +130,7 @@ impl StateFolder {
         user: &str,
         unix_ms: u64,
     ) -> Result<StoredIdentity, StateError> {
-        let folder = Path::new(OVERLAYS).join(&provider.overlay).join(user);
+        let folder = Path::new(OVERLAYS).join(&provider.overlay).join(folder_name(user));
         let paths = (folder.join(CERTIFICATE), folder.join(KEY));
         let absolute = (self.root.join(&paths.0), self.root.join(&paths.1));
         let read = |path: &Path| match fs::read(path) {
@@ -228,6 +228,20 @@ impl StateError {
     }
 }
 
+/// A folder for any user name: what could mean something else to a file system is escaped.
+fn folder_name(user: &str) -> String {
+    let mut name = String::new();
+    for (at, byte) in user.bytes().enumerate() {
+        let is_plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if is_plain || (byte == b'.' && at > 0) {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    name
+}
+
 /// Each field of the file that parses by itself, and defaults for the others.
 fn lenient_settings(text: &str) -> Settings {
     let mut good = toml::Table::new();
@@ -320,6 +334,13 @@ mod tests {
         fs::remove_file(key).expect("there");
         let error = state.identity(&provider(), "alice", NOW_MS).expect_err("half");
         assert!(matches!(error, StateError::HalfIdentity(_)));
+    }
+
+    #[test]
+    fn a_user_name_stays_inside_the_folder() {
+        assert_eq!(folder_name("alice.smith"), "alice.smith");
+        assert_eq!(folder_name("../../x"), "%2e.%2f..%2fx");
+        assert_eq!(folder_name("a/b"), "a%2fb");
     }
 
     #[cfg(unix)]
