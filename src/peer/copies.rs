@@ -60,8 +60,7 @@ impl Peer {
         self.pump_copies();
     }
 
-    /// Gives new replica peers everything that we are responsible for, and drops what others
-    /// keep (RFC 6940 §10.7.3).
+    /// Gives new replica peers everything that we are responsible for (RFC 6940 §10.7.3).
     pub(super) fn replicate(&mut self) {
         if matches!(self.stage, Stage::Idle | Stage::Joining(_)) {
             return;
@@ -79,6 +78,14 @@ impl Peer {
         }
         self.copies.members = replicas;
         self.pump_copies();
+    }
+
+    /// Drops what three others keep that are nearer to it (RFC 6940 §10.7.3).
+    pub(super) fn discard(&mut self) {
+        if !matches!(self.stage, Stage::Joined { .. }) {
+            return;
+        }
+        let own = self.identity.node_id.to_u128();
         let queued: BTreeSet<&ResourceId> =
             self.copies.queued.iter().map(|copy| &copy.resource).collect();
         let surplus: Vec<ResourceId> = self
@@ -91,9 +98,10 @@ impl Peer {
         }
     }
 
-    /// Passes on what a new predecessor is responsible for now (RFC 6940 §6.4.2.3).
-    pub(super) fn pass_on(&mut self, after: NodeId, to: NodeId) {
-        let range = self.storage.resources_between(after.to_u128(), to.to_u128());
+    /// Passes on what is stored in the range `(after, upto]` to its responsible peer, which may
+    /// lack it (RFC 6940 §6.4.2.3).
+    pub(super) fn pass_on(&mut self, after: NodeId, upto: NodeId, to: NodeId) {
+        let range = self.storage.resources_between(after.to_u128(), upto.to_u128());
         for resource in range.collect::<Vec<_>>() {
             self.push_copy(Copy { to, resource, number: 1, why: Why::Replica });
         }

@@ -238,6 +238,7 @@ impl Peer {
                 Timer::TellNeighbors => self.tell_neighbors(),
                 Timer::TellOthers => self.tell_others(),
                 Timer::Replicate => self.replicate(),
+                Timer::Discard => self.discard(),
                 Timer::Stabilize => self.stabilize(),
                 Timer::Fingers => self.search_finger(),
                 Timer::Partition => self.probe_partition(),

@@ -91,7 +91,8 @@ impl Peer {
         let is_ours = self.chord.is_responsible(&request.resource.clone().into());
         let is_copy = question.header.destination_list.first()
             == Some(&Destination::Node(self.identity.node_id));
-        if !is_ours && !(is_copy && self.storage.holds(&request.resource)) {
+        let is_here = is_ours || (is_copy && self.storage.holds(&request.resource));
+        if !is_here {
             return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
         }
         match self.storage.fetch(self.now, &request) {

@@ -20,6 +20,8 @@ pub(super) enum Timer {
     TellOthers,
     /// New replica peers get copies.
     Replicate,
+    /// What others keep is dropped here.
+    Discard,
     /// The next neighbour gets its periodic Update.
     Stabilize,
     /// A missing finger is searched.
@@ -44,6 +46,7 @@ impl Timer {
             Self::TellNeighbors => "tell neighbors",
             Self::TellOthers => "tell others",
             Self::Replicate => "replicate",
+            Self::Discard => "discard",
             Self::Stabilize => "stabilize",
             Self::Fingers => "fingers",
             Self::Partition => "partition",

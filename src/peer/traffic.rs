@@ -9,8 +9,8 @@ use crate::message::{
     MessageContents, Method, Opened, Packet, split,
 };
 use crate::routing::{
-    Gate, RequestKey, Seen, Signed, Topology, Verdict, answer_header, examine, message_code,
-    next_node,
+    Gate, NoRoom, RequestKey, Seen, Signed, Topology, Verdict, answer_header, examine,
+    message_code, next_node,
 };
 
 use super::api::{LinkAction, LinkId, RequestError};
@@ -104,7 +104,7 @@ impl Peer {
         let context = Context { first_hop, target, goal };
         self.transactions
             .start(self.now.instant, packet.clone(), context)
-            .map_err(|_| RequestError::Busy)?;
+            .map_err(|NoRoom| RequestError::Busy)?;
         self.transmit(&packet, first_hop);
         Ok(transaction_id)
     }

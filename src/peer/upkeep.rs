@@ -70,7 +70,7 @@ impl Peer {
         self.ring_changed(change, Cause::Arrived);
         if change.range && self.chord.range_start() == from {
             // Unless it has taken its range from us by joining, it may lack what we have.
-            self.pass_on(start, from);
+            self.pass_on(start, from, from);
         }
         let (predecessors, successors) = match contents {
             ChordUpdateContents::PeerReady => return,
@@ -100,7 +100,8 @@ impl Peer {
         if !self.chord.contains(node) {
             return;
         }
-        let successors = self.chord.successors().to_vec();
+        let (predecessors, successors) =
+            (self.chord.predecessors().to_vec(), self.chord.successors().to_vec());
         let change = self.chord.remove(node);
         let Stage::Joined { is_founder } = &mut self.stage else { return };
         if self.chord.is_empty() {
@@ -113,6 +114,13 @@ impl Peer {
         }
         self.chord.forget_finger(node);
         self.ring_changed(change, cause);
+        if let [heir, lost, ..] = predecessors[..]
+            && lost == node
+        {
+            // The heir may have joined too lately to have had copies; we come after it.
+            let after = predecessors.get(2).copied().unwrap_or(self.identity.node_id);
+            self.pass_on(after, lost, heir);
+        }
         let was_known = self.chord.successors().first().is_none_or(|s| successors.contains(s));
         if !was_known {
             let next = self.identity.node_id.to_u128().wrapping_add(1);
@@ -143,11 +151,9 @@ impl Peer {
                 false => self.soon(delay),
             };
             self.timers.set_earlier(Timer::Replicate, at);
-        } else {
-            // Somebody else may keep now what we kept.
-            let at = self.soon(HOLD_DOWN);
-            self.timers.set_earlier(Timer::Replicate, at);
         }
+        // Copies are not dropped in the middle of things: the next loss may need them.
+        self.timers.set(Timer::Discard, self.now.instant + DISCARD_DELAY);
         let at = self.soon(FINGER_DELAY);
         self.timers.set_earlier(Timer::Fingers, at);
     }
@@ -328,6 +334,8 @@ const REPLICATE_DELAY: Duration = Duration::from_millis(500);
 pub(super) const HOLD_DOWN: Duration = Duration::from_secs(30);
 /// Until our own certificate is stored: registrations go first.
 const CERTIFICATES_DELAY: Duration = Duration::from_secs(1);
+/// Without any change for so long, copies that others keep too are dropped.
+const DISCARD_DELAY: Duration = Duration::from_secs(60);
 /// Until fingers are sought after a change.
 const FINGER_DELAY: Duration = Duration::from_secs(1);
 /// Until a founder looks whether others have a ring already.

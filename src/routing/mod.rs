@@ -16,4 +16,4 @@ pub use answered::{AnswerCache, RequestKey, Seen};
 pub use forward::{DropReason, Gate, Verdict, answer_header, examine, message_code, next_node};
 pub use security::{Signed, Verifier};
 pub use topology::Topology;
-pub use transaction::{Expired, Pending, Transactions};
+pub use transaction::{Expired, NoRoom, Pending, Transactions};

@@ -27,6 +27,11 @@ pub struct Pending<C> {
     due: Instant,
 }
 
+/// A request that cannot be taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many requests wait for answers")]
+pub struct NoRoom;
+
 /// What an expired timer means.
 #[derive(Debug)]
 pub enum Expired<'a, C> {
@@ -42,12 +47,12 @@ impl<C> Transactions<C> {
         Self { timer, pending: BTreeMap::new(), deadlines: BTreeSet::new() }
     }
 
-    /// Takes in a request that is being sent for the first time. Gives it back if too many wait
-    /// already or its transaction ID is in use.
-    pub fn start(&mut self, now: Instant, packet: Packet, context: C) -> Result<(), (Packet, C)> {
+    /// Takes in a request that is being sent for the first time, unless too many wait already or
+    /// its transaction ID is in use.
+    pub fn start(&mut self, now: Instant, packet: Packet, context: C) -> Result<(), NoRoom> {
         let id = packet.header.transaction_id;
         if self.pending.len() >= PENDING_MAX || self.pending.contains_key(&id) {
-            return Err((packet, context));
+            return Err(NoRoom);
         }
         let due = now + self.timer;
         self.deadlines.insert((due, id));

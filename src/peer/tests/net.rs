@@ -209,6 +209,17 @@ impl Net {
         }
     }
 
+    /// Breaks the links between two living nodes, which notice after five seconds.
+    pub fn cut_between(&mut self, a: usize, b: usize) {
+        let ends: Vec<(End, End)> = self.wires.iter().map(|(a, b)| (*a, *b)).collect();
+        for (end, other) in ends.into_iter().filter(|(e, o)| (e.0, o.0) == (a, b)) {
+            self.wires.remove(&end);
+            self.wires.remove(&other);
+            self.later(Duration::from_secs(5), Happening::Down(end, LinkError::Lost));
+            self.later(Duration::from_secs(5), Happening::Down(other, LinkError::Lost));
+        }
+    }
+
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
         loop {

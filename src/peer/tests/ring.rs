@@ -115,9 +115,9 @@ fn a_join_has_the_order_of_the_rfc() {
                 && *code == Some(method.request())
         })
     };
+    let own = net.id(joiner).to_u128();
     let joiner = Some(joiner);
     let attach = first(joiner, Some(0), Method::Attach).expect("an Attach through the bootstrap");
-    let own = net.id(joiner.expect("a node")).to_u128();
     let target = &trace[attach].4.header.destination_list;
     let next = crate::base::ResourceId::from_u128(own.wrapping_add(1));
     assert_eq!(target[..], [next.into()]);
