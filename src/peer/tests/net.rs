@@ -127,7 +127,7 @@ impl Net {
             }
             net.run(Duration::from_secs(3));
         }
-        net.run(Duration::from_secs(40));
+        net.run(Duration::from_secs(70));
         net
     }
 

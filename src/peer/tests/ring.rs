@@ -77,9 +77,8 @@ fn eight_peers_find_each_other() {
 fn applications_are_connected() {
     let mut net = Net::ring(2, 8);
     let answer = net.ask(3, Command::AppAttach(net.id(6), APPLICATION_SIP));
-    assert!(
-        matches!(&answer, Ok(Answer::AppLink { certificate, .. }) if certificate.node_ids[0] == net.id(6))
-    );
+    let Ok(Answer::AppLink { certificate, .. }) = answer else { panic!("{answer:?}") };
+    assert_eq!(certificate.node_ids[0], net.id(6));
     let rang = net.events.iter().any(|(node, event)| {
         *node == 6
             && matches!(event, Event::AppLink { application: APPLICATION_SIP, certificate, .. }
