@@ -50,6 +50,9 @@ enum CommandLine {
         /// One JSON object on a line for each step
         #[arg(long)]
         json: bool,
+        /// Write every RELOAD and SIP message of alice to this file, for Wireshark
+        #[arg(long, value_name = "FILE")]
+        pcap: Option<PathBuf>,
     },
     /// Run many peers under a virtual clock
     Sim(SimArguments),
@@ -165,6 +168,8 @@ pub enum Job {
         seconds: u64,
         /// Whether to print JSON.
         json: bool,
+        /// Where alice's messages are written.
+        pcap: Option<PathBuf>,
     },
 }
 
@@ -196,8 +201,8 @@ impl Arguments {
             Some(CommandLine::Call { name, seconds, phone }) => {
                 Asked::Job(Job::Call { phone, name, seconds })
             }
-            Some(CommandLine::Demo { peers, seconds, json }) => {
-                Asked::Job(Job::Demo { peers, seconds, json })
+            Some(CommandLine::Demo { peers, seconds, json, pcap }) => {
+                Asked::Job(Job::Demo { peers, seconds, json, pcap })
             }
         }
     }

@@ -16,8 +16,8 @@ use crate::config::OverlayConfig;
 use crate::media::{SAMPLE_RATE, compare, read_wav};
 
 /// Runs it and says what was heard.
-pub(super) async fn run(peers: u8, seconds: u64, json: bool) -> u8 {
-    let mut demo = match Demo::new(json) {
+pub(super) async fn run(peers: u8, seconds: u64, json: bool, pcap: Option<PathBuf>) -> u8 {
+    let mut demo = match Demo::new(json, pcap) {
         Ok(demo) => demo,
         Err(sentence) => {
             eprintln!("chordial: {sentence}");
@@ -41,6 +41,8 @@ pub(super) async fn run(peers: u8, seconds: u64, json: bool) -> u8 {
 /// A running demonstration.
 struct Demo {
     json: bool,
+    /// Where the messages of alice's first call are written.
+    pcap: Option<PathBuf>,
     start: Instant,
     folder: PathBuf,
     program: PathBuf,
@@ -55,7 +57,7 @@ struct Peer {
 }
 
 impl Demo {
-    fn new(json: bool) -> Result<Self, String> {
+    fn new(json: bool, pcap: Option<PathBuf>) -> Result<Self, String> {
         let program =
             std::env::current_exe().map_err(|e| format!("The program can't find itself: {e}."))?;
         let name = format!("chordial-demo-{}", std::process::id());
@@ -70,7 +72,7 @@ impl Demo {
         write("bob.wav", include_bytes!("../../assets/speech-bob.wav"))?;
         let config = OverlayConfig::self_signed(OVERLAY).map_err(|e| format!("{e}."))?;
         write("overlay.xml", config.write().as_bytes())?;
-        Ok(Self { json, start: Instant::now(), folder, program, peers: Vec::new() })
+        Ok(Self { json, pcap, start: Instant::now(), folder, program, peers: Vec::new() })
     }
 
     async fn run(&mut self, count: u8, seconds: u64) -> Result<(), String> {
@@ -110,8 +112,12 @@ impl Demo {
         let seconds_text = seconds.to_string();
         let (state, document) = (self.path("alice"), self.path("overlay.xml"));
         let play = self.path("alice.wav");
-        let output = Command::new(&self.program)
-            .args(["call", "bob", "--seconds", &seconds_text, "--json"])
+        let mut command = Command::new(&self.program);
+        command.args(["call", "bob", "--seconds", &seconds_text, "--json"]);
+        if let Some(pcap) = self.pcap.take() {
+            command.args(["--pcap".as_ref(), pcap.as_os_str()]);
+        }
+        let output = command
             .args(["--overlay", &document, "--user", "alice", "--state", &state])
             .args(["--listen", "127.0.0.1:0", "--bootstrap", address])
             .args(["--play", &play, "--record", &alice_heard])
@@ -181,8 +187,9 @@ impl Demo {
     fn compare(&self, who: &str, said: &str, heard: &str) -> Result<(), String> {
         let read = |name: &str| read_wav(&self.folder.join(name)).map_err(|e| e.to_string());
         let (said, heard) = (read(said)?, read(heard)?);
-        // What was said after the call's end could not be heard.
-        let said = &said[..said.len().min(heard.len())];
+        // What was said at the call's very end may not have arrived.
+        let arrived = heard.len().saturating_sub(SAMPLE_RATE as usize / 2);
+        let said = &said[..said.len().min(arrived)];
         let found = compare::correlation(said, &heard, LAG_MAX_S * SAMPLE_RATE as usize);
         let coefficient = f64::from(found.coefficient);
         let text = format!("{who} heard what was said (correlation {coefficient:.2}).");

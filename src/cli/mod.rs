@@ -24,7 +24,7 @@ pub fn run(job: Job) -> ExitCode {
         Job::NewOverlay { name, out } => new_overlay(&name, &out),
         Job::Peer(phone) => block_on(headless::peer(phone)),
         Job::Call { phone, name, seconds } => block_on(headless::call(phone, name, seconds)),
-        Job::Demo { peers, seconds, json } => block_on(demo::run(peers, seconds, json)),
+        Job::Demo { peers, seconds, json, pcap } => block_on(demo::run(peers, seconds, json, pcap)),
     };
     ExitCode::from(code)
 }

@@ -273,9 +273,11 @@ impl Engine {
                 self.sip_input(Input::Command(Command::HangUp { leg, reason: None }));
             }
             sip::Event::Ended { leg, end } => self.leg_ended(leg, &end),
-            sip::Event::Refused { claimed: Some(claimed), status, .. }
-                if status == rsip::StatusCode::Forbidden =>
-            {
+            sip::Event::Refused {
+                claimed: Some(claimed),
+                status: rsip::StatusCode::Forbidden,
+                ..
+            } => {
                 let message = format!(
                     "A call was refused: the caller says to be {claimed}, but can't prove it."
                 );
