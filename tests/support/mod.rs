@@ -1,0 +1,282 @@
+//! Overlays of real processes: each phone is the program itself, watched by its JSON lines.
+//! Whatever was started ends with its [`Phone`].
+#![allow(dead_code, reason = "each file of tests uses a part of this")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use chordial::media::{SAMPLE_RATE, compare, read_wav};
+use serde_json::Value;
+
+/// The name of the overlays here.
+pub const OVERLAY: &str = "lab.example";
+/// What bob's side says; the callers say the other.
+pub const SPEECH_BOB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/speech-bob.wav");
+/// What the callers say.
+pub const SPEECH_ALICE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/speech-alice.wav");
+/// The longest wait for one step of a process on a busy machine. No step takes as long unless it
+/// hangs: the slowest one is to join beside a peer that died, where requests of five
+/// transmissions, 15 s, are tried one after the other.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Other speech correlates with less than 0.4, a call without loss with 0.9.
+const CORRELATION_MIN: f32 = 0.7;
+/// The latest that speech may begin in a recording, in seconds.
+const LAG_MAX_S: usize = 2;
+
+/// The program, to run with other arguments than a phone's.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chordial"));
+    command.stdin(Stdio::null());
+    command
+}
+
+/// An overlay's document, a folder for its users, and where they join.
+pub struct Overlay {
+    folder: tempfile::TempDir,
+    bootstrap: String,
+}
+
+impl Overlay {
+    /// A document, and nobody there.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let overlay = Self { folder, bootstrap: String::new() };
+        let made = program()
+            .args(["overlay", "new", OVERLAY, "--out"])
+            .arg(overlay.document())
+            .output()
+            .expect("the program starts");
+        assert!(made.status.success(), "{made:?}");
+        overlay
+    }
+
+    /// An overlay with its first peer, whose phone rings until the caller gives up.
+    pub fn found(user: &str) -> (Self, Phone) {
+        let overlay = Self::new();
+        let founder = overlay.peer(user, &["--first"]);
+        overlay.founded_by(founder)
+    }
+
+    /// An overlay with its first peer, which answers every call and speaks.
+    pub fn found_by_speaker(user: &str) -> (Self, Phone) {
+        let overlay = Self::new();
+        let founder = overlay.speaker_with(user, &["--first"]);
+        overlay.founded_by(founder)
+    }
+
+    fn founded_by(mut self, mut founder: Phone) -> (Self, Phone) {
+        let joined = founder.wait("joined");
+        self.bootstrap = joined["listen"].as_str().expect("an address").to_owned();
+        founder.wait("registered");
+        (self, founder)
+    }
+
+    pub fn document(&self) -> PathBuf {
+        self.path("overlay.xml")
+    }
+
+    /// Where the first peer listens.
+    pub fn bootstrap(&self) -> &str {
+        &self.bootstrap
+    }
+
+    /// A file in the overlay's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts a peer; a user's state is in the folder of that name.
+    pub fn peer(&self, user: &str, options: &[&str]) -> Phone {
+        self.start(program().arg("peer"), user, user, options)
+    }
+
+    /// Starts a peer that answers every call and speaks, and records to `USER-heard.wav`.
+    pub fn speaker(&self, user: &str) -> Phone {
+        self.speaker_with(user, &[])
+    }
+
+    /// As [`Self::speaker`], with further options.
+    pub fn speaker_with(&self, user: &str, options: &[&str]) -> Phone {
+        let mut command = program();
+        command.args(["peer", "--answer", "--play", SPEECH_BOB, "--record"]);
+        command.arg(self.heard_by(user));
+        self.start(&mut command, user, user, options)
+    }
+
+    /// Starts a call from a further device of `user`, which speaks and records.
+    pub fn call(&self, user: &str, name: &str, seconds: u64, options: &[&str]) -> Phone {
+        let device = format!("{user}-calling");
+        let mut command = program();
+        command.args(["call", name, "--seconds", &seconds.to_string()]);
+        command.args(["--play", SPEECH_ALICE, "--record"]).arg(self.heard_by(&device));
+        self.start(&mut command, user, &device, options)
+    }
+
+    /// Where a device's recording is.
+    pub fn heard_by(&self, device: &str) -> PathBuf {
+        self.path(&format!("{device}-heard.wav"))
+    }
+
+    fn start(&self, command: &mut Command, user: &str, device: &str, options: &[&str]) -> Phone {
+        command.args(["--json", "--user", user, "--listen", "127.0.0.1:0", "--overlay"]);
+        command.arg(self.document()).arg("--state").arg(self.path(device));
+        if !self.bootstrap.is_empty() {
+            command.args(["--bootstrap", &self.bootstrap]);
+        }
+        Phone::start(command.args(options), device)
+    }
+}
+
+/// A running process of the program; killed when dropped.
+pub struct Phone {
+    /// The device's name in what a failing test says.
+    pub device: String,
+    child: Child,
+    lines: Receiver<String>,
+    stderr: Option<JoinHandle<String>>,
+    seen: Vec<String>,
+}
+
+impl Phone {
+    /// Starts a command that prints JSON.
+    pub fn start(command: &mut Command, device: &str) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut stderr = child.stderr.take().expect("piped");
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).map(|_| text).unwrap_or_default()
+        });
+        Self { device: device.to_owned(), child, lines, stderr: Some(stderr), seen: Vec::new() }
+    }
+
+    /// The next event of this name; events before it are passed over.
+    pub fn wait(&mut self, event: &str) -> Value {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let rest = until.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(rest) {
+                Ok(line) => {
+                    let value: Value = serde_json::from_str(&line).unwrap_or_default();
+                    self.seen.push(line);
+                    if value["event"] == event {
+                        return value;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.fail(&format!("no {event:?} in time")),
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = self.child.wait();
+                    self.fail(&format!("ended ({status:?}) before {event:?}"))
+                }
+            }
+        }
+    }
+
+    /// Whether an event of this name has come, now that the process has ended or another event
+    /// has been waited for.
+    pub fn has_seen(&self, event: &str) -> bool {
+        self.seen.iter().any(|line| {
+            let value: Value = serde_json::from_str(line).unwrap_or_default();
+            value["event"] == event
+        })
+    }
+
+    /// Waits for the end of the process: its exit code and all its events.
+    pub fn finish(&mut self) -> (i32, Vec<Value>) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let rest = until.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(rest) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => self.fail("did not end in time"),
+            }
+        }
+        let status: ExitStatus = self.child.wait().expect("our child");
+        let parsed = self.seen.iter().map(|line| serde_json::from_str(line).expect("JSON lines"));
+        (status.code().unwrap_or(-1), parsed.collect())
+    }
+
+    /// Waits for the end: the exit code and the sentence that the last call ended with.
+    pub fn outcome(&mut self) -> (i32, String) {
+        let (code, events) = self.finish();
+        let ended = events.iter().rev().find(|event| event["event"] == "ended");
+        let Some(reason) = ended.and_then(|event| event["reason"].as_str()) else {
+            self.fail("no call ended");
+        };
+        (code, reason.to_owned())
+    }
+
+    /// What the process wrote to stderr until its end.
+    pub fn stderr(&mut self) -> String {
+        self.stderr.take().and_then(|reader| reader.join().ok()).unwrap_or_default()
+    }
+
+    /// Sends what Ctrl-C sends.
+    pub fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    /// Sends what a service manager sends.
+    pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Ends the process without giving it a chance to say so.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a running process");
+        self.child.wait().expect("our child");
+    }
+
+    fn signal(&self, name: &str) {
+        let line = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &line]).status().expect("a shell");
+        assert!(status.success(), "{} is running", self.device);
+    }
+
+    fn fail(&mut self, what: &str) -> ! {
+        // Stopping it closes its stderr.
+        let _ = self.child.kill();
+        let stderr = self.stderr();
+        panic!("{}: {what}\n{}\n{stderr}", self.device, self.seen.join("\n"));
+    }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Fails unless a recording has what was said.
+pub fn assert_heard(said: &str, recording: &Path) {
+    let coefficient = heard(said, recording);
+    println!("{said} in {}: {coefficient}", recording.display());
+    assert!(coefficient >= CORRELATION_MIN, "{said} in {}: {coefficient}", recording.display());
+}
+
+/// How well a recording fits what was said. What was said in its last second may have come after
+/// the call's end.
+fn heard(said: &str, recording: &Path) -> f32 {
+    let said = read_wav(Path::new(said)).expect("speech");
+    let heard = read_wav(recording).expect("a recording");
+    let second = SAMPLE_RATE as usize;
+    assert!(heard.len() > 2 * second, "{}: {} samples", recording.display(), heard.len());
+    let said = &said[..said.len().min(heard.len() - second)];
+    compare::correlation(said, &heard, LAG_MAX_S * second).coefficient
+}
