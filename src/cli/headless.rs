@@ -12,13 +12,14 @@ use super::{DONE, FAILED, bad_input};
 use crate::link::Pcap;
 use crate::media::{Recording, SinkChoice};
 use crate::phone::{
-    CallId, CallReport, Command, Event, Handle, OverlayState, PhoneOptions, StateFolder, start,
+    CallId, CallReport, Command, Event, Handle, OverlayState, PhoneOptions, StateFolder, callee,
+    own_name, start,
 };
 
 /// Is a peer until interrupted.
 pub(super) async fn peer(arguments: PhoneArguments) -> u8 {
     let printer = Printer::new(arguments.json);
-    let (phone, mut events) = match open(&arguments) {
+    let (phone, mut events) = match open(&arguments, None) {
         Ok(opened) => opened,
         Err(sentence) => return bad_input(&sentence),
     };
@@ -33,7 +34,7 @@ pub(super) async fn peer(arguments: PhoneArguments) -> u8 {
 /// Joins, calls, talks, hangs up.
 pub(super) async fn call(arguments: PhoneArguments, name: String, seconds: u64) -> u8 {
     let printer = Printer::new(arguments.json);
-    let (phone, mut events) = match open(&arguments) {
+    let (phone, mut events) = match open(&arguments, Some(&name)) {
         Ok(opened) => opened,
         Err(sentence) => return bad_input(&sentence),
     };
@@ -52,11 +53,19 @@ pub(super) async fn call(arguments: PhoneArguments, name: String, seconds: u64) 
     }
 }
 
-fn open(arguments: &PhoneArguments) -> Result<(Handle, Receiver<Event>), String> {
+/// Starts a phone that joins and may call `name`.
+fn open(
+    arguments: &PhoneArguments,
+    name: Option<&str>,
+) -> Result<(Handle, Receiver<Event>), String> {
     let state = StateFolder::open(&arguments.state).map_err(|e| e.to_string())?;
-    // A document that cannot be read, or a file that cannot be played, shows before anything
-    // is started.
-    state.read_document(&arguments.overlay).map_err(|e| e.to_string())?;
+    // A document that cannot be read, a name that is none, or a file that cannot be played, shows
+    // before anything is started.
+    let document = state.read_document(&arguments.overlay).map_err(|e| e.to_string())?;
+    let own = own_name(&document, &arguments.user)?;
+    if let Some(name) = name {
+        callee(&document, &own, name)?;
+    }
     let play = arguments.play.as_deref().map(Recording::read).transpose();
     if let Some(record) = &arguments.record {
         SinkChoice::File(record.clone()).check().map_err(|e| e.to_string())?;

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::api::{Event, Me, OverlayState};
 use super::engine::{Engine, Report};
+use super::names::own_name;
 use crate::config::{BootstrapAddress, BootstrapNode, Digest, OverlayConfig};
 use crate::crypto::{NodeIdDigest, X509Provider};
 use crate::link::{
@@ -125,10 +126,7 @@ impl Engine {
     ) -> Result<(), String> {
         let provider = provider(&config)?;
         let overlay = provider.overlay.clone();
-        let aor = usage::parse_aor(user, &overlay).map_err(|e| format!("{e}."))?;
-        if !config.instance_name.matches(&aor.domain) {
-            return Err(format!("{aor} is no name of the overlay {overlay}."));
-        }
+        let aor = own_name(&config, user)?;
         let identity = self
             .options
             .state

@@ -10,6 +10,7 @@ use super::api::{
 };
 use super::dial::{DialReport, dial};
 use super::engine::{Engine, Report, Reports};
+use super::names::callee;
 use super::talk::{Talk, TalkReport};
 use super::words;
 use crate::base::{Instant, Rng};
@@ -17,7 +18,6 @@ use crate::link::IceAgent;
 use crate::media::AudioStatistics;
 use crate::media::sdp::{MediaDescription, Offer};
 use crate::sip::{self, LegId, Reason};
-use crate::usage;
 
 /// All calls, running and ended.
 #[derive(Default)]
@@ -227,14 +227,7 @@ impl Engine {
         let Some(account) = &self.account else {
             return Err("Join an overlay before calling.".into());
         };
-        let overlay = account.config.instance_name.as_str();
-        let aor = usage::parse_aor(name.trim(), overlay).map_err(|e| format!("{e}."))?;
-        if aor == account.aor {
-            return Err(format!("{aor} is your own name."));
-        }
-        if !account.config.instance_name.matches(&aor.domain) {
-            return Err(format!("{aor} is in another overlay; names here end in @{overlay}."));
-        }
+        let aor = callee(&account.config, &account.aor, name)?;
         if self.calls.running.len() >= RUNNING_MAX {
             return Err("There are too many calls at once; hang one up first.".into());
         }

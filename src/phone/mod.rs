@@ -6,6 +6,7 @@ mod calls;
 mod data;
 mod dial;
 mod engine;
+mod names;
 mod signal;
 mod state;
 mod talk;
@@ -16,4 +17,5 @@ pub use api::{
     HistoryEntry, Me, OverlayState, Quality, Settings, Snapshot, Theme, Verified, channel,
 };
 pub use engine::{PhoneOptions, start};
+pub use names::{callee, own_name};
 pub use state::{StateError, StateFolder, StoredIdentity};

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::base::{Now, Rng};
 use crate::crypto::Certificate;
 use crate::link;
 use crate::link::{
-    Clock, Credentials, DtlsRole, IceAgent, IceParameters, LinkError, LocalCertificate, MediaFlow,
-    SrtpProfile, unix_ms,
+    Clock, Credentials, DtlsError, DtlsRole, IceAgent, IceParameters, LinkError, LocalCertificate,
+    MediaFlow, SrtpProfile, unix_ms,
 };
 use crate::media::sdp::{self, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup};
 use crate::media::{
@@ -146,7 +146,7 @@ impl Sound {
         let mut tick = interval(FRAME);
         tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut ticks = 0_u32;
-        let end = loop {
+        let lost = loop {
             let deadline = self.session.deadline();
             tokio::select! {
                 _ = tick.tick() => {
@@ -158,19 +158,14 @@ impl Sound {
                 }
                 packet = self.flow.recv_raw() => match packet {
                     Some(packet) => self.session.receive(self.clock.now(), &packet),
-                    None if self.session.peer_said_goodbye() => break Ok(()),
-                    None => match self.flow.reason() {
-                        // The other side has hung up; SIP says so too.
-                        LinkError::Closed => break Ok(()),
-                        error => break Err(format!("The sound was lost: {error}.")),
-                    },
+                    None => break Some(self.flow.reason()),
                 },
                 () = self.clock.sleep_until(deadline) => {
                     self.session.handle_timeout(self.clock.now());
                 }
                 muted = control.recv() => match muted {
                     Some(muted) => self.session.mute(muted),
-                    None => break Ok(()),
+                    None => break None,
                 },
             }
             self.flush();
@@ -179,7 +174,14 @@ impl Sound {
         self.flush();
         report(Some(self.statistics()));
         self.flow.close();
-        end
+        let Some(error) = lost else { return Ok(()) };
+        let hung_up =
+            self.session.peer_said_goodbye() || matches!(error, LinkError::Dtls(DtlsError::Closed));
+        // Who hangs up closes the sound as well, and its BYE may be behind that.
+        if hung_up && timeout(BYE_MAX, closed(control)).await.is_ok() {
+            return Ok(());
+        }
+        Err(format!("The sound was lost: {error}."))
     }
 
     fn frame(&mut self, report: &(impl Fn(Option<TalkReport>) + Send + Sync)) {
@@ -272,6 +274,9 @@ fn media_role(role: DtlsRole) -> sdp::DtlsRole {
 
 /// Length of a frame.
 const FRAME: Duration = Duration::from_millis(1000 * FRAME_SAMPLES as u64 / SAMPLE_RATE as u64);
+/// How long the BYE of SIP may be behind the end of the sound: six of its transmissions
+/// (RFC 3261 §17.1.2.2).
+const BYE_MAX: Duration = Duration::from_secs(12);
 /// Figures go out ten times a second: what a level meter needs.
 const TICKS_PER_REPORT: u32 = 5;
 /// Presses of the mute button on their way.
