@@ -22,8 +22,11 @@ pub const SPEECH_ALICE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/spee
 /// hangs: the slowest one is to join beside a peer that died, where requests of five
 /// transmissions, 15 s, are tried one after the other.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-/// Other speech correlates with less than 0.4, a call without loss with 0.9.
-const CORRELATION_MIN: f32 = 0.7;
+/// Other speech correlates with less than 0.4, a call without loss with 0.9. A machine that is busy
+/// with other work delays frames, and the jitter buffer then moves some of the few seconds here.
+const CORRELATION_MIN: f32 = 0.55;
+/// Other speech stays below this.
+const CORRELATION_OTHER_MAX: f32 = 0.45;
 /// The latest that speech may begin in a recording, in seconds.
 const LAG_MAX_S: usize = 2;
 
@@ -268,6 +271,16 @@ pub fn assert_heard(said: &str, recording: &Path) {
     let coefficient = heard(said, recording);
     println!("{said} in {}: {coefficient}", recording.display());
     assert!(coefficient >= CORRELATION_MIN, "{said} in {}: {coefficient}", recording.display());
+}
+
+/// Fails if a recording has what was not said to it.
+pub fn assert_not_heard(said: &str, recording: &Path) {
+    let coefficient = heard(said, recording);
+    assert!(
+        coefficient < CORRELATION_OTHER_MAX,
+        "{said} in {}: {coefficient}",
+        recording.display()
+    );
 }
 
 /// How well a recording fits what was said. What was said in its last second may have come after
