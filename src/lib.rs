@@ -4,10 +4,26 @@
 //! fetches that name's registration from the overlay (RFC 7904 §4), opens a direct path to the
 //! callee's device by AppAttach and ICE (RFC 6940 §6.5.2), and SIP and Opus run on that path.
 //!
+//! # The way of a call
+//!
+//! ```text
+//! join     document ─► identity ─► bootstrap link ─► Attach, Join ─► Update: we are a peer
+//! publish  AoR ─SHA-1─► Resource-ID ─► Store SIP-REGISTRATION, signed ─► copies on two successors
+//! dial     name ─► Fetch ─► Node-IDs ─► AppAttach, routed ─► ICE ─► DTLS ─► INVITE
+//! talk     offer and answer ─► ICE ─► DTLS-SRTP ─► Opus in RTP
+//! packet   socket ─► link (ICE, DTLS, framing) ─► message ─► routing ─► storage, usage ─► phone
+//! ```
+//!
+//! RFC 6940 §1.2 draws two boundaries. The Overlay Link Service Boundary is what [`peer::Input`]
+//! and [`peer::Output`] say of links; the Messaging Service Boundary is [`peer::Command`] and
+//! [`peer::Event`]. Between them a [`peer::Peer`] is pure: no socket, no task, no clock. The same
+//! code runs behind [`link::Node`] in the product and, by the thousand, in `sim`.
+//!
 //! # The map
 //!
-//! Rooms in the order of a packet's way up. A room imports only from rooms above it in this list
-//! with a lower rank, never from a sibling.
+//! A room imports only from rooms of a lower rank, never from a sibling; `tests/tidy.rs` holds
+//! this. Comments cite sections of RFCs, tests rows of `tests/conformance.md`; T-nn is a point
+//! where an RFC leaves room, and `tests/spec-traps.md` has the reading that we take.
 //!
 //! | rank | room | what lives there | source |
 //! |---|---|---|---|
