@@ -207,9 +207,11 @@ impl Engine {
                 self.overlay_state(OverlayState::Failed { reason });
             }
             NodeEvent::Left => self.left(),
-            NodeEvent::AppFlow(flow) => {
+            NodeEvent::AppFlow(flow) if self.flows.has_room() => {
                 self.sip_flow_up(flow);
             }
+            // Dropping a flow closes it.
+            NodeEvent::AppFlow(_) => {}
         }
     }
 

@@ -228,8 +228,8 @@ impl Engine {
             return Err("Join an overlay before calling.".into());
         };
         let aor = callee(&account.config, &account.aor, name)?;
-        if self.calls.running.len() >= RUNNING_MAX {
-            return Err("There are too many calls at once; hang one up first.".into());
+        if !self.calls.running.is_empty() {
+            return Err("Hang up the present call first.".into());
         }
         let node = account.node.clone();
         let step = format!("Looking up {aor}");
@@ -403,8 +403,6 @@ async fn forward(mut news: mpsc::Receiver<DialReport>, id: CallId, reports: Repo
 
 // limits
 
-/// Calls at once; beyond a handful nobody keeps track.
-const RUNNING_MAX: usize = 8;
 /// Cards of ended calls.
 const ENDED_MAX: usize = 8;
 /// Reports of one dialling: found, finished, and one for each of eight devices.

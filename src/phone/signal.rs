@@ -45,6 +45,11 @@ struct Flow {
 }
 
 impl Flows {
+    /// Whether there is room for a flow that somebody else has opened.
+    pub(super) fn has_room(&self) -> bool {
+        self.open.len() < FLOWS_MAX
+    }
+
     pub(super) fn is_any_open(&self) -> bool {
         !self.open.is_empty()
     }
@@ -403,6 +408,10 @@ pub(super) async fn gather(
     IceAgent::gather(role, ufrag, password, options).await.map_err(|e| format!("No sound: {e}."))
 }
 
+// limits
+
+/// Flows at once: all devices of the callee, and callers; a flood of others is turned away.
+const FLOWS_MAX: usize = 64;
 /// How long a flow may stay open without use: time for an INVITE to follow its AppAttach, and for
 /// the next call to the same device.
 const IDLE_MAX: Duration = Duration::from_secs(20);
