@@ -159,7 +159,7 @@ fn assert_gone(call: &mut Phone, beginning: &str) {
     let ended = call.wait("ended");
     let reason = sentence(&ended);
     let gone = reason.contains("can't be reached") || reason.contains("was not found");
-    assert!(gone && reason.starts_with(beginning), "{reason}");
+    assert!(gone && reason.starts_with(beginning), "{}", call.log());
     let took_ms = ended["at_ms"].as_u64().expect("a time") - dialled_ms;
     assert!(took_ms < GIVEN_UP_MS, "{took_ms} ms: {ended}");
     assert_eq!(ended["answered"], false);

@@ -12,8 +12,8 @@ use super::{DONE, FAILED, bad_input};
 use crate::link::Pcap;
 use crate::media::{Recording, SinkChoice};
 use crate::phone::{
-    CallId, CallReport, Command, Event, Handle, OverlayState, PhoneOptions, StateFolder, callee,
-    own_name, start,
+    CallId, CallReport, Command, Direction, Event, Handle, OverlayState, PhoneOptions, StateFolder,
+    callee, own_name, start,
 };
 
 /// Is a peer until interrupted.
@@ -131,25 +131,37 @@ async fn dial(
         printer.event(&event);
         match event {
             Event::Registered { .. } if ours.is_none() => {
-                phone.send(Command::Dial(name.to_owned()));
-                ours = Some(CallId(0));
+                ours = Some(begin(phone, name).await.ok_or(FAILED)?);
             }
-            // Until a call of ours exists, an error after registration is about dialling.
-            Event::Error { message } if ours == Some(CallId(0)) && !is_calling(phone) => {
-                return Err(bad_input(&message));
-            }
-            Event::Answered { call, .. } => {
-                ours = Some(call);
+            Event::Answered { call, .. } if ours == Some(call) => {
                 hang_up_at = Some(tokio::time::Instant::now() + Duration::from_secs(seconds));
             }
-            Event::Ended { report, .. } => return Ok(*report),
+            Event::Ended { call, report, .. } if ours == Some(call) => return Ok(*report),
+            // Others may call us meanwhile.
             _ => {}
         }
     }
 }
 
-fn is_calling(phone: &Handle) -> bool {
-    !phone.snapshot().calls.is_empty()
+/// Dials; `None`, with a line on stderr, if the phone refuses.
+async fn begin(phone: &Handle, name: &str) -> Option<CallId> {
+    phone.send(Command::Dial(name.to_owned()));
+    let mut phone = phone.clone();
+    let begun = async {
+        loop {
+            let snapshot = phone.snapshot();
+            let ours = snapshot.calls.iter().find(|c| c.direction == Direction::Outgoing);
+            if ours.is_some() || !phone.changed().await {
+                return ours.map(|call| call.id);
+            }
+        }
+    };
+    let call = timeout(BEGIN_MAX, begun).await.ok().flatten();
+    if call.is_none() {
+        let notice = phone.snapshot().notice.clone();
+        bad_input(&notice.unwrap_or_else(|| "The call could not be begun.".to_owned()));
+    }
+    call
 }
 
 /// Whether the event says that what was typed can't be used: we are not even trying to join.
@@ -240,5 +252,7 @@ async fn interrupted() {
 
 /// How long a snapshot may lag behind its event.
 const SETTLE_MAX: Duration = Duration::from_millis(500);
+/// How long the phone may take to begin a call.
+const BEGIN_MAX: Duration = Duration::from_secs(5);
 /// How long leaving may take.
 const LEAVE_MAX: Duration = Duration::from_secs(6);

@@ -228,6 +228,11 @@ impl Phone {
         self.stderr.take().and_then(|reader| reader.join().ok()).unwrap_or_default()
     }
 
+    /// What it has printed, as far as it was waited for.
+    pub fn log(&self) -> String {
+        self.seen.join("\n")
+    }
+
     /// Sends what Ctrl-C sends.
     pub fn interrupt(&self) {
         self.signal("INT");
@@ -254,7 +259,7 @@ impl Phone {
         // Stopping it closes its stderr.
         let _ = self.child.kill();
         let stderr = self.stderr();
-        panic!("{}: {what}\n{}\n{stderr}", self.device, self.seen.join("\n"));
+        panic!("{}: {what}\n{}\n{stderr}", self.device, self.log());
     }
 }
 
