@@ -53,10 +53,16 @@ fn open_window(
         let user = last.user.clone();
         phone.send(Command::Join { document: None, user, bootstrap: Vec::new() });
     }
+    let close = std::sync::Arc::new(tokio::sync::Notify::new());
     let options = chordial::gui::WindowOptions {
         title_suffix: None,
         view_state: Some(path.join("window.ron")),
+        close: Some(close.clone()),
     };
+    runtime.spawn(async move {
+        cli::interrupted().await;
+        close.notify_one();
+    });
     let result = chordial::gui::run(phone.clone(), options).map_err(|e| format!("{e}."));
     // Closing the window leaves the overlay in order.
     runtime.block_on(cli::farewell(phone));

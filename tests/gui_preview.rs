@@ -47,7 +47,7 @@ fn main() {
             println!("{command:?}");
         }
     });
-    let options = WindowOptions { title_suffix: None, view_state: Some(view_state) };
+    let options = WindowOptions { view_state: Some(view_state), ..WindowOptions::default() };
     run(handle, options).expect("a display to open the window on");
 }
 

@@ -84,7 +84,7 @@ fn open(
     let events = phone.events();
     let (document, user) = (arguments.overlay.clone(), arguments.user.clone());
     let command = if arguments.first {
-        Command::Found { document, user }
+        Command::Found { document: Some(document), user }
     } else {
         let bootstrap = arguments.bootstrap.clone();
         Command::Join { document: Some(document), user, bootstrap }
@@ -231,8 +231,8 @@ async fn until(at: Option<tokio::time::Instant>) {
     }
 }
 
-/// Ctrl-C, or the polite signal of a service manager.
-async fn interrupted() {
+/// Waits for Ctrl-C, or the polite signal of a service manager.
+pub async fn interrupted() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -5,7 +5,7 @@ mod demo;
 mod events;
 mod headless;
 
-pub use headless::farewell;
+pub use headless::{farewell, interrupted};
 
 pub use arguments::{Arguments, Asked, Job, PhoneArguments, SimArguments};
 

@@ -4,9 +4,10 @@
 use egui::{Align2, FontId, Key, Rect, RichText, ScrollArea, Ui, pos2, vec2};
 
 use super::card;
+use super::first;
 use super::icons::Icon;
 use super::look::{roles, size, space};
-use super::view::{self, Question, ViewState};
+use super::view::{self, Page, Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
 use crate::phone::{Command, Direction, HistoryEntry, OverlayState, Snapshot};
@@ -47,6 +48,16 @@ pub fn list_ui(
     });
     if found.is_empty() {
         ui.add_space(space::XL);
+        let alone = matches!(snapshot.overlay, OverlayState::Joined { links: 0, .. });
+        if alone && snapshot.history.is_empty() && view.dial.trim().is_empty() {
+            widgets::empty(ui, words::ALONE, words::ALONE_HINT);
+            ui.vertical_centered(|ui| {
+                if widgets::button(ui, Kind::Plain, None, words::INVITE).clicked() {
+                    view.kept.page = Page::Network;
+                }
+            });
+            return commands;
+        }
         let (title, hint) = match view.dial.trim() {
             "" => (words::NO_RECENT, words::NO_RECENT_HINT),
             _ => (words::NO_MATCH, words::NO_MATCH_HINT),
@@ -169,6 +180,13 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
                     user: me.user.clone(),
                     bootstrap: Vec::new(),
                 });
+            }
+            if let Some(me) = first::founder(snapshot) {
+                ui.label(words::FOUND_AGAIN_HINT);
+                if widgets::button(ui, Kind::Plain, Some(Icon::Start), words::FOUND_AGAIN).clicked()
+                {
+                    command = Some(first::found_again(me));
+                }
             }
         }
         _ => {}

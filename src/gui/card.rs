@@ -5,6 +5,7 @@ use std::time::Duration;
 use egui::{Id, Key, Modal, Modifiers, RichText, Ui};
 
 use super::icons::Icon;
+use super::keys;
 use super::look::{roles, size, space};
 use super::view::ViewState;
 use super::widgets::{self, Kind};
@@ -87,7 +88,7 @@ pub fn incoming_ui(
     let mut command = None;
     let frame = widgets::modal_frame(ctx);
     Modal::new(Id::unique("incoming")).frame(frame).show(ctx, |ui| {
-        ui.set_width(280.0_f32.min(ctx.content_rect().width() - 80.0));
+        ui.set_width(344.0_f32.min(ctx.content_rect().width() - 80.0));
         command = incoming_card_ui(ui, call, keys);
         let others: Vec<&str> =
             ringing.iter().rev().skip(1).map(|call| words::short_name(&call.peer)).collect();
@@ -164,9 +165,7 @@ fn open_ui(ui: &mut Ui, call: &Call) -> Option<Command> {
     let talking = matches!(call.state, CallState::Talking { .. });
     if talking {
         meters_ui(ui, call);
-        if let Some(quality) = &call.quality {
-            quality_ui(ui, quality);
-        }
+        quality_ui(ui, call.quality.as_ref());
     } else {
         widgets::wandering_bar(ui);
     }
@@ -177,6 +176,7 @@ fn open_ui(ui: &mut Ui, call: &Call) -> Option<Command> {
         ui.spacing_mut().item_spacing.x = space::XL;
         let muted = if talking { mute_ui(ui, call, true) } else { None };
         let hang_up = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::HANG_UP, false);
+        let hang_up = hang_up.on_hover_text(ui.ctx().format_shortcut(&keys::HANG_UP));
         muted.or(hang_up.clicked().then_some(Command::HangUp(call.id)))
     });
     ui.add_space(space::XS);
@@ -245,8 +245,9 @@ fn mute_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
     };
     let button = if large { widgets::round_button } else { widgets::icon_button };
     let kind = if large { Kind::Plain } else { Kind::Quiet };
-    let clicked = button(ui, kind, icon, label, call.muted).clicked();
-    clicked.then_some(Command::Mute(call.id, !call.muted))
+    let button = button(ui, kind, icon, label, call.muted);
+    let button = button.on_hover_text(ui.ctx().format_shortcut(&keys::MUTE));
+    button.clicked().then_some(Command::Mute(call.id, !call.muted))
 }
 
 fn meters_ui(ui: &mut Ui, call: &Call) {
@@ -264,18 +265,22 @@ fn meters_ui(ui: &mut Ui, call: &Call) {
     }
 }
 
-fn quality_ui(ui: &mut Ui, quality: &Quality) {
+/// What the sound is like; as high before it is known, so that no button moves.
+fn quality_ui(ui: &mut Ui, quality: Option<&Quality>) {
     let roles = roles(ui);
-    let colour = match quality.word {
-        "Good" => roles.good,
-        "Fair" => roles.warn,
-        _ => roles.bad,
+    let colour = match quality.map(|quality| quality.word) {
+        Some("Good") => roles.good,
+        Some("Fair") => roles.warn,
+        Some(_) => roles.bad,
+        None => roles.quiet,
     };
+    let heading = quality.map_or(words::SOUND_COMING.to_owned(), |q| words::sound(q.word));
+    let details = quality.map_or(" ".to_owned(), words::quality_details);
     ui.vertical_centered(|ui| {
         ui.add_space(space::XS);
         ui.spacing_mut().item_spacing.y = 2.0;
-        ui.label(RichText::new(words::sound(quality.word)).color(colour));
-        let details = RichText::new(words::quality_details(quality));
+        ui.label(RichText::new(heading).color(colour));
+        let details = RichText::new(details);
         ui.label(details.size(size::CAPTION).color(roles.quiet));
     });
 }
@@ -297,7 +302,10 @@ fn verified_ui(ui: &mut Ui, call: &Call) {
     widgets::centred_row(ui, width, |ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
         widgets::sign(ui, icon, 16.0, colour);
-        ui.label(RichText::new(text).color(colour));
+        ui.vertical(|ui| {
+            ui.set_max_width(width_max);
+            ui.add(egui::Label::new(RichText::new(text).color(colour)).wrap());
+        });
     });
 }
 

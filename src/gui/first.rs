@@ -7,7 +7,7 @@ use super::look::{RADIUS, roles, size, space};
 use super::view::{self, Setup, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use crate::phone::{Command, OverlayState, Snapshot};
+use crate::phone::{Command, Me, OverlayState, Snapshot};
 
 /// Width of the column in the middle.
 const COLUMN: f32 = 520.0;
@@ -88,6 +88,14 @@ fn choices_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Com
                 commands = go(view, Command::Join { document: None, user, bootstrap: vec![] });
             }
         });
+        if snapshot.founded.contains(&last.overlay) {
+            let label = words::found_again(&last.overlay);
+            ui.vertical_centered(|ui| {
+                if widgets::button(ui, Kind::Plain, None, &label).clicked() {
+                    commands = go(view, found_again(last));
+                }
+            });
+        }
         ui.add_space(space::L);
     }
     let two_columns = ui.available_width() >= 440.0;
@@ -242,7 +250,7 @@ fn going_ui(
     ui.label(RichText::new(words::going_title(overlay)).size(size::LARGE));
     ui.add_space(space::L);
     if let OverlayState::Failed { reason } = &snapshot.overlay {
-        return failed_ui(ui, reason, view, command);
+        return failed_ui(ui, snapshot, reason, view, command);
     }
     let step = match &snapshot.overlay {
         OverlayState::Joining { step } => step.as_str(),
@@ -260,20 +268,52 @@ fn going_ui(
     Vec::new()
 }
 
-fn failed_ui(ui: &mut Ui, reason: &str, view: &mut ViewState, command: &Command) -> Vec<Command> {
+fn failed_ui(
+    ui: &mut Ui,
+    snapshot: &Snapshot,
+    reason: &str,
+    view: &mut ViewState,
+    command: &Command,
+) -> Vec<Command> {
     widgets::card(ui, |ui| widgets::fault_line(ui, reason));
     ui.add_space(space::M);
+    let founder = founder(snapshot).filter(|_| matches!(command, Command::Join { .. }));
+    if founder.is_some() {
+        ui.label(words::FOUND_AGAIN_HINT);
+        ui.add_space(space::XS);
+    }
+    let form = form_of(command);
+    let back_label = if form == Setup::Choices { words::BACK } else { words::CHANGE };
+    let escape = ui.input(|input| input.key_pressed(Key::Escape));
     let mut commands = Vec::new();
-    ui.horizontal(|ui| {
-        if widgets::button(ui, Kind::Primary, Some(Icon::Again), words::TRY_AGAIN).clicked() {
-            commands = vec![command.clone()];
+    ui.horizontal_wrapped(|ui| {
+        let mut kind = Kind::Primary;
+        if let Some(me) = founder {
+            if widgets::button(ui, kind, Some(Icon::Start), words::FOUND_AGAIN).clicked() {
+                commands = go(view, found_again(me));
+            }
+            kind = Kind::Plain;
         }
-        if widgets::button(ui, Kind::Plain, Some(Icon::Back), words::CHANGE).clicked() {
-            view.setup = form_of(command);
+        if widgets::button(ui, kind, Some(Icon::Again), words::TRY_AGAIN).clicked() {
+            commands = go(view, command.clone());
+        }
+        if widgets::button(ui, Kind::Plain, Some(Icon::Back), back_label).clicked() || escape {
+            view.setup = form;
             commands = vec![Command::Leave];
         }
     });
     commands
+}
+
+/// Who we are in the overlay that is out of reach, if it was founded on this computer.
+pub fn founder(snapshot: &Snapshot) -> Option<&Me> {
+    let me = snapshot.me.as_ref().or(snapshot.last.as_ref())?;
+    snapshot.founded.contains(&me.overlay).then_some(me)
+}
+
+/// Founds the overlay again as the same user.
+pub fn found_again(me: &Me) -> Command {
+    Command::Found { document: None, user: me.user.clone() }
 }
 
 /// Sends a form off. An older notice goes first, so that a new one is about this command.

@@ -8,6 +8,7 @@ mod calls;
 mod card;
 mod first;
 mod icons;
+mod keys;
 mod look;
 mod pages;
 #[cfg(test)]
@@ -19,15 +20,15 @@ mod words;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::phone::Handle;
 use view::{Kept, ViewState};
-use window::Window;
+use window::{Signs, Window};
 
 /// Size of the window when it is opened for the first time, in points.
 const SIZE_FIRST: [f32; 2] = [960.0, 640.0];
@@ -44,6 +45,8 @@ pub struct WindowOptions {
     /// The file that keeps page, size and place of the window; without it the platform's default.
     /// A file that cannot be read is as good as none.
     pub view_state: Option<PathBuf>,
+    /// Closes the window without a question when it is notified, as for an interrupt.
+    pub close: Option<Arc<Notify>>,
 }
 
 /// Why there is no window.
@@ -75,7 +78,8 @@ pub fn run(handle: crate::phone::Handle, options: WindowOptions) -> Result<(), W
         native,
         Box::new(move |creation| {
             let kept = creation.storage.and_then(|storage| eframe::get_value(storage, KEPT));
-            let face = Face::new(&creation.egui_ctx, handle, kept, options.title_suffix);
+            let (suffix, close) = (options.title_suffix, options.close.unwrap_or_default());
+            let face = Face::new(&creation.egui_ctx, handle, kept, suffix, close);
             face.map(|face| Box::new(face) as Box<dyn eframe::App>).map_err(|error| {
                 // eframe would make a string of it.
                 let text = error.to_string();
@@ -112,12 +116,13 @@ impl Face {
         handle: Handle,
         kept: Option<Kept>,
         suffix: Option<String>,
+        close: Arc<Notify>,
     ) -> std::io::Result<Self> {
         look::apply(ctx);
         let view =
             ViewState { kept: kept.unwrap_or_default(), dial_focus: true, ..ViewState::default() };
         let window = Window::new(handle.clone(), view, suffix);
-        let watch = Watch::start(ctx.clone(), handle, window.gone())?;
+        let watch = Watch::start(ctx.clone(), handle, window.signs(), close)?;
         Ok(Self { window, watch })
     }
 }
@@ -154,7 +159,8 @@ impl Watch {
     fn start(
         ctx: egui::Context,
         mut handle: Handle,
-        gone: Arc<AtomicBool>,
+        signs: Arc<Signs>,
+        close: Arc<Notify>,
     ) -> std::io::Result<Self> {
         let (stop_tx, mut stop_rx) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -162,10 +168,15 @@ impl Watch {
             loop {
                 let alive = tokio::select! {
                     alive = handle.changed() => alive,
+                    () = close.notified() => {
+                        signs.closed.store(true, Ordering::Relaxed);
+                        ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+                        true
+                    }
                     _ = &mut stop_rx => return,
                 };
                 if !alive {
-                    gone.store(true, Ordering::Relaxed);
+                    signs.gone.store(true, Ordering::Relaxed);
                 }
                 ctx.request_repaint();
                 if !alive {

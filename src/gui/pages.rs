@@ -15,11 +15,12 @@ pub fn network_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Opt
     let mut command = None;
     ScrollArea::vertical().id_salt("network").auto_shrink(false).show(ui, |ui| {
         widgets::heading(ui, words::NETWORK);
+        // What a newcomer comes here for stands first.
+        widgets::card(ui, |ui| command = save_ui(ui, snapshot, view));
+        ui.add_space(space::S);
         widgets::card(ui, |ui| me_ui(ui, snapshot));
         ui.add_space(space::S);
         widgets::card(ui, |ui| figures_ui(ui, snapshot));
-        ui.add_space(space::S);
-        widgets::card(ui, |ui| command = save_ui(ui, snapshot, view));
     });
     command
 }
@@ -154,7 +155,9 @@ fn figure_ui(ui: &mut Ui, name: &str, value: &str, copy: Option<(&str, &str)>) {
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         ui.label(RichText::new(name).size(size::CAPTION).color(quiet));
-        ui.spacing_mut().interact_size.y = size::BODY + space::XS;
+        // A row is centred on its first part, so it is as high as the button from the start.
+        let height = if copy.is_some() { widgets::SMALL } else { size::BODY + space::XS };
+        ui.spacing_mut().interact_size.y = height;
         ui.horizontal(|ui| {
             let room = ui.available_width() - if copy.is_some() { 36.0 } else { 0.0 };
             ui.scope(|ui| {
@@ -186,10 +189,20 @@ fn save_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Com
             widgets::button(ui, Kind::Primary, None, words::SAVE).clicked()
         })
         .inner;
+    let target = view::save_target(&view.save_path);
+    if view.save_fault.is_none()
+        && snapshot.saved.is_some()
+        && target.as_ref().ok() == snapshot.saved.as_ref()
+    {
+        widgets::text_row(ui, |ui| {
+            let good = roles(ui).good;
+            widgets::sign(ui, Icon::ShieldGood, 16.0, good);
+            ui.label(RichText::new(words::SAVED).color(good));
+        });
+    }
     if !(clicked || enter) || snapshot.me.is_none() {
         return None;
     }
-    let target = view::save_target(&view.save_path);
     view.save_fault = target.as_ref().err().copied();
     target.ok().map(Command::SaveDocument)
 }

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use egui::Key;
 use egui::accesskit::{Action, Role};
+use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 
@@ -211,6 +211,46 @@ fn a_running_call_is_muted_and_hung_up() {
 }
 
 #[test]
+fn keys_mute_and_hang_up_on_every_page() {
+    let (mut harness, mut backend) = open(with_call(talking()), WIDE);
+    for page in [Key::Num2, Key::Num3, Key::Num1] {
+        harness.key_press_modifiers(Modifiers::COMMAND, page);
+        harness.run();
+        harness.key_press_modifiers(Modifiers::COMMAND, Key::M);
+        harness.key_press_modifiers(Modifiers::COMMAND, Key::H);
+        harness.run();
+        let expected = [Command::Mute(CallId(3), true), Command::HangUp(CallId(3))];
+        assert_eq!(commands(&mut backend), expected);
+    }
+    assert_eq!(harness.state().view.kept.page, Page::Calls);
+}
+
+#[test]
+fn the_title_says_what_goes_on() {
+    let title = |snapshot: Snapshot| words::title(Some(&snapshot), None);
+    assert_eq!(title(Snapshot::default()), "Chordial");
+    assert_eq!(title(joined()), "Chordial \u{b7} alice@smith");
+    let mut snapshot = with_call(talking());
+    assert!(title(snapshot.clone()).ends_with("\u{2014} in a call with bob"));
+    snapshot.calls.push(Call { peer: "dora@smith".into(), ..call(2, CallState::Incoming) });
+    assert!(title(snapshot).ends_with("\u{2014} dora is calling you"));
+    assert!(title(with_call(CallState::Ringing)).ends_with("\u{2014} calling bob"));
+    let reason = "Not joined because nobody answered.".to_owned();
+    let failed = Snapshot { overlay: OverlayState::Failed { reason }, ..joined() };
+    assert!(title(failed).ends_with("\u{2014} not joined"));
+}
+
+#[test]
+fn an_answered_call_is_shown() {
+    let (mut harness, mut backend) = open(with_call(CallState::Incoming), WIDE);
+    harness.state_mut().view.kept.page = Page::Settings;
+    harness.run();
+    click(&mut harness, words::ANSWER);
+    assert_eq!(commands(&mut backend), [Command::Answer(CallId(3))]);
+    assert_eq!(harness.state().view.kept.page, Page::Calls);
+}
+
+#[test]
 fn level_meters_follow_both_sides_and_show_nothing_when_muted() {
     let (mut harness, backend) = open(with_call(talking()), WIDE);
     let level = |harness: &Harness<'_, Window>, whom: &str| {
@@ -344,6 +384,9 @@ fn the_network_page_shows_the_figures_and_saves_the_document() {
     harness.run();
     click(&mut harness, words::SAVE);
     assert_eq!(commands(&mut backend), [Command::SaveDocument("/tmp/smith.xml".into())]);
+    assert!(harness.query_by_label(words::SAVED).is_none(), "not before it is");
+    tell(&mut harness, &backend, Snapshot { saved: Some("/tmp/smith.xml".into()), ..joined() });
+    harness.get_by_label(words::SAVED);
 }
 
 #[test]
@@ -392,7 +435,7 @@ fn an_overlay_is_started_in_two_steps() {
     tell(&mut harness, &backend, Snapshot { overlay, ..Snapshot::default() });
     harness.get_by_label("The port is in use.");
     click(&mut harness, words::TRY_AGAIN);
-    assert_eq!(commands(&mut backend), [start]);
+    assert_eq!(commands(&mut backend), [Command::DismissNotice, start]);
     tell(&mut harness, &backend, joined());
     harness.get_by_label(words::DIAL);
 }
@@ -444,6 +487,28 @@ fn being_out_after_a_start_says_why_and_tries_again() {
     click(&mut harness, words::TRY_AGAIN);
     let join = Command::Join { document: None, user: "alice".into(), bootstrap: vec![] };
     assert_eq!(commands(&mut backend), [join]);
+}
+
+/// Only the user founds an overlay again, and only where it was founded before.
+#[test]
+fn a_founder_out_of_reach_may_start_the_overlay_again() {
+    let overlay = OverlayState::Failed { reason: "Not joined because nobody answered.".into() };
+    let failed = Snapshot { overlay, ..joined() };
+    let (harness, _backend) = open(failed.clone(), WIDE);
+    assert!(harness.query_by_label(words::FOUND_AGAIN).is_none());
+    let founded = vec!["smith".to_owned()];
+    let found = Command::Found { document: None, user: "alice".into() };
+    let failed = Snapshot { founded: founded.clone(), ..failed };
+    let (mut harness, mut backend) = open(failed.clone(), WIDE);
+    click(&mut harness, words::FOUND_AGAIN);
+    assert_eq!(commands(&mut backend), [found.clone()]);
+    let out = Snapshot { last: joined().me, founded, ..Snapshot::default() };
+    let (mut harness, mut backend) = open(out, WIDE);
+    click(&mut harness, "Join again as alice@smith");
+    commands(&mut backend);
+    tell(&mut harness, &backend, failed);
+    click(&mut harness, words::FOUND_AGAIN);
+    assert_eq!(commands(&mut backend), [Command::DismissNotice, found]);
 }
 
 #[test]

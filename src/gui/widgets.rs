@@ -110,10 +110,13 @@ pub fn icon_button(ui: &mut Ui, kind: Kind, icon: Icon, label: &str, chosen: boo
     response.on_hover_text(label)
 }
 
+/// Side of a button in the flow of the text.
+pub const SMALL: f32 = 28.0;
+
 /// A button in the flow of the text that shows only an icon.
 pub fn small_button(ui: &mut Ui, icon: Icon, label: &str) -> Response {
     let roles = roles(ui);
-    let (rect, response) = ui.allocate_exact_size(Vec2::splat(28.0), Sense::click());
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(SMALL), Sense::click());
     name(ui, &response, label);
     let fill = pressed_fill(&response, Kind::Quiet, Color32::TRANSPARENT, roles);
     ui.painter().rect_filled(rect, RADIUS, fill);

@@ -14,7 +14,7 @@ use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::{Page, Question, ViewState};
 use super::widgets::{self, Kind};
-use super::{calls, card, first, pages, words};
+use super::{calls, card, first, keys, pages, words};
 use crate::phone::{CallState, Command, Handle, OverlayState, Snapshot, Theme};
 
 /// Below this width in points the columns fold into one.
@@ -33,22 +33,29 @@ pub struct Window {
     handle: Handle,
     /// What the window itself remembers.
     pub view: ViewState,
-    /// Set once the phone has ended.
-    gone: Arc<AtomicBool>,
+    signs: Arc<Signs>,
     suffix: Option<String>,
     title: String,
+}
+
+/// What other threads tell the window.
+#[derive(Debug, Default)]
+pub struct Signs {
+    /// The phone has ended.
+    pub gone: AtomicBool,
+    /// The window is to close, whatever goes on.
+    pub closed: AtomicBool,
 }
 
 impl Window {
     /// A window onto the phone behind `handle`.
     pub fn new(handle: Handle, view: ViewState, suffix: Option<String>) -> Self {
-        let gone = Arc::new(AtomicBool::new(false));
-        Self { handle, view, gone, suffix, title: String::new() }
+        Self { handle, view, signs: Arc::default(), suffix, title: String::new() }
     }
 
-    /// The flag to set once the phone has ended.
-    pub fn gone(&self) -> Arc<AtomicBool> {
-        self.gone.clone()
+    /// What other threads may set.
+    pub fn signs(&self) -> Arc<Signs> {
+        self.signs.clone()
     }
 
     /// Draws one frame and hands the phone what the user asked for.
@@ -61,7 +68,7 @@ impl Window {
                 self.view.fault = Some(words::PHONE_BUSY);
             }
         }
-        if self.gone.load(Ordering::Relaxed) {
+        if self.signs.gone.load(Ordering::Relaxed) {
             self.view.fault = Some(words::PHONE_GONE);
         }
     }
@@ -75,7 +82,7 @@ impl Window {
         if ctx.options(|options| options.theme_preference) != theme {
             ctx.set_theme(theme);
         }
-        let title = words::title(snapshot.me.as_ref(), self.suffix.as_deref());
+        let title = words::title(Some(snapshot), self.suffix.as_deref());
         if title != self.title {
             ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
             self.title = title;
@@ -86,6 +93,8 @@ impl Window {
         if !snapshot.history.is_empty() {
             ctx.request_repaint_after(std::time::Duration::from_secs(AGO_EVERY_S));
         }
+        keys::close(ctx);
+        self.view.closing |= self.signs.closed.load(Ordering::Relaxed);
         let closes = ctx.input(|input| input.viewport().close_requested());
         if closes && !self.view.closing && card::running(snapshot) > 0 {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
@@ -97,7 +106,8 @@ impl Window {
 /// Everything in the window.
 pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
     let ctx = ui.ctx().clone();
-    let mut commands: Vec<Command> = card::incoming_ui(&ctx, snapshot, view).into_iter().collect();
+    let mut commands = keys::commands(&ctx, snapshot, view);
+    commands.extend(card::incoming_ui(&ctx, snapshot, view));
     commands.extend(pages::question_ui(&ctx, snapshot, view));
     commands.extend(notice_ui(ui, snapshot, view));
     let wide = ui.available_width() >= FOLD_BELOW;
@@ -113,6 +123,9 @@ pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
         narrow_ui(ui, snapshot, view)
     };
     commands.extend(more);
+    if commands.iter().any(|c| matches!(c, Command::Answer(_) | Command::Dial(_))) {
+        view.kept.page = Page::Calls;
+    }
     commands
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::phone::{Direction, Me, Quality, Verified};
+use crate::phone::{Call, CallState, Direction, OverlayState, Quality, Snapshot, Verified};
 
 /// The program's name.
 pub const APP: &str = "Chordial";
@@ -36,6 +36,9 @@ pub const BACK: &str = "Back";
 pub const CANCEL: &str = "Cancel";
 pub const TRY_AGAIN: &str = "Try again";
 pub const CHANGE: &str = "Change the details";
+pub const FOUND_AGAIN: &str = "Start it again";
+pub const FOUND_AGAIN_HINT: &str =
+    "You started this overlay on this computer. If nobody is in it now, start it again.";
 pub const PREPARING: &str = "Getting ready";
 pub const DROP_HERE: &str = "Drop the overlay file to join";
 pub const IN_PROGRESS: &str = "In progress";
@@ -73,6 +76,8 @@ pub const CLEAR: &str = "Clear";
 pub const CLEAR_NAME: &str = "Clear recent calls";
 pub const NO_RECENT: &str = "No calls yet.";
 pub const NO_RECENT_HINT: &str = "Type a name above and press Enter.";
+pub const ALONE: &str = "Nobody else is here yet.";
+pub const ALONE_HINT: &str = "Give others the overlay's file.";
 pub const NO_MATCH: &str = "Not among your recent calls.";
 pub const NO_MATCH_HINT: &str = "Press Enter to call this name.";
 pub const NOBODY: &str = "Nobody chosen";
@@ -95,6 +100,7 @@ pub const RINGING: &str = "Ringing";
 pub const CALLS_YOU: &str = "is calling you";
 pub const ANSWER_KEYS: &str = "Enter answers, Esc declines";
 pub const ENDED: &str = "Call ended";
+pub const SOUND_COMING: &str = "Connecting the sound";
 
 // Network page
 pub const ME: &str = "Me";
@@ -113,6 +119,7 @@ pub const INVITE: &str = "Invite others";
 pub const INVITE_HINT: &str = "Save the overlay document and hand it to them. They choose Join.";
 pub const SAVE_PATH: &str = "Save to";
 pub const SAVE: &str = "Save document";
+pub const SAVED: &str = "Saved. Send this file to the people you want to call.";
 
 // Settings page
 pub const SOUND: &str = "Sound";
@@ -168,18 +175,52 @@ pub const JOINED: &str = "Ready";
 pub const NOT_REACHABLE_YET: &str = "Joined, soon others can call you";
 pub const NOT_JOINED_BECAUSE: &str = "Not joined";
 
-/// The window's title: the program, and who one is.
-pub fn title(me: Option<&Me>, suffix: Option<&str>) -> String {
+/// The window's title: the program, who one is, and what goes on, for the task bar.
+pub fn title(snapshot: Option<&Snapshot>, suffix: Option<&str>) -> String {
     let mut title = APP.to_owned();
-    if let Some(me) = me {
+    if let Some(me) = snapshot.and_then(|snapshot| snapshot.me.as_ref()) {
         title.push_str(" \u{b7} ");
         title.push_str(&me.aor());
+    }
+    if let Some(doing) = snapshot.and_then(doing) {
+        title.push_str(" \u{2014} ");
+        title.push_str(&doing);
     }
     if let Some(suffix) = suffix {
         title.push(' ');
         title.push_str(suffix);
     }
     title
+}
+
+/// What goes on, the most urgent first; nothing while all is well and quiet.
+fn doing(snapshot: &Snapshot) -> Option<String> {
+    let urgency = |call: &&Call| match call.state {
+        CallState::Incoming => 3,
+        CallState::Talking { .. } => 2,
+        CallState::Dialling { .. } | CallState::Ringing => 1,
+        CallState::Ended { .. } => 0,
+    };
+    if let Some(call) = snapshot.calls.iter().max_by_key(urgency).filter(|c| urgency(c) > 0) {
+        let name = short_name(&call.peer);
+        return Some(match call.state {
+            CallState::Incoming => format!("{name} {CALLS_YOU}"),
+            CallState::Talking { .. } => format!("in a call with {name}"),
+            _ => format!("calling {name}"),
+        });
+    }
+    match &snapshot.overlay {
+        OverlayState::Joining { .. } | OverlayState::Joined { registered: false, .. } => {
+            Some("joining".to_owned())
+        }
+        OverlayState::Failed { .. } => Some("not joined".to_owned()),
+        OverlayState::Joined { .. } | OverlayState::Out => None,
+    }
+}
+
+/// The button that founds an overlay again.
+pub fn found_again(overlay: &str) -> String {
+    format!("Start {overlay} again")
 }
 
 /// What one is on the way to, on the progress page.
@@ -230,7 +271,7 @@ pub fn quality_details(quality: &Quality) -> String {
     if let Some(rtt) = quality.rtt {
         parts.push(format!("{} ms there and back", rtt.as_millis()));
     }
-    parts.push(format!("{} ms held", quality.buffer.as_millis()));
+    parts.push(format!("{} ms buffered", quality.buffer.as_millis()));
     if !quality.path.is_empty() {
         parts.push(quality.path.clone());
     }

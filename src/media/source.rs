@@ -70,7 +70,7 @@ pub enum SoundError {
     )]
     NotBuilt,
     /// There is no device.
-    #[error("No {0} was found; plug one in, or use a recording with --play or --record.")]
+    #[error("No {0} was found: {consequence}.", consequence = .0.consequence())]
     NoDevice(DeviceKind),
     /// A device does not open.
     #[error("The {kind} “{name}” can't be opened ({reason}); choose another one in the settings.")]
@@ -99,6 +99,16 @@ pub enum DeviceKind {
     Microphone,
     /// It is heard.
     Speaker,
+}
+
+impl DeviceKind {
+    /// What a call is like without it.
+    fn consequence(self) -> &'static str {
+        match self {
+            Self::Microphone => "the other side can't hear you",
+            Self::Speaker => "you can't hear the other side",
+        }
+    }
 }
 
 impl std::fmt::Display for DeviceKind {

@@ -75,8 +75,7 @@ impl Engine {
             address: BootstrapAddress::Ip(address.ip()),
             port: address.port(),
         }];
-        self.options.listen = Some(listen);
-        self.enter(config, user, Entry::Found).await
+        self.enter(config, user, Entry::Found(Some(listen))).await
     }
 
     /// Joins the overlay of a document, or the one joined last.
@@ -86,20 +85,30 @@ impl Engine {
         user: &str,
         bootstrap: &[SocketAddr],
     ) -> Result<(), String> {
-        let state = &self.options.state;
-        let config = match (document, &self.snapshot.last) {
-            (Some(path), _) => state.read_document(path),
-            (None, Some(last)) => state.document(&last.overlay),
-            (None, None) => return Err("No overlay was joined before; choose its document.".into()),
-        };
-        let config = config.map_err(|e| e.to_string())?;
+        let config = self.document(document)?;
         self.enter(config, user, Entry::Join(bootstrap.to_vec())).await
     }
 
-    /// Founds the overlay of a document and joins it as its first peer.
-    pub(super) async fn found(&mut self, document: &Path, user: &str) -> Result<(), String> {
-        let config = self.options.state.read_document(document).map_err(|e| e.to_string())?;
-        self.enter(config, user, Entry::Found).await
+    /// Founds the overlay of a document, or the one chosen before, as its first peer.
+    pub(super) async fn found(
+        &mut self,
+        document: Option<&Path>,
+        user: &str,
+    ) -> Result<(), String> {
+        let config = self.document(document)?;
+        self.enter(config, user, Entry::Found(None)).await
+    }
+
+    /// The document in a file, or that of the overlay chosen now, or else joined last.
+    fn document(&self, path: Option<&Path>) -> Result<OverlayConfig, String> {
+        let state = &self.options.state;
+        let chosen = self.snapshot.me.as_ref().or(self.snapshot.last.as_ref());
+        let config = match (path, chosen) {
+            (Some(path), _) => state.read_document(path),
+            (None, Some(me)) => state.document(&me.overlay),
+            (None, None) => return Err("No overlay was joined before; choose its document.".into()),
+        };
+        config.map_err(|e| e.to_string())
     }
 
     async fn enter(
@@ -108,8 +117,12 @@ impl Engine {
         user: &str,
         entry: Entry,
     ) -> Result<(), String> {
-        if self.account.is_some() {
-            return Err("Leave the present overlay first.".into());
+        if let Some(account) = &self.account {
+            if account.node.status().borrow().joined {
+                return Err("Leave the present overlay first.".into());
+            }
+            // An attempt that has not come in makes way for the next.
+            self.leave(ABANDON_MAX).await;
         }
         let result = self.try_enter(config, user, entry).await;
         if let Err(reason) = &result {
@@ -132,9 +145,10 @@ impl Engine {
             .state
             .identity(&provider, &aor.user, unix_ms())
             .map_err(|e| e.to_string())?;
+        let listen = self.listen(&overlay, &entry);
         let bootstrap = bootstrap_addresses(&config, &entry).await;
         let loopback = bootstrap.iter().any(|a| a.ip().is_loopback())
-            || self.options.listen.is_some_and(|a| a.ip().is_loopback());
+            || listen.is_some_and(|a| a.ip().is_loopback());
         let stun_servers: Vec<_> =
             bootstrap.iter().copied().filter(|a| !a.ip().is_loopback()).collect();
         let options = NodeOptions {
@@ -143,24 +157,25 @@ impl Engine {
             identity: identity.identity.clone(),
             keys: identity.keys.clone(),
             provider: Arc::new(provider),
-            listen: self.options.listen.unwrap_or(LISTEN_DEFAULT),
+            listen: listen.unwrap_or(LISTEN_DEFAULT),
             loopback,
             stun_servers: stun_servers.clone(),
             pcap: self.options.pcap.clone(),
             seed: os_seed(),
         };
-        let (node, events) = start_node(options, self.options.listen.is_some()).await?;
+        let (node, events) = start_node(options, listen.is_some()).await?;
         self.options.state.save_document(&config).map_err(|e| e.to_string())?;
         let agent = user_agent(&overlay, &aor, &node)?;
         let me = Me { user: aor.user.clone(), overlay, node_id: node.node_id().to_string() };
         self.watch_status(&node);
-        let command = match entry {
-            Entry::Found => Command::Found,
-            Entry::Join(_) => {
-                Command::Join(bootstrap.into_iter().filter(|a| *a != node.listen()).collect())
-            }
-        };
-        node.tell(command).await.map_err(|e| e.to_string())?;
+        if matches!(entry, Entry::Found(_)) {
+            node.tell(Command::Found).await.map_err(|e| e.to_string())?;
+            self.remember_founded(&me.overlay, listen.unwrap_or(LISTEN_DEFAULT));
+        }
+        // A founder keeps these addresses to look for another ring of the same overlay.
+        let ourselves = [node.listen(), reachable_address(node.listen())];
+        let others = bootstrap.into_iter().filter(|a| !ourselves.contains(a)).collect();
+        node.tell(Command::Join(others)).await.map_err(|e| e.to_string())?;
         self.account = Some(Account {
             config,
             aor,
@@ -179,6 +194,23 @@ impl Engine {
         self.overlay_state(OverlayState::Joining { step: "Starting".into() });
         self.snapshot.me = Some(me);
         Ok(())
+    }
+
+    /// Where our port is: as chosen, or where the document that we handed out says.
+    fn listen(&self, overlay: &str, entry: &Entry) -> Option<SocketAddr> {
+        let chosen = match entry {
+            Entry::Found(chosen) => *chosen,
+            Entry::Join(_) => None,
+        };
+        let before = || self.data.founded_listen(overlay).ok().flatten();
+        chosen.or(self.options.listen).or_else(before)
+    }
+
+    fn remember_founded(&mut self, overlay: &str, listen: SocketAddr) {
+        if let Err(error) = self.data.set_founded(overlay, listen) {
+            self.notice(format!("That {overlay} was founded here was not remembered: {error}."));
+        }
+        self.snapshot.founded = self.data.founded().unwrap_or_default();
     }
 
     /// Wakes the engine whenever the node's figures change, until the node has ended.
@@ -270,10 +302,13 @@ impl Engine {
         }
     }
 
-    pub(super) fn save_document(&self, path: &Path) -> Result<(), String> {
+    pub(super) fn save_document(&mut self, path: &Path) -> Result<(), String> {
+        self.snapshot.saved = None;
         let account = self.account.as_ref().ok_or("Join an overlay first.")?;
         std::fs::write(path, account.config.write())
-            .map_err(|e| format!("The document was not saved as {}: {e}.", path.display()))
+            .map_err(|e| format!("The document was not saved as {}: {e}.", path.display()))?;
+        self.snapshot.saved = Some(path.to_path_buf());
+        Ok(())
     }
 
     /// Ends every call and leaves the overlay, taking at most `patience`.
@@ -364,8 +399,8 @@ fn kinds(config: &OverlayConfig) -> Result<KindTable, String> {
 
 /// How we enter an overlay.
 enum Entry {
-    /// As its first peer.
-    Found,
+    /// As its first peer, which listens here if the user has said so just now.
+    Found(Option<SocketAddr>),
     /// Through these bootstrap nodes and those of the document.
     Join(Vec<SocketAddr>),
 }
@@ -373,7 +408,7 @@ enum Entry {
 /// The user's bootstrap nodes first, then the document's; names are looked up.
 async fn bootstrap_addresses(config: &OverlayConfig, entry: &Entry) -> Vec<SocketAddr> {
     let mut addresses = match entry {
-        Entry::Found => Vec::new(),
+        Entry::Found(_) => Vec::new(),
         Entry::Join(bootstrap) => bootstrap.clone(),
     };
     for node in config.bootstrap_nodes.iter().take(BOOTSTRAP_MAX) {
@@ -422,7 +457,7 @@ fn joining_words(step: JoinStep) -> &'static str {
 fn join_failed_words(error: &JoinError) -> String {
     match error {
         JoinError::NoBootstrap => {
-            "Not joined because no peer of the overlay is known; give the address of one.".into()
+            "Not joined because no other peer of the overlay is known.".into()
         }
         JoinError::Unreachable(_) => {
             "Not joined because no peer of the overlay answered; trying again.".into()
@@ -450,5 +485,7 @@ const REGISTRATION_LIFETIME_S: u32 = 3600;
 const BOOTSTRAP_MAX: usize = 10;
 /// Longest look-up of a bootstrap node's name.
 const LOOKUP_MAX: Duration = Duration::from_secs(5);
+/// How long an attempt to join may take to make way for the next.
+const ABANDON_MAX: Duration = Duration::from_secs(2);
 /// How long BYEs may take to go out.
 const FAREWELL: Duration = Duration::from_millis(100);

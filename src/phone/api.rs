@@ -29,16 +29,17 @@ pub enum Command {
         /// Where other peers reach the founder's bootstrap link.
         listen: SocketAddr,
     },
-    /// Found the overlay of a configuration document: be its first peer.
+    /// Found the overlay of a configuration document: be its first peer. Only ever asked for by
+    /// the user, never a way out of a failure to join (RFC 6940 §6.4.2.1 has nobody infer it).
     Found {
-        /// The document's file.
-        document: PathBuf,
+        /// The document's file, or `None` for the overlay chosen now, or else joined last.
+        document: Option<PathBuf>,
         /// The part of the Address of Record before the `@`.
         user: String,
     },
     /// Join the overlay of a configuration document.
     Join {
-        /// The document's file, or `None` for the one that was joined last.
+        /// The document's file, or `None` for the overlay chosen now, or else joined last.
         document: Option<PathBuf>,
         /// The part of the Address of Record before the `@`.
         user: String,
@@ -117,6 +118,10 @@ pub struct Snapshot {
     pub settings: Settings,
     /// The overlay and user joined last, offered on the first page.
     pub last: Option<Me>,
+    /// Overlays founded on this computer, which can be founded again when nobody is left in them.
+    pub founded: Vec<String>,
+    /// Where the last command to save the document has written it.
+    pub saved: Option<PathBuf>,
 }
 
 /// Our own identity in an overlay.
@@ -262,7 +267,7 @@ pub struct Quality {
     pub rtt: Option<Duration>,
     /// How long the jitter buffer holds sound.
     pub buffer: Duration,
-    /// The path in words, such as "direct, 192.0.2.7".
+    /// The path in a word, such as "direct".
     pub path: String,
 }
 

@@ -204,7 +204,7 @@ impl Running {
             loss: statistics.loss_received,
             rtt: statistics.round_trip,
             buffer: statistics.buffer_delay,
-            path: path.to_owned(),
+            path: words::path(path).to_owned(),
         }
     }
 
@@ -316,7 +316,10 @@ impl Engine {
         match report {
             Some(TalkReport::Up(path)) => call.path = Some(path),
             Some(TalkReport::Statistics(statistics)) => call.statistics = *statistics,
-            Some(TalkReport::Fault(sentence)) => self.notice(sentence),
+            Some(TalkReport::Fault(sentence)) => {
+                self.notice(sentence);
+                self.sound_notice = Some(id);
+            }
             Some(TalkReport::Failed(sentence)) => {
                 self.hang_up_legs(id, Some(Reason::sip(500, "media lost")));
                 self.end_call(id, sentence);
@@ -363,6 +366,10 @@ impl Engine {
             task.abort();
         }
         call.finish_report(now);
+        // What was wrong with its sound is of no use any more.
+        if self.sound_notice.take_if(|about| *about == id).is_some() {
+            self.snapshot.notice = None;
+        }
         let duration = Duration::from_secs(call.talk_time(now).as_secs());
         let entry = HistoryEntry {
             direction: call.direction,

@@ -1,5 +1,6 @@
 //! What the phone remembers, in SQLite: recent calls, keys seen, the overlay joined last.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -87,6 +88,32 @@ impl Data {
         }
     }
 
+    /// Remembers that an overlay was founded here, and where it listened.
+    pub fn set_founded(&self, overlay: &str, listen: SocketAddr) -> rusqlite::Result<()> {
+        self.connection.execute(
+            "INSERT INTO founded (overlay, listen) VALUES (?1, ?2)
+             ON CONFLICT (overlay) DO UPDATE SET listen = ?2",
+            params![overlay, listen.to_string()],
+        )?;
+        Ok(())
+    }
+
+    /// The overlays founded here, by name.
+    pub fn founded(&self) -> rusqlite::Result<Vec<String>> {
+        let mut statement =
+            self.connection.prepare("SELECT overlay FROM founded ORDER BY overlay")?;
+        statement.query_map([], |row| row.get(0))?.collect()
+    }
+
+    /// Where an overlay founded here listened: its document names this address.
+    pub fn founded_listen(&self, overlay: &str) -> rusqlite::Result<Option<SocketAddr>> {
+        let listen: Option<String> = self
+            .connection
+            .query_row("SELECT listen FROM founded WHERE overlay = ?1", [overlay], |row| row.get(0))
+            .optional()?;
+        Ok(listen.and_then(|listen| listen.parse().ok()))
+    }
+
     /// The overlay and user joined last.
     pub fn last(&self) -> rusqlite::Result<Option<Me>> {
         self.connection
@@ -118,6 +145,7 @@ const SCHEMA: &str = "
         answered INTEGER NOT NULL
     );
     CREATE TABLE IF NOT EXISTS keys (aor TEXT PRIMARY KEY, node_id TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS founded (overlay TEXT PRIMARY KEY, listen TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS last (
         id INTEGER PRIMARY KEY CHECK (id = 0),
         overlay TEXT NOT NULL,
@@ -148,6 +176,8 @@ mod tests {
         };
         let data = Data::open(&path).expect("made");
         data.add_call(&entry).expect("added");
+        let listen = "192.0.2.7:6084".parse().expect("an address");
+        data.set_founded("example.org", listen).expect("set");
         data.set_last("example.net", "eve").expect("set");
         data.set_last("example.org", "alice").expect("set");
         assert_eq!(data.key_seen("bob@example.org", "aa"), Ok(Verified::SelfSignedNew));
@@ -158,6 +188,9 @@ mod tests {
         assert_eq!(data.key_seen("bob@example.org", "bb"), Ok(Verified::SelfSignedChanged));
         let last = data.last().expect("read").expect("there");
         assert_eq!(last.aor(), "alice@example.org");
+        assert_eq!(data.founded(), Ok(vec!["example.org".to_owned()]));
+        assert_eq!(data.founded_listen("example.org"), Ok(Some(listen)));
+        assert_eq!(data.founded_listen("example.net"), Ok(None));
         data.clear_calls().expect("cleared");
         assert_eq!(data.calls(), Ok(Vec::new()));
     }

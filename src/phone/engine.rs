@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::account::{Account, AccountReport};
 use super::api::{
-    Backend, Command, Device, Event, Handle, OverlayState, Settings, Snapshot, channel,
+    Backend, CallId, Command, Device, Event, Handle, OverlayState, Settings, Snapshot, channel,
 };
 use super::calls::{CallReports, Calls};
 use super::data::Data;
@@ -47,6 +47,7 @@ pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
     let snapshot = Snapshot {
         history: data.calls().unwrap_or_default(),
         last: data.last().ok().flatten(),
+        founded: data.founded().unwrap_or_default(),
         notice,
         settings: settings.clone(),
         ..Snapshot::default()
@@ -60,7 +61,7 @@ pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
 /// What reaches the engine from tasks that it has started.
 pub(super) enum Report {
     /// From a call.
-    Call(super::api::CallId, CallReports),
+    Call(CallId, CallReports),
     /// A SIP message on a flow, or its end.
     Sip(sip::FlowId, Option<bytes::Bytes>),
     /// From the overlay.
@@ -80,6 +81,8 @@ pub(super) struct Engine {
     pub(super) account: Option<Account>,
     pub(super) calls: Calls,
     pub(super) flows: Flows,
+    /// The call that the notice is about, if it is about one's sound.
+    pub(super) sound_notice: Option<CallId>,
     pub(super) clock: Clock,
     pub(super) rng: Rng,
     pub(super) reports: Reports,
@@ -104,6 +107,7 @@ impl Engine {
             account: None,
             calls: Calls::default(),
             flows: Flows::default(),
+            sound_notice: None,
             clock: Clock::start(),
             rng: Rng::new(os_seed()),
             reports,
@@ -147,11 +151,12 @@ impl Engine {
 
     async fn command(&mut self, command: Command) {
         self.snapshot.notice = None;
+        self.sound_notice = None;
         let result = match command {
             Command::StartOverlay { name, user, listen } => {
                 self.start_overlay(&name, &user, listen).await
             }
-            Command::Found { document, user } => self.found(&document, &user).await,
+            Command::Found { document, user } => self.found(document.as_deref(), &user).await,
             Command::Join { document, user, bootstrap } => {
                 self.join(document.as_deref(), &user, &bootstrap).await
             }

@@ -16,7 +16,7 @@ use crate::link::{
 use crate::media::sdp::{self, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup};
 use crate::media::{
     AudioSession, AudioSink, AudioSource, AudioStatistics, FRAME_SAMPLES, Profile, SAMPLE_RATE,
-    SILENCE, SessionSettings, SinkChoice, SourceChoice, SrtpKeys,
+    SILENCE, SessionSettings, SinkChoice, SoundError, SourceChoice, SrtpKeys,
 };
 
 /// What a call's sound needs.
@@ -105,8 +105,8 @@ async fn run(
         }
         () = closed(&mut control) => return Ok(()),
     };
-    let (source, sink, faults) = sound.await.map_err(|_| "The sound system failed.".to_owned())?;
-    for fault in faults {
+    let (source, sink, fault) = sound.await.map_err(|_| "The sound system failed.".to_owned())?;
+    if let Some(fault) = fault {
         report(Some(TalkReport::Fault(fault)));
     }
     report(Some(TalkReport::Up(flow.info().path.clone())));
@@ -239,17 +239,30 @@ async fn connect(
 fn open(
     source: &SourceChoice,
     sink: &SinkChoice,
-) -> (Box<dyn AudioSource>, Box<dyn AudioSink>, Vec<String>) {
+) -> (Box<dyn AudioSource>, Box<dyn AudioSink>, Option<String>) {
     let mut faults = Vec::new();
     let source = source.open().unwrap_or_else(|error| {
-        faults.push(error.to_string());
+        faults.push(error);
         Box::new(crate::media::Silence)
     });
     let sink = sink.open().unwrap_or_else(|error| {
-        faults.push(error.to_string());
+        faults.push(error);
         Box::new(crate::media::Silence)
     });
-    (source, sink, faults)
+    (source, sink, fault_words(&faults))
+}
+
+/// One sentence about what could not be opened.
+fn fault_words(faults: &[SoundError]) -> Option<String> {
+    match faults {
+        [] => None,
+        [SoundError::NoDevice(_), SoundError::NoDevice(_)] => {
+            Some("No microphone and no speaker were found: this call has no sound.".into())
+        }
+        // Both have the same cause.
+        [first, second] if first == second => Some(first.to_string()),
+        faults => Some(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+    }
 }
 
 async fn closed(control: &mut mpsc::Receiver<bool>) {
@@ -281,3 +294,24 @@ const BYE_MAX: Duration = Duration::from_secs(12);
 const TICKS_PER_REPORT: u32 = 5;
 /// Presses of the mute button on their way.
 const CONTROLS_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::DeviceKind;
+
+    #[test]
+    fn what_is_missing_is_one_sentence() {
+        let (microphone, speaker) = (
+            SoundError::NoDevice(DeviceKind::Microphone),
+            SoundError::NoDevice(DeviceKind::Speaker),
+        );
+        assert_eq!(fault_words(&[]), None);
+        let one = fault_words(std::slice::from_ref(&speaker));
+        assert_eq!(one.as_deref(), Some("No speaker was found: you can't hear the other side."));
+        let both = fault_words(&[microphone, speaker]).expect("a sentence");
+        assert_eq!(both.matches('.').count(), 1, "{both}");
+        let same = fault_words(&[SoundError::NotBuilt, SoundError::NotBuilt]).expect("a sentence");
+        assert_eq!(same, SoundError::NotBuilt.to_string());
+    }
+}

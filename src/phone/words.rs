@@ -47,6 +47,11 @@ pub(super) fn quality(loss: f32, rtt: Option<Duration>) -> &'static str {
     }
 }
 
+/// The path of a call's sound: whether another computer passes it on.
+pub(super) fn path(path: &str) -> &'static str {
+    if path.split(' ').any(|word| word == "relay") { "through a relay" } else { "direct" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +66,12 @@ mod tests {
             assert!(sentence.starts_with("bob@example.org") && sentence.contains(word));
             assert!(sentence.ends_with('.'));
         }
+    }
+
+    #[test]
+    fn a_path_is_told_without_addresses() {
+        assert_eq!(path("host 192.0.2.7:1 to srflx 192.0.2.8:2 over UDP, IPv4"), "direct");
+        assert_eq!(path("relay 192.0.2.7:1 to host 192.0.2.8:2 over UDP"), "through a relay");
     }
 
     #[test]

@@ -1,0 +1,46 @@
+//! Keys that work on every page.
+
+use egui::{Key, KeyboardShortcut, Modifiers, ViewportCommand};
+
+use super::card;
+use super::view::{Page, ViewState};
+use crate::phone::{Call, CallState, Command, Snapshot};
+
+/// Closes the window.
+pub const CLOSE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Q);
+/// Cuts the microphone off, or lets it in again.
+pub const MUTE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::M);
+/// Ends the running call.
+pub const HANG_UP: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::H);
+/// The pages, in the order of the rail.
+const PAGES: [(Key, Page); 3] =
+    [(Key::Num1, Page::Calls), (Key::Num2, Page::Network), (Key::Num3, Page::Settings)];
+
+/// Asks the window to close if the user pressed the key for it.
+pub fn close(ctx: &egui::Context) {
+    if ctx.input_mut(|input| input.consume_shortcut(&CLOSE)) {
+        ctx.send_viewport_cmd(ViewportCommand::Close);
+    }
+}
+
+/// What the keys ask of the phone. They are about the call whose card is open; an incoming one has
+/// keys of its own.
+pub fn commands(ctx: &egui::Context, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    if view.question.is_some() {
+        return Vec::new();
+    }
+    for (key, page) in PAGES {
+        if ctx.input_mut(|input| input.consume_key(Modifiers::COMMAND, key)) {
+            view.kept.page = page;
+            view.dial_focus = page == Page::Calls;
+        }
+    }
+    let (mute, hang_up) =
+        ctx.input_mut(|input| (input.consume_shortcut(&MUTE), input.consume_shortcut(&HANG_UP)));
+    let is_open = |call: &&Call| card::is_running(call) && call.state != CallState::Incoming;
+    let Some(call) = snapshot.calls.iter().find(is_open) else { return Vec::new() };
+    let talking = matches!(call.state, CallState::Talking { .. });
+    let mute = (mute && talking).then_some(Command::Mute(call.id, !call.muted));
+    let hang_up = hang_up.then_some(Command::HangUp(call.id));
+    mute.into_iter().chain(hang_up).collect()
+}
