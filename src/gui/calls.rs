@@ -247,7 +247,7 @@ fn found<'a>(snapshot: &'a Snapshot, search: &str) -> Vec<&'a HistoryEntry> {
 }
 
 fn history_row(ui: &mut Ui, entry: &HistoryEntry, now_ms: u64, chosen: bool) -> egui::Response {
-    let outcome = words::outcome(entry.direction, entry.answered, entry.duration);
+    let outcome = words::outcome(entry);
     let ago = words::ago(now_ms, entry.unix_ms);
     let label = words::history_row(&entry.peer, &outcome, &ago);
     let (rect, response) = widgets::row(ui, &label, ROW_HEIGHT, chosen);
@@ -273,13 +273,14 @@ fn history_row(ui: &mut Ui, entry: &HistoryEntry, now_ms: u64, chosen: bool) -> 
     icon.paint(&painter, sign, 10.0, colour);
     let at = pos2(left + 12.0 + space::XS, rect.center().y + 2.0);
     painter.text(at, Align2::LEFT_TOP, outcome, caption, colour);
-    response.on_hover_text(&entry.outcome)
+    response.on_hover_text(words::with_short_name(&entry.outcome, &entry.peer))
 }
 
 fn direction_icon(entry: &HistoryEntry) -> (Icon, bool) {
     match (entry.direction, entry.answered) {
         (Direction::Incoming, true) => (Icon::Incoming, false),
         (Direction::Outgoing, _) => (Icon::Outgoing, false),
+        (Direction::Incoming, false) if entry.is_declined() => (Icon::Incoming, false),
         (Direction::Incoming, false) => (Icon::Missed, true),
     }
 }
@@ -290,8 +291,9 @@ fn together_line(ui: &mut Ui, entry: &HistoryEntry, now_ms: u64) {
     let colour = if missed { roles.bad } else { roles.quiet };
     widgets::text_row(ui, |ui| {
         widgets::sign(ui, icon, 12.0, colour);
-        ui.label(words::outcome(entry.direction, entry.answered, entry.duration));
+        ui.label(words::outcome(entry));
         ui.label(RichText::new(words::ago(now_ms, entry.unix_ms)).color(roles.quiet));
-        ui.label(RichText::new(&entry.outcome).color(roles.quiet));
+        let outcome = words::with_short_name(&entry.outcome, &entry.peer);
+        ui.label(RichText::new(outcome).color(roles.quiet));
     });
 }

@@ -222,7 +222,7 @@ fn ended_ui(ui: &mut Ui, call: &Call, reason: &str, duration: Duration) -> Vec<C
         });
     });
     ui.add_space(space::XS);
-    ui.label(reason);
+    ui.label(words::with_short_name(reason, &call.peer));
     ui.add_space(space::XS);
     ui.horizontal(|ui| {
         let again = widgets::button(ui, Kind::Primary, Some(Icon::Phone), words::CALL_AGAIN);

@@ -245,6 +245,9 @@ fn going_ui(
     ui.label(RichText::new(words::STEP_GOING).size(size::CAPTION).color(roles.quiet));
     let overlay = match command {
         Command::StartOverlay { name, .. } => Some(name.as_str()),
+        Command::Join { document: None, .. } | Command::Found { .. } => {
+            snapshot.me.as_ref().or(snapshot.last.as_ref()).map(|me| me.overlay.as_str())
+        }
         _ => snapshot.me.as_ref().map(|me| me.overlay.as_str()),
     };
     ui.label(RichText::new(words::going_title(overlay)).size(size::LARGE));

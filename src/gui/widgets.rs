@@ -270,7 +270,7 @@ pub fn wandering_bar(ui: &mut Ui) {
     let light = Rect::from_min_size(egui::pos2(left, rect.top()), vec2(width, rect.height()));
     ui.painter().rect_filled(rect, 3.0, roles.line);
     ui.painter().rect_filled(light, 3.0, roles.accent);
-    ui.ctx().request_repaint_after(std::time::Duration::from_millis(40));
+    ui.ctx().request_repaint_after(std::time::Duration::from_millis(66));
 }
 
 /// What a list without entries says, and what to do next.

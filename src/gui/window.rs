@@ -252,7 +252,9 @@ fn rail_picture_ui(ui: &mut Ui, snapshot: &Snapshot) {
 /// One sentence over the page about what could not be done, with one button.
 fn notice_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
     let own = view.fault;
-    let sentence = own.or(snapshot.notice.as_deref())?;
+    // What the page says already is not said twice.
+    let said = |notice: &&str| matches!(&snapshot.overlay, OverlayState::Failed { reason } if reason == notice);
+    let sentence = own.or(snapshot.notice.as_deref().filter(|notice| !said(notice)))?;
     let roles = roles(ui);
     let frame = Frame::new()
         .fill(roles.hover)

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use crate::phone::{Call, CallState, Direction, OverlayState, Quality, Snapshot, Verified};
+use crate::phone::{
+    Call, CallState, Direction, HistoryEntry, OverlayState, Quality, Snapshot, Verified,
+};
 
 /// The program's name.
 pub const APP: &str = "Chordial";
@@ -242,6 +244,11 @@ pub fn short_name(peer: &str) -> &str {
     peer.split('@').next().filter(|name| !name.is_empty()).unwrap_or(peer)
 }
 
+/// A sentence about `peer` with the name that people say.
+pub fn with_short_name(sentence: &str, peer: &str) -> String {
+    sentence.replace(peer, short_name(peer))
+}
+
 /// Up to two capital letters for a picture.
 pub fn initials(peer: &str) -> String {
     let name = short_name(peer);
@@ -293,10 +300,12 @@ pub fn clock(duration: Duration) -> String {
 }
 
 /// How a past call went, in a few words.
-pub fn outcome(direction: Direction, answered: bool, duration: Duration) -> String {
-    match (direction, answered) {
-        (Direction::Incoming, true) => format!("Incoming, {}", clock(duration)),
-        (Direction::Outgoing, true) => format!("Outgoing, {}", clock(duration)),
+pub fn outcome(entry: &HistoryEntry) -> String {
+    let talked = clock(entry.duration);
+    match (entry.direction, entry.answered) {
+        (Direction::Incoming, true) => format!("Incoming, {talked}"),
+        (Direction::Outgoing, true) => format!("Outgoing, {talked}"),
+        (Direction::Incoming, false) if entry.is_declined() => "Declined".to_owned(),
         (Direction::Incoming, false) => "Missed".to_owned(),
         (Direction::Outgoing, false) => "Not answered".to_owned(),
     }

@@ -163,7 +163,8 @@ impl Engine {
             pcap: self.options.pcap.clone(),
             seed: os_seed(),
         };
-        let (node, events) = start_node(options, listen.is_some()).await?;
+        let tries = if self.has_left { PORT_TRIES } else { 1 };
+        let (node, events) = start_node(options, listen.is_some(), tries).await?;
         self.options.state.save_document(&config).map_err(|e| e.to_string())?;
         let agent = user_agent(&overlay, &aor, &node)?;
         let me = Me { user: aor.user.clone(), overlay, node_id: node.node_id().to_string() };
@@ -334,6 +335,7 @@ impl Engine {
 
     fn left(&mut self) {
         if self.account.take().is_some() {
+            self.has_left = true;
             self.event(Event::Left);
         }
         self.flows.close_all();
@@ -375,17 +377,24 @@ fn user_agent(overlay: &str, aor: &Aor, node: &Node) -> Result<UserAgent, String
 }
 
 /// Opens the overlay's port: the chosen one, or without a choice the usual one, or any if another
-/// program has it.
+/// program has it. A port that we have just left is free a moment later: hence the `tries`.
 async fn start_node(
     options: NodeOptions,
     is_chosen: bool,
+    mut tries: u32,
 ) -> Result<(Node, mpsc::Receiver<NodeEvent>), String> {
     let any = NodeOptions { listen: SocketAddr::new(options.listen.ip(), 0), ..options.clone() };
-    match Node::start(options).await {
-        Err(LinkError::PortInUse(_)) if !is_chosen => Node::start(any).await,
-        result => result,
-    }
-    .map_err(|e| format!("The overlay's port can't be opened: {e}; choose another."))
+    let result = loop {
+        match Node::start(options.clone()).await {
+            Err(LinkError::PortInUse(_)) if tries > 1 => {
+                tries -= 1;
+                tokio::time::sleep(PORT_PAUSE).await;
+            }
+            Err(LinkError::PortInUse(_)) if !is_chosen => break Node::start(any).await,
+            result => break result,
+        }
+    };
+    result.map_err(|e| format!("The overlay's port can't be opened: {e}; choose another."))
 }
 
 /// The Kinds of the document, and those of calls where it is silent (T-69).
@@ -485,6 +494,9 @@ const REGISTRATION_LIFETIME_S: u32 = 3600;
 const BOOTSTRAP_MAX: usize = 10;
 /// Longest look-up of a bootstrap node's name.
 const LOOKUP_MAX: Duration = Duration::from_secs(5);
+/// How often a port that we may have had ourselves is tried, and the time between.
+const PORT_TRIES: u32 = 20;
+const PORT_PAUSE: Duration = Duration::from_millis(100);
 /// How long an attempt to join may take to make way for the next.
 const ABANDON_MAX: Duration = Duration::from_secs(2);
 /// How long BYEs may take to go out.

@@ -288,6 +288,13 @@ pub struct HistoryEntry {
     pub answered: bool,
 }
 
+impl HistoryEntry {
+    /// Whether the user declined the call, which is then no missed one.
+    pub fn is_declined(&self) -> bool {
+        self.direction == Direction::Incoming && self.outcome == super::words::DECLINED
+    }
+}
+
 /// What happened, for faces that print it line by line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {

@@ -132,6 +132,8 @@ impl Calls {
         now: crate::base::Now,
     ) -> CallId {
         self.last_id += 1;
+        // One card for each person: the new call's.
+        self.ended.retain(|_, call| call.peer != peer);
         let id = CallId(self.last_id);
         let call = Running {
             direction,
@@ -332,7 +334,7 @@ impl Engine {
         let Some(call) = self.calls.running.get(&id) else { return Ok(()) };
         let sentence = match call.phase {
             Phase::Talking => "You hung up.",
-            Phase::Incoming | Phase::Answering => "You declined.",
+            Phase::Incoming | Phase::Answering => words::DECLINED,
             Phase::Dialling(_) | Phase::Ringing => "You gave up.",
         };
         self.hang_up_legs(id, None);

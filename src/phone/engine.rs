@@ -81,6 +81,8 @@ pub(super) struct Engine {
     pub(super) account: Option<Account>,
     pub(super) calls: Calls,
     pub(super) flows: Flows,
+    /// Whether we have been in an overlay before, whose port may still be closing.
+    pub(super) has_left: bool,
     /// The call that the notice is about, if it is about one's sound.
     pub(super) sound_notice: Option<CallId>,
     pub(super) clock: Clock,
@@ -107,6 +109,7 @@ impl Engine {
             account: None,
             calls: Calls::default(),
             flows: Flows::default(),
+            has_left: false,
             sound_notice: None,
             clock: Clock::start(),
             rng: Rng::new(os_seed()),

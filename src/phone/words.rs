@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use crate::sip::{End, Side};
 
+/// How an incoming call ends that the user does not want.
+pub(super) const DECLINED: &str = "You declined.";
+
 /// How a leg with `peer` ended. `talked` is whether both sides had talked.
 pub(super) fn end(end: &End, peer: &str, talked: bool) -> String {
     match end {
-        End::Rejected { by: Side::Us, .. } => "You declined.".to_owned(),
+        End::Rejected { by: Side::Us, .. } => DECLINED.to_owned(),
         End::Rejected { by: Side::Them, status, phrase } => match status.code() {
             486 | 600 => format!("{peer} is busy."),
             603 => format!("{peer} declined."),
