@@ -501,7 +501,7 @@ fn a_founder_out_of_reach_may_start_the_overlay_again() {
     let failed = Snapshot { founded: founded.clone(), ..failed };
     let (mut harness, mut backend) = open(failed.clone(), WIDE);
     click(&mut harness, words::FOUND_AGAIN);
-    assert_eq!(commands(&mut backend), [found.clone()]);
+    assert_eq!(commands(&mut backend), std::slice::from_ref(&found));
     let out = Snapshot { last: joined().me, founded, ..Snapshot::default() };
     let (mut harness, mut backend) = open(out, WIDE);
     click(&mut harness, "Join again as alice@smith");

@@ -45,7 +45,7 @@ impl Peer {
         self.schedule_stabilize();
         // A founder that was here before may have founded a second ring.
         let is_founder = matches!(self.stage, Stage::Joined { is_founder: true });
-        let first = if is_founder { PROBE_DELAY } else { self.config.update_interval };
+        let first = if is_founder { ALONE_DELAY } else { self.config.update_interval };
         let partition = self.soon(first);
         self.timers.set(Timer::Partition, partition);
         self.publish_again();
@@ -111,6 +111,8 @@ impl Peer {
             if !*is_founder {
                 return self.rejoin();
             }
+            let partition = self.soon(ALONE_DELAY);
+            self.timers.set(Timer::Partition, partition);
         }
         self.chord.forget_finger(node);
         self.ring_changed(change, cause);
@@ -262,7 +264,9 @@ impl Peer {
         if let Some(link) = self.probe.take() {
             self.close(link);
         }
-        let at = self.soon(self.config.update_interval);
+        // Who is alone, after the others have left, is found by nobody when they come back.
+        let alone = self.chord.is_empty();
+        let at = self.soon(if alone { ALONE_DELAY } else { self.config.update_interval });
         self.timers.set(Timer::Partition, at);
         let index = self.rng.below(self.bootstrap.len() as u64) as usize;
         if let Some(address) = self.bootstrap.get(index).copied() {
@@ -338,7 +342,7 @@ const CERTIFICATES_DELAY: Duration = Duration::from_secs(1);
 const DISCARD_DELAY: Duration = Duration::from_secs(60);
 /// Until fingers are sought after a change.
 const FINGER_DELAY: Duration = Duration::from_secs(1);
-/// Until a founder looks whether others have a ring already.
-const PROBE_DELAY: Duration = Duration::from_secs(15);
+/// Until a peer that is alone looks whether others have a ring.
+const ALONE_DELAY: Duration = Duration::from_secs(15);
 /// Between two new fingers.
 const FINGER_PACE: Duration = Duration::from_millis(200);
