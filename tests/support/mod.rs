@@ -59,9 +59,13 @@ impl Overlay {
 
     /// An overlay with its first peer, whose phone rings until the caller gives up.
     pub fn found(user: &str) -> (Self, Phone) {
-        let overlay = Self::new();
-        let founder = overlay.peer(user, &["--first"]);
-        overlay.founded_by(founder)
+        Self::new().founded(user, &[])
+    }
+
+    /// This overlay, founded by a peer with these options.
+    pub fn founded(self, user: &str, options: &[&str]) -> (Self, Phone) {
+        let founder = self.peer(user, &[&["--first"], options].concat());
+        self.founded_by(founder)
     }
 
     /// An overlay with its first peer, which answers every call and speaks.
