@@ -40,7 +40,7 @@ fn wireshark_decodes_a_whole_call() {
 /// Every message on the wire has the header of RFC 6940 §6.3.2, read here without our codec.
 /// R6940-6.3.2-01, R6940-6.3.2-02, R6940-6.3.2-04: token, overlay and version are constants.
 /// R6940-6.3.2-07: requests start at TTL 100. R6940-6.3.2-10: answers repeat the transaction id.
-/// R6940-6.3.2-12: answers do not limit an answer's length. R6940-6.3.2-14: the length is that of the
+/// R6940-6.3.2-12: answers limit no answer. R6940-6.3.2-14: the length is that of the
 /// message as sent. R6940-6.3.2-15, R6940-6.3.2-16: the bits of the fragment field.
 /// R6940-6.3-01: header, contents and security block fill a message to the last byte.
 /// R7904-5.1-01: AppAttach asks for application 5060. R7904-4.2-02: Fetch lists no keys.
