@@ -42,7 +42,7 @@ fn open_window(
         play: None,
         record: None,
         pcap,
-        list_devices: true,
+        is_attended: true,
     };
     let phone = {
         let _inside = runtime.enter();

@@ -78,7 +78,7 @@ fn open(
         play: play.map_err(|e| e.to_string())?,
         record: arguments.record.clone(),
         pcap: pcap.map_err(|e| format!("{e}."))?,
-        list_devices: false,
+        is_attended: false,
     };
     let phone = start(options).map_err(|e| e.to_string())?;
     let events = phone.events();

@@ -13,6 +13,7 @@
 //! | [`jitter`], `merge` | when to play what | |
 //! | `report` | RTCP | RFC 3550 |
 //! | `session`, `level` | all of that for one call | |
+//! | `tone` | a phone that rings | |
 //! | `source`, `wav`, [`device`] | where sound comes from and goes to | |
 //! | `resample`, `drift` | other sample rates, and clocks that drift | |
 //! | [`compare`] | whether what was heard is what was said | |
@@ -35,6 +36,7 @@ pub mod sdp;
 mod session;
 mod source;
 mod srtp;
+mod tone;
 mod wav;
 
 pub use codec::{CodecError, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
@@ -44,4 +46,5 @@ pub use source::{
     AudioSink, AudioSource, DeviceKind, Silence, SinkChoice, SoundDevice, SoundError, SourceChoice,
 };
 pub use srtp::{DatagramKind, Profile, SOURCES_MAX, SrtpError, SrtpSession};
+pub use tone::{RingTone, Ringing};
 pub use wav::{Recording, WavSink, WavSource, read_wav};

@@ -15,8 +15,8 @@ use super::talk::{Talk, TalkReport};
 use super::words;
 use crate::base::{Instant, Rng};
 use crate::link::IceAgent;
-use crate::media::AudioStatistics;
 use crate::media::sdp::{MediaDescription, Offer};
+use crate::media::{AudioStatistics, Ringing};
 use crate::sip::{self, LegId, Reason};
 
 /// All calls, running and ended.
@@ -90,6 +90,15 @@ pub(super) enum CallReports {
 impl Calls {
     pub(super) fn is_any_talking(&self) -> bool {
         self.running.values().any(|c| c.phase == Phase::Talking)
+    }
+
+    /// Which phone rings now, if one does.
+    pub(super) fn ringing(&self) -> Option<Ringing> {
+        self.running.values().find_map(|call| match call.phase {
+            Phase::Incoming => Some(Ringing::Here),
+            Phase::Ringing => Some(Ringing::There),
+            Phase::Dialling(_) | Phase::Answering | Phase::Talking => None,
+        })
     }
 
     pub(super) fn mute(&mut self, id: CallId, muted: bool) {

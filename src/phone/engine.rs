@@ -12,6 +12,7 @@ use super::api::{
 };
 use super::calls::{CallReports, Calls};
 use super::data::Data;
+use super::ring::Ring;
 use super::signal::Flows;
 use super::state::{StateError, StateFolder};
 use crate::base::{Now, Rng};
@@ -34,8 +35,8 @@ pub struct PhoneOptions {
     pub record: Option<PathBuf>,
     /// Where messages are written for Wireshark.
     pub pcap: Option<Pcap>,
-    /// Whether sound devices are listed for faces that let the user choose.
-    pub list_devices: bool,
+    /// Whether somebody sits in front: sound devices are listed for a choice, and calls ring.
+    pub is_attended: bool,
 }
 
 /// Starts a phone on the current tokio runtime. It ends, leaving the overlay, when the last
@@ -85,6 +86,7 @@ pub(super) struct Engine {
     pub(super) has_left: bool,
     /// The call that the notice is about, if it is about one's sound.
     pub(super) sound_notice: Option<CallId>,
+    ring: Option<Ring>,
     pub(super) clock: Clock,
     pub(super) rng: Rng,
     pub(super) reports: Reports,
@@ -111,6 +113,7 @@ impl Engine {
             flows: Flows::default(),
             has_left: false,
             sound_notice: None,
+            ring: None,
             clock: Clock::start(),
             rng: Rng::new(os_seed()),
             reports,
@@ -123,6 +126,7 @@ impl Engine {
         self.list_devices();
         while self.step().await {
             self.flush_sip();
+            self.ring();
             self.publish();
         }
         self.leave(LEAVE_MAX).await;
@@ -219,7 +223,7 @@ impl Engine {
 
     /// Asks the system which devices there are; that may take a moment.
     fn list_devices(&self) {
-        if !self.options.list_devices {
+        if !self.options.is_attended {
             return;
         }
         let reports = self.reports.clone();
@@ -264,6 +268,15 @@ impl Engine {
 
     pub(super) fn overlay_state(&mut self, state: OverlayState) {
         self.snapshot.overlay = state;
+    }
+
+    /// Rings if a call waits to be answered, here or there.
+    fn ring(&mut self) {
+        let wanted = self.calls.ringing().filter(|_| self.options.is_attended);
+        if self.ring.as_ref().map(|ring| ring.ringing) != wanted {
+            let speaker = SinkChoice::Device(self.settings.speaker.clone());
+            self.ring = wanted.map(|ringing| Ring::start(ringing, speaker));
+        }
     }
 
     /// Shows the faces what has changed, if anything has.

@@ -7,6 +7,7 @@ mod data;
 mod dial;
 mod engine;
 mod names;
+mod ring;
 mod signal;
 mod state;
 mod talk;

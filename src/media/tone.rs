@@ -1,0 +1,92 @@
+//! The sounds of a phone that rings, here or at the other end.
+
+use super::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
+
+/// Which phone rings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ringing {
+    /// Ours: two notes in turn, twice, then a pause.
+    Here,
+    /// The other side's: the tone that ITU-T E.180 recommends, 425 Hz for a second in five.
+    There,
+}
+
+/// Makes the sound frame by frame, from its beginning.
+#[derive(Clone, Debug)]
+pub struct RingTone {
+    ringing: Ringing,
+    /// Samples so far.
+    position: u64,
+}
+
+impl RingTone {
+    /// A tone about to begin.
+    pub fn new(ringing: Ringing) -> Self {
+        Self { ringing, position: 0 }
+    }
+
+    /// The next 20 ms.
+    pub fn frame(&mut self) -> Frame {
+        let mut frame = SILENCE;
+        for sample in &mut frame {
+            let at_s = self.position as f32 / SAMPLE_RATE as f32;
+            *sample = match self.ringing {
+                Ringing::Here => here(at_s % PERIOD_HERE_S),
+                Ringing::There => there(at_s % PERIOD_THERE_S),
+            };
+            self.position += 1;
+        }
+        debug_assert_eq!(self.position % FRAME_SAMPLES as u64, 0);
+        frame
+    }
+}
+
+/// Four notes of a quarter of a second, each swelling and fading so that nothing clicks.
+fn here(at_s: f32) -> f32 {
+    const NOTE_S: f32 = 0.25;
+    if at_s >= 4.0 * NOTE_S {
+        return 0.0;
+    }
+    let hertz = if (at_s / NOTE_S) as u32 % 2 == 0 { 660.0 } else { 880.0 };
+    let swell = (at_s % NOTE_S / NOTE_S * std::f32::consts::PI).sin();
+    sine(hertz, at_s) * swell * LOUDNESS
+}
+
+fn there(at_s: f32) -> f32 {
+    const TONE_S: f32 = 1.0;
+    if at_s < TONE_S { sine(425.0, at_s) * LOUDNESS / 2.0 } else { 0.0 }
+}
+
+fn sine(hertz: f32, at_s: f32) -> f32 {
+    (hertz * at_s * std::f32::consts::TAU).sin()
+}
+
+const PERIOD_HERE_S: f32 = 3.0;
+const PERIOD_THERE_S: f32 = 5.0;
+/// Clear beside speech, far from the limit.
+const LOUDNESS: f32 = 0.3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loud_frames(ringing: Ringing, seconds: usize) -> usize {
+        let mut tone = RingTone::new(ringing);
+        let frames = seconds * SAMPLE_RATE as usize / FRAME_SAMPLES;
+        (0..frames)
+            .filter(|_| {
+                let frame = tone.frame();
+                assert!(frame.iter().all(|s| s.abs() <= LOUDNESS));
+                frame.iter().any(|s| s.abs() > 0.05)
+            })
+            .count()
+    }
+
+    #[test]
+    fn a_ring_is_sound_and_pause() {
+        // A second of sound in three, less the quietest frames between notes.
+        let here = loud_frames(Ringing::Here, 9);
+        assert!((135..=150).contains(&here), "{here}");
+        assert_eq!(loud_frames(Ringing::There, 10), 100);
+    }
+}
