@@ -253,8 +253,12 @@ fn rail_picture_ui(ui: &mut Ui, snapshot: &Snapshot) {
 fn notice_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
     let own = view.fault;
     // What the page says already is not said twice.
-    let said = |notice: &&str| matches!(&snapshot.overlay, OverlayState::Failed { reason } if reason == notice);
-    let sentence = own.or(snapshot.notice.as_deref().filter(|notice| !said(notice)))?;
+    let page = match &snapshot.overlay {
+        OverlayState::Failed { reason } => Some(reason.as_str()),
+        _ => None,
+    };
+    let notice = snapshot.notice.as_deref().filter(|notice| Some(*notice) != page);
+    let sentence = own.or(notice)?;
     let roles = roles(ui);
     let frame = Frame::new()
         .fill(roles.hover)
