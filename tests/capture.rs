@@ -15,6 +15,7 @@ use support::{OVERLAY, Overlay};
 #[test]
 fn wireshark_decodes_a_whole_call() {
     let (overlay, captures) = captured_call();
+    assert_eq!(OVERLAY, "lab.example", "the name that the hash is of");
     let mut codes = BTreeSet::new();
     for capture in &captures {
         let frames = dissect(capture);
@@ -25,7 +26,7 @@ fn wireshark_decodes_a_whole_call() {
         codes.extend(frames.iter().flat_map(|frame| frame.codes()));
         let sip: Vec<&str> =
             frames.iter().map(|f| f.sip.as_str()).filter(|s| !s.is_empty()).collect();
-        for step in if frames_are_of_a_talker(capture) { SIP_STEPS } else { &[] } {
+        for step in if is_of_a_talker(capture) { SIP_STEPS } else { &[] } {
             assert!(sip.contains(step), "{step} in {}: {sip:?}", capture.display());
         }
     }
@@ -113,7 +114,7 @@ fn captured_call() -> (Overlay, Vec<PathBuf>) {
     (lab, paths.to_vec())
 }
 
-fn frames_are_of_a_talker(capture: &Path) -> bool {
+fn is_of_a_talker(capture: &Path) -> bool {
     ["alice.pcap", "bob.pcap"].iter().any(|name| capture.ends_with(name))
 }
 
@@ -291,7 +292,6 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
 
 /// The last four bytes of the SHA-1 of [`OVERLAY`], from `sha1sum`.
 const OVERLAY_HASH: &str = "0xad5851d5";
-const _: () = assert!(OVERLAY.len() == "lab.example".len());
 /// RFC 6940 §14.8.
 const ERROR: u16 = 0xffff;
 /// RFC 7904 §9.1.
