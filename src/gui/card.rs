@@ -26,11 +26,14 @@ pub fn running(snapshot: &Snapshot) -> usize {
     snapshot.calls.iter().filter(|call| is_running(call)).count()
 }
 
-/// All calls but those that ring here, the newest open and the others small; whether there was one.
+/// All calls but those that ring here, the newest running one open and the others small; whether there was one.
 pub fn stack_ui(ui: &mut Ui, snapshot: &Snapshot, commands: &mut Vec<Command>) -> bool {
     let mut open_taken = false;
     let mut any = false;
-    for call in snapshot.calls.iter().filter(|call| call.state != CallState::Incoming) {
+    let shown = snapshot.calls.iter().filter(|call| call.state != CallState::Incoming);
+    // A call that ends must not push a running one down.
+    let (running, ended): (Vec<&Call>, Vec<&Call>) = shown.partition(|call| is_running(call));
+    for call in running.into_iter().chain(ended) {
         any = true;
         ui.push_id(call.id.0, |ui| {
             widgets::card(ui, |ui| match &call.state {
