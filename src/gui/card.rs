@@ -26,7 +26,8 @@ pub fn running(snapshot: &Snapshot) -> usize {
     snapshot.calls.iter().filter(|call| is_running(call)).count()
 }
 
-/// All calls but those that ring here, the newest running one open and the others small; whether there was one.
+/// All calls but those that ring here, the newest running one open and the others small; whether
+/// there was one.
 pub fn stack_ui(ui: &mut Ui, snapshot: &Snapshot, commands: &mut Vec<Command>) -> bool {
     let mut open_taken = false;
     let mut any = false;

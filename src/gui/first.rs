@@ -364,3 +364,37 @@ fn drop_sign(ui: &Ui) {
 pub fn take_escape(ui: &Ui) -> bool {
     ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use egui_kittest::Harness;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Dropped;
+
+    impl egui::DroppedFile for Dropped {
+        fn path(&self) -> &Path {
+            Path::new("/tmp/smith.xml")
+        }
+
+        fn bytes(&self) -> Result<Vec<u8>, String> {
+            Err("only its path is of interest".to_owned())
+        }
+    }
+
+    #[test]
+    fn a_dropped_file_opens_the_form_to_join() {
+        let page = |ui: &mut Ui, view: &mut ViewState| {
+            assert_eq!(first_ui(ui, &Snapshot::default(), view), []);
+        };
+        let mut harness = Harness::builder().build_ui_state(page, ViewState::default());
+        harness.input_mut().dropped_files.push(std::sync::Arc::new(Dropped));
+        harness.run();
+        assert_eq!(harness.state().setup, Setup::Join);
+        assert_eq!(harness.state().join.document, "/tmp/smith.xml");
+    }
+}
