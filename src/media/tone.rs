@@ -47,7 +47,7 @@ fn here(at_s: f32) -> f32 {
     if at_s >= 4.0 * NOTE_S {
         return 0.0;
     }
-    let hertz = if (at_s / NOTE_S) as u32 % 2 == 0 { 660.0 } else { 880.0 };
+    let hertz = if ((at_s / NOTE_S) as u32).is_multiple_of(2) { 660.0 } else { 880.0 };
     let swell = (at_s % NOTE_S / NOTE_S * std::f32::consts::PI).sin();
     sine(hertz, at_s) * swell * LOUDNESS
 }

@@ -177,7 +177,8 @@ impl Peer {
         joining.known.remove(&own);
         if joining.step == Step::Attaching && is_admitting {
             joining.step = Step::Neighbors;
-            self.timers.set(Timer::Join, self.now.instant + STEP_MAX);
+            let patience = self.config.reliability_timer + NEIGHBOR_GRACE;
+            self.timers.set(Timer::Join, self.now.instant + patience);
             self.emit(Event::Joining(JoinStep::Neighbors));
         }
         self.check_neighbors();
@@ -353,6 +354,9 @@ const ADDRESSES_MAX: usize = 64;
 pub(super) const LIST_MAX: usize = 64;
 /// A step is five transmissions of a request, and some time for ICE and DTLS.
 const STEP_MAX: Duration = Duration::from_secs(25);
+/// What a neighbour has to answer one retransmission of our Attach, and for ICE and DTLS. Who needs
+/// longer is taken for lost, as a peer that has just died would be, and met after the join.
+const NEIGHBOR_GRACE: Duration = Duration::from_secs(2);
 /// From one Store of the admitting peer to the next.
 const HAND_OVER_MAX: Duration = Duration::from_secs(30);
 /// Until the admitting peer is asked again.
