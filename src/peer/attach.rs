@@ -48,9 +48,11 @@ impl AttachPlan {
         Self { route: vec![resource.into()], node: None, first_hop: None, reason }
     }
 
-    /// A neighbour is asked through whom we learned of it from (RFC 6940 §10.6).
+    /// A neighbour is asked through whom we learned of it from (RFC 6940 §10.6); by itself, if
+    /// that is who told us.
     pub(super) fn to_neighbor(teacher: NodeId, node: NodeId) -> Self {
-        let route = vec![teacher.into(), node.into()];
+        let mut route: Vec<Destination> = vec![teacher.into(), node.into()];
+        route.dedup();
         Self { route, node: Some(node), first_hop: None, reason: Reason::Neighbor }
     }
 }

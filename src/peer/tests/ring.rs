@@ -368,6 +368,23 @@ fn partitions_heal() {
     assert_all_found(&mut net, &[0, 1, 2, 3, 4, 5, 6, 7]);
 }
 
+/// Two that are alone, such as a founder that came back and the last one it left behind, find each
+/// other within a minute.
+#[test]
+fn two_lone_founders_meet() {
+    let mut net = Net::new(15);
+    for node in 0..2 {
+        net.add();
+        net.command(node, Command::Found);
+    }
+    publish_all(&mut net);
+    net.run(seconds(2));
+    net.join(1, 0);
+    net.run(seconds(60));
+    net.assert_ring(1);
+    assert_all_found(&mut net, &[0, 1]);
+}
+
 /// R6940-10.7.4.1-01, R6940-10.7.3-03: a ring at rest exchanges its periodic Updates and no
 /// more.
 #[test]
