@@ -41,8 +41,8 @@ enum CommandLine {
     },
     /// Start an overlay of several peers on this machine and let alice call bob
     Demo {
-        /// How many peers
-        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(2..=64))]
+        /// How many peers, alice and bob among them
+        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u8).range(3..=64))]
         peers: u8,
         /// How long alice and bob talk, in seconds
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(2..=600))]

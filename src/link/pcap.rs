@@ -6,7 +6,7 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -75,14 +75,17 @@ struct Packet {
 }
 
 impl Pcap {
-    /// Creates or overwrites the file and starts its writer, which ends with the last clone.
+    /// Opens the file and starts its writer, which ends with the last clone. A capture that is
+    /// there already is overwritten by the first packet, and kept if none comes.
     pub fn create(path: &Path) -> Result<Self, PcapError> {
         let error = |reason: String| PcapError { path: path.display().to_string(), reason };
-        let file = File::create(path).map_err(|e| error(e.to_string()))?;
-        let mut output = Output::new(file).map_err(|e| error(e.to_string()))?;
+        let mut options = File::options();
+        let file = options.write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|e| error(e.to_string()))?;
         let (packets, inbox) = sync_channel(WAITING_MAX);
         let thread = std::thread::Builder::new().name("pcap".to_owned());
-        let write = move || while inbox.recv().is_ok_and(|packet| output.write(&packet).is_ok()) {};
+        // Whoever records learns of a full disk by `left_out`.
+        let write = move || drop(write_all(file, &inbox));
         thread.spawn(write).map_err(|e| error(e.to_string()))?;
         Ok(Self { packets, left_out: Arc::default() })
     }
@@ -113,6 +116,20 @@ impl Pcap {
     /// How many packets are missing because the disk was too slow or full.
     pub fn left_out(&self) -> u64 {
         self.left_out.load(Ordering::Relaxed)
+    }
+}
+
+/// Writes what comes until the last sender is gone.
+fn write_all(file: File, inbox: &Receiver<Packet>) -> Result<(), PcapFileError> {
+    let Ok(mut packet) = inbox.recv() else { return Ok(()) };
+    file.set_len(0).map_err(PcapFileError::IoError)?;
+    let mut output = Output::new(file)?;
+    loop {
+        output.write(&packet)?;
+        match inbox.recv() {
+            Ok(next) => packet = next,
+            Err(_) => return Ok(()),
+        }
     }
 }
 
@@ -200,8 +217,9 @@ mod tests {
         let patience = std::time::Instant::now() + Duration::from_secs(10);
         loop {
             let mut packets = Vec::new();
-            let mut reader = PcapReader::new(File::open(path).unwrap()).unwrap();
-            while let Some(packet) = reader.next_packet() {
+            // The file is empty until its first packet.
+            let mut reader = PcapReader::new(File::open(path).unwrap()).ok();
+            while let Some(packet) = reader.as_mut().and_then(PcapReader::next_packet) {
                 let packet = packet.expect("whole packets only");
                 let sliced = etherparse::SlicedPacket::from_ip(&packet.data).unwrap();
                 let (from, to): (IpAddr, IpAddr) = match sliced.net.unwrap() {
@@ -250,6 +268,31 @@ mod tests {
         ];
         let expected = expected.map(|(from, to)| (addr(from), addr(to), b"x".to_vec()));
         assert_eq!(read(&path, 3), expected);
+    }
+
+    #[test]
+    fn an_older_capture_stays_until_there_is_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pcap");
+        std::fs::write(&path, b"an older capture, longer than the new one will be".repeat(9))
+            .unwrap();
+        let (packets, inbox) = sync_channel(WAITING_MAX);
+        let open = || File::options().write(true).open(&path).unwrap();
+        drop(packets);
+        write_all(open(), &inbox).unwrap();
+        assert!(std::fs::read(&path).unwrap().starts_with(b"an older capture"));
+        let pcap = Pcap::create(&path).unwrap();
+        let addr = "192.0.2.1:7000".parse().unwrap();
+        pcap.record(Protocol::Sip, Direction::Sent, addr, addr, Bytes::from_static(b"x"));
+        assert_eq!(read_when_new(&path).len(), 1);
+    }
+
+    /// The packets of a file once it is a capture.
+    fn read_when_new(path: &Path) -> Vec<(SocketAddr, SocketAddr, Vec<u8>)> {
+        while std::fs::read(path).unwrap().starts_with(b"an older") {
+            std::thread::yield_now();
+        }
+        read(path, 1)
     }
 
     #[test]

@@ -315,10 +315,8 @@ impl Engine {
     /// Ends every call and leaves the overlay, taking at most `patience`.
     pub(super) async fn leave(&mut self, patience: Duration) {
         self.end_calls();
-        self.flush_sip();
+        self.finish_signalling().await;
         let Some(account) = &mut self.account else { return };
-        // BYEs go out before the links close.
-        tokio::time::sleep(FAREWELL).await;
         if account.node.tell(Command::Leave).await.is_ok() {
             let left = async {
                 while let Some(event) = account.events.recv().await {
@@ -499,5 +497,3 @@ const PORT_TRIES: u32 = 20;
 const PORT_PAUSE: Duration = Duration::from_millis(100);
 /// How long an attempt to join may take to make way for the next.
 const ABANDON_MAX: Duration = Duration::from_secs(2);
-/// How long BYEs may take to go out.
-const FAREWELL: Duration = Duration::from_millis(100);

@@ -156,6 +156,25 @@ impl Engine {
         true
     }
 
+    /// Waits until the other side has heard that its calls are over, for a moment at most.
+    pub(super) async fn finish_signalling(&mut self) {
+        let end = tokio::time::Instant::now() + FAREWELL_MAX;
+        self.flush_sip();
+        while self.is_signalling() {
+            let sip_deadline = self.account.as_ref().and_then(|a| a.agent.deadline());
+            tokio::select! {
+                report = self.inbox.recv() => {
+                    if let Some(report) = report {
+                        self.report(report);
+                    }
+                }
+                () = self.clock.sleep_until(sip_deadline) => self.sip_input(sip::Input::Timeout),
+                () = tokio::time::sleep_until(end) => return,
+            }
+            self.flush_sip();
+        }
+    }
+
     async fn command(&mut self, command: Command) {
         self.snapshot.notice = None;
         self.sound_notice = None;
@@ -304,5 +323,8 @@ async fn node_event(account: &mut Option<Account>) -> NodeEvent {
 const REPORTS_MAX: usize = 256;
 /// How long leaving may take before the program goes on.
 const LEAVE_MAX: Duration = Duration::from_secs(4);
+/// How long a BYE and its answer may take before the connections close anyway: one
+/// retransmission (RFC 3261 §17.1.2.2) and the way there and back.
+const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// How often the duration of a call is looked at.
 const DURATION_STEP: Duration = Duration::from_millis(250);

@@ -141,6 +141,12 @@ impl Engine {
         }
     }
 
+    /// Whether a request or answer of ours is still on its way.
+    pub(super) fn is_signalling(&self) -> bool {
+        let Some(account) = &self.account else { return false };
+        self.flows.open.keys().any(|id| account.agent.is_flow_used(*id))
+    }
+
     fn capture(&self, flow: FlowId, direction: PcapDirection, bytes: &Bytes) {
         let (Some(pcap), Some(flow)) = (&self.options.pcap, self.flows.open.get(&flow)) else {
             return;

@@ -23,6 +23,9 @@ use crate::crypto::{Identity, IdentityError, SelfSigned, X509Provider};
 #[derive(Debug)]
 pub struct StateFolder {
     root: PathBuf,
+    /// Held for as long as the folder is open: two programs with one identity would be one node
+    /// in two places.
+    _lock: fs::File,
 }
 
 /// Our identity in an overlay, with the bytes that DTLS shows and signs with.
@@ -40,10 +43,12 @@ impl StateFolder {
         let root = root.into();
         fs::create_dir_all(&root).map_err(|e| StateError::folder(&root, &e))?;
         // A folder that cannot be written to shows now, not after a call.
-        let probe = root.join(".writable");
-        fs::write(&probe, b"").map_err(|e| StateError::folder(&root, &e))?;
-        fs::remove_file(&probe).map_err(|e| StateError::folder(&root, &e))?;
-        Ok(Self { root })
+        let lock = fs::File::create(root.join(LOCK)).map_err(|e| StateError::folder(&root, &e))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { root, _lock: lock }),
+            Err(fs::TryLockError::WouldBlock) => Err(StateError::InUse(root)),
+            Err(fs::TryLockError::Error(error)) => Err(StateError::folder(&root, &error)),
+        }
     }
 
     /// The folder that the platform has for such data.
@@ -188,6 +193,11 @@ pub enum StateError {
         /// What the system says.
         reason: String,
     },
+    /// Another program has the folder open.
+    #[error(
+        "The folder {0} is in use by another Chordial; close that one or choose another folder."
+    )]
+    InUse(PathBuf),
     /// A file cannot be read or written.
     #[error("The file {path} cannot be used: {reason}.")]
     File {
@@ -275,6 +285,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+const LOCK: &str = "lock";
 const SETTINGS: &str = "settings.toml";
 const DATABASE: &str = "chordial.db";
 const OVERLAYS: &str = "overlays";
@@ -365,6 +376,15 @@ mod tests {
         assert!(dir.path().join("chordial.db.damaged-7").exists());
         let (_, notice) = state.data(8).expect("opened");
         assert_eq!(notice, None);
+    }
+
+    #[test]
+    fn a_folder_is_open_once() {
+        let (dir, state) = folder();
+        let error = StateFolder::open(dir.path()).expect_err("in use").to_string();
+        assert!(error.contains("in use"), "{error}");
+        drop(state);
+        StateFolder::open(dir.path()).expect("free again");
     }
 
     #[test]
