@@ -6,9 +6,8 @@
 #   CHORDIAL_HEADLESS=1 sh packaging/run.sh peer ...
 #                                          builds without window and sound libraries
 #
-# The build is the development one: its dependencies are optimised, which is what a call needs,
-# and it is ready in about five minutes, where an optimised release takes twice as long. Later
-# runs build only what has changed.
+# The build is the development one, with the dependencies optimised that a call needs. It is ready
+# in about six minutes; later runs build only what has changed.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
