@@ -7,7 +7,8 @@
 //!
 //! The files follow a message: `links` and `attach` make and lose links, `traffic` moves
 //! messages, `serve` answers requests, `requests` takes answers; `join`, `admit`, `leave` and
-//! `upkeep` keep the ring together (RFC 6940 §10), `copies` and `publish` the data.
+//! `upkeep`, `fingers` and `partition` keep the ring together (RFC 6940 §10), `copies` and
+//! `publish` the data.
 
 mod admit;
 mod api;
@@ -15,9 +16,11 @@ mod attach;
 mod certificates;
 mod config;
 mod copies;
+mod fingers;
 mod join;
 mod leave;
 mod links;
+mod partition;
 mod publish;
 mod requests;
 mod serve;

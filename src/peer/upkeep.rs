@@ -1,18 +1,17 @@
-//! Keeping the ring together (RFC 6940 §10.7): Updates out and in, lost nodes, fingers, and the
-//! search for other partitions.
+//! Keeping the ring together (RFC 6940 §10.7): Updates out and in, and lost nodes.
 
 use std::time::Duration;
 
 use crate::base::{Encode, NodeId, ResourceId};
-use crate::message::{ChordUpdate, ChordUpdateContents, Method, PingReq};
+use crate::message::{ChordUpdate, ChordUpdateContents, Method};
 use crate::routing::Topology;
 use crate::routing::chord::Change;
 
-use super::api::{Event, LinkAction, LinkId};
+use super::api::Event;
 use super::attach::{AttachPlan, Reason};
 use super::join::LIST_MAX;
-use super::links::LinkState;
-use super::requests::{Failure, Goal, Reply};
+use super::partition::ALONE_DELAY;
+use super::requests::{Failure, Goal};
 use super::timers::Timer;
 use super::{Peer, Stage};
 
@@ -227,85 +226,6 @@ impl Peer {
         self.schedule_stabilize();
     }
 
-    /// Attaches to fingers that the table has grown to hold; looks for others that are missing
-    /// at the pace that the configuration sets (RFC 6940 §10.7.4.2).
-    pub(super) fn search_finger(&mut self) {
-        if !matches!(self.stage, Stage::Joined { .. }) {
-            return;
-        }
-        if let Some(resource) = self.chord.new_finger() {
-            self.start_attach(AttachPlan::to_resource(resource, Reason::Finger));
-            let at = self.soon(FINGER_PACE);
-            return self.timers.set(Timer::Fingers, at);
-        }
-        if self.now.instant >= self.next_finger_search {
-            if let Some(resource) = self.chord.stale_finger(&mut self.rng) {
-                let body = PingReq::default().to_bytes().unwrap_or_default();
-                let route = vec![resource.into()];
-                // Without room for the request the next turn will do.
-                let _ = self.request(route, None, Method::Ping, body, &[], Goal::Finger);
-            }
-            self.next_finger_search = self.soon(self.config.ping_interval);
-        }
-        self.timers.set(Timer::Fingers, self.next_finger_search);
-    }
-
-    pub(super) fn finger_found(&mut self, outcome: Result<Reply, Failure>) {
-        let Ok(reply) = outcome else { return };
-        let node = reply.signed.node_id;
-        if node != self.identity.node_id && !self.chord.contains(node) {
-            let (route, reason) = (vec![node.into()], Reason::Finger);
-            self.start_attach(AttachPlan { route, node: Some(node), first_hop: None, reason });
-        }
-    }
-
-    /// Asks a bootstrap node who it thinks comes after us (RFC 6940 §10.7.4.4, T-46).
-    pub(super) fn probe_partition(&mut self) {
-        if let Some(link) = self.probe.take() {
-            self.close(link);
-        }
-        // Who is alone, after the others have left, is found by nobody when they come back.
-        let alone = self.chord.is_empty();
-        let at = self.soon(if alone { ALONE_DELAY } else { self.config.update_interval });
-        self.timers.set(Timer::Partition, at);
-        let index = self.rng.below(self.bootstrap.len() as u64) as usize;
-        if let Some(address) = self.bootstrap.get(index).copied() {
-            let link = self.links.add(self.now.instant, LinkState::Dialing);
-            self.probe = Some(link);
-            self.act(link, LinkAction::Dial(address));
-            self.watch_links();
-        }
-    }
-
-    pub(super) fn probe_linked(&mut self, link: LinkId, node: NodeId) {
-        let next = self.identity.node_id.to_u128().wrapping_add(1);
-        let route = vec![node.into(), ResourceId::from_u128(next).into()];
-        let body = PingReq::default().to_bytes().unwrap_or_default();
-        let goal = Goal::Partition(link);
-        if self.request(route, Some(node), Method::Ping, body, &[], goal).is_err() {
-            self.probe = None;
-            self.close(link);
-        }
-    }
-
-    pub(super) fn partition_answered(&mut self, link: LinkId, outcome: Result<Reply, Failure>) {
-        let through = self.links.open(link).map(|open| open.node);
-        if let (Ok(reply), Some(through)) = (outcome, through) {
-            let node = reply.signed.node_id;
-            if node != self.identity.node_id && !self.chord.contains(node) {
-                let mut plan = AttachPlan::to_neighbor(through, node);
-                plan.first_hop = Some(through);
-                self.start_attach(plan);
-                // The link is needed until the other side is attached; the next probe closes it.
-                return;
-            }
-        }
-        if self.probe == Some(link) {
-            self.probe = None;
-            self.close(link);
-        }
-    }
-
     fn send_contents(&mut self, node: NodeId, contents: ChordUpdateContents) {
         let uptime = self.now.instant.saturating_since(self.started);
         let uptime_s = u32::try_from(uptime.as_secs()).unwrap_or(u32::MAX);
@@ -342,7 +262,3 @@ const CERTIFICATES_DELAY: Duration = Duration::from_secs(1);
 const DISCARD_DELAY: Duration = Duration::from_secs(60);
 /// Until fingers are sought after a change.
 const FINGER_DELAY: Duration = Duration::from_secs(1);
-/// Until a peer that is alone looks whether others have a ring.
-const ALONE_DELAY: Duration = Duration::from_secs(15);
-/// Between two new fingers.
-const FINGER_PACE: Duration = Duration::from_millis(200);

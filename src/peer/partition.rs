@@ -1,0 +1,67 @@
+//! The search for other partitions of the overlay (RFC 6940 §10.7.4.4).
+
+use std::time::Duration;
+
+use crate::base::{Encode, NodeId, ResourceId};
+use crate::message::{Method, PingReq};
+
+use super::Peer;
+use super::api::{LinkAction, LinkId};
+use super::attach::AttachPlan;
+use super::links::LinkState;
+use super::requests::{Failure, Goal, Reply};
+use super::timers::Timer;
+
+impl Peer {
+    /// Asks a bootstrap node who it thinks comes after us (RFC 6940 §10.7.4.4, T-46).
+    pub(super) fn probe_partition(&mut self) {
+        if let Some(link) = self.probe.take() {
+            self.close(link);
+        }
+        // Who is alone, after the others have left, is found by nobody when they come back.
+        let alone = self.chord.is_empty();
+        let at = self.soon(if alone { ALONE_DELAY } else { self.config.update_interval });
+        self.timers.set(Timer::Partition, at);
+        let index = self.rng.below(self.bootstrap.len() as u64) as usize;
+        if let Some(address) = self.bootstrap.get(index).copied() {
+            let link = self.links.add(self.now.instant, LinkState::Dialing);
+            self.probe = Some(link);
+            self.act(link, LinkAction::Dial(address));
+            self.watch_links();
+        }
+    }
+
+    pub(super) fn probe_linked(&mut self, link: LinkId, node: NodeId) {
+        let next = self.identity.node_id.to_u128().wrapping_add(1);
+        let route = vec![node.into(), ResourceId::from_u128(next).into()];
+        let body = PingReq::default().to_bytes().unwrap_or_default();
+        let goal = Goal::Partition(link);
+        if self.request(route, Some(node), Method::Ping, body, &[], goal).is_err() {
+            self.probe = None;
+            self.close(link);
+        }
+    }
+
+    pub(super) fn partition_answered(&mut self, link: LinkId, outcome: Result<Reply, Failure>) {
+        let through = self.links.open(link).map(|open| open.node);
+        if let (Ok(reply), Some(through)) = (outcome, through) {
+            let node = reply.signed.node_id;
+            if node != self.identity.node_id && !self.chord.contains(node) {
+                let mut plan = AttachPlan::to_neighbor(through, node);
+                plan.first_hop = Some(through);
+                self.start_attach(plan);
+                // The link is needed until the other side is attached; the next probe closes it.
+                return;
+            }
+        }
+        if self.probe == Some(link) {
+            self.probe = None;
+            self.close(link);
+        }
+    }
+}
+
+// limits
+
+/// Until a peer that is alone looks whether others have a ring.
+pub(super) const ALONE_DELAY: Duration = Duration::from_secs(15);
