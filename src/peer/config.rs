@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::base::NodeId;
 use crate::config::OverlayConfig;
 use crate::message::overlay_hash;
+use crate::routing::chord::{Chord, Table};
 
 /// The part of an overlay's configuration that a peer works with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,10 @@ pub struct PeerConfig {
     pub is_reactive: bool,
     /// Nodes whose certificates do not count.
     pub bad_nodes: Vec<NodeId>,
+    /// How much the peer wants to know of the ring; its own choice.
+    pub table: Table,
+    /// How many links it may have, those that others open to it among them; its own choice.
+    pub links_max: usize,
 }
 
 impl PeerConfig {
@@ -48,7 +53,14 @@ impl PeerConfig {
             ping_interval: Duration::from_secs(3600),
             is_reactive: true,
             bad_nodes: Vec::new(),
+            table: Table::Wide,
+            links_max: LINKS_MAX_DEFAULT,
         }
+    }
+
+    /// The tables of a node that knows nobody yet.
+    pub(super) fn chord(&self, own: NodeId) -> Chord {
+        Chord::new(own, self.table, self.links_max)
     }
 }
 
@@ -66,9 +78,14 @@ impl From<&OverlayConfig> for PeerConfig {
             ping_interval: Duration::from_secs(config.chord.ping_interval_s.into()),
             is_reactive: config.chord.reactive,
             bad_nodes: config.bad_nodes.clone(),
+            table: Table::Wide,
+            links_max: LINKS_MAX_DEFAULT,
         }
     }
 }
 
 /// What is left of an IPv6 path of 1280 bytes under IP, UDP, DTLS and the framing header.
 const LINK_MTU_DEFAULT: usize = 1100;
+/// Keeping so many links costs some 250 bytes a second each way, and look-ups in a ring of ten
+/// thousand take four to five hops.
+const LINKS_MAX_DEFAULT: usize = 64;

@@ -17,9 +17,9 @@ impl Peer {
         if !matches!(self.stage, Stage::Joined { .. }) {
             return;
         }
-        if let Some(resource) = self.chord.new_finger() {
+        if let Some((resource, is_first)) = self.chord.new_finger() {
             self.start_attach(AttachPlan::to_resource(resource, Reason::Finger));
-            let at = self.soon(FINGER_PACE);
+            let at = self.soon(if is_first { FINGER_PACE } else { WIDEN_PACE });
             return self.timers.set(Timer::Fingers, at);
         }
         if self.now.instant >= self.next_finger_search {
@@ -46,5 +46,7 @@ impl Peer {
 
 // limits
 
-/// Between two new fingers.
+/// Between two new fingers as long as some power of two has none.
 const FINGER_PACE: Duration = Duration::from_millis(200);
+/// Between two further ones: a node that stays for minutes only need not pay for them.
+const WIDEN_PACE: Duration = Duration::from_secs(5);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::base::{Encode, NodeId};
 use crate::message::{ChordLeave, LeaveReq, Method};
-use crate::routing::chord::Chord;
 
 use super::api::{Event, LinkAction};
 use super::copies::Copies;
@@ -123,7 +122,7 @@ impl Peer {
         self.transactions.finish_all(|_| true);
         self.timers.stop_all();
         self.stage = Stage::Idle;
-        self.chord = Chord::new(self.identity.node_id);
+        self.chord = self.config.chord(self.identity.node_id);
         self.copies = Copies::default();
         self.admission = None;
         self.probe = None;

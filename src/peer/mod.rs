@@ -137,12 +137,11 @@ impl Peer {
             now,
             started: now.instant,
             transactions: Transactions::new(config.reliability_timer),
-            config,
             identity,
             rng: Rng::new(seed),
             verifier,
             storage: Storage::new(kinds),
-            chord: Chord::new(own),
+            chord: config.chord(own),
             links: Links::default(),
             answers: AnswerCache::default(),
             requests_in_parts: Reassembly::default(),
@@ -161,6 +160,7 @@ impl Peer {
             loopback: VecDeque::new(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
+            config,
         }
     }
 

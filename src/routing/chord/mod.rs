@@ -1,21 +1,37 @@
 //! CHORD-RELOAD, the topology that every implementation has (RFC 6940 §10).
 //!
-//! The Routing Table is one set: the peers that we are linked to and that have sent us an
-//! Update (§6.5.1). The Neighbor Table is those of them next to us, and a finger is whoever of
-//! them lies in the finger's range. So a lost peer is replaced by the best match in the same
-//! moment (§10.7.1, §10.7.2), and the two tables cannot disagree.
+//! The peers that we are linked to and that have sent us an Update (§6.5.1) are kept in one list,
+//! in the order of their distance from us. The Neighbor Table is its two ends, and a finger is
+//! whoever of them lies in the finger's range. So a lost peer is replaced by the best match in
+//! the same moment (§10.7.1, §10.7.2), and the two tables cannot disagree.
+//!
+//! A [`Table::Wide`] has more fingers than one for each power of two, prefers those with a short
+//! round trip, and keeps as many neighbours as the ring's size asks for; a [`Table::Plain`] is
+//! the least that the RFC asks for.
 
 mod fingers;
+mod proximity;
 pub mod ring;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::base::{NodeId, ResourceId};
 use crate::message::{ChordUpdateContents, Destination};
 
 use super::topology::Topology;
+use fingers::Slot;
+
+/// How much a peer wants to know of the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// The least: three neighbours on each side and one finger for each power of two.
+    Plain,
+    /// As much as the number of links allows, near peers first.
+    Wide,
+}
 
 /// The ring as one node sees it.
 #[derive(Clone, Debug)]
@@ -23,13 +39,29 @@ pub struct Chord {
     own: NodeId,
     position: u128,
     joined: bool,
-    peers: BTreeSet<u128>,
+    table: Table,
+    links_max: usize,
+    /// By distance from us.
+    peers: Vec<Linked>,
+    /// Distances of the peers that messages are routed through, ascending.
+    routes: Vec<u128>,
+    /// Neighbours wanted on each side.
+    side: usize,
     /// Nearest first.
     predecessors: Vec<NodeId>,
     /// Nearest first.
     successors: Vec<NodeId>,
-    /// Fingers that were looked for when the table grew to hold them.
-    sought: BTreeSet<u8>,
+    /// Slots that were looked for when the table grew to hold them.
+    sought: BTreeSet<Slot>,
+}
+
+/// A peer with a link to us that has sent us an Update.
+#[derive(Clone, Copy, Debug)]
+struct Linked {
+    /// How far clockwise from us it is.
+    distance: u128,
+    /// The round trip to it, once it has been measured.
+    rtt: Option<Duration>,
 }
 
 /// What the arrival or loss of a peer changed.
@@ -42,13 +74,18 @@ pub struct Change {
 }
 
 impl Chord {
-    /// A node that is not a peer yet and knows nobody.
-    pub fn new(own: NodeId) -> Self {
+    /// A node that is not a peer yet and knows nobody. A wide table is made to fit into
+    /// `links_max` links, those that others open to us among them.
+    pub fn new(own: NodeId, table: Table, links_max: usize) -> Self {
         Self {
             own,
             position: own.to_u128(),
             joined: false,
-            peers: BTreeSet::new(),
+            table,
+            links_max,
+            peers: Vec::new(),
+            routes: Vec::new(),
+            side: table.side_min(),
             predecessors: Vec::new(),
             successors: Vec::new(),
             sought: BTreeSet::new(),
@@ -75,12 +112,12 @@ impl Chord {
         &self.successors
     }
 
-    /// Whether messages are routed through this peer.
+    /// Whether this peer is linked to us and has sent us an Update.
     pub fn contains(&self, peer: NodeId) -> bool {
-        self.peers.contains(&peer.to_u128())
+        self.index(self.distance(peer)).is_ok()
     }
 
-    /// How many peers messages are routed through.
+    /// How many such peers there are.
     pub fn len(&self) -> usize {
         self.peers.len()
     }
@@ -90,52 +127,53 @@ impl Chord {
         self.peers.is_empty()
     }
 
-    /// All peers that messages are routed through, in ascending order.
+    /// All such peers, by their distance from us.
     pub fn peers(&self) -> impl Iterator<Item = NodeId> {
-        self.peers.iter().map(|p| NodeId::from_u128(*p))
+        self.peers.iter().map(|p| self.node(p.distance))
     }
 
-    /// Routes through a peer from now on: it is linked to us and has sent us an Update.
+    /// Takes in a peer: it is linked to us and has sent us an Update.
     pub fn insert(&mut self, peer: NodeId) -> Change {
-        if peer == self.own || !self.peers.insert(peer.to_u128()) {
-            return Change::default();
+        let distance = self.distance(peer);
+        match self.index(distance) {
+            Err(place) if peer != self.own => {
+                self.peers.insert(place, Linked { distance, rtt: None });
+                self.refresh()
+            }
+            _ => Change::default(),
         }
-        self.refresh()
     }
 
     /// Stops routing through a peer.
     pub fn remove(&mut self, peer: NodeId) -> Change {
-        if !self.peers.remove(&peer.to_u128()) {
-            return Change::default();
+        match self.index(self.distance(peer)) {
+            Ok(place) => {
+                self.peers.remove(place);
+                self.refresh()
+            }
+            Err(_) => Change::default(),
         }
-        self.refresh()
     }
 
     /// Whether a peer that we only heard of would be a neighbour (RFC 6940 §10.7.3).
     pub fn is_better(&self, candidate: NodeId) -> bool {
-        let position = candidate.to_u128();
-        if candidate == self.own || self.peers.contains(&position) || !candidate.is_valid() {
-            return false;
-        }
-        let nearer = |list: &[NodeId], distance: &dyn Fn(u128) -> u128| {
-            list.len() < NEIGHBORS
-                || list.last().is_some_and(|last| distance(position) < distance(last.to_u128()))
-        };
-        nearer(&self.successors, &|p| ring::distance(self.position, p))
-            || nearer(&self.predecessors, &|p| ring::distance(p, self.position))
+        let distance = self.distance(candidate);
+        let Err(place) = self.index(distance) else { return false };
+        let is_near = place < self.side || self.peers.len() - place < self.side;
+        is_near && candidate != self.own && candidate.is_valid()
     }
 
     /// Who would be the neighbours of `own` among `known` and the peers that we have: who a
     /// joining node has to be linked to first (RFC 6940 §10.5).
     pub fn expected(&self, known: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
-        let mut set = self.peers.clone();
-        set.extend(known.iter().filter(|id| id.is_valid()).map(|id| id.to_u128()));
-        ring::clockwise(&set, self.position)
-            .take(NEIGHBORS)
-            .chain(ring::anticlockwise(&set, self.position).take(NEIGHBORS))
-            .map(NodeId::from_u128)
-            .filter(|id| *id != self.own)
-            .collect()
+        let known = known.iter().filter(|id| id.is_valid() && **id != self.own);
+        let mut all: Vec<u128> = known.map(|id| self.distance(*id)).collect();
+        all.extend(self.peers.iter().map(|p| p.distance));
+        all.sort_unstable();
+        all.dedup();
+        let successors = all.iter().take(self.side);
+        let predecessors = all.iter().rev().take(self.side);
+        successors.chain(predecessors).map(|distance| self.node(*distance)).collect()
     }
 
     /// Whether `k` lies in `(after, to]`.
@@ -183,32 +221,88 @@ impl Chord {
         }
     }
 
+    /// About how many peers the ring has, from how densely they sit next to us.
+    pub fn ring_size(&self) -> f64 {
+        let near = self.table.side_min();
+        if self.peers.len() <= 2 * near {
+            return (self.peers.len() + 1) as f64;
+        }
+        let after = self.peers[near - 1].distance;
+        let before = self.peers[self.peers.len() - near].distance.wrapping_neg();
+        2.0 * near as f64 * RING / (after as f64 + before as f64)
+    }
+
+    fn distance(&self, node: NodeId) -> u128 {
+        ring::distance(self.position, node.to_u128())
+    }
+
+    fn node(&self, distance: u128) -> NodeId {
+        NodeId::from_u128(self.position.wrapping_add(distance))
+    }
+
+    /// Where a peer at this distance is in the list, or would be.
+    fn index(&self, distance: u128) -> Result<usize, usize> {
+        self.peers.binary_search_by_key(&distance, |p| p.distance)
+    }
+
+    /// Whether the peer at this place of the list is a neighbour.
+    fn is_neighbor(&self, place: usize) -> bool {
+        place < self.side || self.peers.len() - place <= self.side
+    }
+
     fn refresh(&mut self) -> Change {
-        let own = self.position;
-        let take = |list: &mut dyn Iterator<Item = u128>| -> Vec<NodeId> {
-            list.take(NEIGHBORS).map(NodeId::from_u128).collect()
-        };
-        let successors = take(&mut ring::clockwise(&self.peers, own));
-        let predecessors = take(&mut ring::anticlockwise(&self.peers, own));
+        self.side = self.table.side(self.ring_size(), self.side, self.links_max);
+        let near = self.peers.iter().take(self.side);
+        let successors: Vec<NodeId> = near.map(|p| self.node(p.distance)).collect();
+        let near = self.peers.iter().rev().take(self.side);
+        let predecessors: Vec<NodeId> = near.map(|p| self.node(p.distance)).collect();
         let change = Change {
             neighbors: successors != self.successors || predecessors != self.predecessors,
             range: predecessors.first() != self.predecessors.first(),
         };
         self.successors = successors;
         self.predecessors = predecessors;
+        self.choose_routes();
         change
     }
 
-    /// The neighbour that is responsible for `k`, if it lies between the first and the last of
-    /// our Neighbor Table.
-    fn responsible_neighbor(&self, k: u128) -> Option<NodeId> {
-        let far_to_near = self.predecessors.iter().rev();
-        let line: Vec<NodeId> =
-            far_to_near.chain([&self.own]).chain(&self.successors).copied().collect();
-        line.windows(2)
-            .find(|pair| ring::in_range(k, pair[0].to_u128(), pair[1].to_u128()))
-            .map(|pair| pair[1])
-            .filter(|owner| *owner != self.own)
+    /// The neighbour that is responsible for what is so far from us, if that is between the first
+    /// and the last of our Neighbor Table.
+    fn responsible_neighbor(&self, distance: u128) -> Option<u128> {
+        let last_successor = self.peers.get(..self.side).map_or(self.peers.last(), <[_]>::last)?;
+        let far = self.peers.len().saturating_sub(self.side);
+        let last_predecessor = self.peers.get(far)?;
+        let is_near = distance <= last_successor.distance || distance > last_predecessor.distance;
+        let owner = self.peers.partition_point(|p| p.distance < distance);
+        self.peers.get(owner).filter(|_| is_near).map(|p| p.distance)
+    }
+}
+
+impl Table {
+    /// Neighbours on each side of the smallest rings.
+    fn side_min(self) -> usize {
+        match self {
+            Self::Plain => NEIGHBORS_PLAIN,
+            Self::Wide => NEIGHBORS_MIN,
+        }
+    }
+
+    /// Neighbours on each side in a ring of this size, for who wanted `before` until now: half
+    /// the logarithm of the size (RFC 6940 §10.7 asks for its order), but no more than an eighth
+    /// of the links, and not to and fro with each peer that comes or goes.
+    fn side(self, ring_size: f64, before: usize, links_max: usize) -> usize {
+        if self == Self::Plain {
+            return NEIGHBORS_PLAIN;
+        }
+        let wanted = ring_size.log2() / 2.0;
+        let mut side = before;
+        while wanted > side as f64 + SIDE_UP {
+            side += 1;
+        }
+        while wanted < side as f64 - SIDE_DOWN {
+            side -= 1;
+        }
+        side.min(links_max / LINKS_PER_NEIGHBOR).clamp(NEIGHBORS_MIN, NEIGHBORS_MAX)
     }
 }
 
@@ -224,16 +318,19 @@ impl Topology for Chord {
         if !self.joined {
             return None;
         }
+        let distance = ring::distance(self.position, k);
         // §6.1.2 asks for the peer most likely to be responsible. Where our Neighbor Table tells
         // which one is, it goes before §10.3: that would ask the peer before it first.
-        if let Some(owner) = self.responsible_neighbor(k) {
-            return Some(owner);
-        }
-        let before = ring::anticlockwise(&self.peers, k).next();
-        let closest = before
-            .filter(|p| ring::distance(self.position, *p) < ring::distance(self.position, k))
-            .or_else(|| ring::clockwise(&self.peers, k.wrapping_sub(1)).next());
-        closest.map(NodeId::from_u128)
+        let neighbor = match self.table {
+            Table::Plain => None,
+            Table::Wide => self.responsible_neighbor(distance),
+        };
+        let hop = neighbor.or_else(|| {
+            let after = self.routes.partition_point(|route| *route <= distance);
+            // The largest before it, or else the smallest behind it (§10.3).
+            self.routes.get(after.saturating_sub(1)).copied()
+        });
+        hop.map(|distance| self.node(distance))
     }
 
     fn replicas(&self) -> &[NodeId] {
@@ -264,8 +361,19 @@ fn position(entry: &Destination) -> Option<u128> {
 
 // limits
 
-/// Neighbours on each side: three are demanded, and a fourth so that three are left while a lost
-/// one is replaced (RFC 6940 §10.1, §10.7).
-pub const NEIGHBORS: usize = 4;
+/// The number of positions.
+const RING: f64 = u128::MAX as f64;
+/// Neighbours on each side that are demanded (RFC 6940 §10.1, §10.7).
+const NEIGHBORS_PLAIN: usize = 3;
+/// One more, so that three are left while a lost one is replaced.
+const NEIGHBORS_MIN: usize = 4;
+/// Enough for rings of 60,000 peers; more would cost more Updates than it saves hops.
+const NEIGHBORS_MAX: usize = 8;
+/// Neighbours on one side may take this part of the links.
+const LINKS_PER_NEIGHBOR: usize = 8;
+/// How much more neighbours must be wanted than there are for one to be added, and how many
+/// fewer for one to be dropped: twice the error that the size is estimated with.
+const SIDE_UP: f64 = 0.6;
+const SIDE_DOWN: f64 = 0.9;
 /// Copies beside the responsible peer's own (RFC 6940 §10.4).
 pub const COPIES: usize = 2;

@@ -4,7 +4,7 @@
 use super::*;
 use crate::base::ResourceId;
 use crate::message::Method;
-use crate::routing::chord::Chord;
+use crate::routing::chord::{Chord, Table};
 
 fn id(number: u128) -> NodeId {
     NodeId::from_u128(number)
@@ -39,7 +39,7 @@ fn request(destination_list: Vec<Destination>) -> Packet {
 
 fn verdict(packet: Packet) -> Verdict {
     let gate = Gate { own: id(50), overlay: 7, ttl_max: 100, payload_max: 5000 };
-    let mut chord = Chord::new(id(50));
+    let mut chord = Chord::new(id(50), Table::Wide, 64);
     chord.set_joined(true);
     for peer in [40, 60, 80] {
         chord.insert(id(peer));
