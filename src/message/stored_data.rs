@@ -218,6 +218,11 @@ impl KindData {
         Self { kind, generation, values: writer.finish().unwrap_or_default().into() }
     }
 
+    /// Puts values together that are encoded already, one after the other.
+    pub fn encoded(kind: KindId, generation: u64, values: Bytes) -> Self {
+        Self { kind, generation, values }
+    }
+
     /// The values, read with the Kind's data model.
     pub fn values(&self, model: DataModel) -> Result<Vec<StoredData>, DecodeError> {
         let mut reader = Reader::new(&self.values);

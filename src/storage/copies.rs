@@ -4,8 +4,9 @@
 use bytes::Bytes;
 
 use super::Storage;
+use super::place::Values;
 use crate::base::{Now, ResourceId, Writer};
-use crate::message::{KindData, KindId, StoreReq, StoredData};
+use crate::message::{KindData, KindId, StoreReq};
 
 /// A Store that passes values on as they are, with the certificates that verify them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +31,11 @@ impl Storage {
         let position = resource.to_u128();
         let stored = position.and_then(|position| self.resources.get(&position));
         let mut batch = Batch::new(resource, replica_number, bytes_max);
-        for (kind, values) in stored.iter().flat_map(|resource| &resource.kinds) {
-            for held in values.held.values() {
-                let data = held.aged(now.instant);
-                if data.lifetime_s > 0 {
-                    batch.add(*kind, values.generation, data, &held.signer.der);
-                }
+        for values in stored.iter().flat_map(|resource| &resource.kinds) {
+            for held in values.iter().filter(|held| held.lifetime_s(now.instant) > 0) {
+                let mut writer = Writer::default();
+                held.encode(now.instant, &mut writer);
+                batch.add(values, writer, &held.signer.der);
             }
         }
         batch.finish()
@@ -63,7 +63,7 @@ struct Batch<'a> {
     bytes_max: usize,
     done: Vec<StoreCopy>,
     bytes: usize,
-    kinds: Vec<(KindId, u64, Vec<StoredData>)>,
+    kinds: Vec<(KindId, u64, Vec<u8>)>,
     certificates: Vec<Bytes>,
 }
 
@@ -80,20 +80,22 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn add(&mut self, kind: KindId, generation: u64, data: StoredData, certificate: &Bytes) {
-        let value = encoded_length(&data) + KIND_BYTES;
+    fn add(&mut self, of: &Values, value: Writer, certificate: &Bytes) {
+        // What was decoded once can be encoded.
+        let value = value.finish().unwrap_or_default();
+        let length = value.len() + KIND_BYTES;
         let with_certificate = |known: bool| if known { 0 } else { certificate.len() + 3 };
-        let more = value + with_certificate(self.certificates.contains(certificate));
+        let more = length + with_certificate(self.certificates.contains(certificate));
         if self.bytes + more > self.bytes_max {
             self.flush();
         }
-        self.bytes += value + with_certificate(self.certificates.contains(certificate));
+        self.bytes += length + with_certificate(self.certificates.contains(certificate));
         if !self.certificates.contains(certificate) {
             self.certificates.push(certificate.clone());
         }
         match self.kinds.last_mut() {
-            Some((last, _, values)) if *last == kind => values.push(data),
-            _ => self.kinds.push((kind, generation, vec![data])),
+            Some((last, _, values)) if *last == of.kind => values.extend(value),
+            _ => self.kinds.push((of.kind, of.generation, value)),
         }
     }
 
@@ -101,12 +103,12 @@ impl<'a> Batch<'a> {
         if self.kinds.is_empty() {
             return;
         }
-        let kinds = std::mem::take(&mut self.kinds);
+        let kinds = std::mem::take(&mut self.kinds).into_iter();
         let request = StoreReq {
             resource: self.resource.clone(),
             replica_number: self.replica_number,
             // Stored values have counters of 1 and more (T-61).
-            kinds: kinds.iter().map(|(kind, g, v)| KindData::new(*kind, *g, v)).collect(),
+            kinds: kinds.map(|(kind, g, v)| KindData::encoded(kind, g, v.into())).collect(),
         };
         self.done.push(StoreCopy { request, certificates: std::mem::take(&mut self.certificates) });
         self.bytes = 0;
@@ -116,13 +118,6 @@ impl<'a> Batch<'a> {
         self.flush();
         self.done
     }
-}
-
-fn encoded_length(data: &StoredData) -> usize {
-    let mut writer = Writer::default();
-    data.encode(&mut writer);
-    // A value that was decoded once can be encoded.
-    writer.finish().map_or(0, |bytes| bytes.len())
 }
 
 /// Kind-ID, generation and length, counted for each value though one Kind has them once.

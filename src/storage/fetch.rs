@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::Storage;
 use super::kind::Kind;
 use super::place::{Held, Place, Values};
-use crate::base::{Instant, Now};
+use crate::base::{Instant, Now, Writer};
 use crate::crypto::Signature;
 use crate::message::{
     DataValue, ErrorCode, ErrorResponse, FetchAns, FetchReq, KindData, Places, StoredData,
@@ -28,17 +28,19 @@ impl Storage {
         let kinds = self.known_kinds(request.specifiers.iter().map(|s| s.kind))?;
         let mut answer = FetchAns::default();
         let mut certificates = Vec::new();
-        let nothing = Values::default();
         for (specifier, kind) in request.specifiers.iter().zip(kinds) {
             let places = places(specifier, &kind)?;
+            let nothing = Values::new(kind.id);
             let values = self.values(&request.resource, kind.id).unwrap_or(&nothing);
             let is_known = specifier.generation != 0 && specifier.generation == values.generation;
-            let mut picked = Picked { now: now.instant, values: Vec::new(), certificates };
+            let mut picked = Picked { now: now.instant, values: Writer::default(), certificates };
             if !is_known {
                 picked.pick(values, &kind, &places);
             }
-            answer.kinds.push(KindData::new(kind.id, values.generation, &picked.values));
             certificates = picked.certificates;
+            // Nothing is longer here than it was when it came.
+            let encoded = picked.values.finish().unwrap_or_default().into();
+            answer.kinds.push(KindData::encoded(kind.id, values.generation, encoded));
         }
         Ok((answer, certificates))
     }
@@ -64,7 +66,7 @@ fn places(specifier: &StoredDataSpecifier, kind: &Kind) -> Result<Places, ErrorR
 /// Values on their way out.
 struct Picked {
     now: Instant,
-    values: Vec<StoredData>,
+    values: Writer,
     certificates: Vec<Bytes>,
 }
 
@@ -77,41 +79,39 @@ impl Picked {
             Places::Dictionary(keys) if keys.is_empty() => self.all(values),
             Places::Dictionary(keys) => {
                 for key in keys {
-                    self.place(values, Place::Key(key.clone()));
+                    self.place(values, Place::Key(key[..].into()));
                 }
             }
         }
     }
 
     fn all(&mut self, values: &Values) {
-        for held in values.held.values() {
+        for held in values.iter() {
             self.held(held);
         }
     }
 
     fn place(&mut self, values: &Values, place: Place) {
-        match values.held.get(&place) {
+        match values.at(&place) {
             Some(held) => self.held(held),
-            None => self.values.push(absent(&place)),
+            None => absent(&place).encode(&mut self.values),
         }
     }
 
     /// Gaps are filled up to the last value, but never with more than the Kind's count: a
     /// request for four billion places must not get as many answers (T-64).
     fn ranges(&mut self, values: &Values, kind: &Kind, ranges: &[(u32, u32)]) {
-        let Some((Place::Index(end), _)) = values.held.last_key_value() else { return };
-        let or_end = |index| if index == StoredDataValue::APPEND { *end } else { index };
+        let Some(end) = values.last_index() else { return };
+        let or_end = |index| if index == StoredDataValue::APPEND { end } else { index };
         let mut gaps_left = kind.max_count;
         for (first, last) in ranges {
             let mut next = or_end(*first);
-            let last = or_end(*last).min(*end);
+            let last = or_end(*last).min(end);
             if next > last {
                 continue;
             }
-            let range = Place::Index(next)..=Place::Index(last);
-            for (place, held) in values.held.range(range) {
-                let Place::Index(index) = place else { continue };
-                self.gap(next, *index, &mut gaps_left);
+            for (index, held) in values.range(next, last) {
+                self.gap(next, index, &mut gaps_left);
                 self.held(held);
                 next = index.saturating_add(1);
             }
@@ -125,12 +125,12 @@ impl Picked {
                 return;
             }
             *left -= 1;
-            self.values.push(absent(&Place::Index(index)));
+            absent(&Place::Index(index)).encode(&mut self.values);
         }
     }
 
     fn held(&mut self, held: &Held) {
-        self.values.push(held.aged(self.now));
+        held.encode(self.now, &mut self.values);
         if !self.certificates.contains(&held.signer.der) {
             self.certificates.push(held.signer.der.clone());
         }

@@ -1,7 +1,7 @@
 //! Which Kinds a peer stores, how their values are arranged and who may write them
 //! (RFC 6940 §7.2, §7.3, §7.4.5).
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -95,9 +95,9 @@ impl From<&KindDefinition> for Kind {
     }
 }
 
-/// The Kinds of an overlay.
+/// The Kinds of an overlay, in the order of their Kind-IDs; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct KindTable(BTreeMap<KindId, Kind>);
+pub struct KindTable(Arc<[Kind]>);
 
 impl KindTable {
     /// A table of these Kinds.
@@ -106,7 +106,7 @@ impl KindTable {
     ///
     /// Fails if a Kind contradicts itself or comes twice.
     pub fn new(kinds: impl IntoIterator<Item = Kind>) -> Result<Self, KindError> {
-        let mut table = BTreeMap::new();
+        let mut table: Vec<Kind> = Vec::new();
         for kind in kinds {
             match (kind.access, kind.data_model) {
                 (AccessControl::UserNodeMatch, DataModel::Single | DataModel::Array) => {
@@ -117,19 +117,24 @@ impl KindTable {
                 }
                 _ => {}
             }
-            if table.insert(kind.id, kind).is_some() {
-                return Err(KindError::Twice(kind.id.0));
+            match table.binary_search_by_key(&kind.id, |known| known.id) {
+                Ok(_) => return Err(KindError::Twice(kind.id.0)),
+                Err(at) => table.insert(at, kind),
             }
         }
-        Ok(Self(table))
+        Ok(Self(table.into()))
     }
 
     /// SIP-REGISTRATION and the two certificate Kinds, with the limits of our own overlays.
     pub fn for_calls() -> Self {
-        let kind = |id, data_model, access, max_count, max_size| {
-            (id, Kind { id, data_model, access, max_count, max_size })
+        let kind = |id, data_model, access, max_count, max_size| Kind {
+            id,
+            data_model,
+            access,
+            max_count,
+            max_size,
         };
-        Self(BTreeMap::from([
+        Self(Arc::from([
             kind(
                 KindId::SIP_REGISTRATION,
                 DataModel::Dictionary,
@@ -144,7 +149,7 @@ impl KindTable {
 
     /// What is known of a Kind.
     pub fn kind(&self, id: KindId) -> Option<&Kind> {
-        self.0.get(&id)
+        self.0.binary_search_by_key(&id, |kind| kind.id).ok().map(|at| &self.0[at])
     }
 }
 

@@ -9,8 +9,10 @@
 //! so that everything given out later can be verified by its reader (RFC 6940 §6.3.4).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::base::{Instant, ResourceId};
+use crate::crypto::{Certificate, SignerIdentity};
 use crate::message::KindId;
 
 mod copies;
@@ -39,7 +41,7 @@ pub mod limits {
     pub const BYTES_MAX: usize = 64 * 1024 * 1024;
     /// Removed values of one Kind at one resource that are remembered beside those that exist.
     pub const TOMBSTONES_MAX: usize = 32;
-    /// What a value costs beside its bytes: map nodes, times, identities.
+    /// What a value costs beside its bytes and its certificate: places in tables and times.
     pub const OVERHEAD_BYTES: usize = 256;
     /// More unknown Kinds than this cannot be listed in an error (RFC 6940 §7.4.1.2).
     pub const UNKNOWN_KINDS_MAX: usize = 63;
@@ -80,7 +82,7 @@ impl Storage {
 
     /// How many values are here, tombstones included.
     pub fn value_count(&self) -> usize {
-        self.resources.values().flat_map(|r| r.kinds.values()).map(|v| v.held.len()).sum()
+        self.resources.values().flat_map(|r| &r.kinds).map(Values::len).sum()
     }
 
     /// About how many bytes they take.
@@ -110,10 +112,20 @@ impl Storage {
         self.resources.range(first).chain(second).map(|(p, _)| ResourceId::from_u128(*p))
     }
 
+    /// The certificate that an identity names, if it signed a value at this resource.
+    pub fn signer(
+        &self,
+        resource: &ResourceId,
+        identity: &SignerIdentity,
+    ) -> Option<Arc<Certificate>> {
+        let stored = self.resources.get(&resource.to_u128()?)?;
+        stored.signers().find(|signer| signer.named_by(identity).is_some()).cloned()
+    }
+
     /// Forgets everything at a resource, which others are responsible for now.
     pub fn remove(&mut self, resource: &ResourceId) {
         if let Some(position) = resource.to_u128() {
-            self.replace(position, Resource::default());
+            self.take(position);
         }
     }
 
@@ -128,47 +140,71 @@ impl Storage {
             if at > now {
                 return;
             }
-            let mut resource = self.resources.get(&position).cloned().unwrap_or_default();
-            for values in resource.kinds.values_mut() {
+            let mut resource = self.take(position);
+            for values in &mut resource.kinds {
                 values.expire(now);
             }
-            self.replace(position, resource);
+            self.put(position, resource);
         }
     }
 
-    /// Puts `resource` in place of what is at `position` and keeps the books.
-    fn replace(&mut self, position: u128, mut resource: Resource) {
-        resource.kinds.retain(|_, values| !values.held.is_empty());
-        if let Some(old) = self.resources.remove(&position) {
-            self.bytes -= old.bytes();
-            if let Some(at) = old.next_expiry() {
-                self.expiries.remove(&(at, position));
-            }
-        }
+    /// Takes out what is at `position` and keeps the books.
+    fn take(&mut self, position: u128) -> Resource {
+        let Some(resource) = self.resources.remove(&position) else { return Resource::default() };
+        self.bytes -= resource.size();
         if let Some(at) = resource.next_expiry() {
-            self.bytes += resource.bytes();
+            self.expiries.remove(&(at, position));
+        }
+        resource
+    }
+
+    /// Puts `resource` in place of what is at `position` and keeps the books.
+    fn put(&mut self, position: u128, mut resource: Resource) {
+        self.take(position);
+        resource.kinds.retain(|values| !values.is_empty());
+        if let Some(at) = resource.next_expiry() {
+            self.bytes += resource.size();
             self.expiries.insert((at, position));
             self.resources.insert(position, resource);
         }
     }
 
     fn values(&self, resource: &ResourceId, kind: KindId) -> Option<&Values> {
-        self.resources.get(&resource.to_u128()?)?.kinds.get(&kind)
+        let stored = self.resources.get(&resource.to_u128()?)?;
+        stored.kinds.iter().find(|values| values.kind == kind)
     }
 }
 
 /// What is stored at one resource.
 #[derive(Clone, Debug, Default)]
 struct Resource {
-    kinds: BTreeMap<KindId, Values>,
+    /// In the order of their Kind-IDs.
+    kinds: Vec<Values>,
 }
 
 impl Resource {
-    fn bytes(&self) -> usize {
-        self.kinds.values().map(Values::bytes).sum()
+    /// The values of a Kind, which may be none yet.
+    fn values_mut(&mut self, kind: KindId) -> &mut Values {
+        let at = match self.kinds.binary_search_by_key(&kind, |values| values.kind) {
+            Ok(at) => at,
+            Err(at) => {
+                self.kinds.reserve_exact(1);
+                self.kinds.insert(at, Values::new(kind));
+                at
+            }
+        };
+        &mut self.kinds[at]
+    }
+
+    fn signers(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        self.kinds.iter().flat_map(Values::iter).map(|held| &held.signer)
+    }
+
+    fn size(&self) -> usize {
+        self.kinds.iter().map(Values::size).sum()
     }
 
     fn next_expiry(&self) -> Option<Instant> {
-        self.kinds.values().filter_map(Values::next_expiry).min()
+        self.kinds.iter().filter_map(Values::next_expiry).min()
     }
 }

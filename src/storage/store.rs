@@ -6,7 +6,7 @@ use super::kind::Kind;
 use super::place::{Held, Place};
 use super::verify::Verifier;
 use super::{Resource, Storage, limits};
-use crate::base::{Encode, NodeId, Now, Writer};
+use crate::base::{Encode, NodeId, Now, ResourceId, Writer};
 use crate::crypto::Certificate;
 use crate::message::{
     ErrorCode, ErrorResponse, KindData, KindId, StoreAns, StoreKindResponse, StoreReq, StoredData,
@@ -69,7 +69,7 @@ impl Storage {
             let new = self.admit(now, request, data, &kind, requester, verifier)?;
             let changed = draft.put(&kind, new)?;
             stored.changed |= changed;
-            let values = draft.kinds.entry(data.kind).or_default();
+            let values = draft.values_mut(data.kind);
             if !is_original {
                 values.generation = data.generation;
             } else if changed {
@@ -77,12 +77,17 @@ impl Storage {
             }
             stored.generations.push((data.kind, values.generation));
         }
-        let bytes_before = self.resources.get(&position).map_or(0, Resource::bytes);
-        if self.bytes - bytes_before + draft.bytes() > self.bytes_max.max(self.bytes) {
+        if !self.has_room(position, &draft) {
             return Err(ErrorResponse::new(ErrorCode::DATA_TOO_LARGE));
         }
-        self.replace(position, draft);
+        self.put(position, draft);
         Ok(stored)
+    }
+
+    /// Whether `draft` may take the place of what is at `position`: full storage only shrinks.
+    pub(super) fn has_room(&self, position: u128, draft: &Resource) -> bool {
+        let before = self.resources.get(&position).map_or(0, Resource::size);
+        self.bytes - before + draft.size() <= self.bytes_max.max(self.bytes)
     }
 
     /// The Kinds of a request, each of which must be known and come once.
@@ -150,33 +155,52 @@ impl Storage {
             .values(kind.data_model)
             .map_err(|e| ErrorResponse::with_text(ErrorCode::INVALID_MESSAGE, &e.to_string()))?;
         let admit = |value: StoredData| {
-            let (signer, node_id) =
-                verifier.signer(now, &request.resource, kind.id, &value).ok_or(FORBIDDEN)?;
-            let place = Place::of(&value.value);
-            let may = |certificate: &Certificate, node_id| {
-                kind.access.permits(&request.resource, &place, certificate, node_id)
+            let held = self.admit_value(now, &request.resource, kind, &value, verifier)?;
+            let may = |r: Requester<'_>| {
+                kind.access.permits(&request.resource, &held.place, r.certificate, r.node_id)
             };
-            if !may(&signer, node_id) || requester.is_some_and(|r| !may(r.certificate, r.node_id)) {
-                return Err(FORBIDDEN);
-            }
-            if value.value.data().value.len() > kind.max_size as usize {
-                return Err(ErrorResponse::new(ErrorCode::DATA_TOO_LARGE));
-            }
-            Ok(Held::new(now, value, signer))
+            if requester.is_some_and(|r| !may(r)) { Err(FORBIDDEN) } else { Ok(held) }
         };
         values.into_iter().map(admit).collect()
+    }
+
+    /// A value whose signature holds, whose signer may write it, and that is not too large.
+    pub(super) fn admit_value(
+        &self,
+        now: Now,
+        resource: &ResourceId,
+        kind: &Kind,
+        value: &StoredData,
+        verifier: Verifier<'_>,
+    ) -> Result<Held, ErrorResponse> {
+        let (signer, node_id) = verifier.signer(now, resource, kind.id, value).ok_or(FORBIDDEN)?;
+        if !kind.access.permits(resource, &Place::of(&value.value), &signer, node_id) {
+            return Err(FORBIDDEN);
+        }
+        if value.value.data().value.len() > kind.max_size as usize {
+            return Err(ErrorResponse::new(ErrorCode::DATA_TOO_LARGE));
+        }
+        Ok(Held::new(now, value, signer))
     }
 }
 
 impl Resource {
     /// Whether any of the values is new.
     fn put(&mut self, kind: &Kind, new: Vec<Held>) -> Result<bool, ErrorResponse> {
-        let values = self.kinds.entry(kind.id).or_default();
         let mut changed = false;
-        for held in new {
-            changed |= values.put(kind, held).map_err(ErrorResponse::new)?;
+        for mut held in new {
+            self.share_signer(&mut held);
+            changed |= self.values_mut(kind.id).put(kind, held).map_err(ErrorResponse::new)?;
         }
         Ok(changed)
+    }
+
+    /// Who signs several values here needs one certificate.
+    pub(super) fn share_signer(&self, held: &mut Held) {
+        let known = self.signers().find(|known| known.fingerprint == held.signer.fingerprint);
+        if let Some(known) = known {
+            held.signer = known.clone();
+        }
     }
 }
 

@@ -546,7 +546,7 @@ fn ring_ranges_wrap() {
     value.store(0, SINGLE, &[held]).expect("stored");
     let resource = value.storage.resources.values().next().cloned().expect("one");
     for position in [10, 20, 30] {
-        storage.replace(position, resource.clone());
+        storage.put(position, resource.clone());
     }
     let between = |after, to| {
         let found = storage.resources_between(after, to);
