@@ -22,6 +22,16 @@ impl Destination {
             Self::Resource(_) | Self::Opaque(_) => None,
         }
     }
+
+    /// Where a topology looks for this entry; `None` for opaque IDs and for Resource-IDs of
+    /// another length than its positions have.
+    pub fn position(&self) -> Option<u128> {
+        match self {
+            Self::Node(id) => Some(id.to_u128()),
+            Self::Resource(id) => id.to_u128(),
+            Self::Opaque(_) => None,
+        }
+    }
 }
 
 impl From<NodeId> for Destination {

@@ -44,7 +44,7 @@ impl Peer {
             // It has been a peer before, and starts anew.
             self.drop_peer(node, Cause::Left);
         }
-        if !self.chord.is_responsible(&node.into()) {
+        if !self.chord.is_responsible(node.to_u128()) {
             return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
         }
         self.answer(question, JoinAns::default().to_bytes(), &[]);

@@ -42,6 +42,11 @@ pub enum LinkEvent<'a> {
     Up(Arc<Certificate>),
     /// A message, without framing.
     Message(&'a Bytes),
+    /// A message that we sent and that the other side has not acknowledged, though it should
+    /// have by now or never will: it comes when the link is suspect, and for everything that
+    /// is unacknowledged before [`LinkEvent::Down`]. Each message is reported once at most. It
+    /// may have arrived all the same.
+    Undelivered(&'a Bytes),
     /// The link is gone or could not be made.
     Down(LinkError),
 }

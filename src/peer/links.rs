@@ -234,6 +234,7 @@ impl Peer {
             LinkEvent::Gathered(ice) => self.link_gathered(link, ice),
             LinkEvent::Up(certificate) => self.link_up(link, certificate),
             LinkEvent::Message(bytes) => self.receive(link, bytes),
+            LinkEvent::Undelivered(bytes) => self.undelivered(link, bytes),
             LinkEvent::Down(error) => self.link_down(link, &error),
         }
     }

@@ -6,7 +6,8 @@
 //! network is answered, counted or cut off.
 //!
 //! The files follow a message: `links` and `attach` make and lose links, `traffic` moves
-//! messages, `serve` answers requests, `requests` takes answers; `join`, `admit`, `leave` and
+//! messages, `reroute` those that a link has swallowed, `serve` answers requests, `requests` takes
+//! answers; `join`, `admit`, `leave` and
 //! `upkeep`, `fingers` and `partition` keep the ring together (RFC 6940 §10), `copies` and
 //! `publish` the data.
 
@@ -16,6 +17,7 @@ mod attach;
 mod certificates;
 mod config;
 mod copies;
+mod counters;
 mod fingers;
 mod join;
 mod leave;
@@ -23,6 +25,7 @@ mod links;
 mod partition;
 mod publish;
 mod requests;
+mod reroute;
 mod serve;
 #[cfg(all(test, feature = "sim"))]
 mod tests;
@@ -44,6 +47,7 @@ use crate::storage::{KindTable, Storage};
 
 pub use api::*;
 pub use config::PeerConfig;
+pub use counters::Counters;
 pub use timers::Deadline;
 
 use admit::Admission;
@@ -53,6 +57,7 @@ use leave::Leaving;
 use links::Links;
 use publish::Publications;
 use requests::Context;
+use reroute::Detours;
 use timers::{Timer, Timers};
 
 /// One overlay peer.
@@ -89,21 +94,9 @@ pub struct Peer {
     unreachable: BTreeMap<NodeId, Instant>,
     /// Messages from us to us.
     loopback: VecDeque<Packet>,
+    detours: Detours,
     outputs: VecDeque<Output>,
     counters: Counters,
-}
-
-/// What a peer has done since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Messages and fragments that came.
-    pub received: u64,
-    /// Messages and fragments that were sent, those for others included.
-    pub sent: u64,
-    /// Messages and fragments for others that were passed on.
-    pub forwarded: u64,
-    /// Messages that vanished: broken, not allowed, or without a way to go.
-    pub dropped: u64,
 }
 
 /// Where a peer is in its life.
@@ -158,6 +151,7 @@ impl Peer {
             next_finger_search: now.instant,
             unreachable: BTreeMap::new(),
             loopback: VecDeque::new(),
+            detours: Detours::default(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
             config,

@@ -7,7 +7,7 @@ use crate::message::{
     ChordUpdate, Destination, ErrorCode, ErrorResponse, FetchReq, ForwardingHeader,
     GenericCertificate, Method, PingAns, PingReq, StoreReq, decode_body,
 };
-use crate::routing::{RequestKey, Signed, Topology};
+use crate::routing::{DropReason, RequestKey, Signed, Topology};
 use crate::storage::{self, Requester};
 
 use super::{Peer, Stage};
@@ -75,7 +75,9 @@ impl Peer {
 
     fn serve_update(&mut self, question: &Question) {
         // An Update of an unknown type does not parse and is dropped (RFC 6940 §6.3.1.1).
-        let Ok(update) = question.read::<ChordUpdate>() else { return self.drop_message() };
+        let Ok(update) = question.read::<ChordUpdate>() else {
+            return self.drop_message(DropReason::UnknownUpdate);
+        };
         if !question.is_direct() {
             return self.refuse_forbidden(question, "Updates are for linked nodes");
         }
@@ -88,7 +90,7 @@ impl Peer {
             return self.refuse_invalid(question, "the Fetch does not parse");
         };
         // The body says what is fetched; only the header was routed (T-96).
-        let is_ours = self.chord.is_responsible(&request.resource.clone().into());
+        let is_ours = self.chord.owns(&request.resource);
         let is_copy = question.header.destination_list.first()
             == Some(&Destination::Node(self.identity.node_id));
         let is_here = is_ours || (is_copy && self.storage.holds(&request.resource));
@@ -110,7 +112,7 @@ impl Peer {
         if is_original {
             let entry = Destination::from(request.resource.clone());
             let is_named = question.header.destination_list.first() == Some(&entry);
-            if !is_named || !self.chord.is_responsible(&entry) {
+            if !is_named || !self.chord.owns(&request.resource) {
                 return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
             }
         } else if !self.takes_copy_from(sender, &request, question) {

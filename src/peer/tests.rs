@@ -4,4 +4,5 @@ mod churn;
 mod messages;
 mod net;
 mod real;
+mod reroute;
 mod ring;

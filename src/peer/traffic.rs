@@ -9,7 +9,7 @@ use crate::message::{
     MessageContents, Method, Opened, Packet, split,
 };
 use crate::routing::{
-    Gate, NoRoom, RequestKey, Seen, Signed, Topology, Verdict, answer_header, examine,
+    DropReason, Gate, NoRoom, RequestKey, Seen, Signed, Topology, Verdict, answer_header, examine,
     message_code, next_node,
 };
 
@@ -23,11 +23,13 @@ impl Peer {
     /// A message or fragment from a link.
     pub(super) fn receive(&mut self, link: LinkId, bytes: &Bytes) {
         self.counters.received += 1;
-        let Some(open) = self.links.open(link) else { return self.drop_message() };
+        let Some(open) = self.links.open(link) else {
+            return self.drop_message(DropReason::UnknownLink);
+        };
         let previous = open.node;
         let is_stranger = open.rank == Rank::Bootstrap && open.certificate.node_ids.len() > 1;
         let Ok(packet) = Packet::decode(bytes, self.config.node_id_length) else {
-            return self.drop_message();
+            return self.drop_message(DropReason::Header);
         };
         let code = message_code(&packet);
         let may_be_strange = [Method::Ping, Method::Attach].map(Method::request);
@@ -48,27 +50,29 @@ impl Peer {
                 self.send(next, &packet);
             }
             Verdict::Refuse(header, code) => self.refuse_header(&header, previous, code),
-            Verdict::Drop(_) => self.drop_message(),
+            Verdict::Drop(reason) => self.drop_message(reason),
         }
     }
 
     /// A whole message for us. Nothing happens unless its signature holds.
     pub(super) fn deliver(&mut self, packet: Packet, previous: NodeId) {
         let Ok(opened) = packet.open(self.config.node_id_length) else {
-            return self.drop_message();
+            return self.drop_message(DropReason::Contents);
         };
         let is_request = opened.contents.code.is_request();
         // Answers to nothing are not worth a verification.
         if !is_request && self.transactions.pending(packet.header.transaction_id).is_none() {
-            return self.drop_message();
+            return self.drop_message(DropReason::Unasked);
         }
         match self.verifier.verify(&packet.header, &opened, self.now.unix_ms) {
-            Some(signed) if self.config.bad_nodes.contains(&signed.node_id) => self.drop_message(),
+            Some(signed) if self.config.bad_nodes.contains(&signed.node_id) => {
+                self.drop_message(DropReason::BadNode);
+            }
             Some(signed) if is_request => {
                 self.take_request(packet.header, opened, signed, previous);
             }
             Some(signed) => self.take_answer(&packet.header, opened, signed),
-            None => self.drop_message(),
+            None => self.drop_message(DropReason::Signature),
         }
     }
 
@@ -118,12 +122,13 @@ impl Peer {
         });
         match next {
             Some(node) if node == own => {
-                if self.loopback.len() < LOOPBACK_MAX {
-                    self.loopback.push_back(packet.clone());
+                if self.loopback.len() >= LOOPBACK_MAX {
+                    return self.drop_message(DropReason::Loopback);
                 }
+                self.loopback.push_back(packet.clone());
             }
             Some(node) => self.send(node, packet),
-            None => self.drop_message(),
+            None => self.drop_message(DropReason::NoRoute),
         }
     }
 
@@ -152,8 +157,8 @@ impl Peer {
         self.send_answer(question, MessageContents::new(MessageCode::ERROR, body), &[]);
     }
 
-    pub(super) fn drop_message(&mut self) {
-        self.counters.dropped += 1;
+    pub(super) fn drop_message(&mut self, reason: DropReason) {
+        self.counters.drop(reason);
     }
 
     fn assemble(&mut self, packet: Packet, previous: NodeId) {
@@ -217,7 +222,7 @@ impl Peer {
             Destination::Node(node) => node.is_wildcard() || *node == signed.node_id,
             Destination::Resource(resource) => {
                 signed.node_id == self.identity.node_id
-                    || self.chord.may_answer(resource, signed.node_id)
+                    || self.chord.may_answer(resource, signed.node_id, &self.detours.around(id))
             }
             Destination::Opaque(_) => false,
         };
@@ -225,7 +230,7 @@ impl Peer {
         let code = opened.contents.code;
         // An error from a node on the way is a hint and no more: it could be made up (T-11).
         if !is_from_target || (code != MessageCode::ERROR && Some(code) != asked) {
-            return self.drop_message();
+            return self.drop_message(DropReason::WrongAnswer);
         }
         self.answered(header, opened, signed);
     }
@@ -245,6 +250,7 @@ impl Peer {
         };
         match sealed {
             Ok(packet) if fits(&packet) || contents.code == MessageCode::ERROR => {
+                self.counters.refused += u64::from(contents.code == MessageCode::ERROR);
                 if let Some(key) = question.key {
                     self.answers.finish(key, packet.payload.clone());
                 }
@@ -266,6 +272,7 @@ impl Peer {
         let header = self.header_back(request, previous);
         let contents = MessageContents::new(MessageCode::ERROR, body);
         if let Ok(packet) = Packet::seal(header, &contents, &self.identity, &[]) {
+            self.counters.refused += 1;
             self.transmit(&packet, None);
         }
     }
@@ -274,9 +281,10 @@ impl Peer {
         answer_header(request, previous, self.config.sequence, self.config.initial_ttl)
     }
 
-    fn send(&mut self, node: NodeId, packet: &Packet) {
-        let Some(link) = self.links.best(node) else { return self.drop_message() };
-        let Ok(bytes) = packet.encode() else { return self.drop_message() };
+    pub(super) fn send(&mut self, node: NodeId, packet: &Packet) {
+        let (Some(link), Ok(bytes)) = (self.links.best(node), packet.encode()) else {
+            return self.drop_message(DropReason::Unsendable);
+        };
         if bytes.len() <= self.config.link_mtu {
             self.counters.sent += 1;
             return self.act(link, LinkAction::Send(bytes));

@@ -6,6 +6,7 @@ use crate::message::{
     Destination, ErrorCode, ForwardingHeader, ForwardingOption, Fragment, MessageCode, Packet,
 };
 
+use super::drop_reason::DropReason;
 use super::topology::Topology;
 
 /// What a header is measured by.
@@ -32,25 +33,6 @@ pub enum Verdict {
     Refuse(ForwardingHeader, ErrorCode),
     /// It vanishes.
     Drop(DropReason),
-}
-
-/// Why a message vanishes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DropReason {
-    /// Another overlay's.
-    Overlay,
-    /// No destination, or a Resource-ID that is not the last one.
-    DestinationList,
-    /// An opaque ID, though we never hand any out.
-    Opaque,
-    /// A Node-ID in our range that nobody linked to us has.
-    NoSuchNode,
-    /// We know no peer to send it to, or are none ourselves.
-    NoRoute,
-    /// An answer or a later fragment that would have been refused as a request.
-    NotRefusable,
-    /// An answer with option flags set.
-    AnswerFlags,
 }
 
 /// The code of a message, or `None` in a later fragment.
@@ -87,7 +69,7 @@ pub fn examine(
     let is_last = list.len() == 1;
     match first {
         Destination::Node(id) if id.is_wildcard() => return Verdict::Deliver(packet),
-        Destination::Resource(_) if topology.is_responsible(first) => {
+        Destination::Resource(resource) if topology.owns(resource) => {
             return match is_last {
                 true => Verdict::Deliver(packet),
                 false => Verdict::Drop(DropReason::DestinationList),
@@ -110,18 +92,19 @@ pub fn next_node(
     topology: &impl Topology,
 ) -> Result<NodeId, DropReason> {
     let node = match first {
-        Destination::Node(id) => Some(*id),
-        Destination::Resource(id) => id.to_u128().map(NodeId::from_u128),
+        Destination::Node(id) => *id,
+        Destination::Resource(id) => NodeId::from_u128(id.to_u128().ok_or(DropReason::NoRoute)?),
         Destination::Opaque(_) => return Err(DropReason::Opaque),
     };
     let is_resource = matches!(first, Destination::Resource(_));
-    let is_ours = topology.is_responsible(first);
-    match node {
-        Some(id) if id == own && !is_resource => Ok(own),
-        _ if is_resource && is_ours => Ok(own),
-        Some(id) if is_linked(id) => Ok(id),
+    let position = node.to_u128();
+    let is_ours = topology.is_responsible(position);
+    match is_resource {
+        false if node == own => Ok(own),
+        true if is_ours => Ok(own),
+        _ if is_linked(node) => Ok(node),
         _ if is_ours => Err(DropReason::NoSuchNode),
-        _ => topology.next_hop(first).ok_or(DropReason::NoRoute),
+        _ => topology.next_hop(position).ok_or(DropReason::NoRoute),
     }
 }
 

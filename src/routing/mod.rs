@@ -7,13 +7,15 @@
 
 mod answered;
 pub mod chord;
+mod drop_reason;
 mod forward;
 mod security;
 mod topology;
 mod transaction;
 
 pub use answered::{AnswerCache, RequestKey, Seen};
-pub use forward::{DropReason, Gate, Verdict, answer_header, examine, message_code, next_node};
+pub use drop_reason::DropReason;
+pub use forward::{Gate, Verdict, answer_header, examine, message_code, next_node};
 pub use security::{Signed, Verifier};
 pub use topology::Topology;
 pub use transaction::{Expired, NoRoom, Pending, Transactions};

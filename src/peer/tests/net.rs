@@ -27,7 +27,10 @@ type End = (usize, LinkId);
 enum Happening {
     Gathered(End, IceParameters),
     Up(End, usize),
-    Message(End, Bytes),
+    /// From one end to the other.
+    Message(End, End, Bytes),
+    /// Nobody has acknowledged what this end sent.
+    Undelivered(End, Bytes),
     Down(End, LinkError),
     /// The other side of this end has had time enough to connect.
     Late(End),
@@ -60,6 +63,7 @@ pub struct Net {
     /// Whether messages are noted in the trace.
     pub is_traced: bool,
     sent: BTreeMap<usize, crate::base::TransactionId>,
+    last: BTreeMap<usize, Bytes>,
 }
 
 impl Net {
@@ -84,6 +88,7 @@ impl Net {
             timer: BTreeMap::new(),
             is_traced: true,
             sent: BTreeMap::new(),
+            last: BTreeMap::new(),
         }
     }
 
@@ -269,6 +274,14 @@ impl Net {
         self.sent[&node]
     }
 
+    /// Tells a node that the link to `to` has swallowed what it sent last.
+    pub fn undelivered(&mut self, from: usize, to: NodeId) {
+        let leads_there = |(a, b): &(&End, &End)| a.0 == from && self.id(b.0) == to;
+        let link = self.wires.iter().find(leads_there).map(|(a, _)| a.1).expect("a link");
+        let bytes = self.last[&from].clone();
+        self.input(from, Input::Link(link, LinkEvent::Undelivered(&bytes)));
+    }
+
     /// Gives a node a message as if `from` had sent it over their link.
     pub fn inject(&mut self, from: usize, to: usize, bytes: Bytes) {
         let end = self.wires.iter().find(|(a, b)| a.0 == to && b.0 == from).map(|(a, _)| *a);
@@ -295,12 +308,15 @@ impl Net {
                 self.connect(end, other);
             }
             LinkAction::Send(bytes) => {
-                let Some(other) = self.wires.get(&end).copied() else { return };
+                let Some(other) = self.wires.get(&end).copied() else {
+                    return self.later(SUSPECT, Happening::Undelivered(end, bytes));
+                };
                 if let Some(packet) = self.decode(&bytes) {
                     self.sent.insert(end.0, packet.header.transaction_id);
+                    self.last.insert(end.0, bytes.clone());
                 }
                 if self.rng.below(1000) >= self.loss_permille {
-                    self.later(LATENCY, Happening::Message(other, bytes));
+                    self.later(LATENCY, Happening::Message(end, other, bytes));
                 }
             }
             LinkAction::Close => {
@@ -362,13 +378,18 @@ impl Net {
                     self.input(end.0, Input::Link(end.1, LinkEvent::Up(certificate)));
                 }
             }
-            Happening::Message(end, bytes) => {
-                let Some(from) = self.wires.get(&end).copied() else { return };
+            Happening::Message(from, end, bytes) => {
+                if !self.wires.contains_key(&end) {
+                    return self.later(SUSPECT, Happening::Undelivered(from, bytes));
+                }
                 if let Some(packet) = self.decode(&bytes) {
                     let code = message_code(&packet);
                     self.trace.push((self.now, from.0, end.0, code, packet));
                 }
                 self.input(end.0, Input::Link(end.1, LinkEvent::Message(&bytes)));
+            }
+            Happening::Undelivered((node, link), bytes) => {
+                self.input(node, Input::Link(link, LinkEvent::Undelivered(&bytes)));
             }
             Happening::Down((node, link), error) => {
                 self.input(node, Input::Link(link, LinkEvent::Down(error)));
@@ -433,5 +454,7 @@ impl Net {
     }
 }
 
+/// Until a message into the void is noticed.
+const SUSPECT: Duration = Duration::from_millis(500);
 /// From any node to any other.
 pub const LATENCY: Duration = Duration::from_millis(20);

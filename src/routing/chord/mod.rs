@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::base::{NodeId, ResourceId};
-use crate::message::{ChordUpdateContents, Destination};
+use crate::message::ChordUpdateContents;
 
 use super::topology::Topology;
 use fingers::Slot;
@@ -307,14 +307,11 @@ impl Table {
 }
 
 impl Topology for Chord {
-    fn is_responsible(&self, entry: &Destination) -> bool {
-        self.joined
-            && position(entry)
-                .is_some_and(|k| ring::in_range(k, self.range_start().to_u128(), self.position))
+    fn is_responsible(&self, k: u128) -> bool {
+        self.joined && ring::in_range(k, self.range_start().to_u128(), self.position)
     }
 
-    fn next_hop(&self, entry: &Destination) -> Option<NodeId> {
-        let k = position(entry)?;
+    fn next_hop(&self, k: u128) -> Option<NodeId> {
         if !self.joined {
             return None;
         }
@@ -333,6 +330,12 @@ impl Topology for Chord {
         hop.map(|distance| self.node(distance))
     }
 
+    fn detour(&self, k: u128, lost: NodeId) -> Option<NodeId> {
+        let mut others = self.clone();
+        others.remove(lost);
+        if others.is_responsible(k) { Some(self.own) } else { others.next_hop(k) }
+    }
+
     fn replicas(&self) -> &[NodeId] {
         &self.successors[..COPIES.min(self.successors.len())]
     }
@@ -343,19 +346,11 @@ impl Topology for Chord {
         both.into_iter().collect()
     }
 
-    fn may_answer(&self, resource: &ResourceId, node: NodeId) -> bool {
+    fn may_answer(&self, resource: &ResourceId, node: NodeId, lost: &[NodeId]) -> bool {
         let Some(k) = resource.to_u128() else { return false };
         let far = ring::distance(k, node.to_u128());
         let mut neighbors = self.predecessors.iter().chain(&self.successors);
-        neighbors.all(|n| far <= ring::distance(k, n.to_u128()))
-    }
-}
-
-fn position(entry: &Destination) -> Option<u128> {
-    match entry {
-        Destination::Node(id) => Some(id.to_u128()),
-        Destination::Resource(id) => id.to_u128(),
-        Destination::Opaque(_) => None,
+        neighbors.all(|n| lost.contains(n) || far <= ring::distance(k, n.to_u128()))
     }
 }
 

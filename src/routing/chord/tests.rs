@@ -18,10 +18,6 @@ fn chord(own: u128, peers: &[u128]) -> Chord {
     chord
 }
 
-fn resource(number: u128) -> Destination {
-    ResourceId::from_u128(number).into()
-}
-
 /// R6940-10.1-02, R6940-10.7.3-04: neighbours on both sides, nearest first, never ourselves.
 #[test]
 fn neighbors_are_the_nearest_on_each_side() {
@@ -31,7 +27,7 @@ fn neighbors_are_the_nearest_on_each_side() {
     let small = self::chord(50, &[50, 60]);
     assert_eq!((small.predecessors(), small.successors()), (&[id(60)][..], &[id(60)][..]));
     let alone = self::chord(50, &[]);
-    assert!(alone.neighbors().is_empty() && alone.is_responsible(&resource(7)));
+    assert!(alone.neighbors().is_empty() && alone.is_responsible(7));
 }
 
 /// R6940-10.7.1-01, R6940-10.7.2-01: a lost peer's place is taken at once by the next best one.
@@ -42,7 +38,7 @@ fn a_lost_neighbor_is_replaced() {
     assert!(change.neighbors && !change.range);
     assert_eq!(chord.successors(), [id(70), id(80), id(90), id(1000)]);
     assert!(chord.remove(id(40)).range);
-    assert_eq!(chord.next_hop(&resource(55)), Some(id(70)));
+    assert_eq!(chord.next_hop(55), Some(id(70)));
 }
 
 /// R6940-10.3-01, R6940-10.3-02, R6940-10.3-03: outside the Neighbor Table the next hop is that
@@ -56,7 +52,7 @@ fn next_hops_follow_the_rule() {
         let peers: Vec<u128> = (0..12).map(|_| random()).collect();
         let chord = chord(own, &peers);
         let k = random();
-        if chord.is_responsible(&resource(k)) {
+        if chord.is_responsible(k) {
             continue;
         }
         let between = peers.iter().filter(|p| **p != k && ring::in_range(**p, own, k));
@@ -64,7 +60,7 @@ fn next_hops_follow_the_rule() {
         let smallest = peers.iter().min_by_key(|p| ring::distance(k, **p));
         let rule = largest.or(smallest).map(|p| id(*p));
         let owner = smallest.map(|p| id(*p));
-        let hop = chord.next_hop(&resource(k));
+        let hop = chord.next_hop(k);
         let neighbor = owner.filter(|o| {
             let last = chord.predecessors().last().copied();
             chord.neighbors().contains(o) && Some(*o) != last
@@ -78,8 +74,9 @@ fn next_hops_follow_the_rule() {
 fn answers_come_from_the_nearest() {
     let chord = chord(50, &[40, 60]);
     let at = |k| ResourceId::from_u128(k);
-    assert!(chord.may_answer(&at(55), id(60)) && chord.may_answer(&at(55), id(57)));
-    assert!(!chord.may_answer(&at(55), id(61)) && !chord.may_answer(&at(55), id(40)));
+    assert!(chord.may_answer(&at(55), id(60), &[]) && chord.may_answer(&at(55), id(57), &[]));
+    assert!(!chord.may_answer(&at(55), id(61), &[]) && !chord.may_answer(&at(55), id(40), &[]));
+    assert!(chord.may_answer(&at(55), id(61), &[id(60)]), "it could not be reached");
 }
 
 /// R6940-10.5-12, R6940-10.7.4.3-01: fingers are sought from the opposite point on, as far in as
@@ -179,10 +176,10 @@ impl Ring {
             let mut at = nodes[rng.below(nodes.len() as u64) as usize];
             for step in 0.. {
                 assert!(step <= 18, "twice the logarithm");
-                if self.tables[&at].is_responsible(&resource(k)) {
+                if self.tables[&at].is_responsible(k) {
                     break;
                 }
-                let next = self.tables[&at].next_hop(&resource(k)).expect("a peer").to_u128();
+                let next = self.tables[&at].next_hop(k).expect("a peer").to_u128();
                 time += self.rtt(at, next);
                 (at, hops) = (next, hops + 1.0);
             }
@@ -237,10 +234,10 @@ fn slow_peers_are_passed_by() {
         chord.insert(id(peer));
         chord.set_rtt(id(peer), Duration::from_millis(rtt_ms));
     }
-    assert_eq!(chord.next_hop(&resource(100 * far)), Some(id(8 * far)));
+    assert_eq!(chord.next_hop(100 * far), Some(id(8 * far)));
     assert!(chord.contains(id(8 * far + 1000)));
     chord.set_rtt(id(8 * far + 1000), Duration::from_millis(15));
-    assert_eq!(chord.next_hop(&resource(100 * far)), Some(id(8 * far + 1000)));
+    assert_eq!(chord.next_hop(100 * far), Some(id(8 * far + 1000)));
     assert_eq!(chord.close_friends()[0], id(8 * far + 1000));
 }
 

@@ -1,0 +1,130 @@
+//! What a link has swallowed goes another way: the other side of a link does not acknowledge a
+//! message, so the message is routed once more as if that node were not there. A request then
+//! succeeds at its first transmission although a node on its way has just died.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::base::{NodeId, TransactionId};
+use crate::message::{Destination, MessageCode, Method, Packet};
+use crate::routing::{DropReason, Topology, message_code, next_node};
+
+use super::Peer;
+use super::api::LinkId;
+
+/// Messages and fragments that went another way lately.
+#[derive(Debug, Default)]
+pub(super) struct Detours(VecDeque<Detour>);
+
+#[derive(Debug)]
+struct Detour {
+    transaction_id: TransactionId,
+    offset: u32,
+    is_answer: bool,
+    lost: NodeId,
+}
+
+impl Detours {
+    /// The nodes that a request of ours could not reach.
+    pub(super) fn around(&self, request: TransactionId) -> Vec<NodeId> {
+        let ours = self.0.iter().filter(|d| d.transaction_id == request && !d.is_answer);
+        ours.map(|d| d.lost).collect()
+    }
+
+    /// Notes that a message goes another way; `false` if it has done so often enough.
+    fn note(&mut self, packet: &Packet, is_answer: bool, lost: NodeId) -> bool {
+        let transaction_id = packet.header.transaction_id;
+        let offset = packet.header.fragment.offset;
+        let is_same = |d: &&Detour| {
+            (d.transaction_id, d.offset, d.is_answer) == (transaction_id, offset, is_answer)
+        };
+        if self.0.iter().filter(is_same).count() >= DETOURS_MAX {
+            return false;
+        }
+        if self.0.len() >= NOTED_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(Detour { transaction_id, offset, is_answer, lost });
+        true
+    }
+}
+
+impl Peer {
+    /// The other side of a link has not acknowledged a message.
+    pub(super) fn undelivered(&mut self, link: LinkId, bytes: &Bytes) {
+        let Some(lost) = self.links.open(link).map(|open| open.node) else { return };
+        let Ok(packet) = Packet::decode(bytes, self.config.node_id_length) else { return };
+        let is_answer = self.is_answer(&packet);
+        let way = self.other_way(packet, is_answer, lost);
+        let Some((next, mut packet)) = way.filter(|(_, p)| self.detours.note(p, is_answer, lost))
+        else {
+            return self.drop_message(DropReason::Undelivered);
+        };
+        self.counters.rerouted += 1;
+        if next == self.identity.node_id {
+            let previous = packet.header.via_list.pop().and_then(|entry| entry.node());
+            self.deliver(packet, previous.unwrap_or(next));
+        } else {
+            self.send(next, &packet);
+        }
+    }
+
+    /// Where a message goes instead, never back to `lost`. To ourselves only what we can answer
+    /// in place of `lost`.
+    fn other_way(
+        &self,
+        mut packet: Packet,
+        is_answer: bool,
+        lost: NodeId,
+    ) -> Option<(NodeId, Packet)> {
+        let own = self.identity.node_id;
+        let list = &packet.header.destination_list;
+        let is_for_lost = *list.first()? == Destination::Node(lost);
+        if is_for_lost && is_answer && list.len() > 1 {
+            // The nodes before it on the way back will do as well (§6.2.2, "loose routing").
+            packet.header.destination_list.remove(0);
+            let first = packet.header.destination_list.first()?;
+            let next = next_node(first, own, |n| self.links.has(n), &self.chord).ok();
+            return next.filter(|n| *n != lost && *n != own).map(|n| (n, packet));
+        }
+        let next = self.chord.detour(list.first()?.position()?, lost)?;
+        if is_for_lost && (next == own || is_for_link(&packet)) {
+            return None;
+        }
+        if next == own {
+            let Destination::Resource(resource) = list.first()? else { return None };
+            let is_fetch = message_code(&packet) == Some(Method::Fetch.request());
+            if !is_fetch || !self.storage.holds(resource) {
+                return None;
+            }
+            // As a holder of a copy we answer in our own name.
+            packet.header.destination_list = vec![own.into()];
+        }
+        Some((next, packet))
+    }
+
+    fn is_answer(&self, packet: &Packet) -> bool {
+        match message_code(packet) {
+            Some(code) => !code.is_request(),
+            // Later parts do not say. Requests on their way have a via list, and ours we know.
+            None => {
+                let id = packet.header.transaction_id;
+                packet.header.via_list.is_empty() && self.transactions.pending(id).is_none()
+            }
+        }
+    }
+}
+
+/// Whether a request counts only if it comes over a link with its sender (RFC 6940 §13.6.3).
+fn is_for_link(packet: &Packet) -> bool {
+    let direct = [Method::Join, Method::Leave, Method::Update].map(Method::request);
+    message_code(packet).is_some_and(|code: MessageCode| direct.contains(&code))
+}
+
+// limits
+
+/// Other ways for one message: the second best node may just have died as well.
+const DETOURS_MAX: usize = 2;
+/// Messages noted; many more than one dead node swallows before its link is down.
+const NOTED_MAX: usize = 64;

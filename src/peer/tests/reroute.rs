@@ -1,0 +1,107 @@
+//! A node on the way has just died and nobody knows: messages go around it.
+
+use std::time::Duration;
+
+use super::net::{LATENCY, Net};
+use crate::message::{KindId, Method, Places};
+use crate::peer::*;
+
+fn ring(seed: u64) -> Net {
+    let mut net = Net::ring(seed, 20);
+    for node in net.joined() {
+        let spec = net.registration(node);
+        net.ask(node, Command::Publish(spec)).expect("stored");
+    }
+    net.run(Duration::from_secs(5));
+    net
+}
+
+fn fetch_all(net: &mut Net, victim: usize) -> Vec<RequestId> {
+    let (from, of) = (net.joined(), net.joined());
+    let mut requests = Vec::new();
+    // Its last predecessor's range is not known to a node, but that it is nearer than the next one
+    // is: of that node it believes only the dead one itself (§6.3.4).
+    let is_judge = |n: &usize| net.peer(*n).neighbors().0.last() == Some(&net.id(victim));
+    let from: Vec<usize> = from.into_iter().filter(|n| *n != victim && !is_judge(n)).collect();
+    for from in from {
+        for of in of.iter().copied() {
+            let spec = FetchSpec {
+                resource: crate::storage::resource_id(net.user(of).as_bytes()),
+                kind: KindId::SIP_REGISTRATION,
+                places: Places::Dictionary(Vec::new()),
+            };
+            requests.push(net.command(from, Command::Fetch(spec)));
+        }
+    }
+    requests
+}
+
+fn assert_found_at_once(net: &Net, requests: &[RequestId]) {
+    for request in requests {
+        let done = net.events.iter().find_map(|(_, event)| match event {
+            Event::Done(id, Ok(Answer::Fetched(found))) if id == request => Some(found),
+            _ => None,
+        });
+        let found = done.unwrap_or_else(|| panic!("{request:?} has no good answer"));
+        assert_eq!((found.values.len(), found.transmissions), (1, 1));
+    }
+    let rerouted: u64 = net.peers.iter().flatten().map(|p| p.counters().rerouted).sum();
+    assert!(rerouted > 0, "somebody had to go around the dead node");
+}
+
+/// Requests do: to a dead node that is only on the way, and to the one that keeps the value, whose
+/// copies then answer for it.
+#[test]
+fn requests_go_around_a_dead_node() {
+    for victim in [3, 11] {
+        let mut net = ring(40 + victim as u64);
+        net.kill(victim);
+        let requests = fetch_all(&mut net, victim);
+        net.run(Duration::from_millis(2900));
+        assert_found_at_once(&net, &requests);
+    }
+}
+
+/// Answers do: the node dies after it has passed the request on.
+#[test]
+fn answers_go_around_a_dead_node() {
+    let mut net = ring(50);
+    let (victim, start) = (7, net.trace.len());
+    let requests = fetch_all(&mut net, victim);
+    net.run(LATENCY * 2 + Duration::from_millis(1));
+    net.kill(victim);
+    let passed_on = net.trace[start..]
+        .iter()
+        .filter(|t| t.2 == victim && t.3 == Some(Method::Fetch.request()))
+        .map(|t| t.4.header.transaction_id)
+        .collect::<std::collections::BTreeSet<_>>();
+    net.run(Duration::from_millis(2900));
+    let answered_around = net.trace[start..]
+        .iter()
+        .filter(|t| t.3 == Some(Method::Fetch.answer()))
+        .any(|t| passed_on.contains(&t.4.header.transaction_id));
+    assert!(answered_around);
+    let known: Vec<RequestId> = requests.into_iter().filter(|r| is_done(&net, *r)).collect();
+    assert_found_at_once(&net, &known);
+}
+
+fn is_done(net: &Net, request: RequestId) -> bool {
+    net.events.iter().any(|(_, e)| matches!(e, Event::Done(id, _) if *id == request))
+}
+
+/// Nobody sends a message around for ever: two other ways, and it is gone.
+#[test]
+fn a_message_goes_around_twice_at_most() {
+    let mut net = Net::ring(60, 6);
+    net.command(0, Command::Ping(net.id(3).into()));
+    net.run(Duration::from_millis(1));
+    let dead = net.id(3);
+    let begin = net.peer(0).counters();
+    for _ in 0..5 {
+        net.undelivered(0, dead);
+    }
+    let end = net.peer(0).counters();
+    assert_eq!(end.rerouted - begin.rerouted, 2);
+    let reason = crate::routing::DropReason::Undelivered;
+    assert_eq!(end.dropped_for(reason) - begin.dropped_for(reason), 3);
+}
