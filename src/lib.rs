@@ -45,6 +45,8 @@ pub mod base;
 pub mod cli;
 pub mod config;
 pub mod crypto;
+#[cfg(all(any(test, fuzzing), feature = "sim"))]
+pub mod fuzz;
 #[cfg(feature = "gui")]
 pub mod gui;
 pub mod link;

@@ -12,6 +12,8 @@
 
 mod element;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod kind;
 mod name;
 mod parse;

@@ -4,6 +4,8 @@
 mod certificate;
 #[cfg(feature = "sim")]
 mod cheap;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod identity;
 mod signature;
 mod x509;

@@ -25,6 +25,8 @@ mod convert;
 pub mod dtls;
 mod error;
 pub mod framing;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod ice;
 mod node;
 pub mod overlay;

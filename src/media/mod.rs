@@ -27,6 +27,8 @@ pub mod device;
 pub mod device;
 #[cfg(feature = "sound")]
 mod drift;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod jitter;
 mod level;
 mod merge;

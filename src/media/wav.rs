@@ -1,7 +1,7 @@
 //! WAV files in place of a microphone and a speaker.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,11 +47,17 @@ const FLUSH_EVERY: u64 = 25;
 /// # Errors
 /// The file can't be read, is no WAV file of a kind we know, or is longer than an hour.
 pub fn read_wav(path: &Path) -> Result<Vec<f32>, SoundError> {
-    let fault = |reason: String| SoundError::Read { path: path.into(), reason };
-    let mut reader = WavReader::open(path).map_err(|error| fault(error.to_string()))?;
+    let file = File::open(path).map_err(|error| error.to_string());
+    let sound = file.and_then(|file| sound(BufReader::new(file)));
+    sound.map_err(|reason| SoundError::Read { path: path.into(), reason })
+}
+
+/// The sound of a WAV file, or why it has none for us.
+pub(super) fn sound(file: impl Read) -> Result<Vec<f32>, String> {
+    let mut reader = WavReader::new(file).map_err(|error| error.to_string())?;
     let spec = reader.spec();
     if reader.len() > SAMPLES_MAX {
-        return Err(fault("it is longer than an hour".into()));
+        return Err("it is longer than an hour".into());
     }
     let samples: Result<Vec<f32>, hound::Error> = match spec.sample_format {
         SampleFormat::Float => reader.samples::<f32>().collect(),
@@ -60,13 +66,13 @@ pub fn read_wav(path: &Path) -> Result<Vec<f32>, SoundError> {
             reader.samples::<i32>().map(|s| s.map(|s| s as f32 * scale)).collect()
         }
     };
-    let samples = samples.map_err(|error| fault(error.to_string()))?;
+    let samples = samples.map_err(|error| error.to_string())?;
     let channels = usize::from(spec.channels.max(1));
     let mono = samples.chunks(channels).map(|frame| {
         let sum: f32 = frame.iter().filter(|s| s.is_finite()).sum();
         (sum / channels as f32).clamp(-1.0, 1.0)
     });
-    resample::to_48k(mono.collect(), spec.sample_rate).map_err(|error| fault(error.to_string()))
+    resample::to_48k(mono.collect(), spec.sample_rate).map_err(|error| error.to_string())
 }
 
 impl Recording {

@@ -86,6 +86,14 @@ impl Reassembly {
         }
     }
 
+    /// Holds what the limits allow and no more than it counts.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn check(&self) {
+        assert!(self.sets.len() <= SETS_MAX && self.bytes <= BYTES_MAX);
+        assert_eq!(self.bytes, self.sets.values().map(Set::bytes).sum::<usize>());
+        assert!(self.sets.values().all(|set| set.parts.len() <= PARTS_MAX));
+    }
+
     fn make_room(&mut self, wanted: usize) {
         while self.sets.len() >= SETS_MAX || self.bytes + wanted > BYTES_MAX {
             let oldest = self.sets.iter().min_by_key(|(_, set)| set.since).map(|(id, _)| *id);

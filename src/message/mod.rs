@@ -7,6 +7,8 @@ mod destination;
 mod error;
 mod fetch;
 mod fragment;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod header;
 mod membership;
 mod packet;

@@ -19,6 +19,8 @@ mod config;
 mod copies;
 mod counters;
 mod fingers;
+#[cfg(all(any(test, fuzzing), feature = "sim"))]
+pub mod fuzz;
 mod join;
 mod leave;
 mod links;

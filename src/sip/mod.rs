@@ -20,6 +20,8 @@
 //! to the room above. A dialog lives on its flow: the same request on another flow is refused.
 
 mod dialog;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod message;
 pub mod transaction;
 mod ua;

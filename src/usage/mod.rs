@@ -9,6 +9,8 @@ use crate::message::{KindId, StoredDataValue};
 
 mod aor;
 pub mod certificate_store;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod gruu;
 mod sip_registration;
 

@@ -3,7 +3,7 @@
 use rsip::StatusCode;
 use thiserror::Error;
 
-use super::text::{is_token, one_line};
+use super::text::{is_token, one_line, printable};
 use super::{Body, Headers, Message, Request, Response};
 use crate::sip::limits;
 
@@ -178,7 +178,7 @@ fn request(line: &str, headers: Headers, body: Body) -> Option<Message> {
     Some(Message::Request(Request {
         method: method.parse().ok()?,
         // Whether it is a URI shows later: a bad one is answered 400, which needs the rest.
-        target: one_line(target),
+        target: printable(target),
         version_known: number == "2.0",
         headers,
         body,

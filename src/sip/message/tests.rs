@@ -82,6 +82,7 @@ fn what_is_written_is_read_back() {
         long,
         "SIP/2.0 183 = 2**3 * 9 but 200-17\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\n\n".to_owned(),
         "SIP/2.0 299 \nCall-ID: a\n\n".to_owned(),
+        "SIP/2.0 200 OK\nTo: <sip:b@o>;tag=\u{9c}\nFrom: \"a\\\u{7}\" <sip:a@o>\n\n".to_owned(),
         "OPTIONS tel:+49-30;phone-context=x SIP/2.0\nX: y\n\nbody".to_owned(),
     ];
     for text in texts {

@@ -36,14 +36,15 @@ pub(super) fn split(text: &str, separator: char) -> Vec<&str> {
     pieces
 }
 
-/// Splits a leading quoted string off, with its escapes undone: the string and what follows it.
+/// Splits a leading quoted string off, with its escapes undone: the string on one line and what
+/// follows it.
 pub(super) fn quoted_string(text: &str) -> Option<(String, &str)> {
     let inner = text.strip_prefix('"')?;
     let mut value = String::new();
     let mut chars = inner.char_indices();
     while let Some((at, c)) = chars.next() {
         match c {
-            '"' => return Some((value, &inner[at + 1..])),
+            '"' => return Some((printable(&value), &inner[at + 1..])),
             '\\' => value.push(chars.next()?.1),
             c => value.push(c),
         }
@@ -66,9 +67,14 @@ pub(super) fn quote(text: &str) -> String {
     quoted
 }
 
-/// The text with control characters, above all CR and LF, turned into spaces: what may stand in a
-/// header or a reason phrase without beginning another line.
+/// The text with control characters, above all CR and LF, turned into spaces, and without spaces
+/// at its ends: what may stand in a header or a reason phrase without beginning another line.
 pub(super) fn one_line(text: &str) -> String {
+    printable(text).trim().to_owned()
+}
+
+/// The text with control characters turned into spaces.
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
