@@ -13,7 +13,7 @@ use crate::message::{
 use super::api::{
     Answer, Event, IceParameters, LinkAction, LinkId, Purpose, RequestError, RequestId, Role,
 };
-use super::links::{Connecting, LINKS_MAX, LinkState, Rank};
+use super::links::{Connecting, LINKS_SPARE, LinkState, Rank};
 use super::requests::{Failure, Goal, Reply};
 use super::serve::Question;
 use super::{Peer, Stage};
@@ -76,7 +76,8 @@ impl Peer {
                 return false;
             }
         }
-        if self.links.len() >= LINKS_MAX || self.links.pending().count() >= PENDING_MAX {
+        let links_max = self.config.links_max + LINKS_SPARE;
+        if self.links.len() >= links_max || self.links.pending().count() >= PENDING_MAX {
             return false;
         }
         let link = self.links.add(now, LinkState::Gathering(Gathering::Attach(plan)));
@@ -259,8 +260,14 @@ impl Peer {
             Ok(offer) if offer.role == ROLE_PASSIVE && node != own => offer,
             _ => return self.refuse_question(&question, ErrorCode::INVALID_MESSAGE, "not passive"),
         };
-        if self.links.len() >= LINKS_MAX || self.config.bad_nodes.contains(&node) {
+        let is_near = !self.chord.is_joined() || self.chord.is_better(node);
+        let spare = if is_near { LINKS_SPARE } else { 0 };
+        let is_full = self.links.len() >= self.config.links_max + spare;
+        if is_full || self.config.bad_nodes.contains(&node) {
             return self.refuse_question(&question, ErrorCode::FORBIDDEN, "no more links");
+        }
+        if is_near {
+            self.make_room();
         }
         let mut adopted = None;
         match self.links.ours_to(node) {

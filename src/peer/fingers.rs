@@ -1,37 +1,40 @@
-//! Looking for fingers (RFC 6940 §10.5, §10.7.4.2).
+//! Looking for fingers (RFC 6940 §10.5, §10.7.2, §10.7.4.2), and for better ones: who is near us in
+//! time has fingers that are near us too, so we try those that our nearest peers tell us of.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::base::Encode;
-use crate::message::{Method, PingReq};
+use crate::base::{Encode, Instant, NodeId};
+use crate::message::{ChordUpdateContents, Method, PingReq};
 
 use super::attach::{AttachPlan, Reason};
 use super::requests::{Failure, Goal, Reply};
 use super::timers::Timer;
+use super::upkeep::Cause;
 use super::{Peer, Stage};
 
+/// What we are going to try.
+#[derive(Debug, Default)]
+pub(super) struct Fingers {
+    /// Peers that may be better fingers, each with the linked peer that told us of it.
+    heard: VecDeque<(NodeId, NodeId)>,
+    /// When a missing finger may be searched next.
+    next_search: Instant,
+}
+
 impl Peer {
-    /// Attaches to fingers that the table has grown to hold; looks for others that are missing
-    /// at the pace that the configuration sets (RFC 6940 §10.7.4.2).
+    /// Attaches to fingers that the table has grown to hold, then to those that we heard of;
+    /// looks for others that are missing at the pace that the configuration sets
+    /// (RFC 6940 §10.7.4.2).
     pub(super) fn search_finger(&mut self) {
         if !matches!(self.stage, Stage::Joined { .. }) {
             return;
         }
-        if let Some((resource, is_first)) = self.chord.new_finger() {
-            self.start_attach(AttachPlan::to_resource(resource, Reason::Finger));
-            let at = self.soon(if is_first { FINGER_PACE } else { WIDEN_PACE });
-            return self.timers.set(Timer::Fingers, at);
-        }
-        if self.now.instant >= self.next_finger_search {
-            if let Some(resource) = self.chord.stale_finger(&mut self.rng) {
-                let body = PingReq::default().to_bytes().unwrap_or_default();
-                let route = vec![resource.into()];
-                // Without room for the request the next turn will do.
-                let _ = self.request(route, None, Method::Ping, body, &[], Goal::Finger);
-            }
-            self.next_finger_search = self.soon(self.config.ping_interval);
-        }
-        self.timers.set(Timer::Fingers, self.next_finger_search);
+        let at = match self.widen() {
+            Some(pace) => self.soon(pace),
+            None => self.search_missing(),
+        };
+        self.timers.set(Timer::Fingers, at);
     }
 
     pub(super) fn finger_found(&mut self, outcome: Result<Reply, Failure>) {
@@ -42,6 +45,89 @@ impl Peer {
             self.start_attach(AttachPlan { route, node: Some(node), first_hop: None, reason });
         }
     }
+
+    /// A linked peer has told us of its whole Routing Table.
+    pub(super) fn hear_of_fingers(&mut self, informant: NodeId, contents: &ChordUpdateContents) {
+        let ChordUpdateContents::Full { predecessors, successors, fingers } = contents else {
+            return;
+        };
+        let heard = &mut self.fingers.heard;
+        for node in fingers.iter().chain(predecessors).chain(successors) {
+            let is_known = heard.iter().any(|(known, _)| known == node);
+            if heard.len() < HEARD_MAX && !is_known && self.chord.wants(*node, informant) {
+                heard.push_back((*node, informant));
+            }
+        }
+        if !self.fingers.heard.is_empty() {
+            let at = self.soon(WIDEN_PACE);
+            self.timers.set_earlier(Timer::Fingers, at);
+        }
+    }
+
+    /// The round trip to a linked peer has been measured: of two fingers for the same slot the
+    /// slower one, if we chose it, is not needed any more.
+    pub(super) fn measured(&mut self, node: NodeId, rtt: Duration) {
+        self.chord.set_rtt(node, rtt);
+        if !matches!(self.stage, Stage::Joined { .. }) {
+            return;
+        }
+        let outdone = self.chord.outdone(node, |node| self.links.is_ours(node));
+        if let Some(outdone) = outdone {
+            self.give_up(outdone);
+        }
+    }
+
+    /// Makes room for a link with a neighbour.
+    pub(super) fn make_room(&mut self) {
+        if self.links.len() < self.config.links_max {
+            return;
+        }
+        if let Some(least) = self.chord.least_needed(|node| !self.links.is_ours(node)) {
+            self.give_up(least);
+        }
+    }
+
+    fn give_up(&mut self, node: NodeId) {
+        self.drop_peer(node, Cause::GivenUp);
+        if let Some(link) = self.links.best(node) {
+            self.close(link);
+        }
+    }
+
+    /// Tries one more finger, if there is one to try and room for it; how long to wait then.
+    fn widen(&mut self) -> Option<Duration> {
+        if self.links.len() >= self.config.links_max {
+            return None;
+        }
+        if let Some((resource, is_first)) = self.chord.new_finger(&mut self.rng) {
+            self.start_attach(AttachPlan::to_resource(resource, Reason::Finger));
+            return Some(if is_first { FINGER_PACE } else { WIDEN_PACE });
+        }
+        while let Some((node, informant)) = self.fingers.heard.pop_front() {
+            if !self.chord.wants(node, informant) || !self.links.is_attached(informant) {
+                continue;
+            }
+            let (route, reason) = (vec![informant.into(), node.into()], Reason::Finger);
+            let plan = AttachPlan { route, node: Some(node), first_hop: None, reason };
+            if self.start_attach(plan) {
+                return Some(WIDEN_PACE);
+            }
+        }
+        None
+    }
+
+    fn search_missing(&mut self) -> Instant {
+        if self.now.instant >= self.fingers.next_search {
+            if let Some(resource) = self.chord.stale_finger(&mut self.rng) {
+                let body = PingReq::default().to_bytes().unwrap_or_default();
+                let route = vec![resource.into()];
+                // Without room for the request the next turn will do.
+                let _ = self.request(route, None, Method::Ping, body, &[], Goal::Finger);
+            }
+            self.fingers.next_search = self.soon(self.config.ping_interval);
+        }
+        self.fingers.next_search
+    }
 }
 
 // limits
@@ -50,3 +136,5 @@ impl Peer {
 const FINGER_PACE: Duration = Duration::from_millis(200);
 /// Between two further ones: a node that stays for minutes only need not pay for them.
 const WIDEN_PACE: Duration = Duration::from_secs(5);
+/// Peers that we heard of and have not tried.
+const HEARD_MAX: usize = 24;

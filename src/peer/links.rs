@@ -64,6 +64,8 @@ pub(super) struct Connecting {
 pub(super) struct Open {
     pub(super) node: NodeId,
     pub(super) rank: Rank,
+    /// Whether we have asked for it.
+    pub(super) is_ours: bool,
     pub(super) certificate: Arc<Certificate>,
 }
 
@@ -143,6 +145,12 @@ impl Links {
     pub(super) fn is_attached(&self, node: NodeId) -> bool {
         let open = self.best(node).and_then(|id| self.open(id));
         open.is_some_and(|open| open.rank != Rank::Bootstrap)
+    }
+
+    /// Whether we have asked for the link to a node.
+    pub(super) fn is_ours(&self, node: NodeId) -> bool {
+        let open = self.best(node).and_then(|id| self.open(id));
+        open.is_some_and(|open| open.is_ours)
     }
 
     pub(super) fn ids(&self) -> Vec<LinkId> {
@@ -254,13 +262,15 @@ impl Peer {
     fn link_up(&mut self, link: LinkId, certificate: Arc<Certificate>) {
         let known = self.links.remove(link).map(|(link, _)| link.state);
         let dialed = matches!(known, Some(LinkState::Dialing));
-        let (node, rank, plan, owes_update) = match known {
-            Some(LinkState::Connecting(c)) => (Some(c.node), c.rank, c.plan, c.owes_update),
+        let (node, rank, is_ours, plan, owes_update) = match known {
+            Some(LinkState::Connecting(c)) => {
+                (Some(c.node), c.rank, c.is_ours, c.plan, c.owes_update)
+            }
             // A bootstrap link, whoever opened it; several Node-IDs are told apart by Attach.
             Some(LinkState::Dialing) | None => {
-                (certificate.node_ids.first().copied(), Rank::Bootstrap, None, false)
+                (certificate.node_ids.first().copied(), Rank::Bootstrap, dialed, None, false)
             }
-            Some(_) => (None, Rank::Bootstrap, None, false),
+            Some(_) => (None, Rank::Bootstrap, false, None, false),
         };
         // A link of our own that we have given up meanwhile is not one that others opened.
         let node = node.filter(|_| rank != Rank::Bootstrap || dialed || link.0 % 2 == 1);
@@ -268,7 +278,7 @@ impl Peer {
             certificate.node_ids.contains(node)
                 && *node != self.identity.node_id
                 && !self.config.bad_nodes.contains(node)
-                && self.links.len() < LINKS_MAX
+                && self.links.len() < self.config.links_max + LINKS_SPARE
         });
         let Some(node) = welcome else {
             self.act(link, LinkAction::Close);
@@ -279,7 +289,7 @@ impl Peer {
         };
         self.verifier.remember(&certificate);
         self.unreachable.remove(&node);
-        let open = Open { node, rank, certificate };
+        let open = Open { node, rank, is_ours, certificate };
         if let Some(surplus) = self.links.put_up(self.now.instant, link, open) {
             self.close(surplus);
         }
@@ -346,8 +356,8 @@ impl Peer {
 
 // limits
 
-/// Links of all sorts: neighbours, fingers, as many that chose us as finger, and joining nodes.
-pub(super) const LINKS_MAX: usize = 256;
+/// Links beyond what is set: for neighbours, for joining nodes, and while links are being made.
+pub(super) const LINKS_SPARE: usize = 64;
 /// Two links that come up within the life of a request were made at the same time.
 const CROSSING: Duration = Duration::from_secs(15);
 /// Gathering, five transmissions of an Attach, ICE and DTLS together take no longer.

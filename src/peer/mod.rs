@@ -54,6 +54,7 @@ pub use timers::Deadline;
 
 use admit::Admission;
 use copies::Copies;
+use fingers::Fingers;
 use join::Joining;
 use leave::Leaving;
 use links::Links;
@@ -90,8 +91,7 @@ pub struct Peer {
     stabilized: NodeId,
     /// Whether our place under the user's name is found.
     has_user_certificate: bool,
-    /// When a missing finger may be searched next.
-    next_finger_search: Instant,
+    fingers: Fingers,
     /// Nodes that could not be attached to, and when they may be tried again.
     unreachable: BTreeMap<NodeId, Instant>,
     /// Messages from us to us.
@@ -150,7 +150,7 @@ impl Peer {
             publications: Publications::default(),
             stabilized: own,
             has_user_certificate: false,
-            next_finger_search: now.instant,
+            fingers: Fingers::default(),
             unreachable: BTreeMap::new(),
             loopback: VecDeque::new(),
             detours: Detours::default(),

@@ -105,6 +105,11 @@ impl Peer {
     /// The answer to a request of ours has come, from whom it should.
     pub(super) fn answered(&mut self, header: &ForwardingHeader, opened: Opened, signed: Signed) {
         let Some(pending) = self.transactions.finish(header.transaction_id) else { return };
+        // Updates go to linked nodes and nowhere else, and are answered at once.
+        if let (Goal::Update(node), 1) = (&pending.context.goal, pending.transmissions) {
+            let rtt = self.transactions.waited(self.now.instant, &pending);
+            self.measured(*node, rtt);
+        }
         let body = opened.contents.body;
         let outcome = if opened.contents.code == MessageCode::ERROR {
             Err(decode_body::<ErrorResponse>(&body, self.identity.node_id)

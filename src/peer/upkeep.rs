@@ -26,6 +26,8 @@ pub(super) enum Cause {
     Left,
     /// A peer cannot be reached any more.
     Failed,
+    /// We have no use for a link any more.
+    GivenUp,
 }
 
 impl Peer {
@@ -71,6 +73,7 @@ impl Peer {
             // Unless it has taken its range from us by joining, it may lack what we have.
             self.pass_on(start, from, from);
         }
+        self.hear_of_fingers(from, &contents);
         let (predecessors, successors) = match contents {
             ChordUpdateContents::PeerReady => return,
             ChordUpdateContents::Neighbors { predecessors, successors }
@@ -113,7 +116,9 @@ impl Peer {
             let partition = self.soon(ALONE_DELAY);
             self.timers.set(Timer::Partition, partition);
         }
-        self.chord.forget_finger(node);
+        if cause != Cause::GivenUp {
+            self.chord.forget_finger(node);
+        }
         self.ring_changed(change, cause);
         if let [heir, lost, ..] = predecessors[..]
             && lost == node

@@ -95,6 +95,11 @@ impl<C> Transactions<C> {
         self.pending.get(&id)
     }
 
+    /// How long ago a request was sent last.
+    pub fn waited(&self, now: Instant, pending: &Pending<C>) -> Duration {
+        self.timer.saturating_sub(pending.due.saturating_since(now))
+    }
+
     /// Ends a request, because it is answered or not wanted any more.
     pub fn finish(&mut self, id: TransactionId) -> Option<Pending<C>> {
         let pending = self.pending.remove(&id)?;

@@ -16,6 +16,15 @@ pub(super) struct Slot {
     finger: u8,
 }
 
+/// What has been done about the finger of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sought {
+    /// It was looked for when the table grew to hold it.
+    Once,
+    /// It was there and is to be looked for again.
+    Lost,
+}
+
 impl Chord {
     /// The Finger Table, farthest range first: of each slot the peer with the shortest round
     /// trip, in a plain table the peer nearest to the range's beginning.
@@ -23,14 +32,17 @@ impl Chord {
         self.finger_distances().into_iter().rev().map(|distance| self.node(distance)).collect()
     }
 
-    /// The next finger that the table has grown to hold and that nobody in it can act for, with
-    /// the resource to look for, and whether it is the first of its range. Each is named once;
-    /// afterwards [`Chord::stale_finger`] does.
-    pub fn new_finger(&mut self) -> Option<(ResourceId, bool)> {
-        let slot = self.missing().into_iter().find(|slot| !self.sought.contains(slot))?;
-        self.sought.insert(slot);
-        let (start, _) = self.bounds(slot);
-        Some((self.resource(start), slot.part == 0))
+    /// The next finger that the table has grown to hold, or that was lost, and that nobody in it
+    /// can act for, with the resource to look for, and whether it is the first of its range. Each
+    /// is named once; afterwards [`Chord::stale_finger`] does.
+    pub fn new_finger(&mut self, rng: &mut Rng) -> Option<(ResourceId, bool)> {
+        let is_sought = |slot: &Slot| self.sought.get(slot) == Some(&Sought::Once);
+        let slot = self.missing().into_iter().find(|slot| !is_sought(slot))?;
+        let was_lost = self.sought.insert(slot, Sought::Once).is_some();
+        let (start, width) = self.bounds(slot);
+        // Whoever is at the beginning is lost, or wants no more links.
+        let offset = if was_lost { u128::from_be_bytes(rng.bytes()) % width } else { 0 };
+        Some((self.resource(start + offset), slot.part == 0))
     }
 
     /// A random place in the range of a finger that is still missing. Far fingers are preferred:
@@ -46,7 +58,7 @@ impl Chord {
     /// (RFC 6940 §10.7.2).
     pub fn forget_finger(&mut self, lost: NodeId) {
         let slot = self.slot(self.distance(lost), self.parts_per_finger());
-        self.sought.remove(&slot);
+        self.sought.insert(slot, Sought::Lost);
     }
 
     /// Whether a peer that one of our links told us of may be a better finger than what we have:

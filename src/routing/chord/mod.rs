@@ -15,14 +15,14 @@ pub mod ring;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::base::{NodeId, ResourceId};
 use crate::message::ChordUpdateContents;
 
 use super::topology::Topology;
-use fingers::Slot;
+use fingers::{Slot, Sought};
 
 /// How much a peer wants to know of the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,8 @@ pub struct Chord {
     predecessors: Vec<NodeId>,
     /// Nearest first.
     successors: Vec<NodeId>,
-    /// Slots that were looked for when the table grew to hold them.
-    sought: BTreeSet<Slot>,
+    /// Slots that the table has grown to hold, or whose finger was lost.
+    sought: BTreeMap<Slot, Sought>,
 }
 
 /// A peer with a link to us that has sent us an Update.
@@ -88,7 +88,7 @@ impl Chord {
             side: table.side_min(),
             predecessors: Vec::new(),
             successors: Vec::new(),
-            sought: BTreeSet::new(),
+            sought: BTreeMap::new(),
         }
     }
 

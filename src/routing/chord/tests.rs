@@ -83,12 +83,13 @@ fn answers_come_from_the_nearest() {
 /// the last successor, up to 128 of them.
 #[test]
 fn fingers_reach_from_the_opposite_point_to_the_last_successor() {
+    let mut rng = Rng::from_number(1);
     let mut ring = chord(0, &[1, 2, 3, 4, u128::MAX]);
-    assert_eq!(ring.new_finger(), Some((ResourceId::from_u128(1 << 126), true)));
-    let sought = std::iter::from_fn(|| ring.new_finger()).count();
+    assert_eq!(ring.new_finger(&mut rng), Some((ResourceId::from_u128(1 << 126), true)));
+    let sought = std::iter::from_fn(|| ring.new_finger(&mut rng)).count();
     assert_eq!(sought, 128 - 5);
     let mut small = chord(0, &[1 << 20, 1 << 90]);
-    assert_eq!(small.new_finger(), None);
+    assert_eq!(small.new_finger(&mut rng), None);
 }
 
 /// R6940-10.7.4.2-01, R6940-10.7.4.2-02, R6940-10.7.4.2-03: a missing finger is searched at a
@@ -137,10 +138,13 @@ impl Ring {
     }
 
     fn with_fingers(count: usize, table: Table, links_max: usize) -> Self {
+        let mut rng = Rng::from_number(3);
         let mut ring = Self::new(count, table, links_max);
         let nodes: Vec<u128> = ring.tables.keys().copied().collect();
         for node in nodes {
-            while let Some((target, _)) = ring.tables.get_mut(&node).and_then(Chord::new_finger) {
+            while let Some((target, _)) =
+                ring.tables.get_mut(&node).and_then(|t| t.new_finger(&mut rng))
+            {
                 ring.link(node, ring.owner(target.to_u128().expect("16 bytes")));
             }
         }
