@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::links::LINKS_MAX;
+use super::links::LINKS_SPARE;
 use super::*;
 use crate::base::{Decode, DecodeError, Encode, Reader, ResourceId, TransactionId};
 use crate::crypto::CheapProvider;
@@ -24,7 +24,7 @@ pub fn peer(bytes: &[u8]) {
         if world.step(&mut script).is_err() {
             return;
         }
-        assert!(world.peer.links.len() <= 2 * LINKS_MAX, "links");
+        assert!(world.peer.links.len() <= world.peer.config.links_max + 2 * LINKS_SPARE, "links");
         assert!(world.peer.storage.bytes() <= STORED_MAX, "stored bytes");
     }
 }
