@@ -102,7 +102,7 @@ impl FromStr for NodeId {
 
 /// The identifier of a resource: a hash of its Resource Name, up to 255 bytes long
 /// (RFC 6940 §6.3.1.1).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceId(Vec<u8>);
 
 impl ResourceId {

@@ -32,6 +32,15 @@ impl Destination {
             Self::Opaque(_) => None,
         }
     }
+
+    /// This entry as a message has it.
+    pub fn view(&self) -> DestinationView<'_> {
+        match self {
+            Self::Node(id) => DestinationView::Node(*id),
+            Self::Resource(id) => DestinationView::Resource(id.as_bytes()),
+            Self::Opaque(id) => DestinationView::Opaque(id),
+        }
+    }
 }
 
 impl From<NodeId> for Destination {
@@ -69,21 +78,126 @@ impl Encode for Destination {
 
 impl Decode for Destination {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let first = reader.u8()?;
-        if first & SHORT != 0 {
-            return Ok(Self::Opaque(vec![first, reader.u8()?]));
-        }
-        let data = reader.opaque8()?;
-        let mut data = reader.nested(data);
-        let destination = match first {
-            TYPE_NODE => Self::Node(NodeId::decode(&mut data)?),
-            TYPE_RESOURCE => Self::Resource(ResourceId::decode(&mut data)?),
-            TYPE_OPAQUE => Self::Opaque(data.opaque8()?.to_vec()),
-            _ => return Err(DecodeError::Invalid("destination type")),
-        };
-        data.end("destination")?;
-        Ok(destination)
+        let bytes = reader.rest();
+        let (entry, rest) = entry(bytes, reader.node_id_length())?;
+        reader.take(bytes.len() - rest.len())?;
+        Ok(entry.to_destination())
     }
+}
+
+/// An entry of a list where it stands. The two forms of an opaque ID are the same (T-03).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DestinationView<'a> {
+    /// A node.
+    Node(NodeId),
+    /// Whoever is responsible for the Resource-ID with these bytes.
+    Resource(&'a [u8]),
+    /// A list that the node before it in the list has compressed.
+    Opaque(&'a [u8]),
+}
+
+impl DestinationView<'_> {
+    /// The entry by itself.
+    pub fn to_destination(self) -> Destination {
+        match self {
+            Self::Node(id) => Destination::Node(id),
+            Self::Resource(bytes) => Destination::Resource(ResourceId::new(bytes).unwrap_or_default()),
+            Self::Opaque(bytes) => Destination::Opaque(bytes.to_vec()),
+        }
+    }
+
+    /// Whether this is a Resource-ID.
+    pub fn is_resource(self) -> bool {
+        matches!(self, Self::Resource(_))
+    }
+
+    /// As [`Destination::position`].
+    pub fn position(self) -> Option<u128> {
+        match self {
+            Self::Node(id) => Some(id.to_u128()),
+            Self::Resource(bytes) => bytes.try_into().ok().map(u128::from_be_bytes),
+            Self::Opaque(_) => None,
+        }
+    }
+}
+
+/// A destination or via list where it stands, every entry of which parses.
+#[derive(Clone, Copy, Debug)]
+pub struct ListView<'a> {
+    bytes: &'a [u8],
+    node_id_length: usize,
+}
+
+impl<'a> ListView<'a> {
+    /// The list that these bytes encode.
+    pub fn new(bytes: &'a [u8], node_id_length: usize) -> Result<Self, DecodeError> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            (_, rest) = entry(rest, node_id_length)?;
+        }
+        Ok(Self { bytes, node_id_length })
+    }
+
+    /// The list as it is encoded.
+    pub fn bytes(self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Whether nothing is in the list.
+    pub fn is_empty(self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// The first entry, and the list without it.
+    pub fn split_first(self) -> Option<(DestinationView<'a>, Self)> {
+        let (first, rest) = entry(self.bytes, self.node_id_length).ok()?;
+        Some((first, Self { bytes: rest, ..self }))
+    }
+
+    /// The entries.
+    pub fn iter(self) -> impl Iterator<Item = DestinationView<'a>> + Clone + use<'a> {
+        self.entries().map(|(entry, _)| entry)
+    }
+
+    /// The entries, each with the bytes that encode it.
+    pub fn entries(self) -> impl Iterator<Item = (DestinationView<'a>, &'a [u8])> + Clone + use<'a> {
+        let mut list = self;
+        std::iter::from_fn(move || {
+            let (first, rest) = list.split_first()?;
+            let length = list.bytes.len() - rest.bytes.len();
+            let bytes = &list.bytes[..length];
+            list = rest;
+            Some((first, bytes))
+        })
+    }
+
+    /// The entries by themselves.
+    pub fn to_vec(self) -> Vec<Destination> {
+        self.iter().map(DestinationView::to_destination).collect()
+    }
+}
+
+/// The first entry of an encoded list, and the rest of the list.
+fn entry(
+    bytes: &[u8],
+    node_id_length: usize,
+) -> Result<(DestinationView<'_>, &[u8]), DecodeError> {
+    let mut reader = Reader::with_node_id_length(bytes, node_id_length);
+    let first = reader.u8()?;
+    if first & SHORT != 0 {
+        reader.u8()?;
+        return Ok((DestinationView::Opaque(&bytes[..2]), reader.rest()));
+    }
+    let data = reader.opaque8()?;
+    let mut data = reader.nested(data);
+    let view = match first {
+        TYPE_NODE => DestinationView::Node(NodeId::decode(&mut data)?),
+        TYPE_RESOURCE => DestinationView::Resource(data.opaque8()?),
+        TYPE_OPAQUE => DestinationView::Opaque(data.opaque8()?),
+        _ => return Err(DecodeError::Invalid("destination type")),
+    };
+    data.end("destination")?;
+    Ok((view, reader.rest()))
 }
 
 /// The top bit marks the 16-bit form.

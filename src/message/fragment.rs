@@ -5,37 +5,50 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::header::{ForwardingHeader, Fragment};
+use super::header::{ForwardingHeader, Fragment, LAST};
 use super::packet::Packet;
+use super::view::{FRAGMENT, LENGTH, VIA_LENGTH};
 use crate::base::{Instant, TransactionId};
 
-/// Cuts a packet into equal parts so that each, with its header, has at most `size_max` bytes.
-/// A packet that fits stays whole, and so does one whose lists leave less than 256 bytes of a
-/// fragment for the body.
-pub fn split(packet: Packet, size_max: usize) -> Vec<Packet> {
-    let whole = packet.payload.len();
-    let Ok(encoded) = packet.encode() else {
-        return vec![packet];
-    };
-    let header_length = encoded.len() - whole;
-    let room = size_max.saturating_sub(header_length);
-    if whole <= room || room < BODY_MIN {
-        return vec![packet];
+/// Cuts an encoded message, or a fragment of one, into equal parts so that each, with its header,
+/// has at most `size_max` bytes. What fits stays whole, and so does what has lists that leave
+/// less than 256 bytes of a part for the body.
+pub fn split(message: Bytes, size_max: usize) -> impl Iterator<Item = Bytes> {
+    let header = header_length(&message).unwrap_or(message.len());
+    let whole = message.len() - header;
+    let room = size_max.saturating_sub(header);
+    let is_cut = whole > room && room >= BODY_MIN;
+    let part = if is_cut { whole.div_ceil(whole.div_ceil(room)) } else { whole.max(1) };
+    let starts = (0..whole.max(1)).step_by(part);
+    starts.map(move |start| match is_cut {
+        true => cut(&message, header, start, (start + part).min(whole)),
+        false => message.clone(),
+    })
+}
+
+/// The part of a message with the bytes from `start` to `end` of its payload.
+fn cut(message: &[u8], header: usize, start: usize, end: usize) -> Bytes {
+    let mut part = Vec::with_capacity(header + end - start);
+    part.extend_from_slice(&message[..header]);
+    part.extend_from_slice(&message[header + start..header + end]);
+    let mut field = [0; 4];
+    field.copy_from_slice(&message[FRAGMENT..FRAGMENT + 4]);
+    let mut field = u32::from_be_bytes(field) + start as u32;
+    if header + end < message.len() {
+        field &= !LAST;
     }
-    let count = whole.div_ceil(room);
-    let part = whole.div_ceil(count);
-    let Fragment { last, offset } = packet.header.fragment;
-    (0..whole)
-        .step_by(part)
-        .map(|start| {
-            let end = (start + part).min(whole);
-            let fragment = Fragment { last: last && end == whole, offset: offset + start as u32 };
-            Packet {
-                header: ForwardingHeader { fragment, ..packet.header.clone() },
-                payload: packet.payload.slice(start..end),
-            }
-        })
-        .collect()
+    let length = part.len() as u32;
+    part[FRAGMENT..FRAGMENT + 4].copy_from_slice(&field.to_be_bytes());
+    part[LENGTH..LENGTH + 4].copy_from_slice(&length.to_be_bytes());
+    part.into()
+}
+
+/// The length of a message's forwarding header, if there is one.
+fn header_length(message: &[u8]) -> Option<usize> {
+    let lists = message.get(VIA_LENGTH..ForwardingHeader::FIXED_LENGTH)?;
+    let lists = lists.chunks(2).map(|field| usize::from(field[0]) << 8 | usize::from(field[1]));
+    let length = ForwardingHeader::FIXED_LENGTH + lists.sum::<usize>();
+    (length <= message.len()).then_some(length)
 }
 
 /// Joins fragments that arrive at their destination. A request and its answer share a
@@ -201,6 +214,12 @@ mod tests {
         }
     }
 
+    fn split(packet: Packet, size_max: usize) -> Vec<Packet> {
+        let message = packet.encode().expect("short");
+        let parts = super::split(message, size_max);
+        parts.map(|part| Packet::decode(&part, 16).expect("a fragment")).collect()
+    }
+
     /// R6940-6.7-01, R6940-6.7-02, R6940-6.7-05: equal parts with the full header, the last marked.
     #[test]
     fn parts_are_equal_and_the_last_is_marked() {
@@ -212,6 +231,41 @@ mod tests {
         for part in &parts {
             assert!(part.encode().expect("short").len() <= 1168);
             assert_eq!(part.header.destination_list, packet(0).header.destination_list);
+        }
+    }
+
+    /// R6940-6.7-04, R6940-6.7-01: the length field is that of the part; all else in the header is as
+    /// it was, reserved bits too.
+    #[test]
+    fn each_part_tells_its_own_length() {
+        let mut message = packet(3000).encode().expect("short").to_vec();
+        message[FRAGMENT] |= 0x15;
+        let header = header_length(&message).expect("a header");
+        let parts: Vec<Bytes> = super::split(message.clone().into(), 1100).collect();
+        assert_eq!(parts.len(), 3);
+        let mut payload = Vec::new();
+        for part in &parts {
+            assert_eq!(part[LENGTH..LENGTH + 4], (part.len() as u32).to_be_bytes());
+            let mut same = part[..header].to_vec();
+            same[FRAGMENT] |= 0x40;
+            same[FRAGMENT + 1..LENGTH + 4].copy_from_slice(&message[FRAGMENT + 1..LENGTH + 4]);
+            assert_eq!(same, message[..header]);
+            payload.extend_from_slice(&part[header..]);
+        }
+        assert_eq!(payload, message[header..]);
+        let whole: Vec<Bytes> = super::split(message.clone().into(), 5000).collect();
+        assert_eq!(whole, [Bytes::from(message)]);
+    }
+
+    /// R6940-6.7-10: without the bit that is always set there is no fragment, whatever the rest of
+    /// the field says.
+    #[test]
+    fn nothing_is_a_fragment_without_the_high_bit() {
+        let message = packet(500).encode().expect("short").to_vec();
+        for field in [0u32, 0x4000_0000, 0x4000_0100, 0x100, 0x7fff_ffff] {
+            let mut legacy = message.clone();
+            legacy[FRAGMENT..FRAGMENT + 4].copy_from_slice(&field.to_be_bytes());
+            assert!(Packet::decode(&legacy.into(), 16).is_err(), "{field:#x}");
         }
     }
 

@@ -3,7 +3,7 @@
 use sha1::{Digest, Sha1};
 
 use super::destination::Destination;
-use crate::base::{Decode, DecodeError, Encode, Reader, TransactionId, Writer};
+use crate::base::{DecodeError, Encode, TransactionId, Writer};
 
 /// The forwarding header of a message or fragment. Its `length` field is not kept: it is written
 /// anew on every link (T-05).
@@ -59,48 +59,6 @@ impl ForwardingHeader {
         writer.bytes(&destination_list);
         writer.bytes(&options);
     }
-
-    /// Reads a header; the reader is left at the payload, which is checked to be all there.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, HeaderError> {
-        let total = reader.rest().len();
-        if reader.u32()? != Self::TOKEN {
-            return Err(HeaderError::Token);
-        }
-        let overlay = reader.u32()?;
-        let configuration_sequence = reader.u16()?;
-        let version = reader.u8()?;
-        if version != Self::VERSION {
-            return Err(HeaderError::Version(version));
-        }
-        let ttl = reader.u8()?;
-        let fragment = Fragment::decode(reader)?;
-        let length = reader.u32()?;
-        if length as usize != total {
-            return Err(DecodeError::Invalid("length").into());
-        }
-        let transaction_id = TransactionId(reader.u64()?);
-        let max_response_length = reader.u32()?;
-        let via_length = reader.u16()?;
-        let destination_length = reader.u16()?;
-        let options_length = reader.u16()?;
-        let via_list: Vec<Destination> = sub_list(reader, via_length)?;
-        let destination_list = sub_list(reader, destination_length)?;
-        let options = sub_list(reader, options_length)?;
-        if via_list.iter().any(|d| matches!(d, Destination::Resource(_))) {
-            return Err(DecodeError::Invalid("via list").into());
-        }
-        Ok(Self {
-            overlay,
-            configuration_sequence,
-            ttl,
-            fragment,
-            transaction_id,
-            max_response_length,
-            via_list,
-            destination_list,
-            options,
-        })
-    }
 }
 
 /// Why a forwarding header is refused.
@@ -138,22 +96,17 @@ impl Fragment {
     pub const WHOLE: Self = Self { last: true, offset: 0 };
     /// The largest offset that the field holds.
     pub const OFFSET_MAX: u32 = 0x00ff_ffff;
+
+    /// The fragment that a field names in which the bit is set that always is.
+    pub(super) fn from_field(field: u32) -> Self {
+        Self { last: field & LAST != 0, offset: field & Self::OFFSET_MAX }
+    }
 }
 
 impl Encode for Fragment {
     fn encode(&self, writer: &mut Writer) {
         let last = if self.last { LAST } else { 0 };
         writer.u32(ALWAYS | last | (self.offset & Self::OFFSET_MAX));
-    }
-}
-
-impl Decode for Fragment {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let field = reader.u32()?;
-        if field & ALWAYS == 0 {
-            return Err(DecodeError::Invalid("fragment"));
-        }
-        Ok(Self { last: field & LAST != 0, offset: field & Self::OFFSET_MAX })
     }
 }
 
@@ -175,6 +128,8 @@ impl ForwardingOption {
     pub const DESTINATION_CRITICAL: u8 = 0x02;
     /// The option is copied into the answer.
     pub const RESPONSE_COPY: u8 = 0x04;
+    /// Nodes on the way keep no state for the answer (RFC 7263 §5.2.1).
+    pub const IGNORE_STATE_KEEPING: u8 = 0x08;
 }
 
 impl Encode for ForwardingOption {
@@ -185,16 +140,6 @@ impl Encode for ForwardingOption {
     }
 }
 
-impl Decode for ForwardingOption {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            option_type: reader.u8()?,
-            flags: reader.u8()?,
-            data: reader.opaque16()?.to_vec(),
-        })
-    }
-}
-
 fn list<T: Encode>(values: &[T]) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.list(values);
@@ -202,11 +147,7 @@ fn list<T: Encode>(values: &[T]) -> Vec<u8> {
     writer.finish().unwrap_or_default()
 }
 
-fn sub_list<T: Decode>(reader: &mut Reader<'_>, length: u16) -> Result<Vec<T>, DecodeError> {
-    let bytes = reader.take(usize::from(length))?;
-    reader.list(bytes)
-}
-
-/// Set in every message since version 1.0.
-const ALWAYS: u32 = 0x8000_0000;
-const LAST: u32 = 0x4000_0000;
+/// The bit of the fragment field that is set in every message since version 1.0.
+pub(super) const ALWAYS: u32 = 0x8000_0000;
+/// The bit of the last fragment.
+pub(super) const LAST: u32 = 0x4000_0000;

@@ -17,6 +17,7 @@ mod security;
 mod store;
 mod stored_data;
 mod update;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,7 @@ pub use attach::{
     OVERLAY_LINK_DTLS_UDP_SR, ROLE_ACTIVE, ROLE_PASSIVE,
 };
 pub use contents::{MessageCode, MessageContents, MessageExtension, Method};
-pub use destination::Destination;
+pub use destination::{Destination, DestinationView, ListView};
 pub use error::{ErrorCode, ErrorResponse};
 pub use fetch::{FetchAns, FetchReq, Places, StoredDataSpecifier};
 pub use fragment::{Reassembly, split};
@@ -38,3 +39,4 @@ pub use security::{GenericCertificate, SecurityBlock, signature_input};
 pub use store::{StoreAns, StoreKindResponse, StoreReq};
 pub use stored_data::{DataModel, DataValue, KindData, KindId, StoredData, StoredDataValue};
 pub use update::{ChordUpdate, ChordUpdateContents};
+pub use view::{HeaderView, OptionView};

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use super::contents::MessageContents;
 use super::header::{ForwardingHeader, Fragment, HeaderError};
 use super::security::{GenericCertificate, SecurityBlock, signature_input};
+use super::view::HeaderView;
 use crate::base::{Decode, DecodeError, Encode, NodeId, Reader, TooLong, Writer};
 use crate::crypto::Identity;
 
@@ -21,10 +22,7 @@ pub struct Packet {
 impl Packet {
     /// Reads a packet whose Node-IDs have `node_id_length` bytes.
     pub fn decode(bytes: &Bytes, node_id_length: usize) -> Result<Self, HeaderError> {
-        let mut reader = Reader::with_node_id_length(bytes, node_id_length);
-        let header = ForwardingHeader::decode(&mut reader)?;
-        let payload = bytes.slice_ref(reader.rest());
-        Ok(Self { header, payload })
+        HeaderView::parse(bytes, node_id_length).map(|view| view.to_packet(bytes))
     }
 
     /// The bytes on a link.

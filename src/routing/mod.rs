@@ -9,13 +9,17 @@ mod answered;
 pub mod chord;
 mod drop_reason;
 mod forward;
+mod return_paths;
 mod security;
 mod topology;
 mod transaction;
 
 pub use answered::{AnswerCache, RequestKey, Seen};
 pub use drop_reason::DropReason;
-pub use forward::{Gate, Verdict, answer_header, examine, message_code, next_node};
+pub use forward::{
+    Gate, Route, Verdict, answer_header, examine, message_code, next_node, pass_on,
+};
+pub use return_paths::ReturnPaths;
 pub use security::{Signed, Verifier};
 pub use topology::Topology;
 pub use transaction::{Expired, NoRoom, Pending, Transactions};
