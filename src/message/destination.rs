@@ -101,7 +101,9 @@ impl DestinationView<'_> {
     pub fn to_destination(self) -> Destination {
         match self {
             Self::Node(id) => Destination::Node(id),
-            Self::Resource(bytes) => Destination::Resource(ResourceId::new(bytes).unwrap_or_default()),
+            Self::Resource(bytes) => {
+                Destination::Resource(ResourceId::new(bytes).unwrap_or_default())
+            }
             Self::Opaque(bytes) => Destination::Opaque(bytes.to_vec()),
         }
     }
@@ -160,7 +162,9 @@ impl<'a> ListView<'a> {
     }
 
     /// The entries, each with the bytes that encode it.
-    pub fn entries(self) -> impl Iterator<Item = (DestinationView<'a>, &'a [u8])> + Clone + use<'a> {
+    pub fn entries(
+        self,
+    ) -> impl Iterator<Item = (DestinationView<'a>, &'a [u8])> + Clone + use<'a> {
         let mut list = self;
         std::iter::from_fn(move || {
             let (first, rest) = list.split_first()?;
@@ -178,10 +182,7 @@ impl<'a> ListView<'a> {
 }
 
 /// The first entry of an encoded list, and the rest of the list.
-fn entry(
-    bytes: &[u8],
-    node_id_length: usize,
-) -> Result<(DestinationView<'_>, &[u8]), DecodeError> {
+fn entry(bytes: &[u8], node_id_length: usize) -> Result<(DestinationView<'_>, &[u8]), DecodeError> {
     let mut reader = Reader::with_node_id_length(bytes, node_id_length);
     let first = reader.u8()?;
     if first & SHORT != 0 {

@@ -50,9 +50,8 @@ impl<'a> HeaderView<'a> {
             return Err(DecodeError::Invalid("length").into());
         }
         let length = |field| usize::from(u16::from_be_bytes(at(fixed, field)));
-        let split = |bytes: &'a [u8], length| {
-            bytes.split_at_checked(length).ok_or(DecodeError::Truncated)
-        };
+        let split =
+            |bytes: &'a [u8], length| bytes.split_at_checked(length).ok_or(DecodeError::Truncated);
         let (via_list, rest) = split(rest, length(VIA_LENGTH))?;
         let (destination_list, rest) = split(rest, length(DESTINATION_LENGTH))?;
         let (options, payload) = split(rest, length(OPTIONS_LENGTH))?;

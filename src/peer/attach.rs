@@ -168,8 +168,7 @@ impl Peer {
 
     /// An Attach that we sent has an answer, or none.
     pub(super) fn attach_answered(&mut self, link: LinkId, outcome: Result<Reply, Failure>) {
-        let Some((removed, _)) = self.links.remove(link) else { return };
-        let LinkState::Requested { mut plan, .. } = removed.state else { return };
+        let Some(LinkState::Requested { mut plan, .. }) = self.links.take(link) else { return };
         let own = self.identity.node_id;
         let offer = outcome.and_then(|reply| {
             let offer = decode_body::<Attach>(&reply.body, own).ok();
@@ -290,9 +289,9 @@ impl Peer {
 
     /// Drops our own Attach because the other side's larger Node-ID goes first.
     fn give_way(&mut self, link: LinkId) -> Option<AttachPlan> {
-        let (removed, _) = self.links.remove(link)?;
+        let state = self.links.take(link)?;
         self.act(link, LinkAction::Close);
-        match removed.state {
+        match state {
             LinkState::Requested { plan, transaction } => {
                 self.transactions.finish(transaction);
                 Some(plan)

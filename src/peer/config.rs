@@ -30,6 +30,9 @@ pub struct PeerConfig {
     pub ping_interval: Duration,
     /// chord-reactive: whether neighbours hear of changes at once.
     pub is_reactive: bool,
+    /// Whether messages of other overlays are answered with an error (RFC 6940 §6.1), and not with
+    /// silence: local policy.
+    pub is_verbose: bool,
     /// Nodes whose certificates do not count.
     pub bad_nodes: Vec<NodeId>,
     /// How much the peer wants to know of the ring; its own choice.
@@ -52,6 +55,7 @@ impl PeerConfig {
             update_interval: Duration::from_secs(600),
             ping_interval: Duration::from_secs(3600),
             is_reactive: true,
+            is_verbose: true,
             bad_nodes: Vec::new(),
             table: Table::Wide,
             links_max: LINKS_MAX_DEFAULT,
@@ -77,6 +81,7 @@ impl From<&OverlayConfig> for PeerConfig {
             update_interval: Duration::from_secs(config.chord.update_interval_s.into()),
             ping_interval: Duration::from_secs(config.chord.ping_interval_s.into()),
             is_reactive: config.chord.reactive,
+            is_verbose: true,
             bad_nodes: config.bad_nodes.clone(),
             table: Table::Wide,
             links_max: LINKS_MAX_DEFAULT,

@@ -1,7 +1,6 @@
 //! The Connection Table (RFC 6940 §6.5.1): which links there are, where they lead, and which one
 //! is used if several lead to the same node.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,15 +13,20 @@ use super::timers::Timer;
 use super::upkeep::Cause;
 use super::{Peer, RequestId};
 
-/// All links, and the one to use for each node.
+/// All links, and the one to use for each node. Most are up, so that those that are coming up
+/// have a list of their own.
 #[derive(Debug, Default)]
 pub(super) struct Links {
     made: u64,
-    all: BTreeMap<LinkId, Link>,
-    best: BTreeMap<NodeId, LinkId>,
+    /// By their numbers.
+    coming: Vec<(LinkId, Box<Link>)>,
+    /// By their numbers.
+    open: Vec<(LinkId, Open)>,
+    /// By their nodes.
+    best: Vec<(NodeId, LinkId)>,
 }
 
-/// One link.
+/// A link that is coming up.
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) state: LinkState,
@@ -42,8 +46,6 @@ pub(super) enum LinkState {
     AppRequested { request: RequestId, transaction: TransactionId },
     /// ICE and DTLS are at work.
     Connecting(Connecting),
-    /// Messages can be sent.
-    Open(Open),
 }
 
 /// A link that both sides have agreed on.
@@ -66,7 +68,9 @@ pub(super) struct Open {
     pub(super) rank: Rank,
     /// Whether we have asked for it.
     pub(super) is_ours: bool,
+    pub(super) since: Instant,
     pub(super) certificate: Arc<Certificate>,
+    pub(super) errors: ErrorBudget,
 }
 
 /// Which of two links to the same node stays: the one whose Attach the larger Node-ID sent
@@ -89,17 +93,27 @@ impl Links {
     pub(super) fn add(&mut self, now: Instant, state: LinkState) -> LinkId {
         let id = LinkId(self.made * 2);
         self.made += 1;
-        self.all.insert(id, Link { state, since: now });
+        self.put(now, id, state);
         id
-    }
-
-    pub(super) fn link(&self, id: LinkId) -> Option<&Link> {
-        self.all.get(&id)
     }
 
     /// Puts a link back that has been taken out, with what has become of it.
     pub(super) fn put(&mut self, since: Instant, id: LinkId, state: LinkState) {
-        self.all.insert(id, Link { state, since });
+        let link = Box::new(Link { state, since });
+        match self.coming.binary_search_by_key(&id, |(id, _)| *id) {
+            Ok(place) => self.coming[place].1 = link,
+            Err(place) => self.coming.insert(place, (id, link)),
+        }
+    }
+
+    /// Takes a link out that is coming up.
+    pub(super) fn take(&mut self, id: LinkId) -> Option<LinkState> {
+        let place = self.coming.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        let (_, link) = self.coming.remove(place);
+        if self.coming.is_empty() {
+            self.coming = Vec::new();
+        }
+        Some(link.state)
     }
 
     /// Our own attempt at a link with `node`, and whether it has been answered.
@@ -118,7 +132,8 @@ impl Links {
     /// Lets the attempt of `node` at a link with us serve a plan of ours; `false` if there is
     /// none.
     pub(super) fn adopt(&mut self, node: NodeId, plan: &AttachPlan) -> bool {
-        let place = self.all.values_mut().find_map(|link| match &mut link.state {
+        let mut coming = self.coming.iter_mut();
+        let place = coming.find_map(|(_, link)| match &mut link.state {
             LinkState::Gathering(Gathering::Answer(question, _, place))
                 if question.signed.node_id == node =>
             {
@@ -132,96 +147,106 @@ impl Links {
 
     /// Whether the link to `node` came up so lately that both sides may have asked for it.
     pub(super) fn is_recent(&self, node: NodeId, now: Instant) -> bool {
-        let link = self.best(node).and_then(|id| self.all.get(&id));
-        link.is_some_and(|link| now.saturating_since(link.since) < CROSSING)
+        self.open_to(node).is_some_and(|open| now.saturating_since(open.since) < CROSSING)
     }
 
     /// Whether a node is linked to us, as a peer or not.
     pub(super) fn has(&self, node: NodeId) -> bool {
-        self.best.contains_key(&node)
+        self.best(node).is_some()
     }
 
     /// Whether the link to a node was made by Attach, and not only to bootstrap.
     pub(super) fn is_attached(&self, node: NodeId) -> bool {
-        let open = self.best(node).and_then(|id| self.open(id));
-        open.is_some_and(|open| open.rank != Rank::Bootstrap)
+        self.open_to(node).is_some_and(|open| open.rank != Rank::Bootstrap)
     }
 
     /// Whether we have asked for the link to a node.
     pub(super) fn is_ours(&self, node: NodeId) -> bool {
-        let open = self.best(node).and_then(|id| self.open(id));
-        open.is_some_and(|open| open.is_ours)
+        self.open_to(node).is_some_and(|open| open.is_ours)
     }
 
     pub(super) fn ids(&self) -> Vec<LinkId> {
-        self.all.keys().copied().collect()
+        let coming = self.coming.iter().map(|(id, _)| *id);
+        coming.chain(self.open.iter().map(|(id, _)| *id)).collect()
     }
 
     pub(super) fn best(&self, node: NodeId) -> Option<LinkId> {
-        self.best.get(&node).copied()
+        let place = self.best.binary_search_by_key(&node, |(node, _)| *node).ok()?;
+        Some(self.best[place].1)
     }
 
     /// All nodes that are linked to us.
     pub(super) fn nodes(&self) -> Vec<NodeId> {
-        self.best.keys().copied().collect()
+        self.best.iter().map(|(node, _)| *node).collect()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.all.len()
+        self.coming.len() + self.open.len()
     }
 
     pub(super) fn open_count(&self) -> usize {
-        self.all.values().filter(|l| matches!(l.state, LinkState::Open(_))).count()
+        self.open.len()
     }
 
     pub(super) fn open(&self, id: LinkId) -> Option<&Open> {
-        match &self.all.get(&id)?.state {
-            LinkState::Open(open) => Some(open),
-            _ => None,
-        }
+        let place = self.open.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        Some(&self.open[place].1)
     }
 
     /// Links that are not up, in the order in which they were made.
     pub(super) fn pending(&self) -> impl Iterator<Item = (LinkId, &Link)> {
-        let pending = |(_, link): &(_, &Link)| !matches!(link.state, LinkState::Open(_));
-        self.all.iter().map(|(id, link)| (*id, link)).filter(pending)
+        self.coming.iter().map(|(id, link)| (*id, &**link))
     }
 
-    /// Forgets a link. The second value is the node that now has no link any more.
-    pub(super) fn remove(&mut self, id: LinkId) -> Option<(Link, Option<NodeId>)> {
-        let link = self.all.remove(&id)?;
-        let LinkState::Open(open) = &link.state else { return Some((link, None)) };
-        let node = open.node;
-        if self.best(node) != Some(id) {
-            return Some((link, None));
+    /// Whether a node may be sent one error more.
+    pub(super) fn may_refuse(&mut self, now: Instant, node: NodeId) -> bool {
+        let Some(id) = self.best(node) else { return false };
+        let place = self.open.binary_search_by_key(&id, |(id, _)| *id);
+        place.is_ok_and(|place| self.open[place].1.errors.spend(now))
+    }
+
+    /// Forgets a link. The node that now has no link any more, if it was the last one to it.
+    pub(super) fn remove(&mut self, id: LinkId) -> Option<NodeId> {
+        self.take(id);
+        let place = self.open.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        let (_, Open { node, .. }) = self.open.remove(place);
+        let best = self.best.binary_search_by_key(&node, |(node, _)| *node).ok()?;
+        if self.best[best].1 != id {
+            return None;
         }
-        let others = self.all.iter().filter_map(|(id, link)| match &link.state {
-            LinkState::Open(open) if open.node == node => Some((open.rank, link.since, *id)),
-            _ => None,
-        });
-        match others.max() {
-            Some((_, _, other)) => {
-                self.best.insert(node, other);
-                Some((link, None))
+        let others = self.open.iter().filter(|(_, open)| open.node == node);
+        match others.max_by_key(|(id, open)| (open.rank, open.since, *id)) {
+            Some((other, _)) => {
+                self.best[best].1 = *other;
+                None
             }
-            None => {
-                self.best.remove(&node);
-                Some((link, Some(node)))
-            }
+            None => Some(self.best.remove(best).0),
         }
+    }
+
+    fn open_to(&self, node: NodeId) -> Option<&Open> {
+        self.best(node).and_then(|id| self.open(id))
     }
 
     /// Puts a link up. If another led to the same node, the one that is not to be used any more.
-    fn put_up(&mut self, now: Instant, id: LinkId, open: Open) -> Option<LinkId> {
-        let (node, rank) = (open.node, open.rank);
-        self.all.insert(id, Link { state: LinkState::Open(open), since: now });
-        let old_id = self.best(node).filter(|old| *old != id);
-        let Some((old_id, old)) = old_id.and_then(|old| Some((old, self.all.get(&old)?))) else {
-            self.best.insert(node, id);
-            return None;
+    fn put_up(&mut self, id: LinkId, open: Open) -> Option<LinkId> {
+        let (node, rank, now) = (open.node, open.rank, open.since);
+        match self.open.binary_search_by_key(&id, |(id, _)| *id) {
+            Ok(place) => self.open[place].1 = open,
+            Err(place) => self.open.insert(place, (id, open)),
+        }
+        let best = match self.best.binary_search_by_key(&node, |(node, _)| *node) {
+            Ok(place) if self.best[place].1 != id => place,
+            Ok(_) => return None,
+            Err(place) => {
+                self.best.insert(place, (node, id));
+                return None;
+            }
         };
-        let LinkState::Open(Open { rank: old_rank, .. }) = old.state else { return None };
-        let crossed = now.saturating_since(old.since) < CROSSING;
+        let old_id = self.best[best].1;
+        let old = self.open(old_id).map(|old| (old.rank, old.since));
+        let (old_rank, old_since) = old.unwrap_or((Rank::Bootstrap, now));
+        let crossed = now.saturating_since(old_since) < CROSSING;
         let is_better = match (crossed, rank, old_rank) {
             (true, _, _) => rank >= old_rank,
             // The old one may belong to a node that has been restarted since.
@@ -230,9 +255,38 @@ impl Links {
         };
         let (kept, surplus, surplus_rank) =
             if is_better { (id, old_id, old_rank) } else { (old_id, id, rank) };
-        self.best.insert(node, kept);
+        self.best[best].1 = kept;
         // Who dialled a bootstrap node hangs up when it has joined.
         (surplus_rank != Rank::Bootstrap).then_some(surplus)
+    }
+}
+
+/// How many errors a linked node may still be sent: who causes many is answered with silence.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ErrorBudget {
+    left: u8,
+    /// Up to when the budget has been refilled.
+    filled: Instant,
+}
+
+impl ErrorBudget {
+    /// A full budget.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { left: ERRORS_MAX, filled: now }
+    }
+
+    /// Takes one error out of the budget; `false` if it is used up.
+    fn spend(&mut self, now: Instant) -> bool {
+        let turns = now.saturating_since(self.filled).as_micros() / ERROR_INTERVAL.as_micros();
+        let earned = u8::try_from(turns).unwrap_or(ERRORS_MAX).min(ERRORS_MAX - self.left);
+        self.left += earned;
+        self.filled = match self.left {
+            ERRORS_MAX => now,
+            _ => self.filled + ERROR_INTERVAL * u32::from(earned),
+        };
+        let may = self.left > 0;
+        self.left -= u8::from(may);
+        may
     }
 }
 
@@ -248,19 +302,18 @@ impl Peer {
     }
 
     fn link_gathered(&mut self, link: LinkId, ice: IceParameters) {
-        let is_gathering = |l: &Link| matches!(l.state, LinkState::Gathering(_));
-        if !self.links.link(link).is_some_and(is_gathering) {
-            return;
-        }
-        if let Some((Link { state: LinkState::Gathering(gathering), .. }, _)) =
-            self.links.remove(link)
-        {
-            self.gathered(link, gathering, ice);
+        match self.links.take(link) {
+            Some(LinkState::Gathering(gathering)) => self.gathered(link, gathering, ice),
+            Some(other) => self.links.put(self.now.instant, link, other),
+            None => {}
         }
     }
 
     fn link_up(&mut self, link: LinkId, certificate: Arc<Certificate>) {
-        let known = self.links.remove(link).map(|(link, _)| link.state);
+        if self.links.open(link).is_some() {
+            return;
+        }
+        let known = self.links.take(link);
         let dialed = matches!(known, Some(LinkState::Dialing));
         let (node, rank, is_ours, plan, owes_update) = match known {
             Some(LinkState::Connecting(c)) => {
@@ -289,8 +342,10 @@ impl Peer {
         };
         self.verifier.remember(&certificate);
         self.unreachable.remove(&node);
-        let open = Open { node, rank, is_ours, certificate };
-        if let Some(surplus) = self.links.put_up(self.now.instant, link, open) {
+        let since = self.now.instant;
+        let errors = ErrorBudget::new(since);
+        let open = Open { node, rank, is_ours, since, certificate, errors };
+        if let Some(surplus) = self.links.put_up(link, open) {
             self.close(surplus);
         }
         if dialed {
@@ -301,34 +356,34 @@ impl Peer {
     }
 
     fn link_down(&mut self, link: LinkId, error: &LinkError) {
-        let Some((removed, lost)) = self.links.remove(link) else { return };
-        match removed.state {
-            LinkState::Dialing => self.dial_failed(link, error),
-            LinkState::Gathering(gathering) => self.gathering_failed(gathering),
-            LinkState::Requested { plan, transaction } => {
+        match self.links.take(link) {
+            Some(LinkState::Dialing) => self.dial_failed(link, error),
+            Some(LinkState::Gathering(gathering)) => self.gathering_failed(gathering),
+            Some(LinkState::Requested { plan, transaction }) => {
                 self.transactions.finish(transaction);
                 self.attach_failed(&plan);
             }
-            LinkState::AppRequested { request, transaction } => {
+            Some(LinkState::AppRequested { request, transaction }) => {
                 self.transactions.finish(transaction);
                 self.done(request, Err(super::RequestError::NoCandidates));
             }
-            LinkState::Connecting(connecting) => {
+            Some(LinkState::Connecting(connecting)) => {
                 if let Some(plan) = connecting.plan {
                     self.attach_failed(&plan);
                 }
             }
-            LinkState::Open(_) => {}
-        }
-        if let Some(node) = lost {
-            self.node_lost(node, Cause::Failed);
+            None => {
+                if let Some(node) = self.links.remove(link) {
+                    self.node_lost(node, Cause::Failed);
+                }
+            }
         }
     }
 
     /// Closes a link. If it was the last one to its node, that is as lost as any.
     pub(super) fn close(&mut self, link: LinkId) {
         self.act(link, LinkAction::Close);
-        if let Some((_, Some(node))) = self.links.remove(link) {
+        if let Some(node) = self.links.remove(link) {
             self.node_lost(node, Cause::Failed);
         }
     }
@@ -363,3 +418,7 @@ const CROSSING: Duration = Duration::from_secs(15);
 /// Gathering, five transmissions of an Attach, ICE and DTLS together take no longer.
 const COMING_UP_MAX: Duration = Duration::from_secs(60);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(20);
+/// Errors that a linked node may be sent at once: a burst of requests that all fail.
+const ERRORS_MAX: u8 = 100;
+/// Between two errors, in the long run.
+const ERROR_INTERVAL: Duration = Duration::from_millis(40);

@@ -44,7 +44,7 @@ use crate::base::{Instant, NodeId, Now, Rng};
 use crate::crypto::{Identity, Provider};
 use crate::message::{Packet, Reassembly};
 use crate::routing::chord::Chord;
-use crate::routing::{AnswerCache, Transactions, Verifier};
+use crate::routing::{AnswerCache, ReturnPaths, Transactions, Verifier};
 use crate::storage::{KindTable, Storage};
 
 pub use api::*;
@@ -77,6 +77,7 @@ pub struct Peer {
     links: Links,
     transactions: Transactions<Context>,
     answers: AnswerCache,
+    paths: ReturnPaths,
     requests_in_parts: Reassembly,
     answers_in_parts: Reassembly,
     timers: Timers,
@@ -139,6 +140,7 @@ impl Peer {
             chord: config.chord(own),
             links: Links::default(),
             answers: AnswerCache::default(),
+            paths: ReturnPaths::new(config.reliability_timer),
             requests_in_parts: Reassembly::default(),
             answers_in_parts: Reassembly::default(),
             timers: Timers::default(),
@@ -229,6 +231,9 @@ impl Peer {
 
     fn timeout(&mut self) {
         self.expire_requests();
+        self.answers.expire(self.now.instant);
+        self.requests_in_parts.expire(self.now.instant);
+        self.answers_in_parts.expire(self.now.instant);
         self.storage.expire(self.now.instant);
         while let Some(timer) = self.timers.pop(self.now.instant) {
             match timer {

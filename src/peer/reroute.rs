@@ -85,7 +85,7 @@ impl Peer {
             // The nodes before it on the way back will do as well (§6.2.2, "loose routing").
             packet.header.destination_list.remove(0);
             let first = packet.header.destination_list.first()?;
-            let next = next_node(first, own, |n| self.links.has(n), &self.chord).ok();
+            let next = next_node(first.view(), own, |n| self.links.has(n), &self.chord).ok();
             return next.filter(|n| *n != lost && *n != own).map(|n| (n, packet));
         }
         let next = self.chord.detour(list.first()?.position()?, lost)?;

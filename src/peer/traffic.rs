@@ -5,12 +5,12 @@ use bytes::Bytes;
 
 use crate::base::{Encode, NodeId, TooLong, TransactionId};
 use crate::message::{
-    Destination, ErrorCode, ErrorResponse, ForwardingHeader, Fragment, MessageCode,
+    Destination, ErrorCode, ErrorResponse, ForwardingHeader, Fragment, HeaderView, MessageCode,
     MessageContents, Method, Opened, Packet, split,
 };
 use crate::routing::{
     DropReason, Gate, NoRoom, RequestKey, Seen, Signed, Topology, Verdict, answer_header, examine,
-    message_code, next_node,
+    message_code, next_node, pass_on,
 };
 
 use super::api::{LinkAction, LinkId, RequestError};
@@ -27,30 +27,58 @@ impl Peer {
             return self.drop_message(DropReason::UnknownLink);
         };
         let previous = open.node;
-        let is_stranger = open.rank == Rank::Bootstrap && open.certificate.node_ids.len() > 1;
-        let Ok(packet) = Packet::decode(bytes, self.config.node_id_length) else {
+        let is_bootstrap = open.rank == Rank::Bootstrap;
+        let is_stranger = is_bootstrap && open.certificate.node_ids.len() > 1;
+        let Ok(message) = HeaderView::parse(bytes, self.config.node_id_length) else {
             return self.drop_message(DropReason::Header);
         };
-        let code = message_code(&packet);
-        let may_be_strange = [Method::Ping, Method::Attach].map(Method::request);
-        if is_stranger && !code.is_some_and(|c| may_be_strange.contains(&c) || !c.is_request()) {
+        if is_stranger {
             // Which of its Node-IDs it goes by is not known before it attaches (§6.1.2).
-            return self.refuse_header(&packet.header, previous, ErrorCode::FORBIDDEN);
+            let may_be_strange = [Method::Ping, Method::Attach].map(Method::request);
+            match message.message_code() {
+                Some(code) if !code.is_request() || may_be_strange.contains(&code) => {}
+                Some(_) => {
+                    let header = message.to_header();
+                    return self.refuse_header(&header, previous, ErrorCode::FORBIDDEN);
+                }
+                None => return self.drop_message(DropReason::NotRefusable),
+            }
         }
-        let gate = Gate {
-            own: self.identity.node_id,
+        let gate = self.gate(is_bootstrap && open_by_us(link));
+        let is_linked = |node| self.links.has(node);
+        match examine(&message, &gate, &self.paths, is_linked, &self.chord) {
+            Verdict::Deliver(route) => {
+                let mut packet = message.to_packet(bytes);
+                packet.header.destination_list = route.to_vec(self.config.node_id_length);
+                self.assemble(packet, previous);
+            }
+            Verdict::Forward(next, route) => {
+                let (paths, rng) = (&mut self.paths, &mut self.rng);
+                match pass_on(&message, previous, &route, gate.now, paths, rng) {
+                    Some(bytes) => {
+                        self.counters.forwarded += 1;
+                        self.send_bytes(next, bytes);
+                    }
+                    None => self.drop_message(DropReason::Unsendable),
+                }
+            }
+            Verdict::Refuse(code) => self.refuse_header(&message.to_header(), previous, code),
+            Verdict::Drop(reason) => self.drop_message(reason),
+        }
+    }
+
+    fn gate(&self, is_unattached: bool) -> Gate {
+        let own = self.identity.node_id;
+        let first = self.identity.certificate.node_ids.first().copied();
+        Gate {
+            now: self.now.instant,
+            own,
+            alias: first.filter(|_| is_unattached).unwrap_or(own),
+            forwards: true,
+            is_verbose: self.config.is_verbose,
             overlay: self.config.overlay,
             ttl_max: self.config.initial_ttl,
             payload_max: self.config.message_size_max,
-        };
-        match examine(packet, previous, &gate, |node| self.links.has(node), &self.chord) {
-            Verdict::Deliver(packet) => self.assemble(packet, previous),
-            Verdict::Forward(next, packet) => {
-                self.counters.forwarded += 1;
-                self.send(next, &packet);
-            }
-            Verdict::Refuse(header, code) => self.refuse_header(&header, previous, code),
-            Verdict::Drop(reason) => self.drop_message(reason),
         }
     }
 
@@ -118,7 +146,7 @@ impl Peer {
         let own = self.identity.node_id;
         let next = first_hop.or_else(|| {
             let first = packet.header.destination_list.first()?;
-            next_node(first, own, |node| self.links.has(node), &self.chord).ok()
+            next_node(first.view(), own, |node| self.links.has(node), &self.chord).ok()
         });
         match next {
             Some(node) if node == own => {
@@ -250,9 +278,14 @@ impl Peer {
         };
         match sealed {
             Ok(packet) if fits(&packet) || contents.code == MessageCode::ERROR => {
-                self.counters.refused += u64::from(contents.code == MessageCode::ERROR);
                 if let Some(key) = question.key {
                     self.answers.finish(key, packet.payload.clone());
+                }
+                if contents.code == MessageCode::ERROR {
+                    if !self.may_refuse(question.previous) {
+                        return self.drop_message(DropReason::RateLimited);
+                    }
+                    self.counters.refused += 1;
                 }
                 self.transmit(&packet, None);
             }
@@ -271,6 +304,9 @@ impl Peer {
         let body = error.to_bytes().unwrap_or_default();
         let header = self.header_back(request, previous);
         let contents = MessageContents::new(MessageCode::ERROR, body);
+        if !self.may_refuse(previous) {
+            return self.drop_message(DropReason::RateLimited);
+        }
         if let Ok(packet) = Packet::seal(header, &contents, &self.identity, &[]) {
             self.counters.refused += 1;
             self.transmit(&packet, None);
@@ -281,21 +317,32 @@ impl Peer {
         answer_header(request, previous, self.config.sequence, self.config.initial_ttl)
     }
 
+    /// Whether a linked node may be sent one error more; each has a budget.
+    fn may_refuse(&mut self, node: NodeId) -> bool {
+        node == self.identity.node_id || self.links.may_refuse(self.now.instant, node)
+    }
+
     pub(super) fn send(&mut self, node: NodeId, packet: &Packet) {
-        let (Some(link), Ok(bytes)) = (self.links.best(node), packet.encode()) else {
-            return self.drop_message(DropReason::Unsendable);
-        };
-        if bytes.len() <= self.config.link_mtu {
-            self.counters.sent += 1;
-            return self.act(link, LinkAction::Send(bytes));
-        }
-        for part in split(packet.clone(), self.config.link_mtu) {
-            if let Ok(bytes) = part.encode() {
-                self.counters.sent += 1;
-                self.act(link, LinkAction::Send(bytes));
-            }
+        match packet.encode() {
+            Ok(bytes) => self.send_bytes(node, bytes),
+            Err(TooLong) => self.drop_message(DropReason::Unsendable),
         }
     }
+
+    fn send_bytes(&mut self, node: NodeId, bytes: Bytes) {
+        let Some(link) = self.links.best(node) else {
+            return self.drop_message(DropReason::Unsendable);
+        };
+        for part in split(bytes, self.config.link_mtu) {
+            self.counters.sent += 1;
+            self.act(link, LinkAction::Send(part));
+        }
+    }
+}
+
+/// Whether we opened a link; others have odd numbers.
+fn open_by_us(link: LinkId) -> bool {
+    link.0.is_multiple_of(2)
 }
 
 /// Whether sequence `a` is newer than `b`; sequences count modulo 65535 (T-80).

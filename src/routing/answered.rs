@@ -70,7 +70,7 @@ impl AnswerCache {
     }
 
     /// Forgets what is too old to be repeated.
-    fn expire(&mut self, now: Instant) {
+    pub fn expire(&mut self, now: Instant) {
         while self.order.front().is_some_and(|(at, _)| now.saturating_since(*at) >= REQUEST_LIFE) {
             self.forget_oldest();
         }

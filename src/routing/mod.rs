@@ -16,9 +16,7 @@ mod transaction;
 
 pub use answered::{AnswerCache, RequestKey, Seen};
 pub use drop_reason::DropReason;
-pub use forward::{
-    Gate, Route, Verdict, answer_header, examine, message_code, next_node, pass_on,
-};
+pub use forward::{Gate, Route, Verdict, answer_header, examine, message_code, next_node, pass_on};
 pub use return_paths::ReturnPaths;
 pub use security::{Signed, Verifier};
 pub use topology::Topology;

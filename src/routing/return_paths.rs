@@ -118,7 +118,7 @@ mod tests {
     fn a_place_used_anew_has_another_id() {
         let mut rng = Rng::from_number(1);
         let mut paths = ReturnPaths::new(TIMER);
-        let mut ids = Vec::new();
+        let mut ids: Vec<[u8; 2]> = Vec::new();
         for turn in 0..8u64 {
             let now = at(turn * 20_000);
             let id = paths.compress(now, &turn.to_be_bytes(), &mut rng).expect("room");

@@ -11,7 +11,7 @@ use crate::message::Packet;
 #[derive(Debug)]
 pub struct Transactions<C> {
     timer: Duration,
-    pending: BTreeMap<TransactionId, Pending<C>>,
+    pending: BTreeMap<TransactionId, Box<Pending<C>>>,
     deadlines: BTreeSet<(Instant, TransactionId)>,
 }
 
@@ -56,7 +56,8 @@ impl<C> Transactions<C> {
         }
         let due = now + self.timer;
         self.deadlines.insert((due, id));
-        self.pending.insert(id, Pending { packet, context, transmissions: 1, due });
+        let pending = Pending { packet, context, transmissions: 1, due };
+        self.pending.insert(id, Box::new(pending));
         Ok(())
     }
 
@@ -80,7 +81,7 @@ impl<C> Transactions<C> {
         let (due, id) = self.deadlines.first().copied().filter(|(due, _)| *due <= now)?;
         self.deadlines.remove(&(due, id));
         if self.pending.get(&id)?.transmissions >= TRANSMISSIONS_MAX {
-            return self.pending.remove(&id).map(Expired::Failed);
+            return self.pending.remove(&id).map(|pending| Expired::Failed(*pending));
         }
         let next = due + self.timer;
         self.deadlines.insert((next, id));
@@ -92,7 +93,7 @@ impl<C> Transactions<C> {
 
     /// The request that an answer with this ID would belong to.
     pub fn pending(&self, id: TransactionId) -> Option<&Pending<C>> {
-        self.pending.get(&id)
+        self.pending.get(&id).map(|pending| &**pending)
     }
 
     /// How long ago a request was sent last.
@@ -104,7 +105,7 @@ impl<C> Transactions<C> {
     pub fn finish(&mut self, id: TransactionId) -> Option<Pending<C>> {
         let pending = self.pending.remove(&id)?;
         self.deadlines.remove(&(pending.due, id));
-        Some(pending)
+        Some(*pending)
     }
 
     /// Ends every request for which `is_over` holds, in the order of their IDs.
