@@ -234,7 +234,7 @@ mod tests {
         }
     }
 
-    /// R6940-6.7-04, R6940-6.7-01: the length field is that of the part; all else in the header is as
+    /// R6940-6.7-04, R6940-6.7-01: the length field is the part's; all else in the header is as
     /// it was, reserved bits too.
     #[test]
     fn each_part_tells_its_own_length() {
