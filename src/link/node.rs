@@ -523,6 +523,8 @@ impl Driver {
             Event::Left => self.event(NodeEvent::Left),
             // The connection is announced once it is up.
             Event::AppLink { .. } => {}
+            // Whoever fetched has been given what the replicas have.
+            Event::RolledBack { .. } => {}
             Event::Done(request, result) => self.done(request, result),
         }
     }

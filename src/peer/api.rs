@@ -201,6 +201,16 @@ pub enum Event {
         /// Who asked.
         certificate: Arc<Certificate>,
     },
+    /// A peer gave us a value that is older than one we have seen there and that must still live
+    /// (RFC 6940 §13.5.3). It was left out, and others have been asked.
+    RolledBack {
+        /// Who.
+        node: NodeId,
+        /// Where the value stands.
+        resource: ResourceId,
+        /// Its Kind.
+        kind: KindId,
+    },
 }
 
 /// Steps of joining, in order.
@@ -264,7 +274,8 @@ pub enum Answer {
 pub struct Fetched {
     /// The values that exist.
     pub values: Vec<FetchedValue>,
-    /// Whether values were left out because their signatures did not hold.
+    /// Whether values were left out because their signatures did not hold, or because newer ones
+    /// had been seen.
     pub partial: bool,
     /// Links that the request crossed, as the answer's TTL tells; 0 if we hold the data.
     pub hops: u32,

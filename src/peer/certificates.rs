@@ -1,12 +1,13 @@
 //! Our certificate in the overlay (RFC 6940 §8), where others find it by Node-ID and by user
 //! name.
 
-use crate::message::{Method, Places, StoredDataValue};
+use crate::message::{Method, Places};
+use crate::storage::VerifiedValue;
 use crate::usage::{self, certificate_store};
 
 use super::Peer;
 use super::api::{FetchSpec, StoreSpec};
-use super::requests::{Failure, Goal, Reply, fetch_request};
+use super::requests::{Failure, Goal, Reply, fetch_body};
 use super::timers::Timer;
 
 impl Peer {
@@ -20,8 +21,8 @@ impl Peer {
             return;
         }
         let spec = self.certificates_of_user(&by_user);
-        let (route, body) = fetch_request(&spec);
-        let body = body.unwrap_or_default();
+        let route = vec![spec.resource.clone().into()];
+        let body = fetch_body(&spec).unwrap_or_default();
         let goal = Goal::FindCertificate;
         if self.request(route, None, Method::Fetch, body, &[], goal).is_err() {
             self.look_for_certificates_later();
@@ -33,11 +34,12 @@ impl Peer {
         let certificate = self.identity.certificate.clone();
         let by_user = certificate_store::by_user(&certificate, 0);
         let spec = self.certificates_of_user(&by_user);
-        let Ok(found) = outcome.and_then(|reply| self.fetched(&spec, &reply)) else {
+        let Ok(found) = outcome.and_then(|reply| self.verified(&spec, &reply)) else {
             return self.look_for_certificates_later();
         };
-        let entries: Vec<StoredDataValue> = found.values.into_iter().map(|v| v.value).collect();
-        let index = certificate_store::index_for(&certificate, &entries);
+        let existing = found.values.iter().filter(|value| value.exists());
+        let entries = existing.map(VerifiedValue::value);
+        let index = certificate_store::index_for(&certificate, entries);
         self.has_user_certificate = true;
         self.publish_own(certificate_store::by_user(&certificate, index));
     }

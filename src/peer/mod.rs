@@ -9,7 +9,7 @@
 //! messages, `reroute` those that a link has swallowed, `serve` answers requests, `requests` takes
 //! answers; `join`, `admit`, `leave` and
 //! `upkeep`, `fingers` and `partition` keep the ring together (RFC 6940 §10), `copies` and
-//! `publish` the data.
+//! `publish` the data, which `fetch` finds.
 
 mod admit;
 mod api;
@@ -18,6 +18,7 @@ mod certificates;
 mod config;
 mod copies;
 mod counters;
+mod fetch;
 mod fingers;
 #[cfg(all(any(test, fuzzing), feature = "sim"))]
 pub mod fuzz;
@@ -54,6 +55,7 @@ pub use timers::Deadline;
 
 use admit::Admission;
 use copies::Copies;
+use fetch::Newest;
 use fingers::Fingers;
 use join::Joining;
 use leave::Leaving;
@@ -88,6 +90,8 @@ pub struct Peer {
     admission: Option<Admission>,
     copies: Copies,
     publications: Publications,
+    /// What we have fetched.
+    newest: Newest,
     /// The neighbour that got its periodic Update last.
     stabilized: NodeId,
     /// Whether our place under the user's name is found.
@@ -150,6 +154,7 @@ impl Peer {
             admission: None,
             copies: Copies::default(),
             publications: Publications::default(),
+            newest: Newest::default(),
             stabilized: own,
             has_user_certificate: false,
             fingers: Fingers::default(),

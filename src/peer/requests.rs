@@ -4,16 +4,15 @@ use bytes::Bytes;
 
 use crate::base::{Encode, NodeId};
 use crate::message::{
-    Destination, ErrorCode, ErrorResponse, FetchAns, FetchReq, ForwardingHeader,
-    GenericCertificate, MessageCode, Method, Opened, PingAns, PingReq, StoredDataSpecifier,
-    decode_body,
+    Destination, ErrorCode, ErrorResponse, FetchReq, ForwardingHeader, GenericCertificate,
+    MessageCode, Method, Opened, PingAns, PingReq, StoredDataSpecifier, decode_body,
 };
 use crate::routing::{Expired, Signed};
-use crate::storage;
 
 use super::Peer;
-use super::api::{Answer, FetchSpec, Fetched, FetchedValue, LinkId, RequestError, RequestId};
+use super::api::{Answer, FetchSpec, LinkId, RequestError, RequestId};
 use super::copies::Copy;
+use super::fetch::Search;
 use super::publish::PublicationKey;
 
 /// What we remember of a request of ours.
@@ -30,7 +29,7 @@ pub(super) struct Context {
 #[derive(Debug)]
 pub(super) enum Goal {
     Ping(RequestId),
-    Fetch(RequestId, FetchSpec),
+    Fetch(Search),
     Attach(LinkId),
     AppAttach(LinkId, RequestId, u16),
     Join,
@@ -88,20 +87,6 @@ impl Peer {
         }
     }
 
-    pub(super) fn fetch(&mut self, request: RequestId, spec: FetchSpec) {
-        if !self.chord.is_joined() {
-            return self.done(request, Err(RequestError::NotJoined));
-        }
-        let (route, body) = fetch_request(&spec);
-        let goal = Goal::Fetch(request, spec);
-        let sent = body
-            .ok_or(RequestError::TooLarge)
-            .and_then(|body| self.request(route, None, Method::Fetch, body, &[], goal));
-        if let Err(error) = sent {
-            self.done(request, Err(error));
-        }
-    }
-
     /// The answer to a request of ours has come, from whom it should.
     pub(super) fn answered(&mut self, header: &ForwardingHeader, opened: Opened, signed: Signed) {
         let Some(pending) = self.transactions.finish(header.transaction_id) else { return };
@@ -149,10 +134,7 @@ impl Peer {
                 let result = outcome.and_then(|reply| self.pinged(&reply));
                 self.done(request, result.map_err(Into::into));
             }
-            Goal::Fetch(request, spec) => {
-                let result = outcome.and_then(|reply| self.fetched(&spec, &reply));
-                self.done(request, result.map(Answer::Fetched).map_err(Into::into));
-            }
+            Goal::Fetch(search) => self.search_answered(search, outcome),
             Goal::Attach(link) => self.attach_answered(link, outcome),
             Goal::AppAttach(link, request, application) => {
                 self.app_attach_answered(link, request, application, outcome);
@@ -174,43 +156,10 @@ impl Peer {
             .map_err(|_| Failure::Invalid)
             .map(|_| Answer::Pinged { node_id: reply.signed.node_id, hops: reply.hops })
     }
-
-    /// The values of an answer that are their signers' (RFC 6940 §7.4.2.2).
-    pub(super) fn fetched(&mut self, spec: &FetchSpec, reply: &Reply) -> Result<Fetched, Failure> {
-        let answer = decode_body::<FetchAns>(&reply.body, self.identity.node_id)
-            .map_err(|_| Failure::Invalid)?;
-        let bucket = self.verifier.read_bucket(&reply.certificates);
-        let resolve = |identity: &_| {
-            let in_bucket = bucket.iter().find(|c| c.named_by(identity).is_some()).cloned();
-            in_bucket.or_else(|| self.verifier.known(identity))
-        };
-        let provider = self.verifier.provider();
-        let verified = self.storage.kinds().verify_fetched(
-            self.now,
-            &spec.resource,
-            &answer,
-            &[spec.kind],
-            storage::Verifier { resolve: &resolve, provider },
-        );
-        let existing = verified.values.into_iter().filter(storage::VerifiedValue::exists);
-        let values = existing.map(|value| FetchedValue {
-            storage_time_ms: value.data.storage_time_ms,
-            value: value.data.value,
-            signer: value.signer,
-            signer_node_id: value.signer_node_id,
-        });
-        Ok(Fetched {
-            values: values.collect(),
-            partial: verified.partial,
-            hops: reply.hops,
-            transmissions: reply.transmissions,
-        })
-    }
 }
 
-/// Route and body of a Fetch.
-pub(super) fn fetch_request(spec: &FetchSpec) -> (Vec<Destination>, Option<Vec<u8>>) {
+/// The body of a Fetch.
+pub(super) fn fetch_body(spec: &FetchSpec) -> Option<Vec<u8>> {
     let specifiers = vec![StoredDataSpecifier::new(spec.kind, &spec.places)];
-    let request = FetchReq { resource: spec.resource.clone(), specifiers };
-    (vec![spec.resource.clone().into()], request.to_bytes().ok())
+    FetchReq { resource: spec.resource.clone(), specifiers }.to_bytes().ok()
 }

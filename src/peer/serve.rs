@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::base::{Decode, DecodeError, Encode, NodeId};
+use crate::base::{Decode, DecodeError, Encode, NodeId, ResourceId};
 use crate::message::{
     ChordUpdate, Destination, ErrorCode, ErrorResponse, FetchReq, ForwardingHeader,
     GenericCertificate, Method, PingAns, PingReq, StoreReq, decode_body,
@@ -89,18 +89,21 @@ impl Peer {
         let Ok(request) = question.read::<FetchReq>() else {
             return self.refuse_invalid(question, "the Fetch does not parse");
         };
-        // The body says what is fetched; only the header was routed (T-96).
-        let is_ours = self.chord.owns(&request.resource);
-        let is_copy = question.header.destination_list.first()
-            == Some(&Destination::Node(self.identity.node_id));
-        let is_here = is_ours || (is_copy && self.storage.holds(&request.resource));
-        if !is_here {
+        if !self.answers_for(&request.resource) {
             return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
         }
         match self.storage.fetch(self.now, &request) {
             Ok((answer, certificates)) => self.answer(question, answer.to_bytes(), &certificates),
             Err(error) => self.refuse(question, error),
         }
+    }
+
+    /// Whether what is asked for would be here: it is ours, or we keep a replica. The body of the
+    /// request says what that is; only the header was routed (T-96), and who doubts the
+    /// responsible peer asks those behind it (RFC 6940 §13.5.4).
+    fn answers_for(&self, resource: &ResourceId) -> bool {
+        let is_kept = self.chord.is_joined() && self.chord.keeps(resource);
+        is_kept || self.storage.holds(resource)
     }
 
     fn serve_store(&mut self, question: &Question) {
@@ -137,12 +140,8 @@ impl Peer {
         question: &Question,
         request: &StoreReq,
     ) -> Result<storage::Stored, ErrorResponse> {
-        let bucket = self.verifier.read_bucket(&question.certificates);
         let verifier = &self.verifier;
-        let resolve = |identity: &_| {
-            let in_bucket = bucket.iter().find(|c| c.named_by(identity).is_some()).cloned();
-            in_bucket.or_else(|| verifier.known(identity))
-        };
+        let resolve = |identity: &_| verifier.find(identity, &question.certificates);
         let signed = &question.signed;
         let requester = Requester { certificate: &signed.certificate, node_id: signed.node_id };
         let values = storage::Verifier { resolve: &resolve, provider: verifier.provider() };

@@ -1,6 +1,7 @@
 //! Peers on a network in memory, under a virtual clock.
 
 mod churn;
+mod holders;
 mod messages;
 mod net;
 mod real;

@@ -65,9 +65,17 @@ impl Verifier {
         is_good.then_some(Signed { node_id, certificate })
     }
 
-    /// The certificates of a message's bucket that the provider accepts.
-    pub fn read_bucket(&mut self, bucket: &[GenericCertificate]) -> Vec<Arc<Certificate>> {
-        bucket.iter().take(BUCKET_MAX).filter_map(|entry| self.read(entry)).collect()
+    /// The certificate that an identity names: one that we remember, or one of a message's
+    /// bucket that the provider accepts.
+    pub fn find(
+        &self,
+        identity: &SignerIdentity,
+        bucket: &[GenericCertificate],
+    ) -> Option<Arc<Certificate>> {
+        self.known(identity).or_else(|| {
+            let mut read = bucket.iter().take(BUCKET_MAX).filter_map(|e| self.read(e, identity));
+            read.find(|certificate| certificate.named_by(identity).is_some())
+        })
     }
 
     /// The certificate that an identity names, if we remember it.
@@ -91,18 +99,27 @@ impl Verifier {
         if let Some(known) = self.known(identity) {
             return Some(known);
         }
-        let found = bucket.iter().take(BUCKET_MAX).find_map(|entry| {
-            self.read(entry).filter(|certificate| certificate.named_by(identity).is_some())
-        })?;
+        let found = self.find(identity, bucket)?;
         self.remember(&found);
         Some(found)
     }
 
-    fn read(&self, entry: &GenericCertificate) -> Option<Arc<Certificate>> {
+    /// A certificate that may be the one that `identity` names: those that cannot be are not
+    /// worth the check of their own signatures.
+    fn read(
+        &self,
+        entry: &GenericCertificate,
+        identity: &SignerIdentity,
+    ) -> Option<Arc<Certificate>> {
         if entry.certificate_type != GenericCertificate::X509 {
             return None;
         }
         let fingerprint = Certificate::fingerprint_of(&entry.certificate);
+        if let SignerIdentity::CertHash { hash, .. } = identity
+            && hash[..] != fingerprint
+        {
+            return None;
+        }
         match self.known.get(&fingerprint) {
             Some(known) => Some(known.clone()),
             None => self.provider.certificate(&entry.certificate).ok().map(Arc::new),

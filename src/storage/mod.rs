@@ -12,12 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::base::{Instant, ResourceId};
-use crate::crypto::{Certificate, SignerIdentity};
+use crate::crypto::Certificate;
 use crate::message::KindId;
 
 mod copies;
 mod fetch;
+mod journal;
 mod kind;
+mod merge;
 mod name;
 mod place;
 mod store;
@@ -27,11 +29,13 @@ mod verify;
 mod tests;
 
 pub use copies::StoreCopy;
+pub use journal::Change;
 pub use kind::{AccessControl, Kind, KindError, KindTable};
 pub use name::resource_id;
 pub use store::{Requester, Stored};
 pub use verify::{Verified, VerifiedValue, Verifier};
 
+use journal::Journal;
 use place::Values;
 
 /// What bounds the storage.
@@ -43,6 +47,9 @@ pub mod limits {
     pub const TOMBSTONES_MAX: usize = 32;
     /// What a value costs beside its bytes and its certificate: places in tables and times.
     pub const OVERHEAD_BYTES: usize = 256;
+    /// Resources that have changed and have not been told of: more than change in the seconds
+    /// between two times.
+    pub const CHANGES_MAX: usize = 64 * 1024;
     /// More unknown Kinds than this cannot be listed in an error (RFC 6940 §7.4.1.2).
     pub const UNKNOWN_KINDS_MAX: usize = 63;
 }
@@ -57,6 +64,7 @@ pub struct Storage {
     resources: BTreeMap<u128, Resource>,
     /// When each resource has something to expire next.
     expiries: BTreeSet<(Instant, u128)>,
+    journal: Journal,
 }
 
 impl Storage {
@@ -67,7 +75,14 @@ impl Storage {
 
     /// Empty storage that takes no more than about `bytes_max` bytes of values.
     pub fn with_bytes_max(kinds: KindTable, bytes_max: usize) -> Self {
-        Self { kinds, bytes: 0, bytes_max, resources: BTreeMap::new(), expiries: BTreeSet::new() }
+        Self {
+            kinds,
+            bytes: 0,
+            bytes_max,
+            resources: BTreeMap::new(),
+            expiries: BTreeSet::new(),
+            journal: Journal::default(),
+        }
     }
 
     /// The Kinds.
@@ -112,16 +127,6 @@ impl Storage {
         self.resources.range(first).chain(second).map(|(p, _)| ResourceId::from_u128(*p))
     }
 
-    /// The certificate that an identity names, if it signed a value at this resource.
-    pub fn signer(
-        &self,
-        resource: &ResourceId,
-        identity: &SignerIdentity,
-    ) -> Option<Arc<Certificate>> {
-        let stored = self.resources.get(&resource.to_u128()?)?;
-        stored.signers().find(|signer| signer.named_by(identity).is_some()).cloned()
-    }
-
     /// Forgets everything at a resource, which others are responsible for now.
     pub fn remove(&mut self, resource: &ResourceId) {
         if let Some(position) = resource.to_u128() {
@@ -151,6 +156,7 @@ impl Storage {
     /// Takes out what is at `position` and keeps the books.
     fn take(&mut self, position: u128) -> Resource {
         let Some(resource) = self.resources.remove(&position) else { return Resource::default() };
+        self.journal.note(position);
         self.bytes -= resource.size();
         if let Some(at) = resource.next_expiry() {
             self.expiries.remove(&(at, position));
@@ -163,6 +169,7 @@ impl Storage {
         self.take(position);
         resource.kinds.retain(|values| !values.is_empty());
         if let Some(at) = resource.next_expiry() {
+            self.journal.note(position);
             self.bytes += resource.size();
             self.expiries.insert((at, position));
             self.resources.insert(position, resource);

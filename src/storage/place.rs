@@ -198,6 +198,30 @@ impl Values {
         Ok(true)
     }
 
+    /// Puts a value into its place if it is newer than what is there; whether it was.
+    pub(super) fn merge(&mut self, kind: &Kind, new: Held) -> bool {
+        match self.find(&new.place) {
+            // Two values of the same moment: all who merge them choose the same one.
+            Ok(at) if self.held[at].storage_time_ms == new.storage_time_ms => {
+                let is_newer = self.held[at].age_order(&new) == Ordering::Less;
+                if is_newer {
+                    self.held[at] = new;
+                }
+                is_newer
+            }
+            _ => self.put(kind, new) == Ok(true),
+        }
+    }
+
+    /// The counter after values with another one have been merged in: a new one, unless these
+    /// are the first (T-61).
+    pub(super) fn merge_generation(&mut self, other: u64) {
+        self.generation = match self.generation {
+            0 => other.max(1),
+            own => own.max(other).saturating_add(1),
+        };
+    }
+
     /// All values in the order of their places, tombstones included.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Held> {
         self.held.iter()

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::base::{Instant, NodeId, Now, Rng};
 use crate::crypto::{CheapProvider, Identity, Provider};
-use crate::message::{KindId, MessageCode, Packet, Places, StoredDataValue};
+use crate::message::{KindId, MessageCode, Method, Packet, Places, StoredDataValue};
 use crate::peer::*;
 use crate::routing::message_code;
 use crate::storage::KindTable;
@@ -52,6 +52,8 @@ pub struct Net {
     rng: Rng,
     /// Messages that get lost, of a thousand.
     pub loss_permille: u64,
+    /// Nodes that no Fetch reaches.
+    pub deaf: BTreeSet<usize>,
     /// Nodes between which no link comes up.
     pub walls: BTreeSet<(usize, usize)>,
     /// Every message that was delivered.
@@ -80,6 +82,7 @@ impl Net {
             events: Vec::new(),
             rng: Rng::from_number(seed),
             loss_permille: 0,
+            deaf: BTreeSet::new(),
             walls: BTreeSet::new(),
             trace: Vec::new(),
             config: PeerConfig::new("example.org"),
@@ -158,7 +161,7 @@ impl Net {
     /// Runs a command and waits for its answer.
     pub fn ask(&mut self, node: usize, command: Command) -> Result<Answer, RequestError> {
         let request = self.command(node, command);
-        for _ in 0..400 {
+        for _ in 0..500 {
             let done = self.events.iter().find_map(|(_, event)| match event {
                 Event::Done(id, result) if *id == request => Some(result.clone()),
                 _ => None,
@@ -168,7 +171,7 @@ impl Net {
             }
             self.run(Duration::from_millis(100));
         }
-        panic!("command {request:?} has no answer after 40 s");
+        panic!("command {request:?} has no answer after 50 s");
     }
 
     pub fn peer(&self, node: usize) -> &Peer {
@@ -384,6 +387,9 @@ impl Net {
                 }
                 if let Some(packet) = self.decode(&bytes) {
                     let code = message_code(&packet);
+                    if code == Some(Method::Fetch.request()) && self.deaf.contains(&end.0) {
+                        return;
+                    }
                     self.trace.push((self.now, from.0, end.0, code, packet));
                 }
                 self.input(end.0, Input::Link(end.1, LinkEvent::Message(&bytes)));

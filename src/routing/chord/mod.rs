@@ -195,11 +195,19 @@ impl Chord {
         }
     }
 
-    /// Whether `peer` may send us copies of `resource` (RFC 6940 §10.4): it is a predecessor for
-    /// which we keep copies, or a neighbour that hands over what is ours.
-    pub fn may_replicate(&self, resource: &ResourceId, peer: NodeId) -> bool {
-        let neighbor = self.predecessors.contains(&peer) || self.successors.contains(&peer);
-        neighbor && self.keeps(resource)
+    /// Whether `sender` may send us copies of `resource` (RFC 6940 §7.4.1.1, §10.4): as far as we
+    /// know we are one of the three peers that keep it, and the sender is one of them too or
+    /// nearer to it than the last.
+    pub fn may_replicate(&self, resource: &ResourceId, sender: NodeId) -> bool {
+        let Some(k) = resource.to_u128().filter(|_| self.keeps(resource)) else { return false };
+        let behind = |node: &NodeId| ring::distance(k, node.to_u128());
+        let own = behind(&self.own);
+        let before_us = self.predecessors.iter().filter(|p| behind(p) < own).count();
+        let last = match COPIES.saturating_sub(before_us) {
+            0 => Some(&self.own),
+            after_us => self.successors.get(after_us - 1),
+        };
+        last.is_none_or(|last| behind(&sender) <= behind(last))
     }
 
     /// Our Neighbor Table for an Update.

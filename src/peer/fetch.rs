@@ -1,0 +1,251 @@
+//! Fetching for whoever asked. The responsible peer may have lost what it should have, hide it
+//! (RFC 6940 §13.5.4) or give out what has been replaced since (§13.5.3): then the peers behind
+//! it, who keep the replicas, are asked one after the other. Values cannot be forged.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ring::digest::{SHA256, digest};
+
+use crate::base::{Encode, Instant, Now, ResourceId, Writer};
+use crate::message::{FetchAns, KindId, Method, StoredDataValue, decode_body};
+use crate::routing::chord::COPIES;
+use crate::storage::{self, Verified, VerifiedValue};
+
+use super::Peer;
+use super::api::{Answer, Event, FetchSpec, Fetched, FetchedValue, RequestError, RequestId};
+use super::requests::{Failure, Goal, Reply, fetch_body};
+
+/// A Fetch on its way from peer to peer.
+#[derive(Debug)]
+pub(super) struct Search {
+    request: RequestId,
+    spec: FetchSpec,
+    /// Peers asked so far.
+    asked: usize,
+    /// The newest of each place, tombstones included.
+    values: Vec<VerifiedValue>,
+    partial: bool,
+    hops: u32,
+    transmissions: u32,
+    /// `Ok` once somebody has given an answer.
+    outcome: Result<(), Failure>,
+}
+
+impl Peer {
+    pub(super) fn fetch(&mut self, request: RequestId, spec: FetchSpec) {
+        if !self.chord.is_joined() {
+            return self.done(request, Err(RequestError::NotJoined));
+        }
+        let to = spec.resource.clone();
+        let search = Search {
+            request,
+            spec,
+            asked: 0,
+            values: Vec::new(),
+            partial: false,
+            hops: 0,
+            transmissions: 0,
+            outcome: Err(Failure::Timeout),
+        };
+        if let Err(error) = self.ask_for(search, to) {
+            self.done(request, Err(error));
+        }
+    }
+
+    /// The answer of one peer, or none.
+    pub(super) fn search_answered(&mut self, mut search: Search, outcome: Result<Reply, Failure>) {
+        let verified = |reply: Reply| Ok((self.verified(&search.spec, &reply)?, reply));
+        let next = match outcome.and_then(verified) {
+            Ok((verified, reply)) => {
+                let node = reply.signed.node_id;
+                let is_whole = self.take_found(&mut search, verified, &reply);
+                let is_own = node == self.identity.node_id;
+                let is_enough = is_whole || is_own || search.asked > COPIES;
+                (!is_enough).then(|| node.to_u128().wrapping_add(1))
+            }
+            Err(failure) => {
+                if search.asked == 1 {
+                    search.outcome = Err(failure);
+                }
+                self.behind(&search, failure)
+            }
+        };
+        match next.map(ResourceId::from_u128) {
+            Some(next) => {
+                let (request, so_far) = (search.request, search.result());
+                if self.ask_for(search, next).is_err() {
+                    self.done(request, so_far);
+                }
+            }
+            None => self.done(search.request, search.result()),
+        }
+    }
+
+    /// The values of an answer that are their signers' (RFC 6940 §7.4.2.2).
+    pub(super) fn verified(&self, spec: &FetchSpec, reply: &Reply) -> Result<Verified, Failure> {
+        let answer = decode_body::<FetchAns>(&reply.body, self.identity.node_id)
+            .map_err(|_| Failure::Invalid)?;
+        let resolve = |identity: &_| self.verifier.find(identity, &reply.certificates);
+        let verifier = storage::Verifier { resolve: &resolve, provider: self.verifier.provider() };
+        let (kinds, asked) = (self.storage.kinds(), [spec.kind]);
+        Ok(kinds.verify_fetched(self.now, &spec.resource, &answer, &asked, verifier))
+    }
+
+    /// Asks the peer that is responsible for `to` for what the search wants.
+    fn ask_for(&mut self, mut search: Search, to: ResourceId) -> Result<(), RequestError> {
+        search.asked += 1;
+        let body = fetch_body(&search.spec).ok_or(RequestError::TooLarge)?;
+        let goal = Goal::Fetch(search);
+        self.request(vec![to.into()], None, Method::Fetch, body, &[], goal).map(|_| ())
+    }
+
+    /// Adds what a peer gave to what others gave; whether that is all that can be wished for.
+    fn take_found(&mut self, search: &mut Search, verified: Verified, reply: &Reply) -> bool {
+        let mut is_whole = !verified.partial && !verified.values.is_empty();
+        let mut is_rolled_back = false;
+        for value in verified.values {
+            if self.newest.take(self.now, &search.spec, &value) {
+                search.add(value);
+            } else {
+                is_rolled_back = true;
+            }
+        }
+        if is_rolled_back {
+            is_whole = false;
+            let (resource, kind) = (search.spec.resource.clone(), search.spec.kind);
+            self.emit(Event::RolledBack { node: reply.signed.node_id, resource, kind });
+        }
+        search.partial = verified.partial || is_rolled_back;
+        search.hops = reply.hops;
+        search.transmissions += reply.transmissions;
+        search.outcome = Ok(());
+        is_whole
+    }
+
+    /// A place behind a responsible peer that gives no answer, where a replica is likely, as far
+    /// as the ring's size tells; then nearer, if those there keep none. One more that is silent
+    /// is enough.
+    fn behind(&self, search: &Search, failure: Failure) -> Option<u128> {
+        let is_over = search.outcome.is_ok() || search.asked >= ASKED_MAX;
+        if is_over || (search.asked > 1 && failure == Failure::Timeout) {
+            return None;
+        }
+        let steps = STEPS_FIRST / f64::from(1 << (search.asked - 1));
+        let distance = steps * u128::MAX as f64 / self.chord.ring_size();
+        Some(search.spec.resource.to_u128()?.wrapping_add(distance as u128))
+    }
+}
+
+impl Search {
+    /// Adds a value unless a newer one is there.
+    fn add(&mut self, value: VerifiedValue) {
+        let place = place_of(value.value());
+        match self.values.iter_mut().find(|known| place_of(known.value()) == place) {
+            Some(known) if known.data.storage_time_ms < value.data.storage_time_ms => {
+                *known = value;
+            }
+            Some(_) => {}
+            None => self.values.push(value),
+        }
+    }
+
+    fn result(&self) -> Result<Answer, RequestError> {
+        self.outcome.map_err(RequestError::from)?;
+        let existing = self.values.iter().filter(|value| value.exists());
+        Ok(Answer::Fetched(Fetched {
+            values: existing.map(fetched_value).collect(),
+            partial: self.partial,
+            hops: self.hops,
+            transmissions: self.transmissions,
+        }))
+    }
+}
+
+/// How new the values were that we have seen, so that nobody can give us older ones
+/// (RFC 6940 §13.5.3).
+#[derive(Debug, Default)]
+pub(super) struct Newest {
+    seen: BTreeMap<PlaceHash, Seen>,
+    order: VecDeque<PlaceHash>,
+}
+
+/// A digest of resource, Kind and place.
+type PlaceHash = [u8; 16];
+
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    storage_time_ms: u64,
+    /// When whoever gave it to us would have dropped it, and may have an older one again.
+    until: Instant,
+}
+
+impl Newest {
+    /// Takes note of a value; `false` if we have seen a newer one, which lives.
+    fn take(&mut self, now: Now, spec: &FetchSpec, value: &VerifiedValue) -> bool {
+        let place = place_hash(&spec.resource, spec.kind, value.value());
+        let storage_time_ms = value.data.storage_time_ms;
+        let lifetime = std::time::Duration::from_secs(value.data.lifetime_s.into());
+        let seen = Seen { storage_time_ms, until: now.instant + lifetime };
+        match self.seen.get_mut(&place) {
+            Some(known) if known.storage_time_ms > storage_time_ms => {
+                let is_over = known.until <= now.instant;
+                if is_over {
+                    *known = seen;
+                }
+                return is_over;
+            }
+            Some(known) => *known = seen,
+            None => {
+                self.seen.insert(place, seen);
+                self.order.push_back(place);
+            }
+        }
+        if self.order.len() > SEEN_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.seen.remove(&oldest);
+        }
+        true
+    }
+}
+
+fn place_hash(resource: &ResourceId, kind: KindId, value: &StoredDataValue) -> PlaceHash {
+    let mut writer = Writer::default();
+    resource.encode(&mut writer);
+    writer.u32(kind.0);
+    writer.bytes(&place_of(value));
+    // Nothing here is longer than in the message that it came in.
+    let whole = digest(&SHA256, &writer.finish().unwrap_or_default());
+    let mut hash = PlaceHash::default();
+    let length = hash.len();
+    hash.copy_from_slice(&whole.as_ref()[..length]);
+    hash
+}
+
+/// The place of a value within its Kind.
+pub(super) fn place_of(value: &StoredDataValue) -> Vec<u8> {
+    match value {
+        StoredDataValue::Single(_) => Vec::new(),
+        StoredDataValue::Array { index, .. } => index.to_be_bytes().to_vec(),
+        StoredDataValue::Dictionary { key, .. } => key.to_vec(),
+    }
+}
+
+fn fetched_value(value: &VerifiedValue) -> FetchedValue {
+    FetchedValue {
+        storage_time_ms: value.data.storage_time_ms,
+        value: value.data.value.clone(),
+        signer: value.signer.clone(),
+        signer_node_id: value.signer_node_id,
+    }
+}
+
+// limits
+
+/// Peers asked for the same when there is no answer: with each the odds to hit a replica rise.
+const ASKED_MAX: usize = 4;
+/// Peers to go past on average at first: less often hits the silent one again, more often none
+/// that keeps replicas.
+const STEPS_FIRST: f64 = 2.5;
+/// Places whose newest value is remembered: more than a user looks up within a lifetime.
+const SEEN_MAX: usize = 256;
