@@ -76,12 +76,34 @@ fn window(_state: Option<std::path::PathBuf>, _pcap: Option<std::path::PathBuf>)
 
 #[cfg(feature = "sim")]
 fn simulate(arguments: &cli::SimArguments) -> ExitCode {
-    let scenario = chordial::sim::Scenario::new(arguments.peers as usize, arguments.seed);
-    let summary = chordial::sim::run(&scenario, &mut |line| println!("{line}"));
+    use chordial::sim::{Faults, Scenario, run};
+    use std::time::Duration;
+
+    let (loss, half) = (arguments.loss, arguments.loss / 2.0);
+    let scenario = Scenario {
+        safety: Duration::from_secs_f64(arguments.hours * 3600.0),
+        session: arguments.session.map(Duration::from_secs),
+        kill: arguments.kill,
+        partition: Duration::from_secs(arguments.partition),
+        faults: Faults { loss, duplication: half, reordering: half },
+        hostile: arguments.hostile,
+        is_traced: arguments.trace,
+        ..Scenario::new(arguments.peers, arguments.seed)
+    };
+    let stdout = std::io::stdout().lock();
+    // A trace has too many lines to write each at once.
+    let mut out: Box<dyn std::io::Write> = match arguments.trace {
+        true => Box::new(std::io::BufWriter::new(stdout)),
+        false => Box::new(stdout),
+    };
+    let summary = run(&scenario, &mut |line| cli::print_line(&mut out, line));
     if arguments.json {
-        println!("{}", cli::json_line(&summary));
+        cli::print_line(&mut out, &cli::json_line(&summary));
     }
-    ExitCode::SUCCESS
+    match summary.findings.count() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }
 
 #[cfg(not(feature = "sim"))]

@@ -118,10 +118,48 @@ pub struct SimArguments {
     /// Seed of all randomness: the same seed gives the same run
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
+    /// How long the faults go on, at least, in virtual hours
+    #[arg(long, default_value_t = 0.0, value_parser = hours)]
+    pub hours: f64,
+    /// Mean time that a user stays, in seconds; for ever without
+    #[arg(long, value_name = "MEAN_SECONDS", value_parser = clap::value_parser!(u64).range(10..))]
+    pub session: Option<u64>,
+    /// Share of the peers that die at one moment
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub kill: f64,
+    /// For how long half of the peers cannot reach the others, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=86_400))]
+    pub partition: u64,
+    /// Share of frames that are lost; half as many messages come twice or out of order
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
+    pub loss: f64,
+    /// Share of the peers that are hostile
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = share)]
+    pub hostile: f64,
+    /// A line for each event
+    #[arg(long)]
+    pub trace: bool,
     /// A JSON object on the last line
     #[arg(long)]
     pub json: bool,
 }
+
+/// A part of a whole, which cannot be all of it.
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    (0.0..=SHARE_MAX).contains(&share).then_some(share).ok_or(format!("not from 0 to {SHARE_MAX}"))
+}
+
+fn hours(text: &str) -> Result<f64, String> {
+    let hours: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    (0.0..=HOURS_MAX).contains(&hours).then_some(hours).ok_or(format!("not from 0 to {HOURS_MAX}"))
+}
+
+/// With more faults than this there is nothing left to look at.
+const SHARE_MAX: f64 = 0.9;
+/// A month, after which the values of a run would have expired.
+const HOURS_MAX: f64 = 720.0;
 
 /// What the arguments ask for.
 #[derive(Clone, Debug)]

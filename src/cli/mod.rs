@@ -35,6 +35,11 @@ pub fn bad_input(sentence: &str) -> u8 {
     BAD_INPUT
 }
 
+/// Writes a line. That nobody reads it is no failure.
+pub fn print_line(out: &mut impl std::io::Write, line: &str) {
+    let _ = writeln!(out, "{line}");
+}
+
 /// A value as JSON on one line.
 pub fn json_line(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()

@@ -17,6 +17,13 @@ use crate::base::NodeId;
 pub struct CheapProvider;
 
 impl CheapProvider {
+    /// The user name in a certificate of [`CheapProvider::identity`], without a look at the rest.
+    pub fn user_name(der: &[u8]) -> Option<&str> {
+        let name = der.strip_prefix(MAGIC)?.get(NodeId::LENGTH_DEFAULT..)?;
+        let end = name.iter().position(|b| *b == 0)?;
+        std::str::from_utf8(&name[..end]).ok()
+    }
+
     /// An identity for `user_name` at `node_id`, valid for ever.
     pub fn identity(self, node_id: NodeId, user_name: &str) -> Result<Identity, IdentityError> {
         let mut der = MAGIC.to_vec();
@@ -25,19 +32,19 @@ impl CheapProvider {
         der.resize(CERTIFICATE_LENGTH.max(der.len() + 1), 0);
         let certificate = self.certificate(&der)?;
         let signer = CheapSigner(certificate.fingerprint);
-        Identity::new(Arc::new(certificate), node_id, Arc::new(signer))
+        Identity::new(certificate, node_id, Arc::new(signer))
     }
 }
 
 impl Provider for CheapProvider {
-    fn certificate(&self, der: &[u8]) -> Result<Certificate, CertificateError> {
+    fn certificate(&self, der: &[u8]) -> Result<Arc<Certificate>, CertificateError> {
         let names = der.strip_prefix(MAGIC).ok_or(CertificateError::Malformed)?;
         let (node_id, name) =
             names.split_at_checked(NodeId::LENGTH_DEFAULT).ok_or(CertificateError::Malformed)?;
         let end = name.iter().position(|b| *b == 0).ok_or(CertificateError::UserName)?;
         let user_name =
             std::str::from_utf8(&name[..end]).map_err(|_| CertificateError::UserName)?;
-        Ok(Certificate {
+        Ok(Arc::new(Certificate {
             der: Bytes::copy_from_slice(der),
             node_ids: NodeId::new(node_id).into_iter().collect(),
             user_name: user_name.to_owned(),
@@ -46,7 +53,7 @@ impl Provider for CheapProvider {
             fingerprint: Certificate::fingerprint_of(der),
             self_signed: true,
             public_key: PublicKey::Cheap,
-        })
+        }))
     }
 
     fn verify(

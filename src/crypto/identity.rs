@@ -44,12 +44,12 @@ impl Identity {
     }
 
     /// An identity with an ECDSA P-256 key in PKCS #8 DER, acting as the first Node-ID.
-    pub fn from_pkcs8(certificate: Certificate, key: &[u8]) -> Result<Self, IdentityError> {
+    pub fn from_pkcs8(certificate: Arc<Certificate>, key: &[u8]) -> Result<Self, IdentityError> {
         let random = SystemRandom::new();
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, key, &random)
             .map_err(|_| IdentityError::Key)?;
         let node_id = *certificate.node_ids.first().ok_or(IdentityError::NodeId)?;
-        Self::new(Arc::new(certificate), node_id, Arc::new(EcdsaSigner { pair, random }))
+        Self::new(certificate, node_id, Arc::new(EcdsaSigner { pair, random }))
     }
 
     /// Signs what `input` makes of our signer identity: every signature of RELOAD covers the

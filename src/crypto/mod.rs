@@ -17,11 +17,14 @@ pub use identity::{Identity, IdentityError, Signer};
 pub use signature::{Signature, SignatureAlgorithm, SignerIdentity};
 pub use x509::{NodeIdDigest, SelfSigned, X509Provider};
 
+use std::sync::Arc;
+
 /// Reads certificates and checks signatures for one overlay.
 pub trait Provider: std::fmt::Debug + Send + Sync {
     /// Reads a certificate and checks everything about it but the time: profile, overlay,
-    /// and that the overlay's trust rules accept it.
-    fn certificate(&self, der: &[u8]) -> Result<Certificate, CertificateError>;
+    /// and that the overlay's trust rules accept it. It comes shared: a provider may keep those
+    /// that it has read before.
+    fn certificate(&self, der: &[u8]) -> Result<Arc<Certificate>, CertificateError>;
 
     /// Whether `value` is the signature of `message` by the key of `certificate`.
     fn verify(

@@ -1,5 +1,7 @@
 //! X.509 certificates as RFC 6940 §11.3 profiles them, and self-signed ones (§11.3.1).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rcgen::{
     CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
@@ -56,7 +58,7 @@ pub struct X509Provider {
 }
 
 impl Provider for X509Provider {
-    fn certificate(&self, der: &[u8]) -> Result<Certificate, CertificateError> {
+    fn certificate(&self, der: &[u8]) -> Result<Arc<Certificate>, CertificateError> {
         let (rest, parsed) =
             X509Certificate::from_der(der).map_err(|_| CertificateError::Malformed)?;
         if !rest.is_empty() {
@@ -74,7 +76,7 @@ impl Provider for X509Provider {
         if !verify(&public_key, algorithm, tbs, &parsed.signature_value.data) {
             return Err(CertificateError::Signature);
         }
-        Ok(Certificate {
+        Ok(Arc::new(Certificate {
             der: Bytes::copy_from_slice(der),
             node_ids,
             user_name,
@@ -83,7 +85,7 @@ impl Provider for X509Provider {
             fingerprint: Certificate::fingerprint_of(der),
             self_signed: true,
             public_key,
-        })
+        }))
     }
 
     fn verify(

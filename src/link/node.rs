@@ -346,7 +346,7 @@ impl Driver {
     fn up(&mut self, id: LinkId, link: OverlayLink) {
         let (sender, mut incoming, info) = link.split();
         let certificate = match self.options.provider.certificate(&info.peer_certificate_der) {
-            Ok(certificate) => Arc::new(certificate),
+            Ok(certificate) => certificate,
             Err(_) => {
                 self.links.remove(&id);
                 return self

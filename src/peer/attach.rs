@@ -461,4 +461,4 @@ const PENDING_MAX: usize = 64;
 /// How long a node that could not be attached to is left alone, at least.
 const UNREACHABLE_FOR: Duration = Duration::from_secs(30);
 /// Nodes left alone at a time.
-const UNREACHABLE_MAX: usize = 256;
+pub(super) const UNREACHABLE_MAX: usize = 256;

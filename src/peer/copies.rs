@@ -43,6 +43,11 @@ pub(super) struct Copies {
 }
 
 impl Copies {
+    /// How many copies wait, and at most.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (self.queue.len().max(self.queued.len()), QUEUE_MAX)
+    }
+
     /// Whether all replica peers have been served.
     pub(super) fn is_settled(&self, replicas: &[NodeId]) -> bool {
         !self.is_range_new && replicas.iter().all(|r| self.members.contains(r))

@@ -22,6 +22,7 @@ mod fetch;
 mod fingers;
 #[cfg(all(any(test, fuzzing), feature = "sim"))]
 pub mod fuzz;
+mod inspect;
 mod join;
 mod leave;
 mod links;
@@ -51,6 +52,7 @@ use crate::storage::{KindTable, Storage};
 pub use api::*;
 pub use config::PeerConfig;
 pub use counters::Counters;
+pub use inspect::Load;
 pub use timers::Deadline;
 
 use admit::Admission;

@@ -38,6 +38,13 @@ impl PublicationKey {
 #[derive(Debug, Default)]
 pub(super) struct Publications(BTreeMap<PublicationKey, Publication>);
 
+impl Publications {
+    /// How many values we publish, and at most.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (self.0.len(), PUBLICATIONS_MAX)
+    }
+}
+
 #[derive(Debug)]
 struct Publication {
     spec: StoreSpec,

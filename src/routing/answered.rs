@@ -45,6 +45,11 @@ pub struct AnswerCache {
 }
 
 impl AnswerCache {
+    /// How many requests are remembered, and at most.
+    pub fn load(&self) -> (usize, usize) {
+        (self.order.len(), ANSWERS_MAX)
+    }
+
     /// Looks a request up and notes it as being worked on if it is new.
     pub fn begin(&mut self, now: Instant, key: RequestKey) -> Seen {
         self.expire(now);

@@ -35,6 +35,11 @@ impl Verifier {
         self.provider.as_ref()
     }
 
+    /// How many certificates are remembered, and at most.
+    pub fn load(&self) -> (usize, usize) {
+        (self.known.len().max(self.order.len()), KNOWN_MAX)
+    }
+
     /// Remembers a certificate that the provider has read.
     pub fn remember(&mut self, certificate: &Arc<Certificate>) {
         let fingerprint = certificate.fingerprint;
@@ -122,7 +127,7 @@ impl Verifier {
         }
         match self.known.get(&fingerprint) {
             Some(known) => Some(known.clone()),
-            None => self.provider.certificate(&entry.certificate).ok().map(Arc::new),
+            None => self.provider.certificate(&entry.certificate).ok(),
         }
     }
 }

@@ -66,6 +66,11 @@ impl<C> Transactions<C> {
         self.pending.len()
     }
 
+    /// How many requests may wait.
+    pub const fn max(&self) -> usize {
+        PENDING_MAX
+    }
+
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.pending.is_empty()

@@ -1,8 +1,12 @@
 //! Links between simulated peers: what each action of a peer makes happen, where and when.
+//!
+//! Both sides of each link stand in one table; a peer's own names for its links are in a short
+//! sorted list beside it. Nothing is looked up by text: the user fragment that ICE hands from one
+//! side to the other says which row of the table it came from.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -15,159 +19,233 @@ use crate::crypto::Certificate;
 use crate::message::{CandidateType, IceCandidate, OVERLAY_LINK_DTLS_UDP_SR};
 use crate::peer::{IceParameters, LinkAction, LinkError, LinkId};
 
-/// One side of a link.
-type End = (usize, LinkId);
+/// One side of a link: a row of the table, and how often the row had been used before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    row: u32,
+    generation: u32,
+}
+
+/// What links do to messages; all zero means that every frame arrives, once and in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Faults {
+    /// The share of frames that are lost and cost a retransmission timeout.
+    pub loss: f64,
+    /// The share of messages that come twice.
+    pub duplication: f64,
+    /// The share of messages that others overtake.
+    pub reordering: f64,
+}
+
+/// Something that happens to a peer on one of its links.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    Gathered(IceParameters),
+    Up(Arc<Certificate>),
+    Message(Bytes),
+    Undelivered(Bytes),
+    Down(LinkError),
+}
 
 /// All links.
 #[derive(Debug)]
 pub(super) struct Network {
-    map: Map,
+    pub(super) map: Map,
+    pub(super) faults: Faults,
     rng: Rng,
-    certificates: Vec<Arc<Certificate>>,
-    is_alive: Vec<bool>,
-    ends: BTreeMap<End, Side>,
-    by_ufrag: BTreeMap<String, End>,
-    links_accepted: u64,
-    /// What has been sent, by the layers below included.
-    pub(super) bytes_sent: u64,
+    /// Whether east and west cannot reach each other.
+    is_split: bool,
+    members: Vec<Member>,
+    rows: Vec<Side>,
+    free: Vec<u32>,
+    accepted: u32,
+    bytes_sent: u64,
+}
+
+/// A peer as the network sees it.
+#[derive(Debug)]
+struct Member {
+    certificate: Arc<Certificate>,
+    is_alive: bool,
+    /// Its links and their rows, sorted.
+    links: Vec<(u32, u32)>,
 }
 
 /// What one side of a link knows.
 #[derive(Debug, Default)]
 struct Side {
+    generation: u32,
+    peer: u32,
+    link: u32,
+    is_up: bool,
     /// The other side, once this one has asked to be connected with it.
     other: Option<End>,
     /// Whom this side accepts; anybody if it dialled or was dialled.
-    expected: Option<[u8; 32]>,
-    is_up: bool,
-    /// Whether the loss of the other side is going to be noticed.
-    is_failing: bool,
-    ufrag: Option<String>,
+    expected: Option<Arc<Certificate>>,
+    /// When what is sent now will be known not to have arrived, if the other side is gone.
+    failing: Option<Instant>,
+    /// When the last of what was sent arrives.
+    arrived: Instant,
+    /// Since when nothing has been sent.
+    quiet: Instant,
 }
 
 impl Network {
-    /// No links yet between peers with these certificates.
-    pub(super) fn new(map: Map, rng: Rng, certificates: Vec<Arc<Certificate>>) -> Self {
+    /// No links and nobody to have any.
+    pub(super) fn new(rng: Rng) -> Self {
         Self {
-            map,
+            map: Map::default(),
+            faults: Faults::default(),
             rng,
-            is_alive: vec![true; certificates.len()],
-            certificates,
-            ends: BTreeMap::new(),
-            by_ufrag: BTreeMap::new(),
-            links_accepted: 0,
+            is_split: false,
+            members: Vec::new(),
+            rows: Vec::new(),
+            free: Vec::new(),
+            accepted: 0,
             bytes_sent: 0,
         }
+    }
+
+    /// The next peer, whose place is on the map already.
+    pub(super) fn add(&mut self, certificate: Arc<Certificate>) {
+        self.members.push(Member { certificate, is_alive: true, links: Vec::new() });
     }
 
     /// Does what a peer wants of one of its links.
     pub(super) fn act(
         &mut self,
         now: Instant,
-        peer: usize,
+        peer: u32,
         link: LinkId,
         action: LinkAction,
         queue: &mut Queue,
     ) {
-        let end = (peer, link);
         match action {
-            LinkAction::Dial(address) => self.dial(now, end, address, queue),
+            LinkAction::Dial(address) => {
+                let end = self.insert(now, peer, link);
+                self.dial(now, end, address, queue);
+            }
             LinkAction::Gather(_) => {
-                let parameters = self.gather(end);
-                let what = Happening::Link(link, OnLink::Gathered(parameters));
-                queue.push(now + limits::GATHER, peer, what);
+                let end = self.insert(now, peer, link);
+                queue.push(now + limits::GATHER, Happening::Link(end, OnLink::Gathered));
             }
             LinkAction::Connect { remote, expected, .. } => {
-                self.connect(now, end, &remote.ufrag, &expected, queue);
+                if let Some(end) = self.end(peer, link) {
+                    self.connect(now, end, &remote.ufrag, expected, queue);
+                }
             }
-            LinkAction::Send(bytes) => self.send(now, end, bytes, queue),
+            LinkAction::Send(bytes) => {
+                if let Some(end) = self.end(peer, link) {
+                    self.send(now, end, bytes, queue);
+                }
+            }
             LinkAction::Close => {
-                let Some((to, other)) = self.remove(end).and_then(|side| side.other) else {
-                    return;
-                };
-                let what = Happening::Link(other, OnLink::Down(LinkError::Lost));
-                queue.push(now + self.map.one_way(peer, to), to, what);
+                if let Some(end) = self.end(peer, link) {
+                    self.close(now, end, queue);
+                }
             }
         }
     }
 
-    /// Whether something that was going to happen on a link still does, and as what.
-    pub(super) fn arrive(&mut self, peer: usize, link: LinkId, what: OnLink) -> Option<OnLink> {
-        let side = self.ends.get_mut(&(peer, link))?;
-        match what {
-            OnLink::Up(_) => {
-                let is_there = side.other.is_some_and(|(other, _)| self.is_alive[other]);
-                side.is_up = is_there;
+    /// Whether something that was going to happen on a link still does: to whom, on which of its
+    /// links, and what.
+    pub(super) fn arrive(
+        &mut self,
+        now: Instant,
+        end: End,
+        what: OnLink,
+        queue: &mut Queue,
+    ) -> Option<(u32, LinkId, Arrival)> {
+        let side = self.side(end)?;
+        let (peer, link, is_up) = (side.peer, LinkId(side.link.into()), side.is_up);
+        let arrival = match what {
+            OnLink::Gathered => Arrival::Gathered(parameters(end, peer)),
+            OnLink::Up => {
                 // Otherwise connecting goes on until it takes too long.
-                is_there.then_some(what)
+                let other = self.other(end).filter(|_| self.is_connected(end))?;
+                let certificate = self.members[other as usize].certificate.clone();
+                let side = self.side_mut(end)?;
+                (side.is_up, side.expected, side.quiet) = (true, None, now);
+                Arrival::Up(certificate)
             }
-            OnLink::GiveUp if side.is_up => None,
+            OnLink::GiveUp if is_up => return None,
             OnLink::GiveUp => {
-                self.remove((peer, link));
-                Some(OnLink::Down(LinkError::NoPath))
+                self.remove(now, end);
+                Arrival::Down(LinkError::NoPath)
             }
-            OnLink::Down(_) => {
-                self.remove((peer, link));
-                Some(what)
+            OnLink::Down(error) => {
+                self.remove(now, end);
+                Arrival::Down(error)
             }
-            OnLink::Gathered(_) => Some(what),
-            OnLink::Message(_) => side.is_up.then_some(what),
-        }
+            OnLink::Message(_) if !is_up => return None,
+            OnLink::Message(bytes) => {
+                self.keep_alive(now, end);
+                Arrival::Message(bytes)
+            }
+            OnLink::Unacknowledged(bytes) => {
+                if self.is_connected(end) {
+                    let side = self.side_mut(end)?;
+                    side.failing = None;
+                    let other = side.other?;
+                    return self.arrive(now, other, OnLink::Message(bytes), queue);
+                }
+                if self.side_mut(end)?.failing.take().is_some() {
+                    queue.push(now, Happening::Link(end, OnLink::Down(LinkError::Lost)));
+                }
+                Arrival::Undelivered(bytes)
+            }
+        };
+        Some((peer, link, arrival))
     }
 
     /// A peer is gone: nobody is told, but idle links are noticed to be dead after a while.
-    pub(super) fn kill(&mut self, now: Instant, peer: usize, queue: &mut Queue) {
-        self.is_alive[peer] = false;
-        let range = (peer, LinkId(0))..=(peer, LinkId(u64::MAX));
-        let ends: Vec<End> = self.ends.range(range).map(|(end, _)| *end).collect();
-        for end in ends {
-            let Some((to, other)) = self.remove(end).and_then(|side| side.other) else { continue };
-            let what = Happening::Link(other, OnLink::Down(LinkError::Lost));
-            queue.push(now + limits::CONSENT, to, what);
+    pub(super) fn kill(&mut self, now: Instant, peer: u32, queue: &mut Queue) {
+        let member = &mut self.members[peer as usize];
+        member.is_alive = false;
+        let rows: Vec<u32> = member.links.iter().map(|(_, row)| *row).collect();
+        for row in rows {
+            let end = End { row, generation: self.rows[row as usize].generation };
+            if let Some(other) = self.remove(now, end) {
+                self.notice_loss(now, other, queue);
+            }
         }
+    }
+
+    /// Cuts east and west off from each other, or connects them again.
+    pub(super) fn split(&mut self, now: Instant, is_split: bool, queue: &mut Queue) {
+        self.is_split = is_split;
+        for row in 0..self.rows.len() as u32 {
+            let end = End { row, generation: self.rows[row as usize].generation };
+            if is_split && self.rows[row as usize].is_up && !self.is_connected(end) {
+                self.notice_loss(now, end, queue);
+            }
+        }
+    }
+
+    /// What has been sent until now, by the layers below and to keep links alive included.
+    pub(super) fn bytes_sent(&mut self, now: Instant) -> u64 {
+        for row in 0..self.rows.len() as u32 {
+            self.count_keep_alives(now, row);
+        }
+        self.bytes_sent
     }
 
     fn dial(&mut self, now: Instant, end: End, address: SocketAddr, queue: &mut Queue) {
-        let (peer, link) = end;
-        self.ends.insert(end, Side::default());
-        queue.push(now + limits::CONNECT, peer, Happening::Link(link, OnLink::GiveUp));
-        let is_there =
-            |target: &usize| *target != peer && self.is_alive.get(*target) == Some(&true);
-        let Some(target) = peer_at(address).filter(is_there) else { return };
-        // Links that others open to a peer have odd numbers.
-        let accepted = (target, LinkId(2 * self.links_accepted + 1));
-        self.links_accepted += 1;
-        self.ends.insert(accepted, Side { other: Some(end), ..Side::default() });
-        self.ends.insert(end, Side { other: Some(accepted), ..Side::default() });
-        let at = now + limits::HANDSHAKE_RTTS * self.map.round_trip(peer, target);
-        self.come_up(at, end, accepted, queue);
-    }
-
-    fn come_up(&self, at: Instant, a: End, b: End, queue: &mut Queue) {
-        for ((peer, link), (other, _)) in [(a, b), (b, a)] {
-            let certificate = self.certificates[other].clone();
-            queue.push(at, peer, Happening::Link(link, OnLink::Up(certificate)));
-        }
-    }
-
-    /// A host candidate and a reflexive one, as behind a home router.
-    fn gather(&mut self, end: End) -> IceParameters {
-        let (ufrag, password) = (self.rng.ice_string(8), self.rng.ice_string(24));
-        self.by_ufrag.insert(ufrag.clone(), end);
-        self.ends.insert(end, Side { ufrag: Some(ufrag.clone()), ..Side::default() });
-        let address = address_of(end.0);
-        let candidate = |priority, candidate_type, related_address| IceCandidate {
-            address,
-            overlay_link: OVERLAY_LINK_DTLS_UDP_SR,
-            foundation: b"1".to_vec(),
-            priority,
-            candidate_type,
-            related_address,
-            extensions: Vec::new(),
+        queue.push(now + limits::CONNECT, Happening::Link(end, OnLink::GiveUp));
+        let Some(peer) = self.side(end).map(|side| side.peer) else { return };
+        let Some(target) = peer_at(address).filter(|t| *t != peer && self.reaches(peer, *t)) else {
+            return;
         };
-        let host = candidate(2_130_706_431, CandidateType::Host, None);
-        let reflexive = candidate(1_694_498_815, CandidateType::ServerReflexive, Some(address));
-        IceParameters { ufrag, password, candidates: vec![host, reflexive] }
+        // Links that others open to a peer have odd numbers.
+        let link = LinkId(u64::from(2 * self.accepted + 1));
+        self.accepted += 1;
+        let accepted = self.insert(now, target, link);
+        self.rows[accepted.row as usize].other = Some(end);
+        self.rows[end.row as usize].other = Some(accepted);
+        queue.push(now + limits::CONNECT, Happening::Link(accepted, OnLink::GiveUp));
+        let at = now + limits::HANDSHAKE_RTTS * self.map.round_trip(peer, target);
+        queue.push(at, Happening::Link(end, OnLink::Up));
+        queue.push(at, Happening::Link(accepted, OnLink::Up));
     }
 
     /// Connects two sides once both want it.
@@ -176,185 +254,225 @@ impl Network {
         now: Instant,
         end: End,
         ufrag: &str,
-        expected: &Certificate,
+        expected: Arc<Certificate>,
         queue: &mut Queue,
     ) {
-        let (peer, link) = end;
-        let other = self.by_ufrag.get(ufrag).copied();
-        let Some(side) = self.ends.get_mut(&end) else { return };
+        queue.push(now + limits::CONNECT, Happening::Link(end, OnLink::GiveUp));
+        let other = end_of(ufrag);
+        let Some(side) = self.side_mut(end) else { return };
         side.other = other;
-        side.expected = Some(expected.fingerprint);
-        queue.push(now + limits::CONNECT, peer, Happening::Link(link, OnLink::GiveUp));
-        let Some(other) = other else { return };
-        let Some(side) = self.ends.get(&other).filter(|side| side.other == Some(end)) else {
-            return;
-        };
-        let are_expected = side.expected == Some(self.certificates[peer].fingerprint)
-            && expected.fingerprint == self.certificates[other.0].fingerprint;
-        let handshake = limits::CHECK_RTTS + limits::HANDSHAKE_RTTS;
-        let at = now + handshake * self.map.round_trip(peer, other.0);
-        if are_expected {
-            self.come_up(at, end, other, queue);
+        side.expected = Some(expected);
+        let wants_us = |other: &End| self.side(*other).is_some_and(|s| s.other == Some(end));
+        let Some(other) = other.filter(wants_us) else { return };
+        if !self.is_connected(end) {
             return;
         }
-        for (peer, link) in [end, other] {
-            let what = OnLink::Down(LinkError::WrongCertificate);
-            queue.push(at, peer, Happening::Link(link, what));
+        let (here, there) = (&self.rows[end.row as usize], &self.rows[other.row as usize]);
+        let handshake = limits::CHECK_RTTS + limits::HANDSHAKE_RTTS;
+        let at = now + handshake * self.map.round_trip(here.peer, there.peer);
+        let are_expected = [(here, there.peer), (there, here.peer)].iter().all(|(side, peer)| {
+            let shown = self.members[*peer as usize].certificate.fingerprint;
+            side.expected.as_ref().is_some_and(|c| c.fingerprint == shown)
+        });
+        for end in [end, other] {
+            let what = match are_expected {
+                true => OnLink::Up,
+                false => OnLink::Down(LinkError::WrongCertificate),
+            };
+            queue.push(at, Happening::Link(end, what));
         }
     }
 
     fn send(&mut self, now: Instant, end: End, bytes: Bytes, queue: &mut Queue) {
-        let (peer, link) = end;
-        let Some(side) = self.ends.get_mut(&end) else { return };
-        let Some((to, other)) = side.other else { return };
+        let Some(side) = self.side(end).filter(|side| side.is_up) else { return };
+        let (peer, Some(other)) = (side.peer, side.other) else { return };
+        self.keep_alive(now, end);
         let frames = bytes.len().div_ceil(limits::FRAGMENT_BYTES);
-        self.bytes_sent += (bytes.len() + frames * limits::FRAME_BYTES) as u64;
-        if self.is_alive[to] {
-            let at = now + self.map.one_way(peer, to);
-            queue.push(at, to, Happening::Link(other, OnLink::Message(bytes)));
-        } else if !side.is_failing {
-            side.is_failing = true;
-            let what = Happening::Link(link, OnLink::Down(LinkError::Lost));
-            queue.push(now + limits::UNACKNOWLEDGED, peer, what);
+        let cost = (bytes.len() + frames * limits::FRAME_BYTES) as u64;
+        self.bytes_sent += cost;
+        let to = self.side(other).map(|side| side.peer);
+        let way = to.filter(|_| self.is_connected(end)).and_then(|to| self.way(peer, to, cost));
+        let Some(way) = way else {
+            let round_trip = to.map_or(limits::RTT_MEAN, |to| self.map.round_trip(peer, to));
+            let silence = limits::SUSPECT_TIMEOUTS * round_trip.max(limits::RETRANSMISSION_MIN);
+            let row = &mut self.rows[end.row as usize];
+            let at = *row.failing.get_or_insert(now + silence);
+            return queue.push(at, Happening::Link(end, OnLink::Unacknowledged(bytes)));
+        };
+        let row = &mut self.rows[end.row as usize];
+        row.arrived = row.arrived.max(now + way);
+        if self.faults.duplication > 0.0 && self.rng.unit() < self.faults.duplication {
+            let again = now + way + limits::REORDERED_MAX.mul_f64(self.rng.unit());
+            queue.push(again, Happening::Link(other, OnLink::Message(bytes.clone())));
+        }
+        queue.push(now + way, Happening::Link(other, OnLink::Message(bytes)));
+    }
+
+    /// How long a message takes, retransmissions included; `None` if they are used up first.
+    fn way(&mut self, from: u32, to: u32, cost: u64) -> Option<Duration> {
+        let one_way = self.map.one_way(from, to);
+        let Faults { loss, reordering, .. } = self.faults;
+        let mut way = one_way;
+        if reordering > 0.0 && self.rng.unit() < reordering {
+            way += limits::REORDERED_MAX.mul_f64(self.rng.unit());
+        }
+        if loss > 0.0 {
+            let mut timeout = (2 * one_way).max(limits::RETRANSMISSION_MIN);
+            let mut transmissions = 1;
+            while self.rng.unit() < loss {
+                if transmissions == limits::TRANSMISSIONS_MAX {
+                    return None;
+                }
+                transmissions += 1;
+                self.bytes_sent += cost;
+                way += timeout;
+                timeout *= 2;
+            }
+        }
+        Some(way)
+    }
+
+    fn close(&mut self, now: Instant, end: End, queue: &mut Queue) {
+        let Some(side) = self.side(end) else { return };
+        let (peer, arrived) = (side.peer, side.arrived);
+        let is_connected = self.is_connected(end);
+        let Some(other) = self.remove(now, end) else { return };
+        let Some(to) = self.side(other).map(|side| side.peer) else { return };
+        if is_connected {
+            let at = arrived.max(now + self.map.one_way(peer, to));
+            queue.push(at, Happening::Link(other, OnLink::Down(LinkError::Lost)));
+        } else {
+            self.notice_loss(now, other, queue);
         }
     }
 
-    fn remove(&mut self, end: End) -> Option<Side> {
-        let side = self.ends.remove(&end)?;
-        if let Some(ufrag) = &side.ufrag {
-            self.by_ufrag.remove(ufrag);
+    /// The loss of an idle link is noticed when nothing has been heard for long enough.
+    fn notice_loss(&mut self, now: Instant, end: End, queue: &mut Queue) {
+        let since = limits::KEEPALIVE.mul_f64(self.rng.unit());
+        let at = now + limits::CONSENT - since;
+        queue.push(at, Happening::Link(end, OnLink::Down(LinkError::Lost)));
+    }
+
+    /// Something is sent on this side now, so that no frame is needed to keep the link alive.
+    fn keep_alive(&mut self, now: Instant, end: End) {
+        self.count_keep_alives(now, end.row);
+        self.rows[end.row as usize].quiet = now;
+    }
+
+    fn count_keep_alives(&mut self, now: Instant, row: u32) {
+        let side = &mut self.rows[row as usize];
+        if side.is_up {
+            let interval = limits::KEEPALIVE.as_micros() as u64;
+            let sent = now.saturating_since(side.quiet).as_micros() as u64 / interval;
+            side.quiet = side.quiet + limits::KEEPALIVE * sent as u32;
+            self.bytes_sent += sent * limits::KEEPALIVE_BYTES;
         }
-        Some(side)
+    }
+
+    fn insert(&mut self, now: Instant, peer: u32, link: LinkId) -> End {
+        let row = self.free.pop().unwrap_or_else(|| {
+            self.rows.push(Side::default());
+            self.rows.len() as u32 - 1
+        });
+        let link = link.0 as u32;
+        let generation = self.rows[row as usize].generation;
+        let side = Side { generation, peer, link, quiet: now, ..Side::default() };
+        self.rows[row as usize] = side;
+        let links = &mut self.members[peer as usize].links;
+        let place = links.partition_point(|(other, _)| *other < link);
+        links.insert(place, (link, row));
+        End { row, generation }
+    }
+
+    /// Forgets a side; the other one, if it knew one.
+    fn remove(&mut self, now: Instant, end: End) -> Option<End> {
+        self.side(end)?;
+        self.count_keep_alives(now, end.row);
+        let side = &mut self.rows[end.row as usize];
+        side.generation = side.generation.wrapping_add(1);
+        side.is_up = false;
+        side.expected = None;
+        let (peer, link, other) = (side.peer, side.link, side.other.take());
+        self.free.push(end.row);
+        self.members[peer as usize].links.retain(|(other, _)| *other != link);
+        other
+    }
+
+    fn end(&self, peer: u32, link: LinkId) -> Option<End> {
+        let links = &self.members[peer as usize].links;
+        let place = links.binary_search_by_key(&(link.0 as u32), |(link, _)| *link).ok()?;
+        let row = links[place].1;
+        Some(End { row, generation: self.rows[row as usize].generation })
+    }
+
+    fn side(&self, end: End) -> Option<&Side> {
+        let side = self.rows.get(end.row as usize)?;
+        (side.generation == end.generation).then_some(side)
+    }
+
+    fn side_mut(&mut self, end: End) -> Option<&mut Side> {
+        let side = self.rows.get_mut(end.row as usize)?;
+        (side.generation == end.generation).then_some(side)
+    }
+
+    fn other(&self, end: End) -> Option<u32> {
+        self.side(self.side(end)?.other?).map(|side| side.peer)
+    }
+
+    /// Whether the other side is there and can be reached.
+    fn is_connected(&self, end: End) -> bool {
+        let peers = self.side(end).zip(self.other(end));
+        peers.is_some_and(|(side, other)| self.reaches(side.peer, other))
+    }
+
+    fn reaches(&self, from: u32, to: u32) -> bool {
+        let is_alive = self.members.get(to as usize).is_some_and(|member| member.is_alive);
+        is_alive && !(self.is_split && self.map.is_west(from) != self.map.is_west(to))
     }
 }
 
+/// A host candidate and a reflexive one, as behind a home router, under a user fragment that
+/// names the row.
+fn parameters(end: End, peer: u32) -> IceParameters {
+    let address = address_of(peer);
+    let candidate = |priority, candidate_type, related_address| IceCandidate {
+        address,
+        overlay_link: OVERLAY_LINK_DTLS_UDP_SR,
+        foundation: b"1".to_vec(),
+        priority,
+        candidate_type,
+        related_address,
+        extensions: Vec::new(),
+    };
+    let host = candidate(2_130_706_431, CandidateType::Host, None);
+    let reflexive = candidate(1_694_498_815, CandidateType::ServerReflexive, Some(address));
+    let number = u64::from(end.generation) << 32 | u64::from(end.row);
+    let ufrag = format!("{number:x}");
+    IceParameters { password: format!("{number:024x}"), ufrag, candidates: vec![host, reflexive] }
+}
+
+/// The row that a user fragment names.
+fn end_of(ufrag: &str) -> Option<End> {
+    let number = u64::from_str_radix(ufrag, 16).ok()?;
+    Some(End { row: number as u32, generation: (number >> 32) as u32 })
+}
+
 /// Where a peer listens.
-pub(super) fn address_of(peer: usize) -> SocketAddr {
-    let [_, a, b, c] = (peer as u32).to_be_bytes();
+pub(super) fn address_of(peer: u32) -> SocketAddr {
+    let [_, a, b, c] = peer.to_be_bytes();
     SocketAddr::from((Ipv4Addr::new(NET, a, b, c), PORT_DEFAULT))
 }
 
 /// Who listens there, if it is one of ours.
-fn peer_at(address: SocketAddr) -> Option<usize> {
+fn peer_at(address: SocketAddr) -> Option<u32> {
     let SocketAddr::V4(address) = address else { return None };
     let [net, a, b, c] = address.ip().octets();
-    (net == NET).then(|| u32::from_be_bytes([0, a, b, c]) as usize)
+    (net == NET).then(|| u32::from_be_bytes([0, a, b, c]))
 }
 
 /// The private network 10.0.0.0/8.
 const NET: u8 = 10;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::NodeId;
-    use crate::crypto::CheapProvider;
-    use crate::peer::{Purpose, Role};
-
-    struct Lab {
-        network: Network,
-        queue: Queue,
-        now: Instant,
-    }
-
-    impl Lab {
-        fn new() -> Self {
-            let certificate = |n: u128| {
-                let identity = CheapProvider.identity(NodeId::from_u128(n), "user@sim.example");
-                identity.expect("an identity").certificate
-            };
-            let certificates = (1..=3).map(certificate).collect();
-            let mut rng = Rng::from_number(1);
-            let map = Map::new(3, &mut rng);
-            let network = Network::new(map, rng, certificates);
-            Self { network, queue: Queue::default(), now: Instant::ORIGIN }
-        }
-
-        fn act(&mut self, peer: usize, link: u64, action: LinkAction) {
-            self.network.act(self.now, peer, LinkId(link), action, &mut self.queue);
-        }
-
-        /// What happens until the end of time, in order.
-        fn all(&mut self) -> Vec<(usize, u64, OnLink)> {
-            let mut seen = Vec::new();
-            while let Some((at, peer, what)) = self.queue.pop_until(Instant::from_micros(u64::MAX))
-            {
-                self.now = at;
-                let Happening::Link(link, what) = what else { continue };
-                if let Some(what) = self.network.arrive(peer, link, what) {
-                    seen.push((peer, link.0, what));
-                }
-            }
-            seen
-        }
-
-        fn gather(&mut self, peer: usize, link: u64) -> IceParameters {
-            self.act(peer, link, LinkAction::Gather(Role::Requester));
-            match self.all().pop() {
-                Some((_, _, OnLink::Gathered(parameters))) => parameters,
-                other => panic!("{other:?}"),
-            }
-        }
-
-        fn connect(&mut self, peer: usize, link: u64, remote: &IceParameters, expected: usize) {
-            let expected = self.network.certificates[expected].clone();
-            let remote = remote.clone();
-            let (role, purpose) = (Role::Requester, Purpose::Overlay);
-            self.act(peer, link, LinkAction::Connect { remote, role, purpose, expected });
-        }
-    }
-
-    #[test]
-    fn a_dialled_link_carries_messages_both_ways_until_closed() {
-        let mut lab = Lab::new();
-        lab.act(0, 2, LinkAction::Dial(address_of(1)));
-        let up = lab.all();
-        let [(0, 2, OnLink::Up(a)), (1, accepted, OnLink::Up(b))] = &up[..] else {
-            panic!("{up:?}")
-        };
-        assert_eq!((a.node_ids[0].to_u128(), b.node_ids[0].to_u128()), (2, 1));
-        lab.act(1, *accepted, LinkAction::Send(Bytes::from_static(b"x")));
-        lab.act(0, 2, LinkAction::Send(Bytes::from_static(b"y")));
-        lab.act(0, 2, LinkAction::Close);
-        let seen = lab.all();
-        let [(1, _, OnLink::Message(y)), (1, _, OnLink::Down(LinkError::Lost))] = &seen[..] else {
-            panic!("{seen:?}")
-        };
-        assert_eq!(&y[..], b"y");
-    }
-
-    #[test]
-    fn a_link_comes_up_once_both_sides_want_it() {
-        let mut lab = Lab::new();
-        let [a, b] = [lab.gather(0, 2), lab.gather(1, 4)];
-        lab.connect(0, 2, &b, 1);
-        assert!(matches!(lab.all()[..], [(0, 2, OnLink::Down(LinkError::NoPath))]));
-        let a = IceParameters { ufrag: lab.gather(0, 6).ufrag, ..a };
-        lab.connect(0, 6, &b, 1);
-        lab.connect(1, 4, &a, 0);
-        let seen = lab.all();
-        assert_eq!(seen.iter().filter(|s| matches!(s.2, OnLink::Up(_))).count(), 2, "{seen:?}");
-    }
-
-    #[test]
-    fn a_wrong_certificate_is_noticed_and_a_dead_peer_late() {
-        let mut lab = Lab::new();
-        let [a, b] = [lab.gather(0, 2), lab.gather(1, 4)];
-        lab.connect(0, 2, &b, 2);
-        lab.connect(1, 4, &a, 0);
-        let seen = lab.all();
-        let is_wrong = |seen: &(usize, u64, OnLink)| {
-            matches!(seen.2, OnLink::Down(LinkError::WrongCertificate))
-        };
-        assert!(seen.len() == 2 && seen.iter().all(is_wrong), "{seen:?}");
-
-        lab.act(2, 2, LinkAction::Dial(address_of(1)));
-        lab.all();
-        let killed = lab.now;
-        lab.network.kill(killed, 1, &mut lab.queue);
-        lab.act(2, 2, LinkAction::Send(Bytes::from_static(b"x")));
-        assert!(matches!(lab.all()[..], [(2, 2, OnLink::Down(LinkError::Lost))]));
-        lab.act(2, 4, LinkAction::Dial(address_of(1)));
-        assert!(matches!(lab.all()[..], [(2, 4, OnLink::Down(LinkError::NoPath))]));
-    }
-}
+#[path = "network_tests.rs"]
+mod tests;

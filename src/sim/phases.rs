@@ -1,256 +1,348 @@
 //! What happens in a run, one phase after the other.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::network::address_of;
-use super::world::{OVERLAY, World};
-use super::{Scenario, Summary, limits};
-use crate::base::{Instant, Rng};
-use crate::message::Places;
-use crate::peer::{Answer, Command, Event, FetchSpec, Fetched, RequestError, RequestId, StoreSpec};
-use crate::usage::{Publication, parse_aor, registration};
+use super::figures::{Results, Summary, mean, p95, rounded, rss_kb};
+use super::hostile::{Behavior, Mask, next_to};
+use super::queue::Task;
+use super::run::{Purpose, Run};
+use super::scenario::Scenario;
+use super::truth::holders;
+use super::{checks, limits};
+use crate::base::{NodeId, ResourceId, Rng};
 
-/// Runs a scenario. `tell` gets one line for each phase.
+/// Runs a scenario. `tell` gets one line for each phase and each finding, or the whole trace.
 pub fn run(scenario: &Scenario, tell: &mut dyn FnMut(&str)) -> Summary {
     let started = std::time::Instant::now();
-    let mut rng = Rng::from_number(scenario.seed);
-    let mut summary = Summary { peers: scenario.peers, ..Summary::default() };
-    match World::new(scenario.peers, &mut rng) {
-        Ok(world) => {
-            let publications = (0..scenario.peers).map(|user| publication(&world, user)).collect();
-            let registered = vec![false; scenario.peers];
-            let results = Results::default();
-            let mut run = Run { scenario, world, rng, publications, registered, results, tell };
-            run.phases(&mut summary);
+    let rss_before = rss_kb("VmRSS:");
+    let mut summary = match Run::new(scenario, tell) {
+        Ok(mut run) => {
+            run.phases(rss_before);
+            run.summary
         }
-        // The overlay and its users are made here; a mistake in them is ours.
-        Err(error) => tell(&format!("the simulated overlay cannot be made: {error}")),
-    }
+        // The overlay is made here; a mistake in it is ours.
+        Err(error) => {
+            tell(&format!("the simulated overlay cannot be made: {error}"));
+            Summary::default()
+        }
+    };
     summary.real_s = rounded(started.elapsed().as_secs_f64());
-    summary.peak_rss_kb = peak_rss_kb();
+    summary.speed = rounded(summary.virtual_s / summary.real_s.max(0.001));
+    summary.peak_rss_kb = rss_kb("VmHWM:");
     summary
 }
 
-struct Run<'a> {
-    scenario: &'a Scenario,
-    world: World,
-    rng: Rng,
-    /// What each user registers.
-    publications: Vec<Publication>,
-    /// Whether it has been stored.
-    registered: Vec<bool>,
-    results: Results,
-    tell: &'a mut dyn FnMut(&str),
-}
-
-/// What look-ups came to.
-#[derive(Debug, Default)]
-struct Results {
-    fetches: usize,
-    found: usize,
-    wrong: usize,
-    first_try: usize,
-    hops: Vec<u32>,
-    rtts: Vec<f64>,
-}
-
 impl Run<'_> {
-    fn phases(&mut self, summary: &mut Summary) {
-        summary.joined = self.join();
-        self.settle();
+    fn phases(&mut self, rss_before: u64) {
+        self.join();
         self.register();
-        self.look_up("fetch");
-        if self.scenario.kills > 0 {
-            self.kill();
-            self.look_up("fetch again");
+        let grown = rss_kb("VmRSS:").saturating_sub(rss_before) * 1024;
+        self.summary.bytes_of_memory_per_peer = grown / u64::from(self.scenario.peers.max(1));
+        self.look_up();
+        self.idle();
+        if self.scenario.has_faults() {
+            self.safety();
         }
-        let Results { fetches, found, wrong, first_try, .. } = self.results;
-        (summary.fetches, summary.found) = (fetches, found);
-        (summary.wrong, summary.first_try) = (wrong, first_try);
-        self.results.hops.sort_unstable();
-        let hops = &self.results.hops;
-        summary.hops_mean = rounded(mean(hops.iter().map(|h| f64::from(*h))));
-        summary.hops_p95 = hops.get((hops.len() * 95).div_ceil(100).max(1) - 1).map_or(0, |h| *h);
-        summary.fetch_rtt_mean = rounded(mean(self.results.rtts.iter().copied()));
-        let bytes = self.world.network.bytes_sent as f64;
-        summary.bytes_per_peer_s = rounded(bytes / self.world.peer_seconds().max(1.0));
-        summary.virtual_s = rounded(self.world.clock.as_micros() as f64 / 1e6);
+        self.liveness();
+        let Self { summary, joins, world, .. } = self;
+        summary.join_rtt_mean = rounded(mean(joins.iter().copied()));
+        summary.join_rtt_p95 = rounded(p95(joins));
+        let bytes = world.bytes_sent() as f64;
+        summary.bytes_per_peer_s = rounded(bytes / world.peer_seconds().max(1.0));
+        summary.virtual_s = rounded(world.clock.as_micros() as f64 / 1e6);
     }
 
-    /// The first peer founds the overlay, the others join through some that have.
-    fn join(&mut self) -> usize {
-        let Scenario { peers, arrival_spacing, .. } = *self.scenario;
-        let mut at = self.world.clock;
-        for peer in 0..peers {
-            let command = if peer == 0 {
-                Command::Found
-            } else {
-                let through = self.rng.below(peer.min(limits::BOOTSTRAP_NODES) as u64);
-                Command::Join(vec![address_of(through as usize)])
-            };
-            let _ = self.world.command(at, peer, command);
-            at = at + arrival_spacing;
+    /// The first peer founds the overlay, the others join through some that have, each second a
+    /// constant part of those that are there.
+    fn join(&mut self) {
+        let peers = self.scenario.peers;
+        let mut at = Duration::ZERO;
+        for present in 0..peers {
+            self.world.plan(self.world.clock + at, Task::Arrive);
+            let rate = (f64::from(present) * limits::GROWTH).max(limits::ARRIVALS_MIN);
+            at += Duration::from_secs_f64(1.0 / rate);
         }
-        let mut is_joined = vec![false; peers];
-        self.world.run_until(at + limits::PATIENCE, &mut |_, peer, event| {
-            is_joined[peer] |= matches!(event, Event::Joined);
-            is_joined.iter().all(|joined| *joined)
-        });
-        let joined = is_joined.iter().filter(|joined| **joined).count();
-        let clock = self.world.clock.as_micros() as f64 / 1e6;
+        let all = peers as usize;
+        self.pass_until(at + limits::PATIENCE, |run| run.world.ring.len() == all);
+        self.summary.joined = self.world.ring.len();
+        let (joined, clock) = (self.summary.joined, self.seconds());
         self.say(&format!("join: {joined} of {peers} peers after {clock:.1} s"));
-        joined
-    }
-
-    fn settle(&mut self) {
-        let settle = self.scenario.settle;
-        self.pass(settle);
-        self.say(&format!("settle: {:.1} s", settle.as_secs_f64()));
+        self.pass(self.scenario.settle);
+        self.say(&format!("settle: {:.1} s", self.scenario.settle.as_secs_f64()));
     }
 
     /// Every user registers.
     fn register(&mut self) {
-        let mut open = BTreeMap::new();
-        let start = self.world.clock;
-        for user in 0..self.scenario.peers {
-            let Publication { resource, kind, value } = self.publications[user].clone();
-            let spec = StoreSpec { resource, kind, value, lifetime_s: LIFETIME_S };
-            let at = self.within(start, limits::FETCH_WINDOW);
-            open.insert(self.world.command(at, user, Command::Publish(spec)), user);
+        self.is_open = true;
+        let start = self.seconds();
+        for user in 0..self.world.len() {
+            let at = self.world.clock + limits::FETCH_WINDOW.mul_f64(self.rng.unit());
+            self.world.plan(at, Task::Publish(user));
         }
-        let registered = &mut self.registered;
-        let end = start + limits::FETCH_WINDOW + limits::PATIENCE;
-        self.world.run_until(end, &mut |_, _, event| {
-            let Event::Done(request, result) = event else { return false };
-            let Some(user) = open.remove(&request) else { return false };
-            registered[user] = matches!(result, Ok(Answer::Stored { .. }));
-            open.is_empty()
-        });
-        let count = self.registered.iter().filter(|is_registered| **is_registered).count();
-        let seconds = self.world.clock.saturating_since(start).as_secs_f64();
-        let peers = self.scenario.peers;
-        self.say(&format!("register: {count} of {peers} users after {seconds:.1} s"));
+        let patience = limits::FETCH_WINDOW + limits::PATIENCE;
+        self.pass(limits::FETCH_WINDOW);
+        self.pass_until(patience, |run| run.users.iter().all(|user| user.acknowledged > 0));
+        let count = self.users.iter().filter(|user| user.acknowledged > 0).count();
+        self.summary.registered = count;
+        let (users, took) = (self.users.len(), self.seconds() - start);
+        self.say(&format!("register: {count} of {users} users after {took:.1} s"));
     }
 
-    /// Every living peer looks some registered users up.
-    fn look_up(&mut self, phase: &str) {
-        let before = (self.results.fetches, self.results.found);
-        let start = self.world.clock;
-        let mut open = self.ask(start);
-        let results = &mut self.results;
-        let publications = &self.publications;
-        let end = start + limits::FETCH_WINDOW + limits::PATIENCE;
-        self.world.run_until(end, &mut |now, _, event| {
-            let Event::Done(request, result) = event else { return false };
-            let Some((user, at)) = open.remove(&request) else { return false };
-            results.count(&publications[user], now.saturating_since(at), &result);
-            open.is_empty()
-        });
-        self.results.fetches += open.len();
-        let fetches = self.results.fetches - before.0;
-        let found = self.results.found - before.1;
-        self.say(&format!("{phase}: {found} of {fetches} registrations found"));
-    }
-
-    /// Plans the look-ups of a phase.
-    fn ask(&mut self, start: Instant) -> BTreeMap<RequestId, (usize, Instant)> {
-        let users: Vec<_> = (0..self.scenario.peers).filter(|u| self.registered[*u]).collect();
-        let mut open = BTreeMap::new();
-        for peer in 0..self.scenario.peers {
-            if !self.world.is_alive(peer) || users.is_empty() {
-                continue;
-            }
+    /// Every peer looks some users up.
+    fn look_up(&mut self) {
+        self.purpose = Purpose::Calm;
+        let users: Vec<u32> =
+            (0..self.world.len()).filter(|u| self.users[*u as usize].is_registered()).collect();
+        for by in 0..self.world.len() {
             for _ in 0..self.scenario.fetches_per_peer {
-                let user = users[self.rng.below(users.len() as u64) as usize];
-                let at = self.within(start, limits::FETCH_WINDOW);
-                let Publication { resource, kind, .. } = self.publications[user].clone();
-                let places = Places::Dictionary(Vec::new());
-                let command = Command::Fetch(FetchSpec { resource, kind, places });
-                open.insert(self.world.command(at, peer, command), (user, at));
+                if let Some(of) = self.one_of(&users) {
+                    self.plan_fetch(by, of, limits::FETCH_WINDOW);
+                }
             }
         }
-        open
+        self.wait_for_look_ups();
+        let log2 = f64::from(self.scenario.peers.max(2)).log2();
+        let Results { fetches, right, first_try, hops, rtts, .. } =
+            &self.results[Purpose::Calm as usize];
+        let hops_mean = mean(hops.iter().map(|h| f64::from(*h)));
+        let summary = &mut self.summary;
+        (summary.fetches, summary.found, summary.first_try) = (*fetches, *right, *first_try);
+        summary.hops_mean = rounded(hops_mean);
+        summary.hops_p95 = p95(hops);
+        summary.hops_per_log2 = rounded(hops_mean / log2);
+        summary.fetch_rtt_mean = rounded(mean(rtts.iter().copied()));
+        let line = format!(
+            "fetch: {right} of {fetches} registrations found, {hops_mean:.2} hops, {:.2} RTTs",
+            summary.fetch_rtt_mean
+        );
+        self.say(&line);
     }
 
-    /// Some peers die without a word, and the ring heals.
-    fn kill(&mut self) {
-        let Scenario { peers, kills, kill_spacing, repair, .. } = *self.scenario;
-        // The bootstrap nodes stay: in the world outside, documents name peers that last.
-        let mut victims: Vec<_> = (limits::BOOTSTRAP_NODES.min(peers)..peers).collect();
-        let mut at = self.world.clock;
-        let mut killed = 0;
-        while killed < kills && !victims.is_empty() {
-            let victim = victims.swap_remove(self.rng.below(victims.len() as u64) as usize);
-            at = at + kill_spacing;
-            self.world.kill(at, victim);
-            killed += 1;
-        }
-        let seconds = at.saturating_since(self.world.clock) + repair;
-        self.pass(seconds);
-        let seconds = seconds.as_secs_f64();
-        self.say(&format!("kill: {killed} of {peers} peers within {seconds:.1} s"));
-    }
-
-    fn pass(&mut self, time: Duration) {
-        let end = self.world.clock + time;
-        self.world.run_until(end, &mut |_, _, _| false);
-    }
-
-    fn within(&mut self, start: Instant, window: Duration) -> Instant {
-        start + window.mul_f64(self.rng.unit())
-    }
-
-    fn say(&mut self, line: &str) {
-        (self.tell)(line);
-    }
-}
-
-impl Results {
-    fn count(
-        &mut self,
-        expected: &Publication,
-        took: Duration,
-        result: &Result<Answer, RequestError>,
-    ) {
-        self.fetches += 1;
-        let Ok(Answer::Fetched(Fetched { values, hops, transmissions, .. })) = result else {
+    /// Nobody does anything.
+    fn idle(&mut self) {
+        let idle = self.scenario.idle;
+        if idle.is_zero() {
             return;
-        };
-        if values.iter().any(|found| found.value != expected.value) {
-            self.wrong += 1;
-        } else if !values.is_empty() {
-            self.found += 1;
-            self.first_try += usize::from(*transmissions <= 1);
-            self.hops.push(*hops);
-            self.rtts.push(took.as_secs_f64() / limits::RTT_MEAN.as_secs_f64());
         }
+        self.pass(limits::CALM_DOWN);
+        let before = self.world.bytes_sent();
+        self.pass(idle);
+        let sent = (self.world.bytes_sent() - before) as f64;
+        let per_s = sent / idle.as_secs_f64() / self.world.ring.len().max(1) as f64;
+        let links: Vec<usize> = self.world.peers().map(|(_, peer)| peer.links()).collect();
+        let summary = &mut self.summary;
+        summary.idle_bytes_per_s = rounded(per_s);
+        summary.links_mean = rounded(mean(links.iter().map(|links| *links as f64)));
+        summary.links_max = links.into_iter().max().unwrap_or(0);
+        let (mean, most) = (summary.links_mean, summary.links_max);
+        let seconds = idle.as_secs_f64();
+        self.say(&format!(
+            "idle: {seconds:.1} s, {per_s:.1} bytes each way a second and peer, {mean:.1} links, \
+             at most {most}"
+        ));
+    }
+
+    /// Everything that is to go wrong goes wrong.
+    fn safety(&mut self) {
+        let start = self.world.clock;
+        self.purpose = Purpose::Churn;
+        (self.is_churning, self.is_loaded) = (self.scenario.session.is_some(), true);
+        self.world.network.faults = self.scenario.faults;
+        self.put_on_masks();
+        for peer in 0..self.world.len() {
+            self.plan_departure(peer);
+        }
+        self.world.plan(start, Task::Load);
+        self.pass(limits::BEFORE);
+        if self.scenario.kill > 0.0 {
+            self.kill();
+        }
+        if !self.scenario.partition.is_zero() {
+            self.partition();
+        }
+        let passed = self.world.clock.saturating_since(start);
+        self.pass(self.scenario.safety.saturating_sub(passed));
+        (self.is_churning, self.is_loaded) = (false, false);
+        self.world.is_hostile = false;
+        self.world.network.faults = super::Faults::default();
+        self.wait_for_look_ups();
+        let Results { fetches, right, first_command, first_try, .. } =
+            &self.results[Purpose::Churn as usize];
+        let (fetches, right) = (*fetches, *right);
+        let summary = &mut self.summary;
+        (summary.churn_fetches, summary.churn_right) = (fetches, right);
+        (summary.churn_first_command, summary.churn_first_try) = (*first_command, *first_try);
+        let (departures, arrivals) = (summary.departures, summary.arrivals);
+        let (passed, first) = (self.world.clock.saturating_since(start), *first_command);
+        self.say(&format!(
+            "safety: {:.1} s, {departures} peers went, {arrivals} came, {right} of {fetches} \
+             look-ups right, {first} at the first command",
+            passed.as_secs_f64()
+        ));
+    }
+
+    /// A part of all peers dies in one moment, without a word.
+    fn kill(&mut self) {
+        let lasting = self.scenario.bootstrap_nodes();
+        let mut victims: Vec<u32> = self.world.ring.peers().filter(|p| *p >= lasting).collect();
+        victims.sort_unstable();
+        let count = (self.scenario.kill * self.world.ring.len() as f64).round() as usize;
+        let is_record = |user: &u32| self.users[*user as usize].is_registered();
+        let records: Vec<u32> = (0..self.world.len()).filter(is_record).collect();
+        while self.summary.killed < count && !victims.is_empty() {
+            let victim = victims.swap_remove(self.rng.below(victims.len() as u64) as usize);
+            self.trace(&format!("kill peer={victim}"));
+            self.gone(victim);
+            self.summary.killed += 1;
+        }
+        let is_held = |user: &u32| {
+            holders(&self.world, *user, self.users[*user as usize].place).next().is_some()
+        };
+        let expected: Vec<u32> = records.iter().copied().filter(is_held).collect();
+        self.pass(limits::REPAIR);
+        let before = std::mem::replace(&mut self.is_loaded, false);
+        self.wait_for_look_ups();
+        self.purpose = Purpose::Kill;
+        for of in expected.iter().copied() {
+            if let Some(by) = self.somebody() {
+                self.plan_fetch(by, of, limits::FETCH_WINDOW);
+            }
+        }
+        self.wait_for_look_ups();
+        self.purpose = Purpose::Churn;
+        self.is_loaded = before;
+        self.world.plan(self.world.clock, Task::Load);
+        let found = self.results[Purpose::Kill as usize].right;
+        let (killed, all, expected) = (self.summary.killed, records.len(), expected.len());
+        let theory = 1.0 - self.scenario.kill.powi(3);
+        let summary = &mut self.summary;
+        (summary.kill_records, summary.kill_expected, summary.kill_found) = (all, expected, found);
+        summary.kill_theory = rounded(theory);
+        self.say(&format!(
+            "kill: {killed} peers at once, {expected} of {all} registrations have a holder left \
+             (1 - f³ = {theory:.4}), {found} found"
+        ));
+    }
+
+    /// East and west cannot reach each other; users of both halves register anew.
+    fn partition(&mut self) {
+        let time = self.scenario.partition;
+        self.trace("partition");
+        self.is_split = true;
+        self.world.split(true);
+        self.pass(time / 4);
+        for user in 0..self.world.len() {
+            if self.users[user as usize].is_registered() && self.world.peer(user).is_some() {
+                let at = self.world.clock + (time / 2).mul_f64(self.rng.unit());
+                self.world.plan(at, Task::Publish(user));
+            }
+        }
+        self.pass(time - time / 4);
+        self.trace("heal");
+        self.is_split = false;
+        self.world.split(false);
+        let count = self.users.iter().filter(|user| user.is_of_partition).count();
+        self.say(&format!(
+            "partition: {:.1} s, {count} registrations acknowledged by either half",
+            time.as_secs_f64()
+        ));
+    }
+
+    /// Nothing goes wrong any more: the ring heals, and everything is found that somebody holds.
+    fn liveness(&mut self) {
+        let start = self.world.clock;
+        while !self.is_healed() && self.world.clock.saturating_since(start) < limits::LIVENESS_MAX {
+            self.pass(limits::HEAL_CHECK);
+        }
+        let healed = self.world.clock.saturating_since(start).as_secs_f64();
+        self.summary.heal_s = rounded(healed);
+        if self.scenario.has_faults() {
+            self.pass(limits::REPAIR);
+            self.last_look_ups();
+        }
+        for what in checks::ring(&self.world) {
+            self.find("ring", |f| &mut f.ring, &what);
+        }
+        for what in checks::forbidden(&self.world) {
+            self.find("forbidden", |f| &mut f.forbidden, &what);
+        }
+        let joined = |(_, peer): &(u32, &crate::peer::Peer)| peer.is_joined();
+        let outside: Vec<u32> =
+            self.world.peers().filter(|p| !joined(p)).map(|(number, _)| number).collect();
+        for number in outside {
+            self.find("not_joined", |f| &mut f.not_joined, &format!("peer={number}"));
+        }
+        let findings = self.summary.findings.count();
+        self.say(&format!("end: healed after {healed:.1} s, {findings} findings"));
+    }
+
+    /// Every registration that should be somewhere is looked up.
+    fn last_look_ups(&mut self) {
+        self.purpose = Purpose::Last;
+        for of in 0..self.world.len() {
+            if let (true, Some(by)) = (self.users[of as usize].is_registered(), self.somebody()) {
+                self.summary.partition_acknowledged +=
+                    usize::from(self.users[of as usize].is_of_partition);
+                self.plan_fetch(by, of, limits::FETCH_WINDOW);
+            }
+        }
+        self.wait_for_look_ups();
+        let Results { fetches, right, .. } = &self.results[Purpose::Last as usize];
+        let (fetches, right) = (*fetches, *right);
+        (self.summary.last_fetches, self.summary.last_found) = (fetches, right);
+        self.say(&format!("fetch again: {right} of {fetches} registrations found"));
+    }
+
+    fn is_healed(&self) -> bool {
+        self.world.peers().all(|(_, peer)| peer.is_joined()) && checks::ring(&self.world).is_empty()
+    }
+
+    /// Some peers become hostile, each in another way; those that want to sit next to a victim's
+    /// key come there anew.
+    fn put_on_masks(&mut self) {
+        let lasting = self.scenario.bootstrap_nodes();
+        let count = (self.scenario.hostile * f64::from(self.scenario.peers)).round() as usize;
+        let users: Vec<u32> = (0..self.world.len()).collect();
+        let mut candidates: Vec<u32> = users.iter().copied().filter(|u| *u >= lasting).collect();
+        for number in 0..count {
+            let behavior = Behavior::numbered(number);
+            let victims: Vec<(ResourceId, NodeId)> =
+                (0..limits::VICTIMS).filter_map(|_| self.victim(&users)).collect();
+            let peer = match (behavior, victims.first()) {
+                (Behavior::Sit, Some((place, _))) => self.arrive(place.to_u128().map(next_to)),
+                _ if candidates.is_empty() => None,
+                _ => {
+                    let any = self.rng.below(candidates.len() as u64) as usize;
+                    Some(candidates.swap_remove(any))
+                }
+            };
+            let Some(peer) = peer else { continue };
+            let identity = self.world.identity(peer).clone();
+            let rng = Rng::new(self.rng.bytes());
+            self.trace(&format!("hostile peer={peer} behavior={behavior:?}"));
+            self.world.put_on(peer, Mask::new(behavior, identity, victims, rng));
+            self.world.plan(self.world.clock, Task::Tick(peer));
+            self.summary.hostile += 1;
+        }
+        self.world.is_hostile = count > 0;
+    }
+
+    fn victim(&mut self, users: &[u32]) -> Option<(ResourceId, NodeId)> {
+        let user = self.one_of(users)?;
+        let place = ResourceId::from_u128(self.users[user as usize].place);
+        Some((place, self.world.identity(user).node_id))
+    }
+
+    fn one_of(&mut self, users: &[u32]) -> Option<u32> {
+        users.get(self.rng.below(users.len() as u64) as usize).copied()
+    }
+
+    fn wait_for_look_ups(&mut self) {
+        let patience = limits::FETCH_WINDOW + limits::PATIENCE;
+        self.pass_until(patience, |run| run.waiting == 0);
+    }
+
+    fn seconds(&self) -> f64 {
+        self.world.clock.as_micros() as f64 / 1e6
     }
 }
-
-/// The registration of the user who sits at this peer.
-fn publication(world: &World, user: usize) -> Publication {
-    let identity = world.identity(user);
-    let aor = parse_aor(&identity.certificate.user_name, OVERLAY);
-    registration(&aor.expect("the world's users have proper names"), identity.node_id)
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0.0), |(sum, count), v| (sum + v, count + 1.0));
-    if count > 0.0 { sum / count } else { 0.0 }
-}
-
-/// To three decimals: enough to compare runs, and short to read.
-fn rounded(value: f64) -> f64 {
-    (value * 1000.0).round() / 1000.0
-}
-
-/// The most memory that this process has had; 0 where the system does not tell.
-fn peak_rss_kb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-}
-
-/// Long enough for any run, so that what is found does not depend on refreshes.
-const LIFETIME_S: u32 = 86_400;

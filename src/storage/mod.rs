@@ -17,6 +17,7 @@ use crate::message::KindId;
 
 mod copies;
 mod fetch;
+mod inspect;
 mod journal;
 mod kind;
 mod merge;
@@ -29,6 +30,7 @@ mod verify;
 mod tests;
 
 pub use copies::StoreCopy;
+pub use inspect::Kept;
 pub use journal::Change;
 pub use kind::{AccessControl, Kind, KindError, KindTable};
 pub use name::resource_id;

@@ -121,6 +121,11 @@ impl Held {
         }
     }
 
+    /// Its owner's signature, encoded.
+    pub(super) fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
     /// Roughly what the value occupies. Its certificate may be shared with other values, but
     /// need not be, so it counts in full.
     fn size(&self) -> usize {

@@ -77,7 +77,7 @@ mod tests {
         };
         let user = "alice@example.org";
         let made = SelfSigned::generate(&provider, user, 1_790_000_000_000, 30).expect("made");
-        provider.certificate(&made.certificate_der).expect("accepted")
+        provider.certificate(&made.certificate_der).expect("accepted").as_ref().clone()
     }
 
     /// R6940-8-01: DER at the hashes of user name and Node-ID.

@@ -208,7 +208,7 @@ mod tests {
             self_signed: Some(NodeIdDigest::Sha256),
         };
         let made = SelfSigned::generate(&provider, user, 1_790_000_000_000, 30).expect("made");
-        provider.certificate(&made.certificate_der).expect("accepted")
+        provider.certificate(&made.certificate_der).expect("accepted").as_ref().clone()
     }
 
     fn keyed(node_id: NodeId, registration: &SipRegistration) -> StoredDataValue {

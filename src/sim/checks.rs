@@ -1,0 +1,77 @@
+//! What must hold whatever happens. Each check looks at the peers from outside and gives a line
+//! for everything that it finds wrong.
+
+use super::limits;
+use super::world::World;
+use crate::base::ResourceId;
+use crate::crypto::{CheapProvider, Provider};
+use crate::message::{KindId, StoredData, StoredDataValue};
+use crate::peer::Peer;
+use crate::storage::{Kept, resource_id};
+
+/// Values in peers' storages that their access control forbids or whose signature does not hold.
+pub(super) fn forbidden(world: &World) -> Vec<String> {
+    let of_peer = |(number, peer): (u32, &Peer)| -> Vec<String> {
+        let kept = peer.storage().kept();
+        let bad = kept.filter(|(resource, kept)| !is_allowed(resource, kept));
+        bad.map(|(resource, kept)| {
+            format!("peer={number} holds kind={} at {resource}", kept.kind.0)
+        })
+        .collect()
+    };
+    world.peers().flat_map(of_peer).collect()
+}
+
+/// Tables and queues of a peer that hold more than they may.
+pub(super) fn over_bounds(number: u32, peer: &Peer) -> Vec<String> {
+    let over = peer.loads().into_iter().filter(|load| load.count > load.max);
+    over.map(|load| format!("peer={number} {}={} of {}", load.name, load.count, load.max)).collect()
+}
+
+/// Joined peers whose neighbours are not those that they should have.
+pub(super) fn ring(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for number in world.ring.peers() {
+        let Some(peer) = world.peer(number) else { continue };
+        let own = peer.node_id().to_u128();
+        let (predecessors, successors) = peer.neighbors();
+        let least = limits::NEIGHBORS_MIN.min(world.ring.len() - 1);
+        let after = world.ring.from(own.wrapping_add(1));
+        let before = world.ring.before(own);
+        let is_right = |list: &[crate::base::NodeId],
+                        truth: &mut dyn Iterator<Item = (u128, u32)>| {
+            list.len() >= least
+                && list.iter().all(|n| truth.next().map(|t| t.0) == Some(n.to_u128()))
+        };
+        if !is_right(successors, &mut { after }) {
+            wrong.push(format!("peer={number} has wrong successors"));
+        }
+        if !is_right(predecessors, &mut { before }) {
+            wrong.push(format!("peer={number} has wrong predecessors"));
+        }
+    }
+    wrong
+}
+
+/// The rules of RFC 6940 §7.3 for the Kinds of our overlays, written down a second time.
+fn is_allowed(resource: &ResourceId, kept: &Kept<'_>) -> bool {
+    let (kind, signer, value) = (kept.kind, kept.signer(), kept.value());
+    let Some(signature) = kept.signature() else { return false };
+    let identity = &signature.identity;
+    let Some(node) = signer.named_by(identity) else { return false };
+    let of_user = || *resource == resource_id(signer.user_name.as_bytes());
+    let may = match kind {
+        KindId::SIP_REGISTRATION => of_user() && kept.key() == Some(node.as_bytes()),
+        KindId::CERTIFICATE_BY_USER => of_user(),
+        KindId::CERTIFICATE_BY_NODE => *resource == resource_id(node.as_bytes()),
+        _ => false,
+    };
+    let input =
+        StoredData::signature_input(resource, kind, data.storage_time_ms, &data.value, identity);
+    let signature = &data.signature;
+    may && CheapProvider.verify(signer, signature.algorithm, &input, &signature.value)
+}
+
+fn is_at_key(value: &StoredDataValue, node: &[u8]) -> bool {
+    matches!(value, StoredDataValue::Dictionary { key, .. } if key[..] == *node)
+}

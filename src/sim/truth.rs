@@ -1,0 +1,209 @@
+//! What is so, seen from outside: who is on the ring, who holds what, and whether a loss was to
+//! be expected.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::limits;
+use super::world::World;
+use crate::base::{Decode, Instant, NodeId, ResourceId};
+use crate::message::{KindId, StoredDataValue};
+use crate::usage::SipRegistration;
+
+/// The living peers that have joined, by their place.
+#[derive(Debug, Default)]
+pub(super) struct Ring(BTreeMap<u128, u32>);
+
+impl Ring {
+    pub(super) fn insert(&mut self, node: NodeId, peer: u32) {
+        self.0.insert(node.to_u128(), peer);
+    }
+
+    pub(super) fn remove(&mut self, node: NodeId) {
+        self.0.remove(&node.to_u128());
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// All of them.
+    pub(super) fn peers(&self) -> impl Iterator<Item = u32> {
+        self.0.values().copied()
+    }
+
+    /// From this place on clockwise, once around.
+    pub(super) fn from(&self, place: u128) -> impl Iterator<Item = (u128, u32)> {
+        self.0.range(place..).chain(self.0.range(..place)).map(|(place, peer)| (*place, *peer))
+    }
+
+    /// From the last one before this place on anticlockwise, once around.
+    pub(super) fn before(&self, place: u128) -> impl Iterator<Item = (u128, u32)> {
+        let all = self.0.range(..place).rev().chain(self.0.range(place..).rev());
+        all.map(|(place, peer)| (*place, *peer))
+    }
+
+    /// Whoever may hold something at this place: some peers on both sides.
+    pub(super) fn near(&self, place: u128) -> impl Iterator<Item = u32> {
+        let after = self.from(place).take(limits::NEAR);
+        let seen = self.0.len().saturating_sub(limits::NEAR).min(limits::NEAR);
+        after.chain(self.before(place).take(seen)).map(|(_, peer)| peer)
+    }
+}
+
+/// A user and what has become of the registration.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct User {
+    /// Where the registration is.
+    pub(super) place: u128,
+    /// The version that was published last; 0 if none has been.
+    pub(super) version: u32,
+    /// The newest version that a Store was answered for.
+    pub(super) acknowledged: u32,
+    /// When it was.
+    pub(super) acknowledged_at: Instant,
+    /// Whether the user has taken it back, or will soon.
+    pub(super) is_withdrawn: bool,
+    /// Whether all who held it are gone.
+    pub(super) is_lost: bool,
+    /// Whether a half of a partition acknowledged it.
+    pub(super) is_of_partition: bool,
+}
+
+impl User {
+    pub(super) fn new(place: u128) -> Self {
+        Self {
+            place,
+            version: 0,
+            acknowledged: 0,
+            acknowledged_at: Instant::ORIGIN,
+            is_withdrawn: false,
+            is_lost: false,
+            is_of_partition: false,
+        }
+    }
+
+    /// Whether the registration is to be found.
+    pub(super) fn is_registered(&self) -> bool {
+        self.acknowledged > 0 && !self.is_withdrawn && !self.is_lost
+    }
+}
+
+/// What a peer held when it went.
+#[derive(Debug)]
+struct Death {
+    at: Instant,
+    held: Vec<u32>,
+    is_mourned: bool,
+}
+
+/// The peers that went lately.
+#[derive(Debug, Default)]
+pub(super) struct Deaths(VecDeque<Death>);
+
+/// A registration that nobody holds any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Loss {
+    pub(super) user: u32,
+    /// Whether all who held it went within one repair interval, so that nothing could be done.
+    pub(super) is_excused: bool,
+}
+
+impl Deaths {
+    pub(super) fn add(&mut self, at: Instant, held: Vec<u32>) {
+        self.0.push_back(Death { at, held, is_mourned: false });
+    }
+
+    /// What of the longest gone peer that has not been looked after is nowhere else.
+    pub(super) fn mourn(&mut self, world: &World, users: &[User]) -> Vec<Loss> {
+        while self.0.front().is_some_and(|death| {
+            death.is_mourned && world.clock.saturating_since(death.at) > 2 * limits::REPAIR
+        }) {
+            self.0.pop_front();
+        }
+        let Some(index) = self.0.iter().position(|death| !death.is_mourned) else {
+            return Vec::new();
+        };
+        self.0[index].is_mourned = true;
+        let Death { at, held, .. } = &self.0[index];
+        let is_gone = |user: &&u32| {
+            let known = &users[**user as usize];
+            known.is_registered() && holders(world, **user, known.place).next().is_none()
+        };
+        let lost = held.iter().filter(is_gone).map(|user| {
+            let lately = |d: &&Death| at.saturating_since(d.at) <= limits::REPAIR && d.at <= *at;
+            let recent = self.0.iter().filter(lately).filter(|d| d.held.contains(user)).count();
+            let age = at.saturating_since(users[*user as usize].acknowledged_at);
+            let is_excused = recent >= COPIES.min(world.ring.len()) || age <= limits::REPAIR;
+            Loss { user: *user, is_excused }
+        });
+        lost.collect()
+    }
+}
+
+/// The living peers that hold a user's registration, and which version.
+pub(super) fn holders(
+    world: &World,
+    user: u32,
+    place: u128,
+) -> impl Iterator<Item = (u32, u32)> + '_ {
+    let resource = ResourceId::from_u128(place);
+    world.ring.near(place).filter_map(move |peer| {
+        let storage = world.peer(peer)?.storage();
+        let mut kept = storage.kept_at(&resource, KindId::SIP_REGISTRATION);
+        let owner = world.identity(user).node_id;
+        let value = kept.find(|kept| key_of(&kept.data.value) == Some(owner.as_bytes()))?;
+        Some((peer, version_in(&value.data.value)?))
+    })
+}
+
+/// Which version of a registration this is; `None` if it is none of ours.
+pub(super) fn version_in(value: &StoredDataValue) -> Option<u32> {
+    let data = value.data();
+    if !data.exists {
+        return None;
+    }
+    match SipRegistration::from_bytes(&data.value).ok()? {
+        SipRegistration::Route { contact_prefs, .. } => {
+            let text = std::str::from_utf8(&contact_prefs).ok()?;
+            text.strip_prefix(VERSION_PREFIX)?.strip_suffix(')')?.parse().ok()
+        }
+        _ => None,
+    }
+}
+
+/// The preferences that mark a version.
+pub(super) fn version_mark(version: u32) -> Vec<u8> {
+    format!("{VERSION_PREFIX}{version})").into_bytes()
+}
+
+fn key_of(value: &StoredDataValue) -> Option<&[u8]> {
+    match value {
+        StoredDataValue::Dictionary { key, .. } => Some(key),
+        StoredDataValue::Single(_) | StoredDataValue::Array { .. } => None,
+    }
+}
+
+const VERSION_PREFIX: &str = "(version=";
+/// The responsible peer's and two copies (RFC 6940 §10.4).
+const COPIES: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ring_goes_around_both_ways() {
+        let mut ring = Ring::default();
+        for (place, peer) in [(10, 1), (20, 2), (30, 3)] {
+            ring.insert(NodeId::from_u128(place), peer);
+        }
+        let peers = |list: &mut dyn Iterator<Item = (u128, u32)>| -> Vec<u32> {
+            list.map(|(_, peer)| peer).collect()
+        };
+        assert_eq!(peers(&mut ring.from(20)), [2, 3, 1]);
+        assert_eq!(peers(&mut ring.before(20)), [1, 3, 2]);
+        let mut near: Vec<u32> = ring.near(25).collect();
+        near.sort_unstable();
+        assert_eq!(near, [1, 2, 3], "each once");
+    }
+}
