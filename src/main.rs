@@ -76,11 +76,18 @@ fn window(_state: Option<std::path::PathBuf>, _pcap: Option<std::path::PathBuf>)
 
 #[cfg(feature = "sim")]
 fn simulate(arguments: &cli::SimArguments) -> ExitCode {
+    use chordial::routing::chord::Table;
     use chordial::sim::{Faults, Scenario, run};
     use std::time::Duration;
 
+    let table = match arguments.table {
+        cli::SimTable::Plain => Table::Plain,
+        cli::SimTable::Wide => Table::Wide,
+    };
     let (loss, half) = (arguments.loss, arguments.loss / 2.0);
     let scenario = Scenario {
+        table,
+        links: usize::from(arguments.links),
         safety: Duration::from_secs_f64(arguments.hours * 3600.0),
         session: arguments.session.map(Duration::from_secs),
         kill: arguments.kill,

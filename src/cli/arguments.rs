@@ -118,6 +118,12 @@ pub struct SimArguments {
     /// Seed of all randomness: the same seed gives the same run
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
+    /// How many links each peer may have
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(16..=256))]
+    pub links: u16,
+    /// How much peers want to know of the ring: the minimum of RFC 6940, or what shortens ways
+    #[arg(long, value_enum, default_value_t = SimTable::Wide)]
+    pub table: SimTable,
     /// How long the faults go on, at least, in virtual hours
     #[arg(long, default_value_t = 0.0, value_parser = hours)]
     pub hours: f64,
@@ -143,6 +149,15 @@ pub struct SimArguments {
     /// A JSON object on the last line
     #[arg(long)]
     pub json: bool,
+}
+
+/// Routing tables of simulated peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum SimTable {
+    /// The minimum of RFC 6940 §10.
+    Plain,
+    /// Near peers first, and as many as links are allowed.
+    Wide,
 }
 
 /// A part of a whole, which cannot be all of it.

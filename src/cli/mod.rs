@@ -7,7 +7,7 @@ mod headless;
 
 pub use headless::{farewell, interrupted};
 
-pub use arguments::{Arguments, Asked, Job, PhoneArguments, SimArguments};
+pub use arguments::{Arguments, Asked, Job, PhoneArguments, SimArguments, SimTable};
 
 use std::process::ExitCode;
 

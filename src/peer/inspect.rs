@@ -1,7 +1,7 @@
 //! How full our tables and queues are, for operators and for the checks of simulations.
 
 use super::attach::UNREACHABLE_MAX;
-use super::links::LINKS_MAX;
+use super::links::LINKS_SPARE;
 use super::{LOOPBACK_MAX, Peer};
 use crate::storage;
 
@@ -21,7 +21,7 @@ impl Peer {
     pub fn loads(&self) -> [Load; 9] {
         let load = |name, (count, max)| Load { name, count, max };
         [
-            load("links", (self.links.len(), LINKS_MAX)),
+            load("links", (self.links.len(), self.config.links_max + LINKS_SPARE)),
             load("requests", (self.transactions.len(), self.transactions.max())),
             load("answers", self.answers.load()),
             load("certificates", self.verifier.load()),

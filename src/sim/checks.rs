@@ -5,7 +5,7 @@ use super::limits;
 use super::world::World;
 use crate::base::ResourceId;
 use crate::crypto::{CheapProvider, Provider};
-use crate::message::{KindId, StoredData, StoredDataValue};
+use crate::message::{KindId, StoredData};
 use crate::peer::Peer;
 use crate::storage::{Kept, resource_id};
 
@@ -66,12 +66,7 @@ fn is_allowed(resource: &ResourceId, kept: &Kept<'_>) -> bool {
         KindId::CERTIFICATE_BY_NODE => *resource == resource_id(node.as_bytes()),
         _ => false,
     };
-    let input =
-        StoredData::signature_input(resource, kind, data.storage_time_ms, &data.value, identity);
-    let signature = &data.signature;
+    let time = kept.storage_time_ms();
+    let input = StoredData::signature_input(resource, kind, time, &value, identity);
     may && CheapProvider.verify(signer, signature.algorithm, &input, &signature.value)
-}
-
-fn is_at_key(value: &StoredDataValue, node: &[u8]) -> bool {
-    matches!(value, StoredDataValue::Dictionary { key, .. } if key[..] == *node)
 }

@@ -141,6 +141,8 @@ pub mod limits {
     /// Long enough for any run, so that what is found does not depend on refreshes.
     pub const LIFETIME_S: u32 = 86_400;
 
+    /// Links of a peer, unless the scenario says otherwise.
+    pub const LINKS: usize = 64;
     /// Neighbours that a peer must know on each side (RFC 6940 §10.1).
     pub const NEIGHBORS_MIN: usize = 3;
     /// Peers on each side of a place that may hold what is there: responsible peer and copies,

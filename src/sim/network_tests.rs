@@ -115,7 +115,8 @@ fn a_wrong_certificate_is_noticed_and_a_dead_peer_late() {
     lab.network.kill(killed, 1, &mut lab.queue);
     lab.send(2, 2);
     let seen = lab.all();
-    let [(2, 2, Arrival::Undelivered(_)), (2, 2, Arrival::Down(LinkError::Lost))] = &seen[..] else {
+    let [(2, 2, Arrival::Undelivered(_)), (2, 2, Arrival::Down(LinkError::Lost))] = &seen[..]
+    else {
         panic!("{seen:?}")
     };
     lab.act(2, 4, LinkAction::Dial(address_of(1)));

@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
         self.joining.remove(&number);
         let kept = dead.storage().kept();
         let registrations =
-            kept.filter(|(_, k)| k.kind == KindId::SIP_REGISTRATION && k.data.value.data().exists);
+            kept.filter(|(_, k)| k.kind == KindId::SIP_REGISTRATION && k.bytes().is_some());
         let places = registrations.filter_map(|(resource, _)| resource.to_u128());
         let held: Vec<u32> = places.filter_map(|p| self.by_place.get(&p).copied()).collect();
         self.deaths.add(self.world.clock, held);
@@ -379,9 +379,9 @@ impl<'a> Run<'a> {
                 let is_forged = |version: Option<u32>| {
                     version.is_none_or(|version| version > self.users[of as usize].version)
                 };
-                let versions = values
-                    .iter()
-                    .map(|v| version_in(&v.value).filter(|_| v.signer.fingerprint == owner));
+                let versions = values.iter().map(|v| {
+                    version_in(&v.value.data().value).filter(|_| v.signer.fingerprint == owner)
+                });
                 let versions: Vec<_> = versions.collect();
                 if versions.iter().any(|version| is_forged(*version)) {
                     let what = format!("peer={by} user={of} values={}", values.len());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::limits;
 use super::network::Faults;
+use crate::routing::chord::Table;
 
 /// What happens in a run. [`Scenario::new`] has no faults; each field adds one.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +13,10 @@ pub struct Scenario {
     pub peers: u32,
     /// Everything that is left to chance follows from this number.
     pub seed: u64,
+    /// How much peers want to know of the ring.
+    pub table: Table,
+    /// How many links each of them may have.
+    pub links: usize,
     /// How long the ring may settle after the last arrival.
     pub settle: Duration,
     /// How many users each peer looks up before the faults begin.
@@ -40,6 +45,8 @@ impl Scenario {
         Self {
             peers,
             seed,
+            table: Table::Wide,
+            links: limits::LINKS,
             settle: Duration::from_secs(60),
             fetches_per_peer: 3,
             idle: Duration::from_secs(60),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::limits;
 use super::world::World;
 use crate::base::{Decode, Instant, NodeId, ResourceId};
-use crate::message::{KindId, StoredDataValue};
+use crate::message::KindId;
 use crate::usage::SipRegistration;
 
 /// The living peers that have joined, by their place.
@@ -151,18 +151,14 @@ pub(super) fn holders(
         let storage = world.peer(peer)?.storage();
         let mut kept = storage.kept_at(&resource, KindId::SIP_REGISTRATION);
         let owner = world.identity(user).node_id;
-        let value = kept.find(|kept| key_of(&kept.data.value) == Some(owner.as_bytes()))?;
-        Some((peer, version_in(&value.data.value)?))
+        let value = kept.find(|kept| kept.key() == Some(owner.as_bytes()))?;
+        Some((peer, version_in(value.bytes()?)?))
     })
 }
 
 /// Which version of a registration this is; `None` if it is none of ours.
-pub(super) fn version_in(value: &StoredDataValue) -> Option<u32> {
-    let data = value.data();
-    if !data.exists {
-        return None;
-    }
-    match SipRegistration::from_bytes(&data.value).ok()? {
+pub(super) fn version_in(registration: &[u8]) -> Option<u32> {
+    match SipRegistration::from_bytes(registration).ok()? {
         SipRegistration::Route { contact_prefs, .. } => {
             let text = std::str::from_utf8(&contact_prefs).ok()?;
             text.strip_prefix(VERSION_PREFIX)?.strip_suffix(')')?.parse().ok()
@@ -174,13 +170,6 @@ pub(super) fn version_in(value: &StoredDataValue) -> Option<u32> {
 /// The preferences that mark a version.
 pub(super) fn version_mark(version: u32) -> Vec<u8> {
     format!("{VERSION_PREFIX}{version})").into_bytes()
-}
-
-fn key_of(value: &StoredDataValue) -> Option<&[u8]> {
-    match value {
-        StoredDataValue::Dictionary { key, .. } => Some(key),
-        StoredDataValue::Single(_) | StoredDataValue::Array { .. } => None,
-    }
 }
 
 const VERSION_PREFIX: &str = "(version=";

@@ -74,7 +74,11 @@ impl World {
             network: Network::new(Rng::new(rng.bytes())),
             ring: Ring::default(),
             is_hostile: false,
-            config: PeerConfig::from(&document),
+            config: PeerConfig {
+                table: scenario.table,
+                links_max: scenario.links,
+                ..PeerConfig::from(&document)
+            },
             kinds: KindTable::new(document.kinds.iter().map(Kind::from))?,
             provider: Arc::default(),
             rng: Rng::new(rng.bytes()),
@@ -107,7 +111,7 @@ impl World {
         );
         match is_bootstrap {
             // So that each half of a partition has some.
-            true => self.network.map.add_in_half(number % 2 == 0, &mut self.rng),
+            true => self.network.map.add_in_half(number.is_multiple_of(2), &mut self.rng),
             false => self.network.map.add(&mut self.rng),
         }
         self.network.add(identity.certificate.clone());
