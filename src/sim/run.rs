@@ -288,7 +288,7 @@ impl<'a> Run<'a> {
                 self.gone(number);
             }
             Event::Done(request, result) => self.done(request, result),
-            Event::Joining(_) | Event::AppLink { .. } => {}
+            Event::Joining(_) | Event::AppLink { .. } | Event::RolledBack { .. } => {}
         }
     }
 
