@@ -26,6 +26,7 @@ pub fn reliability(bytes: &[u8]) {
         ends: [Reliability::new(), Reliability::new()],
         flying: VecDeque::new(),
         sent: BTreeSet::new(),
+        given_back: BTreeSet::new(),
         is_honest: true,
         now: Instant::ORIGIN,
     };
@@ -40,6 +41,7 @@ struct Pair {
     ends: [Reliability; 2],
     flying: VecDeque<(usize, Bytes)>,
     sent: BTreeSet<Bytes>,
+    given_back: BTreeSet<Bytes>,
     /// Nothing was made up so far.
     is_honest: bool,
     now: Instant,
@@ -97,6 +99,10 @@ impl Pair {
                 Output::Record(record) => self.flying.push_back((1 - who, record)),
                 Output::Deliver(message) => {
                     assert!(!self.is_honest || self.sent.contains(&message));
+                }
+                Output::Undelivered(message) => {
+                    assert!(self.sent.contains(&message), "of somebody else's making");
+                    assert!(self.given_back.insert(message), "given back twice");
                 }
                 _ => {}
             }

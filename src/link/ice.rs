@@ -27,7 +27,8 @@ use webrtc_util::vnet::net::Net;
 use super::addresses;
 use super::candidate::{Candidate, CandidateKind, IceParameters};
 use super::error::LinkError;
-use super::stun::BindingQuery;
+use super::stun::{BindingQuery, binding_indication};
+use crate::base::Rng;
 
 /// Bounds and timers.
 pub mod limits {
@@ -52,11 +53,17 @@ pub mod limits {
     /// Candidates taken from the other side: a liar must not make us flood others with checks
     /// (RFC 8445 §19.5.1).
     pub const CANDIDATES_MAX: usize = 12;
-    /// Between consent checks (RFC 7675 §5.1), which also keep NAT bindings open, for which
-    /// RFC 8445 §11 asks every 15 s.
-    pub const KEEPALIVE: Duration = Duration::from_secs(4);
-    /// A side that is silent for longer is lost; RFC 7675 §5.1 allows up to 30 s.
-    pub const LOST: Duration = Duration::from_secs(15);
+    /// Between consent checks (RFC 7675 §5.1), which also keep NAT bindings open.
+    pub const CONSENT: Duration = Duration::from_secs(4);
+    /// A side that gives no consent for longer is lost; RFC 7675 §5.1 allows up to 30 s.
+    pub const CONSENT_LOST: Duration = Duration::from_secs(15);
+    /// Least time between keep-alives: RFC 8445 §11 asks for no fewer.
+    pub const KEEPALIVE_MIN: Duration = Duration::from_secs(15);
+    /// Most time between keep-alives: RFC 4787 §4.3 asks NATs to remember for 120 s, but some
+    /// forget after 30.
+    pub const KEEPALIVE_MAX: Duration = Duration::from_secs(25);
+    /// A side of which three keep-alives in a row are missing is lost.
+    pub const KEEPALIVE_LOST: Duration = Duration::from_secs(75);
     /// Closing the agent takes no longer.
     pub const CLOSE: Duration = Duration::from_secs(2);
 }
@@ -80,6 +87,42 @@ pub struct IceOptions {
     pub loopback: bool,
     /// STUN servers, usually bootstrap peers, that tell our address behind a NAT.
     pub stun_servers: Vec<SocketAddr>,
+    /// How the path is kept.
+    pub upkeep: Upkeep,
+}
+
+/// How a path is kept open and watched once it is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Upkeep {
+    /// By asking for consent every few seconds (RFC 7675), so that a call ends soon after its
+    /// other side is gone.
+    #[default]
+    Consent,
+    /// By Binding indications when nothing else is sent (RFC 6940 §6.5.1.10.3): a tenth of the
+    /// traffic, for links that are many and rarely used. Whether the other side is there shows
+    /// with the next message.
+    KeepAlive {
+        /// How long nothing is sent before an indication is.
+        every: Duration,
+        /// How long nothing comes before the other side is lost.
+        lost: Duration,
+    },
+}
+
+impl Upkeep {
+    /// Keep-alives at an interval of this link's own, so that those of many links do not meet.
+    pub fn keep_alive(rng: &mut Rng) -> Self {
+        let spread = (KEEPALIVE_MAX - KEEPALIVE_MIN).mul_f64(rng.unit());
+        Self::KeepAlive { every: KEEPALIVE_MIN + spread, lost: KEEPALIVE_LOST }
+    }
+
+    /// How long nothing comes before the other side is lost.
+    fn lost(self) -> Duration {
+        match self {
+            Self::Consent => CONSENT_LOST,
+            Self::KeepAlive { lost, .. } => lost,
+        }
+    }
 }
 
 /// One attempt to connect to one other side.
@@ -88,6 +131,7 @@ pub struct IceAgent {
     role: IceRole,
     local: IceParameters,
     loopback: bool,
+    upkeep: Upkeep,
     state: watch::Receiver<ConnectionState>,
     gather_ms: u64,
 }
@@ -113,9 +157,14 @@ impl IceAgent {
             local_ufrag: ufrag.clone(),
             local_pwd: pwd.clone(),
             multicast_dns_mode: MulticastDnsMode::Disabled,
-            disconnected_timeout: Some(LOST - KEEPALIVE),
-            failed_timeout: Some(KEEPALIVE),
-            keepalive_interval: Some(KEEPALIVE),
+            // The agent gives up after both together, also before it has found a path.
+            disconnected_timeout: Some(options.upkeep.lost() / 2),
+            failed_timeout: Some(options.upkeep.lost() / 2),
+            // Zero is never.
+            keepalive_interval: Some(match options.upkeep {
+                Upkeep::Consent => CONSENT,
+                Upkeep::KeepAlive { .. } => Duration::ZERO,
+            }),
             network_types: vec![NetworkType::Udp4, NetworkType::Udp6],
             candidate_types: vec![CandidateType::Host],
             check_interval: CHECK_INTERVAL * (offered.len().div_ceil(2).max(1) as u32),
@@ -133,8 +182,8 @@ impl IceAgent {
         let agent = Agent::new(config).await.map_err(|e| LinkError::Gather(e.to_string()))?;
         let state = watch_state(&agent);
         let local = IceParameters { ufrag, pwd, candidates: Vec::new() };
-        let mut this =
-            Self { agent: Some(Arc::new(agent)), role, local, loopback, state, gather_ms: 0 };
+        let (agent, upkeep) = (Some(Arc::new(agent)), options.upkeep);
+        let mut this = Self { agent, role, local, loopback, upkeep, state, gather_ms: 0 };
         let hosts = this.gather_hosts(&order).await?;
         this.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
         this.local.candidates.extend(reflexive(&hosts, &options.stun_servers).await);
@@ -191,6 +240,8 @@ impl IceAgent {
         };
         Ok(IceConn {
             conn,
+            socket: pair.local.get_conn().cloned(),
+            upkeep: self.upkeep,
             local: pair.local.addr(),
             remote: pair.remote.addr(),
             path: path(&*pair.local, &*pair.remote),
@@ -241,6 +292,9 @@ impl Drop for IceAgent {
 /// A path to the other side: datagrams in and out, kept alive and watched.
 pub struct IceConn {
     conn: Arc<dyn Conn + Send + Sync>,
+    /// What is below, as `conn` takes no STUN.
+    socket: Option<Arc<dyn Conn + Send + Sync>>,
+    upkeep: Upkeep,
     agent: Option<Arc<Agent>>,
     state: watch::Receiver<ConnectionState>,
     local: SocketAddr,
@@ -267,6 +321,21 @@ impl IceConn {
     /// Sends one datagram. What the network loses is not an error.
     pub async fn send(&self, datagram: &[u8]) {
         let _ = self.conn.send(datagram).await;
+    }
+
+    /// After how much silence of our own [`Self::keep_alive`] is to be called, if at all.
+    pub fn keep_alive_every(&self) -> Option<Duration> {
+        match self.upkeep {
+            Upkeep::Consent => None,
+            Upkeep::KeepAlive { every, .. } => Some(every),
+        }
+    }
+
+    /// Sends a Binding indication: 28 bytes, 56 with IPv4 and UDP.
+    pub async fn keep_alive(&self) {
+        if let (Some(socket), Some(indication)) = (&self.socket, binding_indication()) {
+            let _ = socket.send_to(&indication, self.remote).await;
+        }
     }
 
     /// Waits for the next datagram that is not STUN and says how much of `buffer` it fills; an

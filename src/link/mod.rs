@@ -40,7 +40,7 @@ pub use candidate::{Candidate, CandidateKind, IceParameters};
 pub use clock::{Clock, os_seed, unix_ms};
 pub use dtls::{DtlsError, DtlsRole, LocalCertificate, SrtpKeys, SrtpProfile, Verify};
 pub use error::{LinkError, SendError};
-pub use ice::{IceAgent, IceOptions, IceRole};
+pub use ice::{IceAgent, IceOptions, IceRole, Upkeep};
 pub use node::{AppFlow, Node, NodeError, NodeEvent, NodeOptions, NodeStatus};
 pub use overlay::{OverlayEvent, OverlayLink, OverlaySender};
 pub use pcap::{Direction as PcapDirection, Pcap, Protocol as PcapProtocol};

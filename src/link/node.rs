@@ -16,7 +16,7 @@ use super::clock::{Clock, unix_ms};
 use super::convert;
 use super::dtls::{DtlsRole, LocalCertificate};
 use super::error::LinkError;
-use super::ice::{IceAgent, IceOptions, IceRole};
+use super::ice::{IceAgent, IceOptions, IceRole, Upkeep};
 use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
 use super::pcap::Pcap;
 use super::transport::{Credentials, SecureFlow};
@@ -199,6 +199,7 @@ enum Report {
     Up(Result<OverlayLink, LinkError>),
     Flow(Result<SecureFlow, LinkError>),
     Message(Bytes),
+    Undelivered(Bytes),
     Down(LinkError),
 }
 
@@ -358,6 +359,7 @@ impl Driver {
             while let Some(event) = incoming.recv().await {
                 let report = match event {
                     OverlayEvent::Message(message) => Report::Message(message),
+                    OverlayEvent::Undelivered(message) => Report::Undelivered(message),
                     // A link in doubt is given up at once: its neighbour finds another way
                     // sooner than the last retransmission would tell (RFC 6940 §6.6.3.1).
                     OverlayEvent::Suspect => Report::Down(LinkError::Silent),
@@ -385,6 +387,9 @@ impl Driver {
             Report::Up(Ok(link)) => self.up(id, link),
             Report::Message(message) => {
                 self.handle(Input::Link(id, LinkEvent::Message(&message)));
+            }
+            Report::Undelivered(message) => {
+                self.handle(Input::Link(id, LinkEvent::Undelivered(&message)));
             }
             Report::Flow(result) => self.flow(id, result),
             Report::Gathered(Err(error)) | Report::Up(Err(error)) | Report::Down(error) => {
@@ -429,7 +434,7 @@ impl Driver {
                 let pcap = self.options.pcap.clone();
                 self.work(id, async move { Report::Up(dial(address, &credentials, pcap).await) });
             }
-            LinkAction::Gather(role) => self.gather(id, role),
+            LinkAction::Gather(role, purpose) => self.gather(id, role, purpose),
             LinkAction::Connect { remote, role, purpose, expected } => {
                 self.connect(id, &remote, role, purpose, expected);
             }
@@ -448,12 +453,16 @@ impl Driver {
         }
     }
 
-    fn gather(&mut self, id: LinkId, role: Role) {
+    fn gather(&mut self, id: LinkId, role: Role, purpose: Purpose) {
         let ufrag = self.rng.ice_string(UFRAG_LENGTH);
         let password = self.rng.ice_string(PASSWORD_LENGTH);
         let options = IceOptions {
             loopback: self.options.loopback,
             stun_servers: self.options.stun_servers.clone(),
+            upkeep: match purpose {
+                Purpose::Overlay => Upkeep::keep_alive(&mut self.rng),
+                Purpose::Application(_) => Upkeep::Consent,
+            },
         };
         let role = match role {
             Role::Requester => IceRole::Controlling,

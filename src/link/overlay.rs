@@ -28,6 +28,9 @@ use limits::*;
 pub enum OverlayEvent {
     /// A message, or a fragment of one, arrived.
     Message(Bytes),
+    /// The other side has not acknowledged this message and may never get it; each is given back
+    /// once, and all of them before [`Self::Suspect`] and [`Self::Down`].
+    Undelivered(Bytes),
     /// No acknowledgements: take the link out of the Routing Table (RFC 6940 §6.6.3.1).
     Suspect,
     /// Acknowledgements came back.
@@ -159,6 +162,10 @@ impl LinkTask {
             self.stats.send_replace(self.reliability.stats());
         };
         self.flow.close();
+        for message in self.reliability.abandon() {
+            let _ = self.events.send(OverlayEvent::Undelivered(message)).await;
+        }
+        self.stats.send_replace(self.reliability.stats());
         let _ = self.events.send(OverlayEvent::Down(reason)).await;
     }
 
@@ -193,8 +200,9 @@ impl LinkTask {
                 Output::Suspect => OverlayEvent::Suspect,
                 Output::Restored => OverlayEvent::Restored,
                 Output::Failed => return Err(LinkError::Silent),
+                Output::Undelivered(message) => OverlayEvent::Undelivered(message),
                 // Requests are sent again from end to end (RFC 6940 §6.2.1); they are counted.
-                Output::Dropped(_) | Output::GivenUp(_) => continue,
+                Output::Dropped(_) => continue,
             };
             // Nobody listens any more: the link lives on until its senders are gone too.
             let _ = self.events.send(event).await;

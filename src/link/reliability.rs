@@ -26,6 +26,10 @@ pub mod limits {
     pub const RTO_MAX: Duration = Duration::from_secs(3);
     /// How often a message is sent in total (RFC 6940 §6.6.3.1).
     pub const TRANSMISSIONS_MAX: u32 = 5;
+    /// A message without an acknowledgement after as many transmissions, on a link where nothing
+    /// else is acknowledged either, had better go another way. Losing both ways twice in a row is
+    /// rare; waiting longer only delays what is on its way to somebody else.
+    pub const TRANSMISSIONS_TRUSTED: u32 = 2;
     /// A link is suspect when this transmission finds no acknowledgement since the first.
     pub const TRANSMISSIONS_SUSPECT: u32 = 4;
     /// Messages that may be on their way at the start: what RFC 6928 allows in bytes.
@@ -66,8 +70,9 @@ pub enum Output {
     Deliver(Bytes),
     /// A message was not sent because [`limits::QUEUE_MAX`] others wait.
     Dropped(Bytes),
-    /// A message got no acknowledgement although others did.
-    GivenUp(Bytes),
+    /// The other side may never get this message; each is reported once. It is still sent again
+    /// here, unless [`Self::Failed`] follows.
+    Undelivered(Bytes),
     /// Nothing is acknowledged: take the link out of the Routing Table (RFC 6940 §6.6.3.1).
     Suspect,
     /// Acknowledgements came back after [`Output::Suspect`].
@@ -89,6 +94,8 @@ pub struct Stats {
     pub duplicates: u64,
     /// Messages lost for want of room or of acknowledgements.
     pub lost: u64,
+    /// Messages reported as undelivered.
+    pub undelivered: u64,
     /// Records that were no frames.
     pub malformed: u64,
     /// The smoothed round-trip time, in milliseconds, once measured.
@@ -178,6 +185,16 @@ impl Reliability {
         self.in_flight.len() + self.waiting.len()
     }
 
+    /// Every message that is neither acknowledged nor reported yet, for a link that is going down.
+    pub fn abandon(&mut self) -> Vec<Bytes> {
+        let in_flight = std::mem::take(&mut self.in_flight);
+        let unreported = in_flight.into_iter().filter(|outstanding| !outstanding.is_reported);
+        let mut abandoned: Vec<Bytes> = unreported.map(|outstanding| outstanding.message).collect();
+        abandoned.extend(self.waiting.drain(..));
+        self.stats.undelivered += abandoned.len() as u64;
+        abandoned
+    }
+
     fn on_data(&mut self, now: Instant, sequence: u32, message: Bytes) {
         let ack = Frame::Ack { ack_sequence: sequence, received: self.mask(sequence) };
         self.outputs.extend(ack.write().map(Output::Record));
@@ -231,19 +248,23 @@ impl Reliability {
 
     fn on_timeout(&mut self, now: Instant) {
         while let Some(position) = self.in_flight.iter().position(|message| message.due <= now) {
-            let Some(message) = self.in_flight.remove(position) else { return };
+            let Some(mut message) = self.in_flight.remove(position) else { return };
             let silent = self.last_ack.is_none_or(|ack| ack < message.first_sent());
             let sent = message.sequences.len() as u32;
+            if sent >= TRANSMISSIONS_MAX || (silent && sent >= TRANSMISSIONS_TRUSTED) {
+                self.undelivered(&mut message);
+            }
             if sent >= TRANSMISSIONS_MAX {
                 self.stats.lost += 1;
                 if silent {
                     return self.fail();
                 }
-                self.outputs.push_back(Output::GivenUp(message.message));
                 continue;
             }
             if silent && sent + 1 >= TRANSMISSIONS_SUSPECT && !self.suspect {
                 self.suspect = true;
+                self.undelivered(&mut message);
+                self.report_all();
                 self.outputs.push_back(Output::Suspect);
             }
             self.window.lost(now, self.rtt.timeout());
@@ -255,16 +276,35 @@ impl Reliability {
 
     fn fail(&mut self) {
         self.failed = true;
-        self.in_flight.clear();
-        self.waiting.clear();
+        let abandoned = self.abandon();
+        self.outputs.extend(abandoned.into_iter().map(Output::Undelivered));
         self.outputs.push_back(Output::Failed);
+    }
+
+    /// Nobody knows whether the link comes back: all that is on it had better go another way.
+    /// What waited behind has not been sent here yet and never needs to be.
+    fn report_all(&mut self) {
+        let mut in_flight = std::mem::take(&mut self.in_flight);
+        in_flight.iter_mut().for_each(|outstanding| self.undelivered(outstanding));
+        self.in_flight = in_flight;
+        self.stats.undelivered += self.waiting.len() as u64;
+        self.outputs.extend(self.waiting.drain(..).map(Output::Undelivered));
+    }
+
+    fn undelivered(&mut self, outstanding: &mut Outstanding) {
+        if !std::mem::replace(&mut outstanding.is_reported, true) {
+            self.stats.undelivered += 1;
+            self.outputs.push_back(Output::Undelivered(outstanding.message.clone()));
+        }
     }
 
     fn fill_window(&mut self, now: Instant) {
         while self.in_flight.len() < self.window.size {
             let Some(message) = self.waiting.pop_front() else { return };
             let wait = self.rtt.timeout();
-            self.transmit(now, Outstanding { message, sequences: Vec::new(), wait, due: now });
+            let is_reported = false;
+            let sequences = Vec::new();
+            self.transmit(now, Outstanding { message, sequences, wait, due: now, is_reported });
         }
     }
 
@@ -293,6 +333,8 @@ struct Outstanding {
     sequences: Vec<(u32, Instant)>,
     wait: Duration,
     due: Instant,
+    /// Whether it has been given out as undelivered.
+    is_reported: bool,
 }
 
 impl Outstanding {

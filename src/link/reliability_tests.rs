@@ -54,6 +54,70 @@ fn a_silent_peer_hears_a_message_five_times() {
     assert_eq!(drain(&mut sender), []);
 }
 
+/// What the other side does not acknowledge is given out once, to go another way, while the link
+/// still tries: a message after its second transmission, everything when the link is suspect.
+#[test]
+fn what_is_not_acknowledged_is_given_out_once() {
+    let mut sender = Reliability::new();
+    for number in 0..WINDOW_INITIAL as u8 + 2 {
+        sender.handle(at(0), Input::Send(vec![number].into()));
+    }
+    let history = in_silence(&mut sender);
+    let undelivered: Vec<(u64, u8)> = history
+        .iter()
+        .filter_map(|(ms, output)| match output {
+            Output::Undelivered(message) => Some((*ms, message[0])),
+            _ => None,
+        })
+        .collect();
+    let expected = [(1500, 0), (1500, 1), (1500, 2), (1500, 3), (3500, 4), (3500, 5)];
+    assert_eq!(undelivered, expected);
+    let suspect = history.iter().position(|(_, output)| *output == Output::Suspect).unwrap();
+    let last = history.iter().rposition(|(_, o)| matches!(o, Output::Undelivered(_))).unwrap();
+    assert!(last < suspect, "whoever hears of the doubt has all messages back");
+
+    let mut sender = Reliability::new();
+    for number in 0..3u8 {
+        sender.handle(at(0), Input::Send(vec![number].into()));
+    }
+    sender.handle(at(20), ack(1));
+    drain(&mut sender);
+    assert_eq!(sender.abandon(), [vec![0], vec![2]], "the link goes down for another reason");
+    assert_eq!((sender.abandon().len(), sender.stats().undelivered), (0, 2));
+}
+
+/// On a link that acknowledges other messages, only the last transmission decides.
+#[test]
+fn a_message_that_gets_lost_alone_is_tried_to_the_end() {
+    let mut sender = Reliability::new();
+    sender.handle(at(0), Input::Send(Bytes::from_static(b"unlucky")));
+    let mut undelivered = Vec::new();
+    for ms in (100..20_000).step_by(100) {
+        sender.handle(at(ms), Input::Timeout);
+        sender.handle(at(ms), Input::Send(ms.to_be_bytes().to_vec().into()));
+        for output in drain(&mut sender) {
+            match output {
+                Output::Undelivered(message) => undelivered.push((ms, message)),
+                Output::Record(record) => {
+                    let Ok(Frame::Data { sequence, message }) = Frame::read(&record) else {
+                        panic!("no data")
+                    };
+                    if message != b"unlucky"[..] {
+                        sender.handle(at(ms), ack(sequence));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if sender.pending() == 0 {
+            break;
+        }
+    }
+    let [(_, message)] = &undelivered[..] else { panic!("{undelivered:?}") };
+    assert_eq!(message, &b"unlucky"[..]);
+    assert_eq!(sender.stats().lost, 1);
+}
+
 /// R6940-6.6.3.1-09: suspect at the third retransmission, restored by an acknowledgement.
 #[test]
 fn a_link_without_acknowledgements_is_suspect_until_one_comes() {

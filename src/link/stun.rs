@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 use stun::agent::TransactionId;
 use stun::attributes::{ATTR_MESSAGE_INTEGRITY, ATTR_USERNAME};
 use stun::fingerprint::FINGERPRINT;
-use stun::message::{BINDING_REQUEST, BINDING_SUCCESS, Getter, Message};
+use stun::message::{
+    BINDING_REQUEST, BINDING_SUCCESS, CLASS_INDICATION, Getter, METHOD_BINDING, Message,
+    MessageType,
+};
 use stun::xoraddr::XorMappedAddress;
 
 /// No STUN message that concerns us is longer (RFC 8489 §6.1: the path MTU is unknown).
@@ -88,6 +91,19 @@ pub fn answer_binding(datagram: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
     ];
     answer.build(&parts).ok()?;
     Some(answer.raw)
+}
+
+/// A Binding indication, which keeps the bindings of NATs open and is never answered (RFC 8445
+/// §11, RFC 6940 §6.5.1.10.3).
+pub fn binding_indication() -> Option<Vec<u8>> {
+    let mut message = Message::new();
+    let parts: [Box<dyn stun::message::Setter>; 3] = [
+        Box::new(MessageType::new(METHOD_BINDING, CLASS_INDICATION)),
+        Box::new(TransactionId::new()),
+        Box::new(FINGERPRINT),
+    ];
+    message.build(&parts).ok()?;
+    Some(message.raw)
 }
 
 fn decode(datagram: &[u8]) -> Option<Message> {

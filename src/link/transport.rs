@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
@@ -143,7 +144,7 @@ impl SecureFlow {
         let (up, when_up) = oneshot::channel();
         let ended = Arc::new(OnceLock::new());
         let (local, remote, path) = (wire.local(), wire.remote(), wire.path());
-        let keepalive = wire.has_consent();
+        let is_watched = wire.is_watched();
         let task = FlowTask {
             wire,
             dtls,
@@ -155,7 +156,8 @@ impl SecureFlow {
             ended: ended.clone(),
             buffer: vec![0; DATAGRAM_MAX],
             last_heard: clock.now(),
-            keepalive,
+            last_sent: clock.now(),
+            is_watched,
         };
         tokio::spawn(task.run());
         let up = when_up.await.map_err(|_| LinkError::Closed)??;
@@ -303,8 +305,22 @@ impl Wire {
     }
 
     /// Whether the path itself notices that the other side is gone.
-    fn has_consent(&self) -> bool {
+    fn is_watched(&self) -> bool {
         matches!(self, Self::Ice(_))
+    }
+
+    /// After how much silence of our own the path wants to be kept open.
+    fn keep_alive_every(&self) -> Option<Duration> {
+        match self {
+            Self::Ice(conn) => conn.keep_alive_every(),
+            Self::Connected { .. } | Self::Shared { .. } => None,
+        }
+    }
+
+    async fn keep_alive(&self) {
+        if let Self::Ice(conn) = self {
+            conn.keep_alive().await;
+        }
     }
 
     async fn send(&self, datagram: &[u8]) {
@@ -372,8 +388,9 @@ struct FlowTask {
     ended: Arc<OnceLock<LinkError>>,
     buffer: Vec<u8>,
     last_heard: Instant,
-    /// The path has consent checks, so silence says nothing.
-    keepalive: bool,
+    last_sent: Instant,
+    /// The path itself notices that the other side is gone.
+    is_watched: bool,
 }
 
 impl FlowTask {
@@ -398,7 +415,7 @@ impl FlowTask {
     async fn flush(&mut self) -> Result<(), LinkError> {
         while let Some(output) = self.dtls.poll() {
             match output {
-                DtlsOutput::Datagram(datagram) => self.wire.send(&datagram).await,
+                DtlsOutput::Datagram(datagram) => self.transmit(&datagram).await,
                 DtlsOutput::Connected { peer_certificate_der, srtp } => {
                     if let Some(up) = self.up.take() {
                         // Whoever waited may be gone; then the closed inbox ends the task.
@@ -415,13 +432,14 @@ impl FlowTask {
     }
 
     async fn wait(&mut self) -> Result<(), LinkError> {
-        let idle = (!self.keepalive).then(|| self.last_heard + IDLE);
-        let deadline = [self.dtls.deadline(), idle].into_iter().flatten().min();
+        let idle = (!self.is_watched).then(|| self.last_heard + IDLE);
+        let quiet = self.wire.keep_alive_every().map(|every| self.last_sent + every);
+        let deadline = [self.dtls.deadline(), idle, quiet].into_iter().flatten().min();
         tokio::select! {
             length = self.wire.recv(&mut self.buffer) => self.on_datagram(length?),
             command = self.inbox.recv() => match command {
                 Some(Command::Send(record)) => self.dtls.send(self.clock.now(), &record)?,
-                Some(Command::Raw(packet)) => self.wire.send(&packet).await,
+                Some(Command::Raw(packet)) => self.transmit(&packet).await,
                 Some(Command::Close) | None => return Err(LinkError::Closed),
             },
             () = self.clock.sleep_until(deadline) => {
@@ -429,10 +447,19 @@ impl FlowTask {
                 if idle.is_some_and(|idle| idle <= now) {
                     return Err(LinkError::Idle);
                 }
+                if quiet.is_some_and(|quiet| quiet <= now) {
+                    self.last_sent = now;
+                    self.wire.keep_alive().await;
+                }
                 self.dtls.handle_timeout(now);
             }
         }
         Ok(())
+    }
+
+    async fn transmit(&mut self, datagram: &[u8]) {
+        self.last_sent = self.clock.now();
+        self.wire.send(datagram).await;
     }
 
     fn on_datagram(&mut self, length: usize) {

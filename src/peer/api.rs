@@ -103,8 +103,8 @@ pub enum Purpose {
 pub enum LinkAction {
     /// Open a link without ICE to a bootstrap node, as DTLS client.
     Dial(SocketAddr),
-    /// Find our candidates for a link in this role.
-    Gather(Role),
+    /// Find our candidates for a link in this role and for this purpose.
+    Gather(Role, Purpose),
     /// Make the link: ICE with the other side's parameters, then DTLS, and accept only this
     /// certificate.
     Connect {

@@ -81,7 +81,7 @@ impl Peer {
             return false;
         }
         let link = self.links.add(now, LinkState::Gathering(Gathering::Attach(plan)));
-        self.act(link, LinkAction::Gather(Role::Requester));
+        self.act(link, LinkAction::Gather(Role::Requester, Purpose::Overlay));
         self.watch_links();
         true
     }
@@ -112,7 +112,7 @@ impl Peer {
         }
         let gathering = Gathering::AppAttach(request, node, application);
         let link = self.links.add(self.now.instant, LinkState::Gathering(gathering));
-        self.act(link, LinkAction::Gather(Role::Requester));
+        self.act(link, LinkAction::Gather(Role::Requester, Purpose::Application(application)));
         self.watch_links();
     }
 
@@ -283,7 +283,7 @@ impl Peer {
         }
         let gathering = Gathering::Answer(Box::new(question), offer, adopted);
         let link = self.links.add(self.now.instant, LinkState::Gathering(gathering));
-        self.act(link, LinkAction::Gather(Role::Responder));
+        self.act(link, LinkAction::Gather(Role::Responder, Purpose::Overlay));
         self.watch_links();
     }
 
@@ -385,9 +385,10 @@ impl Peer {
         if self.links.pending().count() >= PENDING_MAX {
             return self.refuse_question(&question, ErrorCode::FORBIDDEN, "no more connections");
         }
+        let purpose = Purpose::Application(offer.application);
         let gathering = Gathering::AppAnswer(Box::new(question), offer);
         let link = self.links.add(self.now.instant, LinkState::Gathering(gathering));
-        self.act(link, LinkAction::Gather(Role::Responder));
+        self.act(link, LinkAction::Gather(Role::Responder, purpose));
         self.watch_links();
     }
 

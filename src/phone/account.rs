@@ -14,7 +14,7 @@ use super::names::own_name;
 use crate::config::{BootstrapAddress, BootstrapNode, Digest, OverlayConfig};
 use crate::crypto::{NodeIdDigest, X509Provider};
 use crate::link::{
-    IceOptions, LinkError, LocalCertificate, Node, NodeEvent, NodeOptions, os_seed, unix_ms,
+    IceOptions, LinkError, LocalCertificate, Node, NodeEvent, NodeOptions, Upkeep, os_seed, unix_ms,
 };
 use crate::peer::{Command, JoinError, JoinStep, PeerConfig, StoreSpec};
 use crate::sip::{UaConfig, UserAgent};
@@ -48,7 +48,8 @@ pub(super) struct Account {
 impl Account {
     /// Which candidates media has.
     pub(super) fn ice_options(&self) -> IceOptions {
-        IceOptions { loopback: self.loopback, stun_servers: self.stun_servers.clone() }
+        let stun_servers = self.stun_servers.clone();
+        IceOptions { loopback: self.loopback, stun_servers, upkeep: Upkeep::Consent }
     }
 }
 

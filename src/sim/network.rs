@@ -125,7 +125,7 @@ impl Network {
                 let end = self.insert(now, peer, link);
                 self.dial(now, end, address, queue);
             }
-            LinkAction::Gather(_) => {
+            LinkAction::Gather(..) => {
                 let end = self.insert(now, peer, link);
                 queue.push(now + limits::GATHER, Happening::Link(end, OnLink::Gathered));
             }

@@ -295,7 +295,7 @@ impl Net {
     fn act(&mut self, end: End, action: LinkAction) {
         match action {
             LinkAction::Dial(address) => self.dial(end, address),
-            LinkAction::Gather(_) => {
+            LinkAction::Gather(..) => {
                 let ice = IceParameters {
                     ufrag: format!("{}:{}", end.0, end.1.0),
                     password: "no checks are made here".into(),
