@@ -9,7 +9,7 @@
 //! | [`overlay`] | the two together: [`OverlayLink`] | RFC 6940 §6.6.4 |
 //! | [`bootstrap`] | links without ICE on a known port | RFC 6940 §6.6.6 |
 //! | `clock` | the machine's clocks and randomness | |
-//! | `node`, `convert` | the driver of a [`Peer`](crate::peer::Peer) | |
+//! | `node`, `driver`, `convert` | what runs a [`Peer`](crate::peer::Peer) | |
 //! | [`pcap`] | what passed, for Wireshark | |
 //!
 //! The sender of an Attach is ICE controlling and DTLS server (RFC 6940 §6.5.1.13); on a
@@ -22,6 +22,7 @@ pub mod bootstrap;
 pub mod candidate;
 mod clock;
 mod convert;
+mod driver;
 pub mod dtls;
 mod error;
 pub mod framing;

@@ -41,7 +41,7 @@ impl Lab {
     }
 
     fn gather(&mut self, peer: u32, link: u64) -> IceParameters {
-        self.act(peer, link, LinkAction::Gather(Role::Requester));
+        self.act(peer, link, LinkAction::Gather(Role::Requester, Purpose::Overlay));
         match self.all().pop() {
             Some((_, _, Arrival::Gathered(parameters))) => parameters,
             other => panic!("{other:?}"),

@@ -1,0 +1,419 @@
+//! The driver of a peer: it gives a [`Peer`] time, links and commands, and does what it asks.
+//!
+//! One task owns the peer; each link has a task of its own and talks to it by channels.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::bootstrap::{BootstrapListener, dial};
+use super::clock::{Clock, unix_ms};
+use super::convert;
+use super::dtls::DtlsRole;
+use super::error::LinkError;
+use super::ice::{IceAgent, IceOptions, IceRole, Upkeep};
+use super::node::{AppFlow, Done, NodeError, NodeEvent, NodeOptions, NodeStatus, Reply};
+use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
+use super::transport::{Credentials, SecureFlow};
+use crate::base::{Instant, Now, Rng};
+use crate::crypto::Certificate;
+use crate::peer::{
+    Answer, Command, Event, IceParameters as PeerIceParameters, Input, LinkAction,
+    LinkError as PeerLinkError, LinkEvent, LinkId, Output, Peer, Purpose, RequestError, RequestId,
+    Role,
+};
+
+/// What a link's task tells the driver.
+enum Report {
+    Gathered(Result<IceAgent, LinkError>),
+    Up(Result<OverlayLink, LinkError>),
+    Flow(Result<SecureFlow, LinkError>),
+    Message(Bytes),
+    Undelivered(Bytes),
+    Down(LinkError),
+}
+
+/// How far a link has come.
+enum Link {
+    /// A task works on it.
+    Working(JoinHandle<()>),
+    /// Our candidates are known; the other side's are not.
+    Gathered(Box<IceAgent>),
+    /// Messages can be sent.
+    Up(OverlaySender),
+}
+
+/// A connection for an application on its way up.
+struct AppLink {
+    application: u16,
+    certificate: Arc<Certificate>,
+    attached: Duration,
+    reply: Option<Reply>,
+}
+
+/// The task of a node.
+pub(super) struct Driver {
+    peer: Peer,
+    clock: Clock,
+    rng: Rng,
+    options: NodeOptions,
+    credentials: Credentials,
+    listener: BootstrapListener,
+    inbox: mpsc::Receiver<(Command, Reply)>,
+    events: mpsc::Sender<NodeEvent>,
+    status: watch::Sender<NodeStatus>,
+    links: BTreeMap<LinkId, Link>,
+    app_links: BTreeMap<LinkId, AppLink>,
+    reports_in: mpsc::Sender<(LinkId, Report)>,
+    reports: mpsc::Receiver<(LinkId, Report)>,
+    requests: BTreeMap<RequestId, (Instant, Reply)>,
+    next_link: u64,
+    next_request: u64,
+}
+
+impl Driver {
+    /// A driver that does nothing before it is told.
+    pub(super) fn new(
+        options: NodeOptions,
+        credentials: Credentials,
+        listener: BootstrapListener,
+        inbox: mpsc::Receiver<(Command, Reply)>,
+        events: mpsc::Sender<NodeEvent>,
+        status: watch::Sender<NodeStatus>,
+    ) -> Self {
+        let clock = Clock::start();
+        let now = Now::new(clock.now(), unix_ms());
+        let mut rng = Rng::new(options.seed);
+        let peer = Peer::new(
+            now,
+            options.config.clone(),
+            options.identity.clone(),
+            options.provider.clone(),
+            options.kinds.clone(),
+            rng.bytes(),
+        );
+        let (reports_in, reports) = mpsc::channel(REPORTS_MAX);
+        Self {
+            peer,
+            clock,
+            rng,
+            options,
+            credentials,
+            listener,
+            inbox,
+            events,
+            status,
+            links: BTreeMap::new(),
+            app_links: BTreeMap::new(),
+            reports_in,
+            reports,
+            requests: BTreeMap::new(),
+            next_link: 1,
+            next_request: 0,
+        }
+    }
+
+    /// Runs until nobody holds the node any more.
+    pub(super) async fn run(mut self) {
+        while self.step().await {
+            self.flush();
+            self.report_status();
+        }
+        for link in self.links.values() {
+            match link {
+                Link::Up(sender) => sender.close(),
+                Link::Working(task) => task.abort(),
+                Link::Gathered(_) => {}
+            }
+        }
+    }
+
+    /// Waits for one thing to happen and hands it to the peer; `false` when nobody holds the
+    /// node any more.
+    async fn step(&mut self) -> bool {
+        let deadline = self.peer.deadline().map(|(at, _)| at);
+        tokio::select! {
+            command = self.inbox.recv() => match command {
+                Some((command, reply)) => self.command(command, reply),
+                None => return false,
+            },
+            report = self.reports.recv() => {
+                if let Some((link, report)) = report {
+                    self.report(link, report);
+                }
+            }
+            link = self.listener.accept() => match link {
+                Some(link) => self.accepted(link),
+                None => return false,
+            },
+            () = self.clock.sleep_until(deadline) => self.handle(Input::Timeout),
+        }
+        true
+    }
+
+    fn now(&self) -> Now {
+        Now::new(self.clock.now(), unix_ms())
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        let now = self.now();
+        self.peer.handle(now, input);
+    }
+
+    fn command(&mut self, command: Command, reply: Reply) {
+        self.next_request += 1;
+        let request = RequestId(self.next_request);
+        let answered = !matches!(command, Command::Found | Command::Join(_) | Command::Leave);
+        if answered {
+            self.requests.insert(request, (self.clock.now(), reply));
+        }
+        self.handle(Input::Command(request, command));
+    }
+
+    fn accepted(&mut self, link: OverlayLink) {
+        let id = LinkId(self.next_link);
+        self.next_link += 2;
+        self.up(id, link);
+    }
+
+    /// A link is up: its messages come in by a task of its own.
+    fn up(&mut self, id: LinkId, link: OverlayLink) {
+        let (sender, mut incoming, info) = link.split();
+        let certificate = match self.options.provider.certificate(&info.peer_certificate_der) {
+            Ok(certificate) => certificate,
+            Err(_) => {
+                self.links.remove(&id);
+                return self
+                    .handle(Input::Link(id, LinkEvent::Down(PeerLinkError::WrongCertificate)));
+            }
+        };
+        let reports = self.reports_in.clone();
+        tokio::spawn(async move {
+            while let Some(event) = incoming.recv().await {
+                let report = match event {
+                    OverlayEvent::Message(message) => Report::Message(message),
+                    OverlayEvent::Undelivered(message) => Report::Undelivered(message),
+                    // A link in doubt is given up at once: its neighbour finds another way
+                    // sooner than the last retransmission would tell (RFC 6940 §6.6.3.1).
+                    OverlayEvent::Suspect => Report::Down(LinkError::Silent),
+                    OverlayEvent::Restored => continue,
+                    OverlayEvent::Down(reason) => Report::Down(reason),
+                };
+                if reports.send((id, report)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        self.links.insert(id, Link::Up(sender));
+        self.handle(Input::Link(id, LinkEvent::Up(certificate)));
+    }
+
+    fn report(&mut self, id: LinkId, report: Report) {
+        match report {
+            // The peer has closed the link meanwhile.
+            _ if !self.links.contains_key(&id) => {}
+            Report::Gathered(Ok(agent)) => {
+                let parameters = convert::to_peer(agent.local());
+                self.links.insert(id, Link::Gathered(Box::new(agent)));
+                self.handle(Input::Link(id, LinkEvent::Gathered(parameters)));
+            }
+            Report::Up(Ok(link)) => self.up(id, link),
+            Report::Message(message) => {
+                self.handle(Input::Link(id, LinkEvent::Message(&message)));
+            }
+            Report::Undelivered(message) => {
+                self.handle(Input::Link(id, LinkEvent::Undelivered(&message)));
+            }
+            Report::Flow(result) => self.flow(id, result),
+            Report::Gathered(Err(error)) | Report::Up(Err(error)) | Report::Down(error) => {
+                if let Some(Link::Up(sender)) = self.links.remove(&id) {
+                    sender.close();
+                }
+                self.handle(Input::Link(id, LinkEvent::Down(convert::error_to_peer(&error))));
+            }
+        }
+    }
+
+    /// A connection for an application is up, or never will be.
+    fn flow(&mut self, id: LinkId, result: Result<SecureFlow, LinkError>) {
+        self.links.remove(&id);
+        let Some(link) = self.app_links.remove(&id) else { return };
+        let AppLink { application, certificate, attached, reply } = link;
+        let flow = result.map(|flow| AppFlow { application, certificate, flow, attached });
+        match (reply, flow) {
+            (Some(reply), flow) => {
+                let _ = reply.send(flow.map(Done::Flow).map_err(NodeError::Link));
+            }
+            (None, Ok(flow)) => self.event(NodeEvent::AppFlow(flow)),
+            // The caller sees that it failed and says so; nobody waits here.
+            (None, Err(_)) => {}
+        }
+    }
+
+    /// Does all that the peer wants done.
+    fn flush(&mut self) {
+        while let Some(output) = self.peer.poll() {
+            match output {
+                Output::Link(id, action) => self.act(id, action),
+                Output::Event(event) => self.peer_event(event),
+            }
+        }
+    }
+
+    fn act(&mut self, id: LinkId, action: LinkAction) {
+        match action {
+            LinkAction::Dial(address) => {
+                let credentials = self.credentials.clone();
+                let pcap = self.options.pcap.clone();
+                self.work(id, async move { Report::Up(dial(address, &credentials, pcap).await) });
+            }
+            LinkAction::Gather(role, purpose) => self.gather(id, role, purpose),
+            LinkAction::Connect { remote, role, purpose, expected } => {
+                self.connect(id, &remote, role, purpose, expected);
+            }
+            LinkAction::Send(message) => {
+                if let Some(Link::Up(sender)) = self.links.get(&id) {
+                    // A full queue is loss like any other: requests are sent again from end to
+                    // end (RFC 6940 §6.2.1).
+                    let _ = sender.send(message);
+                }
+            }
+            LinkAction::Close => match self.links.remove(&id) {
+                Some(Link::Up(sender)) => sender.close(),
+                Some(Link::Working(task)) => task.abort(),
+                Some(Link::Gathered(_)) | None => {}
+            },
+        }
+    }
+
+    fn gather(&mut self, id: LinkId, role: Role, purpose: Purpose) {
+        let ufrag = self.rng.ice_string(UFRAG_LENGTH);
+        let password = self.rng.ice_string(PASSWORD_LENGTH);
+        let options = IceOptions {
+            loopback: self.options.loopback,
+            stun_servers: self.options.stun_servers.clone(),
+            upkeep: match purpose {
+                Purpose::Overlay => Upkeep::keep_alive(&mut self.rng),
+                Purpose::Application(_) => Upkeep::Consent,
+            },
+        };
+        let role = match role {
+            Role::Requester => IceRole::Controlling,
+            Role::Responder => IceRole::Controlled,
+        };
+        self.work(id, async move {
+            Report::Gathered(IceAgent::gather(role, ufrag, password, &options).await)
+        });
+    }
+
+    fn connect(
+        &mut self,
+        id: LinkId,
+        remote: &PeerIceParameters,
+        role: Role,
+        purpose: Purpose,
+        expected: Arc<Certificate>,
+    ) {
+        let Some(Link::Gathered(agent)) = self.links.remove(&id) else { return };
+        let remote = convert::from_peer(remote);
+        // The sender of the Attach is the DTLS server (RFC 6940 §6.5.1.13).
+        let role = match role {
+            Role::Requester => DtlsRole::Server,
+            Role::Responder => DtlsRole::Client,
+        };
+        let der = expected.der.clone();
+        let verify = self.credentials.verify.clone();
+        let credentials = Credentials {
+            local: self.credentials.local.clone(),
+            verify: Arc::new(move |shown| {
+                if shown != der {
+                    return Err("another certificate than the one that signed".to_owned());
+                }
+                verify(shown)
+            }),
+        };
+        if let Purpose::Application(application) = purpose {
+            let attached = Duration::ZERO;
+            let link = AppLink { application, certificate: expected, attached, reply: None };
+            self.app_links.insert(id, link);
+        }
+        let pcap = self.options.pcap.clone();
+        self.work(id, async move {
+            let flow = SecureFlow::over_ice(*agent, &remote, role, &credentials).await;
+            match purpose {
+                Purpose::Overlay => Report::Up(flow.map(|flow| OverlayLink::new(flow, pcap))),
+                Purpose::Application(_) => Report::Flow(flow),
+            }
+        });
+    }
+
+    fn work(&mut self, id: LinkId, work: impl Future<Output = Report> + Send + 'static) {
+        let reports = self.reports_in.clone();
+        let task = tokio::spawn(async move {
+            let report = work.await;
+            // The driver has ended otherwise, and the link goes with it.
+            let _ = reports.send((id, report)).await;
+        });
+        self.links.insert(id, Link::Working(task));
+    }
+
+    fn peer_event(&mut self, event: Event) {
+        match event {
+            Event::Joining(step) => self.event(NodeEvent::Joining(step)),
+            Event::Joined => self.event(NodeEvent::Joined),
+            Event::JoinFailed(error) => self.event(NodeEvent::JoinFailed(error)),
+            Event::Left => self.event(NodeEvent::Left),
+            // The connection is announced once it is up.
+            Event::AppLink { .. } => {}
+            // Whoever fetched has been given what the replicas have.
+            Event::RolledBack { .. } => {}
+            Event::Done(request, result) => self.done(request, result),
+        }
+    }
+
+    fn done(&mut self, request: RequestId, result: Result<Answer, RequestError>) {
+        let Some((since, reply)) = self.requests.remove(&request) else { return };
+        let attached = self.clock.now().saturating_since(since);
+        match result {
+            Ok(Answer::AppLink { link, .. }) => {
+                if let Some(app_link) = self.app_links.get_mut(&link) {
+                    app_link.reply = Some(reply);
+                    app_link.attached = attached;
+                }
+            }
+            Ok(answer) => {
+                let _ = reply.send(Ok(Done::Answer(Box::new(answer))));
+            }
+            Err(error) => {
+                let _ = reply.send(Err(error.into()));
+            }
+        }
+    }
+
+    /// A listener that is this far behind has stopped listening.
+    fn event(&self, event: NodeEvent) {
+        let _ = self.events.try_send(event);
+    }
+
+    fn report_status(&self) {
+        let status = NodeStatus {
+            joined: self.peer.is_joined(),
+            links: self.peer.links(),
+            values_stored: self.peer.values_stored(),
+        };
+        self.status.send_if_modified(|old| std::mem::replace(old, status) != status);
+    }
+}
+
+// limits
+
+/// Messages and news of links waiting for the driver; a link's reader waits beyond this.
+const REPORTS_MAX: usize = 1024;
+/// More than the 24 bits of randomness that RFC 8445 §5.3 asks for.
+const UFRAG_LENGTH: usize = 8;
+/// More than the 128 bits of randomness that RFC 8445 §5.3 asks for.
+const PASSWORD_LENGTH: usize = 24;
