@@ -37,6 +37,10 @@ impl Peer {
         if !matches!(self.stage, Stage::Joined { .. }) {
             return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
         }
+        if !self.is_in_place() {
+            // The Update that admits it would place ourselves in the ring too early (§10.5).
+            return self.refuse(question, ErrorResponse::new(ErrorCode::IN_PROGRESS));
+        }
         if self.admission.as_ref().is_some_and(|a| a.node != node) {
             return self.refuse(question, ErrorResponse::new(ErrorCode::IN_PROGRESS));
         }

@@ -60,6 +60,8 @@ impl AttachPlan {
 /// What candidates are being collected for.
 #[derive(Debug)]
 pub(super) enum Gathering {
+    /// Whatever comes next.
+    Spare,
     Attach(AttachPlan),
     Answer(Box<Question>, Attach, Option<AttachPlan>),
     AppAttach(RequestId, NodeId, u16),
@@ -70,17 +72,47 @@ impl Peer {
     /// Begins to make a link; `false` if it exists, is on its way, or must wait.
     pub(super) fn start_attach(&mut self, plan: AttachPlan) -> bool {
         let now = self.now.instant;
-        if let Some(node) = plan.node {
-            let is_shunned = self.unreachable.get(&node).is_some_and(|until| now < *until);
-            if self.links.is_attached(node) || self.is_attaching(node) || is_shunned {
-                return false;
-            }
+        if let Some(node) = plan.node
+            && (self.links.is_attached(node) || self.is_attaching(node) || self.is_shunned(node))
+        {
+            return false;
         }
+        match self.links.take_spare() {
+            Some((link, Some(ice))) => self.send_attach(link, plan, ice),
+            Some((link, None)) => {
+                let state = LinkState::Gathering(Gathering::Attach(plan));
+                self.links.put(now, link, state);
+            }
+            None => return self.gather(Gathering::Attach(plan)),
+        }
+        true
+    }
+
+    /// Collects candidates for links that are going to be wanted soon, as ICE takes its time.
+    pub(super) fn prepare_links(&mut self, count: usize) {
+        for _ in 0..count {
+            self.gather(Gathering::Spare);
+        }
+    }
+
+    /// Gives up what has been prepared and is not wanted.
+    pub(super) fn drop_spares(&mut self) {
+        while let Some((link, _)) = self.links.take_spare() {
+            self.act(link, LinkAction::Close);
+        }
+    }
+
+    /// Whether a node could not be attached to lately.
+    pub(super) fn is_shunned(&self, node: NodeId) -> bool {
+        self.unreachable.get(&node).is_some_and(|until| self.now.instant < *until)
+    }
+
+    fn gather(&mut self, gathering: Gathering) -> bool {
         let links_max = self.config.links_max + LINKS_SPARE;
         if self.links.len() >= links_max || self.links.pending().count() >= PENDING_MAX {
             return false;
         }
-        let link = self.links.add(now, LinkState::Gathering(Gathering::Attach(plan)));
+        let link = self.links.add(self.now.instant, LinkState::Gathering(gathering));
         self.act(link, LinkAction::Gather(Role::Requester, Purpose::Overlay));
         self.watch_links();
         true
@@ -119,6 +151,7 @@ impl Peer {
     /// Our candidates for a link are there.
     pub(super) fn gathered(&mut self, link: LinkId, gathering: Gathering, ice: IceParameters) {
         match gathering {
+            Gathering::Spare => self.links.put(self.now.instant, link, LinkState::Spare(ice)),
             Gathering::Attach(plan) => self.send_attach(link, plan, ice),
             Gathering::Answer(question, offer, plan) => {
                 self.answer_attach(link, &question, offer, plan, ice);
@@ -134,6 +167,7 @@ impl Peer {
 
     pub(super) fn gathering_failed(&mut self, gathering: Gathering) {
         match gathering {
+            Gathering::Spare => {}
             Gathering::Attach(plan) => self.attach_failed(&plan),
             Gathering::AppAttach(request, ..) => {
                 self.done(request, Err(RequestError::NoCandidates));
@@ -193,6 +227,9 @@ impl Peer {
             }
         };
         plan.node = Some(signed.node_id);
+        if plan.reason == Reason::Admitting {
+            self.join_answerer_known();
+        }
         if Rank::of(own, signed.node_id) == Rank::FromSmaller && self.adopt(signed.node_id, &plan) {
             // An Attach to a resource met one that its owner had sent us (T-41).
             return self.act(link, LinkAction::Close);
@@ -232,9 +269,7 @@ impl Peer {
                 self.unreachable.insert(node, until);
             }
         }
-        if matches!(self.stage, Stage::Joining(_)) {
-            self.join_attach_failed(plan);
-        }
+        self.join_attach_failed(plan);
     }
 
     /// A link is up that was made by Attach.

@@ -9,7 +9,7 @@ use crate::routing::Topology;
 
 use super::requests::{Failure, Goal};
 use super::timers::Timer;
-use super::upkeep::HOLD_DOWN;
+use super::updates::HOLD_DOWN;
 use super::{Peer, Stage};
 
 /// What is at one resource, for one peer.

@@ -1,8 +1,9 @@
 //! Becoming a peer, in the order of RFC 6940 §10.5: bootstrap node, admitting peer, neighbours,
-//! Join. Each step has a time; a failed attempt is repeated with growing pauses through the next
-//! bootstrap node, until somebody tells us to leave.
+//! Join. What the section does not order goes on at the same time: several bootstrap nodes are
+//! dialled at once, candidates are collected meanwhile, and the links to the neighbours come up
+//! while we are being admitted (see `entrance`). Each step has a time; a failed attempt is repeated
+//! with growing pauses through the next bootstrap nodes, until somebody tells us to leave.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::message::{ChordUpdateContents, ErrorCode, JoinReq, Method};
 
 use super::api::{Event, JoinError, JoinStep, LinkAction, LinkError, LinkId};
 use super::attach::{AttachPlan, Reason};
+use super::entrance::{Circle, Entrance};
 use super::links::LinkState;
 use super::requests::{Failure, Goal, Reply};
 use super::timers::Timer;
@@ -20,10 +22,11 @@ use super::{Peer, Stage};
 #[derive(Debug)]
 pub(super) struct Joining {
     step: Step,
-    /// Peers that Updates told us of.
-    known: BTreeSet<NodeId>,
-    /// Those of them that could not be attached to.
-    given_up: BTreeSet<NodeId>,
+    /// Bootstrap nodes that are being dialled: which of the list, and over which link.
+    dialing: Vec<(usize, LinkId)>,
+    /// Bootstrap nodes that could not be reached in this round.
+    unreached: usize,
+    circle: Circle,
     admitting: Option<NodeId>,
     bootstrap_link: Option<LinkId>,
     /// Which bootstrap node is next.
@@ -35,11 +38,10 @@ pub(super) struct Joining {
 enum Step {
     /// Between two attempts.
     Waiting,
-    Dialing(LinkId),
+    /// Until one of the bootstrap nodes answers.
+    Dialing,
     /// Until the admitting peer has sent its Update.
     Attaching,
-    /// Until all neighbours have sent theirs.
-    Neighbors,
     /// The admitting peer is busy with somebody else.
     Postponed,
     /// Until the admitting peer names us as its predecessor.
@@ -50,8 +52,9 @@ impl Joining {
     fn new(address: usize, failures: u32) -> Self {
         Self {
             step: Step::Waiting,
-            known: BTreeSet::new(),
-            given_up: BTreeSet::new(),
+            dialing: Vec::new(),
+            unreached: 0,
+            circle: Circle::default(),
             admitting: None,
             bootstrap_link: None,
             address,
@@ -69,7 +72,8 @@ impl Peer {
     /// Founds the overlay: we are responsible for all of it (RFC 6940 §6.4.2.1, T-59).
     pub(super) fn found(&mut self) {
         if matches!(self.stage, Stage::Idle | Stage::Joining(_)) {
-            self.stage = Stage::Joined { is_founder: true };
+            self.stage = Stage::Joined { is_founder: true, entrance: None };
+            self.begin_peer();
             self.begin_upkeep();
         }
     }
@@ -85,6 +89,7 @@ impl Peer {
     /// Starts from the beginning. What we store stays here and is handed over or expires.
     pub(super) fn rejoin(&mut self) {
         self.chord.set_joined(false);
+        self.chord.set_start(None);
         self.timers.stop_all();
         self.watch_links();
         self.admission = None;
@@ -97,17 +102,26 @@ impl Peer {
         self.dial();
     }
 
-    /// A link to a bootstrap node is up.
+    /// A link to a bootstrap node is up. The first of those that were dialled is the one.
     pub(super) fn dialed(&mut self, link: LinkId, node: NodeId) {
-        match &mut self.stage {
-            Stage::Joining(joining) if joining.step == Step::Dialing(link) => {
-                joining.bootstrap_link = Some(link);
-                joining.step = Step::Attaching;
-                self.seek_admitting_peer(node);
+        let Stage::Joining(joining) = &mut self.stage else {
+            return match self.probe == Some(link) {
+                true => self.probe_linked(link, node),
+                false => self.close(link),
+            };
+        };
+        let Some((index, _)) = joining.dialing.iter().find(|(_, id)| *id == link).copied() else {
+            return self.close(link);
+        };
+        joining.bootstrap_link = Some(link);
+        joining.address = index;
+        joining.step = Step::Attaching;
+        for (_, slower) in std::mem::take(&mut joining.dialing) {
+            if slower != link {
+                self.close(slower);
             }
-            _ if self.probe == Some(link) => self.probe_linked(link, node),
-            _ => self.close(link),
         }
+        self.seek_admitting_peer(node);
     }
 
     pub(super) fn dial_failed(&mut self, link: LinkId, error: &LinkError) {
@@ -116,14 +130,28 @@ impl Peer {
         }
         let addresses = self.bootstrap.len();
         let Stage::Joining(joining) = &mut self.stage else { return };
-        if joining.step != Step::Dialing(link) {
+        let before = joining.dialing.len();
+        joining.dialing.retain(|(_, id)| *id != link);
+        if joining.dialing.len() == before {
             return;
         }
-        joining.address += 1;
-        if joining.address.is_multiple_of(addresses.max(1)) {
+        joining.unreached += 1;
+        if !joining.dialing.is_empty() {
+            return;
+        }
+        joining.address += before.max(RACE_MAX);
+        if joining.unreached >= addresses {
             self.join_failed(JoinError::Unreachable(error.clone()));
         } else {
             self.dial();
+        }
+    }
+
+    /// The peer that is to admit us has answered: candidates for the links that come after the
+    /// one to it are collected while that one comes up.
+    pub(super) fn join_answerer_known(&mut self) {
+        if matches!(self.stage, Stage::Joining(_)) {
+            self.prepare_links(2 * self.chord.side() - 1);
         }
     }
 
@@ -136,17 +164,21 @@ impl Peer {
         }
     }
 
+    /// A link could not be made.
     pub(super) fn join_attach_failed(&mut self, plan: &AttachPlan) {
-        let Stage::Joining(joining) = &mut self.stage else { return };
-        match plan.reason {
-            Reason::Admitting if joining.step == Step::Attaching => {
+        let is_sought = plan.reason == Reason::Admitting;
+        match &mut self.stage {
+            Stage::Joining(joining) if is_sought && joining.step == Step::Attaching => {
                 self.join_failed(JoinError::NoAdmittingPeer);
             }
-            Reason::Neighbor => {
-                joining.given_up.extend(plan.node);
-                self.check_neighbors();
+            Stage::Joining(joining) if plan.reason == Reason::Neighbor => {
+                joining.circle.give_up(plan.node);
             }
-            Reason::Admitting | Reason::Finger | Reason::Repair => {}
+            Stage::Joined { entrance: Some(entrance), .. } => {
+                entrance.circle.give_up(plan.node);
+                self.check_entrance();
+            }
+            _ => {}
         }
     }
 
@@ -169,19 +201,19 @@ impl Peer {
                 (predecessors, successors)
             }
         };
-        if joining.step == Step::Asked && is_admitting && predecessors.contains(&own) {
+        let is_admitted = predecessors.contains(&own);
+        joining.circle.learn(from, predecessors.into_iter().chain(successors), own);
+        if joining.step == Step::Asked && is_admitting && is_admitted {
             return self.joined();
         }
-        joining.known.extend(predecessors.into_iter().chain(successors).take(LIST_MAX));
-        joining.known.insert(from);
-        joining.known.remove(&own);
         if joining.step == Step::Attaching && is_admitting {
-            joining.step = Step::Neighbors;
-            let patience = self.config.reliability_timer + NEIGHBOR_GRACE;
-            self.timers.set(Timer::Join, self.now.instant + patience);
             self.emit(Event::Joining(JoinStep::Neighbors));
+            self.attach_circle();
+            return self.ask(from);
         }
-        self.check_neighbors();
+        if joining.step == Step::Asked {
+            self.attach_circle();
+        }
     }
 
     /// The admitting peer has answered our Join, or not.
@@ -200,9 +232,9 @@ impl Peer {
             }
             // Another peer has come between us and it.
             Err(Failure::Refused(ErrorCode::NOT_FOUND)) => {
-                if let Some(admitting) = joining.admitting {
+                if let Some(through) = joining.admitting.take() {
                     joining.step = Step::Attaching;
-                    self.seek_admitting_peer(admitting);
+                    self.seek_admitting_peer(through);
                 }
             }
             Err(Failure::Refused(code)) => self.join_failed(JoinError::Refused(code)),
@@ -220,54 +252,65 @@ impl Peer {
     }
 
     pub(super) fn join_timeout(&mut self) {
-        let Stage::Joining(joining) = &mut self.stage else { return };
-        match joining.step {
-            Step::Waiting => self.dial(),
-            Step::Dialing(link) => {
-                self.act(link, LinkAction::Close);
-                self.links.remove(link);
-                self.dial_failed(link, &LinkError::NoPath);
-            }
-            Step::Attaching | Step::Asked => self.join_failed(JoinError::NoAdmittingPeer),
-            Step::Neighbors => {
-                let missing = self.missing_neighbors();
-                if let Stage::Joining(joining) = &mut self.stage {
-                    joining.given_up.extend(missing);
+        match &mut self.stage {
+            Stage::Joining(joining) => match joining.step {
+                Step::Waiting => self.dial(),
+                Step::Dialing => {
+                    for (_, link) in joining.dialing.clone() {
+                        self.act(link, LinkAction::Close);
+                        self.links.remove(link);
+                        self.dial_failed(link, &LinkError::NoPath);
+                    }
                 }
-                self.check_neighbors();
-            }
-            Step::Postponed => {
-                joining.step = Step::Neighbors;
-                self.check_neighbors();
-            }
+                Step::Attaching | Step::Asked => self.join_failed(JoinError::NoAdmittingPeer),
+                Step::Postponed => match joining.admitting {
+                    Some(admitting) => self.ask(admitting),
+                    None => self.join_failed(JoinError::NoAdmittingPeer),
+                },
+            },
+            Stage::Joined { .. } => self.enter(),
+            Stage::Idle | Stage::Leaving(_) => {}
         }
     }
 
     /// A node that we counted on is gone.
     pub(super) fn join_lost(&mut self, node: NodeId) {
-        let Stage::Joining(joining) = &self.stage else { return };
-        let is_admitting = joining.admitting == Some(node);
-        if is_admitting && !matches!(joining.step, Step::Waiting | Step::Dialing(_)) {
-            self.join_failed(JoinError::NoAdmittingPeer);
-        } else {
-            self.check_neighbors();
+        match &self.stage {
+            Stage::Joining(joining) => {
+                let is_admitting = joining.admitting == Some(node);
+                if is_admitting && !matches!(joining.step, Step::Waiting | Step::Dialing) {
+                    self.join_failed(JoinError::NoAdmittingPeer);
+                }
+            }
+            _ => self.check_entrance(),
         }
     }
 
     fn dial(&mut self) {
         let Stage::Joining(joining) = &mut self.stage else { return };
         let before = joining.bootstrap_link.take();
-        let index = joining.address % self.bootstrap.len().max(1);
-        let Some(address) = self.bootstrap.get(index).copied() else {
-            return self.join_failed(JoinError::NoBootstrap);
-        };
-        let link = self.links.add(self.now.instant, LinkState::Dialing);
-        joining.step = Step::Dialing(link);
+        let count = self.bootstrap.len();
+        let next: Vec<usize> =
+            (0..count.min(RACE_MAX)).map(|i| (joining.address + i) % count).collect();
+        joining.step = Step::Dialing;
+        let begun: Vec<(usize, LinkId)> = next
+            .into_iter()
+            .map(|index| (index, self.links.add(self.now.instant, LinkState::Dialing)))
+            .collect();
+        joining.dialing.clone_from(&begun);
         if let Some(before) = before {
             self.close(before);
         }
+        if begun.is_empty() {
+            return self.join_failed(JoinError::NoBootstrap);
+        }
         self.emit(Event::Joining(JoinStep::Bootstrap));
-        self.act(link, LinkAction::Dial(address));
+        for (index, link) in begun {
+            let Some(address) = self.bootstrap.get(index).copied() else { continue };
+            self.act(link, LinkAction::Dial(address));
+        }
+        self.drop_spares();
+        self.prepare_links(1);
         self.timers.set(Timer::Join, self.now.instant + STEP_MAX);
     }
 
@@ -283,32 +326,18 @@ impl Peer {
         }
     }
 
-    /// Attaches to those of our neighbours that we have no link with; asks to be admitted once
-    /// there is none left.
-    fn check_neighbors(&mut self) {
-        if !matches!(&self.stage, Stage::Joining(joining) if joining.step == Step::Neighbors) {
-            return;
+    /// Begins to attach to those that are going to be our neighbours. The Attaches are on their
+    /// way when we ask to be admitted, and need not be done until then.
+    fn attach_circle(&mut self) {
+        let Stage::Joining(joining) = &self.stage else { return };
+        for (node, teacher) in joining.circle.missing(&self.chord) {
+            self.start_attach(AttachPlan::to_neighbor(teacher, node));
         }
-        let missing = self.missing_neighbors();
-        let Stage::Joining(joining) = &mut self.stage else { return };
-        let Some(admitting) = joining.admitting else { return };
-        if missing.is_empty() {
-            joining.step = Step::Asked;
-            return self.ask(admitting);
-        }
-        for node in missing {
-            self.start_attach(AttachPlan::to_neighbor(admitting, node));
-        }
-    }
-
-    fn missing_neighbors(&self) -> Vec<NodeId> {
-        let Stage::Joining(joining) = &self.stage else { return Vec::new() };
-        let known = joining.known.difference(&joining.given_up).copied().collect();
-        let expected = self.chord.expected(&known).into_iter();
-        expected.filter(|node| !self.chord.contains(*node)).collect()
     }
 
     fn ask(&mut self, admitting: NodeId) {
+        let Stage::Joining(joining) = &mut self.stage else { return };
+        joining.step = Step::Asked;
         self.emit(Event::Joining(JoinStep::Join));
         self.timers.set(Timer::Join, self.now.instant + HAND_OVER_MAX);
         let join =
@@ -328,6 +357,7 @@ impl Peer {
         let bootstrap_link = joining.bootstrap_link;
         *joining = Joining::new(address + skip, failures.saturating_add(1));
         joining.bootstrap_link = bootstrap_link;
+        self.drop_spares();
         self.transactions.finish_all(|p| matches!(p.context.goal, Goal::Join));
         self.emit(Event::JoinFailed(error));
         let at = self.soon(PAUSE_MIN.saturating_mul(1 << failures.min(5)));
@@ -336,13 +366,18 @@ impl Peer {
 
     /// We are responsible for our part of the ring from now on (T-50).
     fn joined(&mut self) {
-        let Stage::Joining(joining) = &self.stage else { return };
+        let Stage::Joining(joining) = &mut self.stage else { return };
         let bootstrap_link = joining.bootstrap_link;
-        self.stage = Stage::Joined { is_founder: false };
+        let entrance = Entrance { circle: std::mem::take(&mut joining.circle) };
+        self.chord.set_start(entrance.circle.predecessor(self.identity.node_id));
+        self.stage = Stage::Joined { is_founder: false, entrance: Some(entrance) };
         if let Some(link) = bootstrap_link {
             self.close(link);
         }
-        self.begin_upkeep();
+        self.begin_peer();
+        let patience = self.config.reliability_timer + NEIGHBOR_GRACE;
+        self.timers.set(Timer::Join, self.now.instant + patience);
+        self.check_entrance();
     }
 }
 
@@ -350,6 +385,9 @@ impl Peer {
 
 /// Bootstrap nodes tried.
 const ADDRESSES_MAX: usize = 64;
+/// Bootstrap nodes dialled at once. The nearest of four answers in half the time that one takes,
+/// and one that is gone delays nobody.
+const RACE_MAX: usize = 4;
 /// Neighbours believed of one Update.
 pub(super) const LIST_MAX: usize = 64;
 /// A step is five transmissions of a request, and some time for ICE and DTLS.

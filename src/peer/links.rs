@@ -40,6 +40,8 @@ pub(super) enum LinkState {
     Dialing,
     /// Our candidates are being collected.
     Gathering(Gathering),
+    /// Our candidates are there before we know with whom.
+    Spare(IceParameters),
     /// Our Attach has no answer yet.
     Requested { plan: AttachPlan, transaction: TransactionId },
     /// Our AppAttach has no answer yet.
@@ -143,6 +145,20 @@ impl Links {
             _ => None,
         });
         place.map(|place| *place = Some(plan.clone())).is_some()
+    }
+
+    /// A link that waits for a purpose, one with candidates if there is any.
+    pub(super) fn take_spare(&mut self) -> Option<(LinkId, Option<IceParameters>)> {
+        let ready = |(_, link): &(LinkId, &Link)| matches!(link.state, LinkState::Spare(_));
+        let coming = |(_, link): &(LinkId, &Link)| {
+            matches!(link.state, LinkState::Gathering(Gathering::Spare))
+        };
+        let found = self.pending().find(ready).or_else(|| self.pending().find(coming));
+        let id = found.map(|(id, _)| id)?;
+        match self.take(id)? {
+            LinkState::Spare(ice) => Some((id, Some(ice))),
+            _ => Some((id, None)),
+        }
     }
 
     /// Whether the link to `node` came up so lately that both sides may have asked for it.
@@ -372,6 +388,7 @@ impl Peer {
                     self.attach_failed(&plan);
                 }
             }
+            Some(LinkState::Spare(_)) => {}
             None => {
                 if let Some(node) = self.links.remove(link) {
                     self.node_lost(node, Cause::Failed);

@@ -7,9 +7,9 @@
 //!
 //! The files follow a message: `links` and `attach` make and lose links, `traffic` moves
 //! messages, `reroute` those that a link has swallowed, `serve` answers requests, `requests` takes
-//! answers; `join`, `admit`, `leave` and
-//! `upkeep`, `fingers` and `partition` keep the ring together (RFC 6940 §10), `copies` and
-//! `publish` the data, which `fetch` finds.
+//! answers; `join`, `entrance`, `admit`, `leave`, `upkeep`, `updates`, `fingers` and `partition`
+//! keep the ring together (RFC 6940 §10), `copies` and `publish` the data, which
+//! `fetch` finds.
 
 mod admit;
 mod api;
@@ -18,6 +18,7 @@ mod certificates;
 mod config;
 mod copies;
 mod counters;
+mod entrance;
 mod fetch;
 mod fingers;
 #[cfg(all(any(test, fuzzing), feature = "sim"))]
@@ -35,6 +36,7 @@ mod serve;
 mod tests;
 mod timers;
 mod traffic;
+mod updates;
 mod upkeep;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -57,6 +59,7 @@ pub use timers::Deadline;
 
 use admit::Admission;
 use copies::Copies;
+use entrance::Entrance;
 use fetch::Newest;
 use fingers::Fingers;
 use join::Joining;
@@ -66,6 +69,7 @@ use publish::Publications;
 use requests::Context;
 use reroute::Detours;
 use timers::{Timer, Timers};
+use updates::News;
 
 /// One overlay peer.
 #[derive(Debug)]
@@ -90,6 +94,8 @@ pub struct Peer {
     /// The link to a bootstrap node that looks for other partitions.
     probe: Option<LinkId>,
     admission: Option<Admission>,
+    /// Who is to hear of the latest changes at once.
+    news: News,
     copies: Copies,
     publications: Publications,
     /// What we have fetched.
@@ -117,6 +123,8 @@ enum Stage {
     Joined {
         /// Whether it may be alone: it founded the overlay.
         is_founder: bool,
+        /// Until others may hear that it is a peer.
+        entrance: Option<Entrance>,
     },
     Leaving(Leaving),
 }
@@ -154,6 +162,7 @@ impl Peer {
             bootstrap: Vec::new(),
             probe: None,
             admission: None,
+            news: News::default(),
             copies: Copies::default(),
             publications: Publications::default(),
             newest: Newest::default(),
@@ -246,7 +255,7 @@ impl Peer {
             match timer {
                 Timer::Join => self.join_timeout(),
                 Timer::Admission => self.admission_timeout(),
-                Timer::TellNeighbors => self.tell_neighbors(),
+                Timer::TellNeighbors => self.tell_news(),
                 Timer::TellOthers => self.tell_others(),
                 Timer::Replicate => self.replicate(),
                 Timer::Discard => self.discard(),

@@ -139,14 +139,14 @@ fn a_join_has_the_order_of_the_rfc() {
         })
         .collect();
     assert!(stores.iter().any(|at| join < *at && *at < handed), "data come before the range");
-    let teachers = trace.iter().filter(|(_, f, _, code, packet)| {
+    let teachers = trace[..join].iter().filter(|(_, f, _, code, packet)| {
         Some(*f) == joiner
             && *code == Some(Method::Attach.request())
             && packet.header.destination_list.len() == 2
     });
     // R6940-10.6-01: neighbours are asked through whom we learned of them from.
     let mut neighbors = 0;
-    for (_, _, to, _, packet) in teachers.filter(|(at, ..)| *at < trace[join].0) {
+    for (_, _, to, _, packet) in teachers {
         neighbors += 1;
         assert_eq!(packet.header.destination_list[0], net.id(*to).into());
     }
@@ -276,8 +276,8 @@ fn lost_messages_are_sent_again() {
     assert_eq!(net.joined().len(), 7);
     publish_all(&mut net);
     let mut again = 0;
-    for from in 0..7 {
-        let fetched = net.fetch(from, 6).expect("an answer");
+    for (from, of) in (0..7).flat_map(|from| [(from, 6), (from, 1), (from, 3)]) {
+        let fetched = net.fetch(from, of).expect("an answer");
         assert_eq!(fetched.values.len(), 1);
         again += fetched.transmissions - 1;
     }

@@ -39,6 +39,8 @@ pub struct Chord {
     own: NodeId,
     position: u128,
     joined: bool,
+    /// Where our range begins until the predecessor there is linked to us.
+    start: Option<NodeId>,
     table: Table,
     links_max: usize,
     /// By distance from us.
@@ -81,6 +83,7 @@ impl Chord {
             own,
             position: own.to_u128(),
             joined: false,
+            start: None,
             table,
             links_max,
             peers: Vec::new(),
@@ -95,6 +98,12 @@ impl Chord {
     /// Makes us a peer, responsible for our range, or not one any more.
     pub fn set_joined(&mut self, joined: bool) {
         self.joined = joined;
+    }
+
+    /// Names the predecessor of a peer that has just been admitted: its range begins there although
+    /// no messages are routed through that one yet. `None` when it has taken its place.
+    pub fn set_start(&mut self, start: Option<NodeId>) {
+        self.start = start.filter(|start| *start != self.own);
     }
 
     /// Whether we are a peer.
@@ -163,6 +172,41 @@ impl Chord {
         is_near && candidate != self.own && candidate.is_valid()
     }
 
+    /// How many neighbours are wanted on each side.
+    pub fn side(&self) -> usize {
+        self.side
+    }
+
+    /// Whether `peer` belongs into the Neighbor Table of `other`, by what we know.
+    pub fn is_neighbor_of(&self, other: NodeId, peer: NodeId) -> bool {
+        let all = self.peers.iter().map(|p| p.distance).chain([0]);
+        let [at, peer] = [other, peer].map(|node| self.distance(node));
+        let between = |from: u128, to: u128| {
+            let width = ring::distance(from, to);
+            all.clone().filter(|k| (1..width).contains(&ring::distance(from, *k))).count()
+        };
+        between(at, peer).min(between(peer, at)) < self.side
+    }
+
+    /// Whether a peer that has `listed` its neighbours has lost its place: it takes us for the
+    /// nearest on one side, and several of our neighbours lie between.
+    pub fn is_lost(&self, peer: NodeId, listed: &[NodeId]) -> bool {
+        let at = peer.to_u128();
+        if !listed.contains(&self.own) {
+            return false;
+        }
+        let between = |from: u128, to: u128, k: NodeId| {
+            let k = k.to_u128();
+            k != to && k != from && ring::in_range(k, from, to)
+        };
+        [(at, self.position), (self.position, at)].into_iter().any(|(from, to)| {
+            let known = self.predecessors.iter().chain(&self.successors);
+            let known: BTreeSet<NodeId> =
+                known.filter(|k| between(from, to, **k)).copied().collect();
+            known.len() >= LOST && !listed.iter().any(|k| between(from, to, *k))
+        })
+    }
+
     /// Who would be the neighbours of `own` among `known` and the peers that we have: who a
     /// joining node has to be linked to first (RFC 6940 §10.5).
     pub fn expected(&self, known: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
@@ -183,7 +227,9 @@ impl Chord {
 
     /// The nearest predecessor, or we ourselves if there is none: our range begins behind it.
     pub fn range_start(&self) -> NodeId {
-        self.predecessors.first().copied().unwrap_or(self.own)
+        let known = self.predecessors.first().copied().into_iter().chain(self.start);
+        let nearest = known.min_by_key(|p| ring::distance(p.to_u128(), self.position));
+        nearest.unwrap_or(self.own)
     }
 
     /// Whether we keep a value for this resource: fewer than three predecessors lie between it
@@ -259,19 +305,17 @@ impl Chord {
     }
 
     fn refresh(&mut self) -> Change {
+        let start = self.range_start();
         self.side = self.table.side(self.ring_size(), self.side, self.links_max);
         let near = self.peers.iter().take(self.side);
         let successors: Vec<NodeId> = near.map(|p| self.node(p.distance)).collect();
         let near = self.peers.iter().rev().take(self.side);
         let predecessors: Vec<NodeId> = near.map(|p| self.node(p.distance)).collect();
-        let change = Change {
-            neighbors: successors != self.successors || predecessors != self.predecessors,
-            range: predecessors.first() != self.predecessors.first(),
-        };
+        let neighbors = successors != self.successors || predecessors != self.predecessors;
         self.successors = successors;
         self.predecessors = predecessors;
         self.choose_routes();
-        change
+        Change { neighbors, range: self.range_start() != start }
     }
 
     /// The neighbour that is responsible for what is so far from us, if that is between the first
@@ -378,5 +422,8 @@ const LINKS_PER_NEIGHBOR: usize = 8;
 /// fewer for one to be dropped: twice the error that the size is estimated with.
 const SIDE_UP: f64 = 0.6;
 const SIDE_DOWN: f64 = 0.9;
+/// So many unknown neighbours of ours between a peer and us show that it has lost its place. One
+/// may be a peer that has just died, and that we still believe in.
+const LOST: usize = 2;
 /// Copies beside the responsible peer's own (RFC 6940 §10.4).
 pub const COPIES: usize = 2;

@@ -1,0 +1,120 @@
+//! Taking our place in the ring after we have been admitted.
+//!
+//! From the admitting peer's Update on we are responsible (T-50), but we must not tell anybody
+//! before an Attach with each neighbour is done (RFC 6940 §10.5). Until then everything goes
+//! through the admitting peer, which is linked to us and knows that we are there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::NodeId;
+use crate::routing::chord::Chord;
+
+use super::attach::AttachPlan;
+use super::join::LIST_MAX;
+use super::timers::Timer;
+use super::{Peer, Stage};
+
+/// What has to be done before others hear that we are a peer.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    pub(super) circle: Circle,
+}
+
+/// Peers that may become our neighbours.
+#[derive(Debug, Default)]
+pub(super) struct Circle {
+    /// Who told us of each (RFC 6940 §10.6).
+    known: BTreeMap<NodeId, NodeId>,
+    /// Those that could not be attached to.
+    given_up: BTreeSet<NodeId>,
+}
+
+impl Circle {
+    /// Learns from an Update of `teacher` of itself and of the peers that it lists.
+    pub(super) fn learn(
+        &mut self,
+        teacher: NodeId,
+        listed: impl Iterator<Item = NodeId>,
+        own: NodeId,
+    ) {
+        for node in listed.chain([teacher]).take(LIST_MAX).filter(|node| *node != own) {
+            if self.known.len() < CIRCLE_MAX {
+                self.known.entry(node).or_insert(teacher);
+            }
+        }
+    }
+
+    pub(super) fn give_up(&mut self, node: Option<NodeId>) {
+        self.given_up.extend(node);
+    }
+
+    /// The nearest of them before `own`.
+    pub(super) fn predecessor(&self, own: NodeId) -> Option<NodeId> {
+        let before = self.known.range(..own).next_back();
+        before.or_else(|| self.known.last_key_value()).map(|(node, _)| *node)
+    }
+
+    /// Those that are neighbours by what we know, and that have not sent us an Update yet; with
+    /// who told us of them.
+    pub(super) fn missing(&self, chord: &Chord) -> Vec<(NodeId, NodeId)> {
+        let known = self.known.keys().filter(|node| !self.given_up.contains(node));
+        let expected = chord.expected(&known.copied().collect()).into_iter();
+        expected
+            .filter(|node| !chord.contains(*node))
+            .filter_map(|node| Some((node, *self.known.get(&node)?)))
+            .collect()
+    }
+}
+
+impl Peer {
+    /// Whether Updates may be sent: we are a peer that has taken its place.
+    pub(super) fn is_in_place(&self) -> bool {
+        matches!(self.stage, Stage::Joined { entrance: None, .. })
+    }
+
+    /// Hears of more peers before everybody is attached.
+    pub(super) fn entrance_update(&mut self, from: NodeId, listed: &[NodeId]) {
+        let own = self.identity.node_id;
+        if let Stage::Joined { entrance: Some(entrance), .. } = &mut self.stage {
+            entrance.circle.learn(from, listed.iter().copied(), own);
+            self.check_entrance();
+        }
+    }
+
+    /// Attaches to neighbours that we have no link with; takes our place once there is none left.
+    pub(super) fn check_entrance(&mut self) {
+        let Stage::Joined { entrance: Some(entrance), .. } = &self.stage else { return };
+        let missing = entrance.circle.missing(&self.chord);
+        let mut is_complete = true;
+        for (node, teacher) in missing {
+            if self.is_shunned(node) {
+                if let Stage::Joined { entrance: Some(entrance), .. } = &mut self.stage {
+                    entrance.circle.give_up(Some(node));
+                }
+            } else {
+                is_complete = false;
+                self.start_attach(AttachPlan::to_neighbor(teacher, node));
+            }
+        }
+        if is_complete {
+            self.enter();
+        }
+    }
+
+    /// Takes our place. Who is not attached by now is taken for lost, as a peer that has just died
+    /// would be, and met later.
+    pub(super) fn enter(&mut self) {
+        let Stage::Joined { entrance, .. } = &mut self.stage else { return };
+        if entrance.take().is_some() {
+            self.chord.set_start(None);
+            self.timers.stop(Timer::Join);
+            self.drop_spares();
+            self.begin_upkeep();
+        }
+    }
+}
+
+// limits
+
+/// Peers remembered until we have taken our place: the lists of all neighbours.
+const CIRCLE_MAX: usize = 1024;
