@@ -18,6 +18,8 @@ use super::{Peer, Stage};
 #[derive(Debug)]
 pub(super) struct Admission {
     pub(super) node: NodeId,
+    /// Where the range begins that it has been handed.
+    start: NodeId,
     /// Stores that it has not answered.
     pub(super) waiting: usize,
 }
@@ -59,8 +61,18 @@ impl Peer {
     pub(super) fn handed_over(&mut self, node: NodeId) {
         let Some(admission) = self.admission.as_mut().filter(|a| a.node == node) else { return };
         admission.waiting = admission.waiting.saturating_sub(1);
-        if admission.waiting == 0 {
+        if admission.waiting > 0 {
+            return;
+        }
+        let is_whole = admission.start == self.chord.range_start();
+        if !self.chord.is_responsible(node.to_u128()) {
+            // Another peer has come between us.
+            self.forget_admission(node);
+        } else if is_whole {
             self.admit(node);
+        } else {
+            // Meanwhile we have inherited a range that will be its own.
+            self.hand_over(node);
         }
     }
 
@@ -88,11 +100,12 @@ impl Peer {
     }
 
     fn hand_over(&mut self, node: NodeId) {
-        let (start, to) = (self.chord.range_start().to_u128(), node.to_u128());
         // A lone peer's range starts behind itself, like everybody's.
-        let resources: Vec<_> = self.storage.resources_between(start, to).collect();
+        let start = self.chord.range_start();
+        let resources: Vec<_> =
+            self.storage.resources_between(start.to_u128(), node.to_u128()).collect();
         let waiting = resources.len() + 1;
-        self.admission = Some(Admission { node, waiting });
+        self.admission = Some(Admission { node, start, waiting });
         self.timers.set(Timer::Admission, self.now.instant + ADMISSION_MAX);
         for resource in resources {
             self.push_copy(Copy { to: node, resource, number: 1, why: Why::Admission });

@@ -30,13 +30,15 @@ pub(super) struct Circle {
 }
 
 impl Circle {
-    /// Learns from an Update of `teacher` of itself and of the peers that it lists.
+    /// Learns from an Update of `teacher` of itself and of the peers that it lists. What it listed
+    /// before and does not any more is gone.
     pub(super) fn learn(
         &mut self,
         teacher: NodeId,
         listed: impl Iterator<Item = NodeId>,
         own: NodeId,
     ) {
+        self.known.retain(|_, before| *before != teacher);
         for node in listed.chain([teacher]).take(LIST_MAX).filter(|node| *node != own) {
             if self.known.len() < CIRCLE_MAX {
                 self.known.entry(node).or_insert(teacher);
@@ -44,14 +46,14 @@ impl Circle {
         }
     }
 
-    pub(super) fn give_up(&mut self, node: Option<NodeId>) {
-        self.given_up.extend(node);
+    pub(super) fn give_up(&mut self, node: NodeId) {
+        self.given_up.insert(node);
     }
 
     /// The nearest of them before `own`.
-    pub(super) fn predecessor(&self, own: NodeId) -> Option<NodeId> {
-        let before = self.known.range(..own).next_back();
-        before.or_else(|| self.known.last_key_value()).map(|(node, _)| *node)
+    fn predecessor(&self, own: NodeId) -> Option<NodeId> {
+        let before = self.known.range(..own).rev().chain(self.known.range(own..).rev());
+        before.map(|(node, _)| *node).find(|node| !self.given_up.contains(node))
     }
 
     /// Those that are neighbours by what we know, and that have not sent us an Update yet; with
@@ -81,15 +83,24 @@ impl Peer {
         }
     }
 
+    /// A peer that was going to be our neighbour is gone, or cannot be attached to.
+    pub(super) fn entrance_lost(&mut self, node: NodeId) {
+        if let Stage::Joined { entrance: Some(entrance), .. } = &mut self.stage {
+            entrance.circle.give_up(node);
+            self.check_entrance();
+        }
+    }
+
     /// Attaches to neighbours that we have no link with; takes our place once there is none left.
     pub(super) fn check_entrance(&mut self) {
         let Stage::Joined { entrance: Some(entrance), .. } = &self.stage else { return };
+        self.chord.set_start(entrance.circle.predecessor(self.identity.node_id));
         let missing = entrance.circle.missing(&self.chord);
         let mut is_complete = true;
         for (node, teacher) in missing {
             if self.is_shunned(node) {
                 if let Stage::Joined { entrance: Some(entrance), .. } = &mut self.stage {
-                    entrance.circle.give_up(Some(node));
+                    entrance.circle.give_up(node);
                 }
             } else {
                 is_complete = false;

@@ -172,13 +172,15 @@ impl Peer {
                 self.join_failed(JoinError::NoAdmittingPeer);
             }
             Stage::Joining(joining) if plan.reason == Reason::Neighbor => {
-                joining.circle.give_up(plan.node);
+                if let Some(node) = plan.node {
+                    joining.circle.give_up(node);
+                }
             }
-            Stage::Joined { entrance: Some(entrance), .. } => {
-                entrance.circle.give_up(plan.node);
-                self.check_entrance();
+            _ => {
+                if let Some(node) = plan.node {
+                    self.entrance_lost(node);
+                }
             }
-            _ => {}
         }
     }
 
@@ -282,7 +284,7 @@ impl Peer {
                     self.join_failed(JoinError::NoAdmittingPeer);
                 }
             }
-            _ => self.check_entrance(),
+            _ => self.entrance_lost(node),
         }
     }
 
@@ -369,7 +371,6 @@ impl Peer {
         let Stage::Joining(joining) = &mut self.stage else { return };
         let bootstrap_link = joining.bootstrap_link;
         let entrance = Entrance { circle: std::mem::take(&mut joining.circle) };
-        self.chord.set_start(entrance.circle.predecessor(self.identity.node_id));
         self.stage = Stage::Joined { is_founder: false, entrance: Some(entrance) };
         if let Some(link) = bootstrap_link {
             self.close(link);

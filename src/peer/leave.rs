@@ -99,6 +99,7 @@ impl Peer {
         self.answer(question, Ok(Vec::new()), &[]);
         // Who comes in its place we hear from the neighbours that stay.
         self.drop_peer(node, Cause::Left);
+        self.entrance_lost(node);
     }
 
     /// What a neighbour should know, seen from its side (T-55).
