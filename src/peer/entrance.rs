@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::base::NodeId;
 use crate::routing::chord::Chord;
 
+use super::api::LinkId;
 use super::attach::AttachPlan;
 use super::join::LIST_MAX;
 use super::timers::Timer;
@@ -18,6 +19,8 @@ use super::{Peer, Stage};
 #[derive(Debug)]
 pub(super) struct Entrance {
     pub(super) circle: Circle,
+    /// The bootstrap node may be one of the neighbours, and asked over this link.
+    pub(super) bootstrap_link: Option<LinkId>,
 }
 
 /// Peers that may become our neighbours.
@@ -116,7 +119,10 @@ impl Peer {
     /// would be, and met later.
     pub(super) fn enter(&mut self) {
         let Stage::Joined { entrance, .. } = &mut self.stage else { return };
-        if entrance.take().is_some() {
+        if let Some(Entrance { bootstrap_link, .. }) = entrance.take() {
+            if let Some(link) = bootstrap_link {
+                self.close(link);
+            }
             self.chord.set_start(None);
             self.timers.stop(Timer::Join);
             self.drop_spares();

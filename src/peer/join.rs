@@ -369,12 +369,11 @@ impl Peer {
     /// We are responsible for our part of the ring from now on (T-50).
     fn joined(&mut self) {
         let Stage::Joining(joining) = &mut self.stage else { return };
-        let bootstrap_link = joining.bootstrap_link;
-        let entrance = Entrance { circle: std::mem::take(&mut joining.circle) };
+        let entrance = Entrance {
+            circle: std::mem::take(&mut joining.circle),
+            bootstrap_link: joining.bootstrap_link,
+        };
         self.stage = Stage::Joined { is_founder: false, entrance: Some(entrance) };
-        if let Some(link) = bootstrap_link {
-            self.close(link);
-        }
         self.begin_peer();
         let patience = self.config.reliability_timer + NEIGHBOR_GRACE;
         self.timers.set(Timer::Join, self.now.instant + patience);

@@ -88,9 +88,11 @@ impl Peer {
             // Unless it has taken its range from us by joining, it may lack what we have.
             self.pass_on(start, from, from);
         }
-        self.entrance_update(from, &listed);
-        for node in listed.iter().copied() {
-            if self.chord.is_better(node) && !self.links.is_attached(node) {
+        if !self.is_in_place() {
+            return self.entrance_update(from, &listed);
+        }
+        for node in self.chord.expected(&listed.iter().copied().collect()) {
+            if listed.contains(&node) && !self.links.is_attached(node) {
                 self.start_attach(AttachPlan::to_neighbor(from, node));
             }
         }
