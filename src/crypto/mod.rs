@@ -7,6 +7,7 @@ mod cheap;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod identity;
+mod security;
 mod signature;
 mod x509;
 
@@ -14,6 +15,7 @@ pub use certificate::{Certificate, CertificateError};
 #[cfg(feature = "sim")]
 pub use cheap::CheapProvider;
 pub use identity::{Identity, IdentityError, Signer};
+pub use security::{GenericCertificate, SecurityBlock};
 pub use signature::{Signature, SignatureAlgorithm, SignerIdentity};
 pub use x509::{NodeIdDigest, SelfSigned, X509Provider};
 

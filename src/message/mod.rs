@@ -22,6 +22,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use crate::crypto::{GenericCertificate, SecurityBlock};
 pub use attach::{
     APPLICATION_SIP, APPLICATION_SIPS, AppAttach, Attach, CandidateType, IceCandidate,
     OVERLAY_LINK_DTLS_UDP_SR, ROLE_ACTIVE, ROLE_PASSIVE,
@@ -35,7 +36,7 @@ pub use header::{ForwardingHeader, ForwardingOption, Fragment, HeaderError, over
 pub use membership::{ChordLeave, JoinAns, JoinReq, LeaveReq};
 pub use packet::{Opened, Packet, decode_body};
 pub use ping::{PingAns, PingReq};
-pub use security::{GenericCertificate, SecurityBlock, signature_input};
+pub use security::signature_input;
 pub use store::{StoreAns, StoreKindResponse, StoreReq};
 pub use stored_data::{DataModel, DataValue, KindData, KindId, StoredData, StoredDataValue};
 pub use update::{ChordUpdate, ChordUpdateContents};

@@ -5,10 +5,10 @@ use bytes::Bytes;
 
 use super::contents::MessageContents;
 use super::header::{ForwardingHeader, Fragment, HeaderError};
-use super::security::{GenericCertificate, SecurityBlock, signature_input};
+use super::security::signature_input;
 use super::view::HeaderView;
 use crate::base::{Decode, DecodeError, Encode, NodeId, Reader, TooLong, Writer};
-use crate::crypto::Identity;
+use crate::crypto::{GenericCertificate, Identity, SecurityBlock};
 
 /// A forwarding header with the bytes behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,67 +1,7 @@
-//! The security block (RFC 6940 §6.3.4): certificates, then a signature over the message.
+//! What the signature of a message covers (RFC 6940 §6.3.4).
 
-use bytes::Bytes;
-
-use crate::base::{Decode, DecodeError, Encode, Reader, TransactionId, Writer};
-use crate::crypto::{Signature, SignerIdentity};
-
-/// The last part of every message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecurityBlock {
-    /// Certificates that verify this message and the values in it.
-    pub certificates: Vec<GenericCertificate>,
-    /// The signature over [`signature_input`].
-    pub signature: Signature,
-}
-
-impl Encode for SecurityBlock {
-    fn encode(&self, writer: &mut Writer) {
-        writer.vec16(|w| w.list(&self.certificates));
-        self.signature.encode(writer);
-    }
-}
-
-impl Decode for SecurityBlock {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let certificates = reader.opaque16()?;
-        Ok(Self { certificates: reader.list(certificates)?, signature: Signature::decode(reader)? })
-    }
-}
-
-/// One certificate of a security block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GenericCertificate {
-    /// CertificateType of RFC 6091; only [`GenericCertificate::X509`] is ever trusted.
-    pub certificate_type: u8,
-    /// The certificate, DER for X.509.
-    pub certificate: Bytes,
-}
-
-impl GenericCertificate {
-    /// CertificateType of X.509.
-    pub const X509: u8 = 0;
-
-    /// An X.509 certificate.
-    pub fn x509(der: Bytes) -> Self {
-        Self { certificate_type: Self::X509, certificate: der }
-    }
-}
-
-impl Encode for GenericCertificate {
-    fn encode(&self, writer: &mut Writer) {
-        writer.u8(self.certificate_type);
-        writer.vec16(|w| w.bytes(&self.certificate));
-    }
-}
-
-impl Decode for GenericCertificate {
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            certificate_type: reader.u8()?,
-            certificate: Bytes::copy_from_slice(reader.opaque16()?),
-        })
-    }
-}
+use crate::base::{Encode, TransactionId, Writer};
+use crate::crypto::SignerIdentity;
 
 /// The bytes that a message's signature covers: overlay, transaction ID, the contents exactly as
 /// on the wire, and the signer identity (RFC 6940 §6.3.4, T-16).
