@@ -17,6 +17,8 @@ pub mod fuzz;
 mod kind;
 mod name;
 mod parse;
+mod sequence;
+mod signature;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -33,6 +35,8 @@ pub use error::ConfigError;
 pub use kind::{AccessControl, DataModel, KindDefinition, kind_id};
 pub use name::{NameError, OverlayName};
 pub use parse::{KindBlock, SignedConfig};
+pub use sequence::{is_newer, next_sequence};
+pub use signature::Judge;
 
 /// What bounds a document that somebody else wrote.
 pub mod limits {
@@ -163,7 +167,7 @@ impl OverlayConfig {
     /// This configuration as a document of its own, without signatures. Values at their default
     /// are left out, so the result depends on nothing but the configuration.
     pub fn write(&self) -> String {
-        write::document(self)
+        write::document(self, None, None)
     }
 
     /// The `overlay` field of every message: the last four bytes of the SHA-1 of the name

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 
 use super::element::Element;
 use super::error::excerpt;
@@ -21,8 +22,10 @@ use crate::base::NodeId;
 pub struct SignedConfig {
     /// What the configuration says.
     pub config: OverlayConfig,
+    /// The whole document as it was read: what is kept, and what other nodes get.
+    pub document: Bytes,
     /// The `configuration` element from its first `<` to its last `>`, as it was read.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// The security blocks of the `signature` elements that follow it.
     pub signatures: Vec<Vec<u8>>,
     /// The same for each Kind, in the order of [`OverlayConfig::kinds`].
@@ -35,7 +38,7 @@ pub struct KindBlock {
     /// The Kind that it defines.
     pub kind_id: u32,
     /// The `kind` element from its first `<` to its last `>`, as it was read.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// The security block of its `kind-signature`.
     pub signature: Option<Vec<u8>>,
 }
@@ -49,14 +52,32 @@ impl SignedConfig {
         let text = std::str::from_utf8(document).map_err(|_| ConfigError::NotUtf8)?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let overlay = Element::parse(text)?;
+        let document = Bytes::copy_from_slice(text.as_bytes());
         let (element, signatures) = choose(&overlay, name)?;
-        let (kinds, kind_blocks) = kinds(element, text)?.into_iter().unzip();
+        let (kinds, kind_blocks) = kinds(element, &document)?.into_iter().unzip();
         Ok(Self {
             config: OverlayConfig { kinds, ..configuration(element)? },
-            bytes: text.as_bytes()[element.span.clone()].to_vec(),
+            bytes: document.slice(element.span.clone()),
+            document,
             signatures,
             kind_blocks,
         })
+    }
+}
+
+impl KindBlock {
+    /// Reads a `kind-block` element that stands alone, as in a ConfigUpdate: config-base is its
+    /// namespace unless it says otherwise (RFC 6940 §6.5.4.1).
+    pub fn parse(fragment: &[u8]) -> Result<(KindDefinition, Self), ConfigError> {
+        if fragment.len() > limits::DOCUMENT_BYTES_MAX {
+            return Err(ConfigError::TooLarge);
+        }
+        let text = std::str::from_utf8(fragment).map_err(|_| ConfigError::NotUtf8)?;
+        let element = Element::parse(text)?;
+        if !element.is("kind-block") {
+            return Err(missing("the Kind's description", "kind-block"));
+        }
+        kind_block(&element, &Bytes::copy_from_slice(fragment))
     }
 }
 
@@ -199,23 +220,32 @@ fn bootstrap_node(element: &Element) -> Result<BootstrapNode, ConfigError> {
 
 fn kinds(
     element: &Element,
-    document: &str,
+    document: &Bytes,
 ) -> Result<Vec<(KindDefinition, KindBlock)>, ConfigError> {
     let mut kinds: Vec<(KindDefinition, KindBlock)> = Vec::new();
     let Some(required) = element.one("required-kinds")? else { return Ok(kinds) };
     for block in required.many("kind-block") {
-        let element = block.one("kind")?.ok_or_else(|| missing("kind-block", "kind"))?;
-        let definition = kind(element)?;
-        let signature =
-            block.one("kind-signature")?.map(|s| base64("kind-signature", s)).transpose()?;
+        let (definition, block) = kind_block(block, document)?;
         if kinds.iter().any(|(other, _)| other.id == definition.id) {
             return Err(ConfigError::Repeated("kind with the same name or id"));
         }
-        let bytes = document.as_bytes()[element.span.clone()].to_vec();
-        let block = KindBlock { kind_id: definition.id, bytes, signature };
         kinds.push((definition, block));
     }
     Ok(kinds)
+}
+
+/// A `kind-block` element of `document`.
+fn kind_block(
+    block: &Element,
+    document: &Bytes,
+) -> Result<(KindDefinition, KindBlock), ConfigError> {
+    let element = block.one("kind")?.ok_or_else(|| missing("kind-block", "kind"))?;
+    let definition = kind(element)?;
+    let signature =
+        block.one("kind-signature")?.map(|s| base64("kind-signature", s)).transpose()?;
+    let bytes = document.slice(element.span.clone());
+    let block = KindBlock { kind_id: definition.id, bytes, signature };
+    Ok((definition, block))
 }
 
 fn kind(element: &Element) -> Result<KindDefinition, ConfigError> {

@@ -265,7 +265,7 @@ fn bad_values() {
     }
 }
 
-/// R6940-11.1-16, R6940-11.1-17: a Kind without its parts is refused.
+/// R6940-11.1-16, R6940-11.1-17, R6940-7.4.5-01: a Kind without one of its parts is refused.
 /// R6940-11.1-15: so is one that we could not store.
 #[test]
 fn bad_kinds() {
@@ -443,5 +443,7 @@ proptest! {
         let at = at.index(bytes.len());
         bytes[at] = byte;
         let _ = SignedConfig::parse(&bytes, None);
+        let begin = bytes.len() / 2;
+        let _ = KindBlock::parse(&bytes[begin..]);
     }
 }

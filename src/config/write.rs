@@ -11,19 +11,26 @@ use super::{
     PORT_DEFAULT, time,
 };
 
-/// The whole document.
-pub(super) fn document(config: &OverlayConfig) -> String {
+/// Signs an element's bytes; the content of its signature element.
+pub(super) type Sign<'a> = &'a dyn Fn(&str) -> String;
+
+/// The whole document. What there is no signer for stays unsigned.
+pub(super) fn document(
+    config: &OverlayConfig,
+    sign: Option<Sign<'_>>,
+    sign_kind: Option<Sign<'_>>,
+) -> String {
     let mut xml = Xml::default();
     xml.line(r#"<?xml version="1.0" encoding="UTF-8"?>"#);
     xml.line(&format!(r#"<overlay xmlns="{NAMESPACE_BASE}" xmlns:chord="{NAMESPACE_CHORD}">"#));
     xml.depth += 1;
-    configuration(&mut xml, config);
+    xml.signed("signature", sign, |xml| configuration(xml, config, sign_kind));
     xml.depth -= 1;
     xml.line("</overlay>");
     xml.text
 }
 
-fn configuration(xml: &mut Xml, config: &OverlayConfig) {
+fn configuration(xml: &mut Xml, config: &OverlayConfig, sign_kind: Option<Sign<'_>>) {
     let mut attributes = format!(
         r#"instance-name="{}" sequence="{}""#,
         escape(config.instance_name.as_str()),
@@ -42,7 +49,13 @@ fn configuration(xml: &mut Xml, config: &OverlayConfig) {
     if !config.kinds.is_empty() {
         xml.line("<required-kinds>");
         xml.depth += 1;
-        config.kinds.iter().for_each(|definition| kind(xml, definition));
+        for definition in &config.kinds {
+            xml.line("<kind-block>");
+            xml.depth += 1;
+            xml.signed("kind-signature", sign_kind, |xml| kind(xml, definition));
+            xml.depth -= 1;
+            xml.line("</kind-block>");
+        }
         xml.depth -= 1;
         xml.line("</required-kinds>");
     }
@@ -53,10 +66,7 @@ fn configuration(xml: &mut Xml, config: &OverlayConfig) {
 fn trust(xml: &mut Xml, config: &OverlayConfig) {
     xml.element("topology-plugin", &config.topology_plugin);
     for certificate in &config.root_certs {
-        xml.line("<root-cert>");
-        let base64 = STANDARD.encode(certificate);
-        base64.as_bytes().chunks(64).for_each(|line| xml.line(&String::from_utf8_lossy(line)));
-        xml.line("</root-cert>");
+        xml.base64("root-cert", &STANDARD.encode(certificate));
     }
     config.enrollment_servers.iter().for_each(|url| xml.element("enrollment-server", url));
     if let Some(digest) = config.self_signed_permitted {
@@ -110,8 +120,6 @@ fn signers(xml: &mut Xml, config: &OverlayConfig) {
 }
 
 fn kind(xml: &mut Xml, kind: &KindDefinition) {
-    xml.line("<kind-block>");
-    xml.depth += 1;
     match kind.name() {
         Some(name) => xml.line(&format!(r#"<kind name="{name}">"#)),
         None => xml.line(&format!(r#"<kind id="{}">"#, kind.id)),
@@ -126,8 +134,6 @@ fn kind(xml: &mut Xml, kind: &KindDefinition) {
     xml.element("max-size", kind.max_size);
     xml.depth -= 1;
     xml.line("</kind>");
-    xml.depth -= 1;
-    xml.line("</kind-block>");
 }
 
 #[derive(Default)]
@@ -145,6 +151,22 @@ impl Xml {
 
     fn element(&mut self, name: &str, value: impl Display) {
         self.line(&format!("<{name}>{}</{name}>", escape(value.to_string())));
+    }
+
+    fn base64(&mut self, name: &str, base64: &str) {
+        self.line(&format!("<{name}>"));
+        base64.as_bytes().chunks(64).for_each(|line| self.line(&String::from_utf8_lossy(line)));
+        self.line(&format!("</{name}>"));
+    }
+
+    /// An element, and behind it the signature over its bytes from the first `<` to the last `>`.
+    fn signed(&mut self, name: &str, sign: Option<Sign<'_>>, element: impl FnOnce(&mut Self)) {
+        let start = self.text.len();
+        element(self);
+        if let Some(sign) = sign {
+            let signature = sign(self.text[start..].trim());
+            self.base64(name, &signature);
+        }
     }
 
     fn unless<T: Display + PartialEq>(&mut self, name: &str, value: T, default: T) {

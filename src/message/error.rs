@@ -105,8 +105,27 @@ impl std::fmt::Display for ErrorCode {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::message::{MessageCode, MessageContents};
+
+    proptest! {
+        /// R6940-6.3.3.1-04: the information is text for people, but any bytes are taken as they
+        /// are, and whatever comes is an error or none.
+        #[test]
+        fn information_may_be_anything(code: u16, info: Vec<u8>, wild: Vec<u8>) {
+            let error = ErrorResponse { code: ErrorCode(code), info };
+            let bytes = error.to_bytes().expect("short");
+            prop_assert_eq!(ErrorResponse::from_bytes(&bytes), Ok(error));
+            let text = "Kind \u{1f4de} is unknown";
+            let info = ErrorResponse::with_text(ErrorCode(code), text).info;
+            prop_assert_eq!(std::str::from_utf8(&info), Ok(text));
+            if let Ok(read) = ErrorResponse::from_bytes(&wild) {
+                prop_assert_eq!(read.to_bytes(), Ok(wild));
+            }
+        }
+    }
 
     /// R6940-6.3.3.1-02: a bare Error_Forbidden.
     #[test]
