@@ -8,8 +8,8 @@ use thiserror::Error;
 use super::name::resource_id;
 use super::place::Place;
 use crate::base::{NodeId, ResourceId};
-use crate::config::{self, KindDefinition};
-use crate::crypto::Certificate;
+use crate::config::{self, KindDefinition, SignedConfig};
+use crate::crypto::{Certificate, Provider};
 use crate::message::{DataModel, KindId};
 
 /// What a peer has to know of a Kind to store its values.
@@ -145,6 +145,29 @@ impl KindTable {
             kind(KindId::CERTIFICATE_BY_NODE, DataModel::Array, AccessControl::NodeMatch, 4, 2048),
             kind(KindId::CERTIFICATE_BY_USER, DataModel::Array, AccessControl::UserMatch, 16, 2048),
         ]))
+    }
+
+    /// The Kinds of a document that may be believed, or those of calls if it is silent (T-69).
+    ///
+    /// # Errors
+    ///
+    /// Fails if a Kind contradicts itself.
+    pub fn of_document(
+        document: &SignedConfig,
+        provider: &dyn Provider,
+    ) -> Result<Self, KindError> {
+        if document.config.kinds.is_empty() {
+            return Ok(Self::for_calls());
+        }
+        Self::new(document.accepted_kinds(provider).iter().map(Kind::from))
+    }
+
+    /// These Kinds and one more, or another definition of one.
+    pub fn with(&self, kind: Kind) -> Self {
+        let others = self.0.iter().filter(|known| known.id != kind.id);
+        let mut table: Vec<Kind> = others.copied().chain([kind]).collect();
+        table.sort_unstable_by_key(|kind| kind.id);
+        Self(table.into())
     }
 
     /// What is known of a Kind.

@@ -17,12 +17,15 @@ use crate::message::KindId;
 
 mod copies;
 mod fetch;
+mod find;
 mod inspect;
 mod journal;
 mod kind;
 mod merge;
 mod name;
 mod place;
+mod reconfigure;
+mod stat;
 mod store;
 mod verify;
 

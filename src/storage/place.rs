@@ -262,6 +262,11 @@ impl Values {
         self.held.is_empty()
     }
 
+    /// Drops what is not wanted any more.
+    pub(super) fn retain(&mut self, keeps: impl Fn(&Held) -> bool) {
+        self.held.retain(keeps);
+    }
+
     /// Drops what has expired.
     pub(super) fn expire(&mut self, now: Instant) {
         self.held.retain(|held| held.expires > now);

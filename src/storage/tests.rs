@@ -1,6 +1,7 @@
 //! Storage as its peers see it: requests in, answers and copies out.
 
 mod access;
+mod methods;
 
 use std::sync::Arc;
 use std::time::Duration;
