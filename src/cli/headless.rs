@@ -61,7 +61,7 @@ fn open(
     let state = StateFolder::open(&arguments.state).map_err(|e| e.to_string())?;
     // A document that cannot be read, a name that is none, or a file that cannot be played, shows
     // before anything is started.
-    let document = state.read_document(&arguments.overlay).map_err(|e| e.to_string())?;
+    let document = state.read_document(&arguments.overlay).map_err(|e| e.to_string())?.config;
     let own = own_name(&document, &arguments.user)?;
     if let Some(name) = name {
         callee(&document, &own, name)?;

@@ -367,6 +367,9 @@ impl Driver {
             Event::Joined => self.event(NodeEvent::Joined),
             Event::JoinFailed(error) => self.event(NodeEvent::JoinFailed(error)),
             Event::Left => self.event(NodeEvent::Left),
+            Event::Configured { document, effect } => {
+                self.event(NodeEvent::Configured(document, effect));
+            }
             // The connection is announced once it is up.
             Event::AppLink { .. } => {}
             // Whoever fetched has been given what the replicas have.

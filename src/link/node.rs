@@ -14,8 +14,9 @@ use super::error::LinkError;
 use super::pcap::Pcap;
 use super::transport::{Credentials, SecureFlow};
 use crate::base::NodeId;
+use crate::config::SignedConfig;
 use crate::crypto::{Certificate, Identity, Provider, SelfSigned};
-use crate::peer::{Answer, Command, JoinError, JoinStep, PeerConfig, RequestError};
+use crate::peer::{Answer, Command, ConfigEffect, JoinError, JoinStep, PeerConfig, RequestError};
 use crate::storage::KindTable;
 
 /// What a node is made of.
@@ -63,6 +64,8 @@ pub enum NodeEvent {
     JoinFailed(JoinError),
     /// We have left.
     Left,
+    /// A newer document is to be kept.
+    Configured(Arc<SignedConfig>, ConfigEffect),
     /// Somebody else's connection for an application is up.
     AppFlow(AppFlow),
 }

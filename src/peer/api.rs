@@ -8,8 +8,12 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::base::{NodeId, ResourceId};
+use crate::config::{ConfigError, SignedConfig};
 use crate::crypto::Certificate;
-use crate::message::{Destination, ErrorCode, IceCandidate, KindId, Places, StoredDataValue};
+use crate::message::{
+    Destination, ErrorCode, FindKindData, FindReq, IceCandidate, KindId, Places, ProbeInformation,
+    ProbeInformationType, RouteQueryReq, StoredDataValue, StoredMetadata,
+};
 
 /// Names one link. Links that the peer opens have even numbers; the driver gives odd ones to
 /// links that others open to our bootstrap listener.
@@ -152,6 +156,17 @@ pub enum Command {
     AppAttach(NodeId, u16),
     /// Ask whether somebody is there.
     Ping(Destination),
+    /// Ask a peer about itself (RFC 6940 §6.4.2.5).
+    Probe(Destination, Vec<ProbeInformationType>),
+    /// Ask a peer where it would send a message (RFC 6940 §6.4.2.4).
+    RouteQuery(Destination, RouteQueryReq),
+    /// Ask what is known of values without the values (RFC 6940 §7.4.3).
+    Stat(FetchSpec),
+    /// Ask which resources have values (RFC 6940 §7.4.4).
+    Find(FindReq),
+    /// Follow a newer document, which whoever drives the peer has found to be authentic, and hand
+    /// it on. Done once it is in force here.
+    Configure(Arc<SignedConfig>),
 }
 
 /// A value to be signed by us and stored.
@@ -211,6 +226,27 @@ pub enum Event {
         /// Its Kind.
         kind: KindId,
     },
+    /// A newer document is in force; it has to be kept in the place of the last one.
+    Configured {
+        /// The document.
+        document: Arc<SignedConfig>,
+        /// What it means for us.
+        effect: ConfigEffect,
+    },
+}
+
+/// What a newer document means for a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigEffect {
+    /// It works with it already.
+    InForce,
+    /// It leaves, and has to be made anew and join again: what has changed is fixed for the life
+    /// of a peer.
+    Rejoin,
+    /// It leaves for good, because this program cannot do what the overlay now demands.
+    Unsupported(ConfigError),
+    /// It leaves for good, because it is one of the overlay's bad nodes.
+    Banned,
 }
 
 /// Steps of joining, in order.
@@ -267,6 +303,38 @@ pub enum Answer {
         /// Links that the request crossed.
         hops: u32,
     },
+    /// What a peer says of itself.
+    Probed {
+        /// Who.
+        node_id: NodeId,
+        /// What it knows of what was asked.
+        information: Vec<ProbeInformation>,
+    },
+    /// Where a peer would send a message.
+    NextPeer {
+        /// Who was asked.
+        node_id: NodeId,
+        /// To whom it would send the message: itself if the message has arrived.
+        next_peer: NodeId,
+    },
+    /// What a peer says of values that it stores; nobody's signature vouches for it but its own.
+    Stated {
+        /// Who was asked.
+        node_id: NodeId,
+        /// The generation counter of the Kind.
+        generation: u64,
+        /// What is known of each value.
+        values: Vec<StoredMetadata>,
+    },
+    /// Which resources a peer has.
+    Found {
+        /// Who was asked: its range of the ring ends at its Node-ID.
+        node_id: NodeId,
+        /// The first resource of each Kind that may be found.
+        results: Vec<FindKindData>,
+    },
+    /// A newer document is in force.
+    Configured,
 }
 
 /// Values that were fetched and whose signatures hold.

@@ -297,7 +297,7 @@ impl Peer {
         let is_near = !self.chord.is_joined() || self.chord.is_better(node);
         let spare = if is_near { LINKS_SPARE } else { 0 };
         let is_full = self.links.len() >= self.config.links_max + spare;
-        if is_full || self.config.bad_nodes.contains(&node) {
+        if is_full {
             return self.refuse_question(&question, ErrorCode::FORBIDDEN, "no more links");
         }
         if is_near {

@@ -1,9 +1,10 @@
 //! What a peer has to know of its overlay.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::NodeId;
-use crate::config::OverlayConfig;
+use crate::config::{OverlayConfig, SignedConfig};
 use crate::message::overlay_hash;
 use crate::routing::chord::{Chord, Table};
 
@@ -39,6 +40,9 @@ pub struct PeerConfig {
     pub table: Table,
     /// How many links it may have, those that others open to it among them; its own choice.
     pub links_max: usize,
+    /// The document that all this is from. Without one nobody gets a ConfigUpdate from us, and we
+    /// believe none, for it says who may sign the next.
+    pub document: Option<Arc<SignedConfig>>,
 }
 
 impl PeerConfig {
@@ -59,6 +63,7 @@ impl PeerConfig {
             bad_nodes: Vec::new(),
             table: Table::Wide,
             links_max: LINKS_MAX_DEFAULT,
+            document: None,
         }
     }
 
@@ -66,26 +71,32 @@ impl PeerConfig {
     pub(super) fn chord(&self, own: NodeId) -> Chord {
         Chord::new(own, self.table, self.links_max)
     }
+
+    /// The configuration of a document, which the peer then hands to those whose document is
+    /// older.
+    pub fn of(document: Arc<SignedConfig>) -> Self {
+        Self { document: Some(document.clone()), ..Self::from(&document.config) }
+    }
+
+    /// Takes over what a newer document says. What is fixed for the life of a peer stays.
+    pub(super) fn take(&mut self, config: &OverlayConfig) {
+        self.sequence = config.sequence;
+        self.initial_ttl = config.initial_ttl;
+        self.reliability_timer = Duration::from_millis(config.overlay_reliability_timer_ms.into());
+        self.message_size_max = config.max_message_size as usize;
+        self.update_interval = Duration::from_secs(config.chord.update_interval_s.into());
+        self.ping_interval = Duration::from_secs(config.chord.ping_interval_s.into());
+        self.is_reactive = config.chord.reactive;
+        self.bad_nodes = config.bad_nodes.clone();
+    }
 }
 
 impl From<&OverlayConfig> for PeerConfig {
     fn from(config: &OverlayConfig) -> Self {
-        Self {
-            overlay: config.overlay_hash(),
-            sequence: config.sequence,
-            node_id_length: config.node_id_length,
-            initial_ttl: config.initial_ttl,
-            reliability_timer: Duration::from_millis(config.overlay_reliability_timer_ms.into()),
-            message_size_max: config.max_message_size as usize,
-            link_mtu: LINK_MTU_DEFAULT,
-            update_interval: Duration::from_secs(config.chord.update_interval_s.into()),
-            ping_interval: Duration::from_secs(config.chord.ping_interval_s.into()),
-            is_reactive: config.chord.reactive,
-            is_verbose: true,
-            bad_nodes: config.bad_nodes.clone(),
-            table: Table::Wide,
-            links_max: LINKS_MAX_DEFAULT,
-        }
+        let mut peer_config = Self::new(&config.instance_name);
+        peer_config.node_id_length = config.node_id_length;
+        peer_config.take(config);
+        peer_config
     }
 }
 

@@ -37,6 +37,12 @@ impl Peer {
         self.timers.set(Timer::Fingers, at);
     }
 
+    /// Searches at another pace from now on: the configuration has changed.
+    pub(super) fn change_search_pace(&mut self) {
+        self.fingers.next_search = self.soon(self.config.ping_interval);
+        self.timers.set_earlier(Timer::Fingers, self.fingers.next_search);
+    }
+
     pub(super) fn finger_found(&mut self, outcome: Result<Reply, Failure>) {
         let Ok(reply) = outcome else { return };
         let node = reply.signed.node_id;

@@ -346,7 +346,7 @@ impl Peer {
         let welcome = node.filter(|node| {
             certificate.node_ids.contains(node)
                 && *node != self.identity.node_id
-                && !self.config.bad_nodes.contains(node)
+                && !self.verifier.is_revoked(&certificate)
                 && self.links.len() < self.config.links_max + LINKS_SPARE
         });
         let Some(node) = welcome else {

@@ -8,17 +8,19 @@
 //! The files follow a message: `links` and `attach` make and lose links, `traffic` moves
 //! messages, `reroute` those that a link has swallowed, `serve` answers requests, `requests` takes
 //! answers; `join`, `entrance`, `admit`, `leave`, `upkeep`, `updates`, `fingers` and `partition`
-//! keep the ring together (RFC 6940 §10), `copies` and `publish` the data, which
-//! `fetch` finds.
+//! keep the ring together (RFC 6940 §10), `copies` and `publish` the data, which `fetch`
+//! finds; `explore` asks about both, and `configure` changes the rules (§11.1).
 
 mod admit;
 mod api;
 mod attach;
 mod certificates;
 mod config;
+mod configure;
 mod copies;
 mod counters;
 mod entrance;
+mod explore;
 mod fetch;
 mod fingers;
 #[cfg(all(any(test, fuzzing), feature = "sim"))]
@@ -58,6 +60,7 @@ pub use inspect::Load;
 pub use timers::Deadline;
 
 use admit::Admission;
+use configure::Configuration;
 use copies::Copies;
 use entrance::Entrance;
 use fetch::Newest;
@@ -100,6 +103,7 @@ pub struct Peer {
     publications: Publications,
     /// What we have fetched.
     newest: Newest,
+    configuration: Configuration,
     /// The neighbour that got its periodic Update last.
     stabilized: NodeId,
     /// Whether our place under the user's name is found.
@@ -142,6 +146,7 @@ impl Peer {
     ) -> Self {
         let own = identity.node_id;
         let mut verifier = Verifier::new(provider);
+        verifier.set_bad_nodes(&config.bad_nodes);
         verifier.remember(&identity.certificate);
         Self {
             now,
@@ -166,6 +171,7 @@ impl Peer {
             copies: Copies::default(),
             publications: Publications::default(),
             newest: Newest::default(),
+            configuration: Configuration::default(),
             stabilized: own,
             has_user_certificate: false,
             fingers: Fingers::default(),
@@ -280,6 +286,11 @@ impl Peer {
             Command::Fetch(spec) => self.fetch(request, spec),
             Command::AppAttach(node, application) => self.app_attach(request, node, application),
             Command::Ping(destination) => self.ping(request, destination),
+            Command::Probe(of, requested) => self.probe(request, of, requested),
+            Command::RouteQuery(of, query) => self.route_query(request, of, &query),
+            Command::Stat(spec) => self.stat(request, &spec),
+            Command::Find(query) => self.find(request, &query),
+            Command::Configure(document) => self.configure(request, document),
         }
     }
 

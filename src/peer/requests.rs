@@ -11,7 +11,9 @@ use crate::routing::{Expired, Signed};
 
 use super::Peer;
 use super::api::{Answer, FetchSpec, LinkId, RequestError, RequestId};
+use super::configure::Part;
 use super::copies::Copy;
+use super::explore::Exploration;
 use super::fetch::Search;
 use super::publish::PublicationKey;
 
@@ -23,6 +25,8 @@ pub(super) struct Context {
     /// Who is to answer.
     pub(super) target: Destination,
     pub(super) goal: Goal,
+    /// Why the present transmission was refused, if it was and the next one need not be.
+    pub(super) refused: Option<ErrorCode>,
 }
 
 /// Why we asked.
@@ -42,6 +46,9 @@ pub(super) enum Goal {
     FindCertificate,
     Finger,
     Partition(LinkId),
+    Explore(RequestId, Exploration),
+    /// Somebody gets a part of our configuration.
+    Configure(NodeId, Part),
 }
 
 /// A good answer.
@@ -77,28 +84,48 @@ impl From<Failure> for RequestError {
 
 impl Peer {
     pub(super) fn ping(&mut self, request: RequestId, destination: Destination) {
+        let body = PingReq::default().to_bytes();
+        self.query(request, destination, Method::Ping, body.ok(), Goal::Ping(request));
+    }
+
+    /// Sends a request that a command asks for; without a body it is too large.
+    pub(super) fn query(
+        &mut self,
+        request: RequestId,
+        destination: Destination,
+        method: Method,
+        body: Option<Vec<u8>>,
+        goal: Goal,
+    ) {
         if !self.chord.is_joined() {
             return self.done(request, Err(RequestError::NotJoined));
         }
-        let body = PingReq::default().to_bytes().unwrap_or_default();
-        let goal = Goal::Ping(request);
-        if let Err(error) = self.request(vec![destination], None, Method::Ping, body, &[], goal) {
+        let sent = body
+            .ok_or(RequestError::TooLarge)
+            .and_then(|body| self.request(vec![destination], None, method, body, &[], goal));
+        if let Err(error) = sent {
             self.done(request, Err(error));
         }
     }
 
     /// The answer to a request of ours has come, from whom it should.
     pub(super) fn answered(&mut self, header: &ForwardingHeader, opened: Opened, signed: Signed) {
+        let body = opened.contents.body;
+        let is_error = opened.contents.code == MessageCode::ERROR;
+        let error = decode_body::<ErrorResponse>(&body, self.identity.node_id);
+        if let (true, Ok(error)) = (is_error, &error)
+            && self.configures(header.transaction_id, signed.node_id, error)
+        {
+            return;
+        }
         let Some(pending) = self.transactions.finish(header.transaction_id) else { return };
         // Updates go to linked nodes and nowhere else, and are answered at once.
         if let (Goal::Update(node), 1) = (&pending.context.goal, pending.transmissions) {
             let rtt = self.transactions.waited(self.now.instant, &pending);
             self.measured(*node, rtt);
         }
-        let body = opened.contents.body;
-        let outcome = if opened.contents.code == MessageCode::ERROR {
-            Err(decode_body::<ErrorResponse>(&body, self.identity.node_id)
-                .map_or(Failure::Invalid, |error| Failure::Refused(error.code)))
+        let outcome = if is_error {
+            Err(error.map_or(Failure::Invalid, |error| Failure::Refused(error.code)))
         } else {
             let crossed = u32::from(self.config.initial_ttl.saturating_sub(header.ttl)) + 1;
             let is_own = signed.node_id == self.identity.node_id;
@@ -119,11 +146,14 @@ impl Peer {
                     (pending.packet.clone(), pending.context.first_hop)
                 }
                 Some(Expired::Failed(pending)) => {
-                    self.conclude(pending.context.goal, Err(Failure::Timeout));
+                    let failure = pending.context.refused.map(Failure::Refused);
+                    let failure = failure.unwrap_or(Failure::Timeout);
+                    self.conclude(pending.context.goal, Err(failure));
                     continue;
                 }
                 None => return,
             };
+            let packet = self.with_our_sequence(packet);
             self.transmit(&packet, first_hop);
         }
     }
@@ -148,6 +178,8 @@ impl Peer {
             Goal::FindCertificate => self.certificates_found(outcome),
             Goal::Finger => self.finger_found(outcome),
             Goal::Partition(link) => self.partition_answered(link, outcome),
+            Goal::Explore(request, question) => self.explored(request, question, outcome),
+            Goal::Configure(node, part) => self.configured(node, part, outcome.err()),
         }
     }
 
@@ -158,7 +190,7 @@ impl Peer {
     }
 }
 
-/// The body of a Fetch.
+/// The body of a Fetch or a Stat.
 pub(super) fn fetch_body(spec: &FetchSpec) -> Option<Vec<u8>> {
     let specifiers = vec![StoredDataSpecifier::new(spec.kind, &spec.places)];
     FetchReq { resource: spec.resource.clone(), specifiers }.to_bytes().ok()

@@ -49,11 +49,11 @@ impl Peer {
             Method::Update => self.serve_update(&question),
             Method::Store => self.serve_store(&question),
             Method::Fetch => self.serve_fetch(&question),
-            Method::Probe
-            | Method::Find
-            | Method::RouteQuery
-            | Method::Stat
-            | Method::ConfigUpdate => self.refuse_invalid(&question, "this method is not served"),
+            Method::Probe => self.serve_probe(&question),
+            Method::Find => self.serve_find(&question),
+            Method::RouteQuery => self.serve_route_query(&question),
+            Method::Stat => self.serve_stat(&question),
+            Method::ConfigUpdate => self.serve_config_update(&question),
         }
     }
 
@@ -101,7 +101,7 @@ impl Peer {
     /// Whether what is asked for would be here: it is ours, or we keep a replica. The body of the
     /// request says what that is; only the header was routed (T-96), and who doubts the
     /// responsible peer asks those behind it (RFC 6940 §13.5.4).
-    fn answers_for(&self, resource: &ResourceId) -> bool {
+    pub(super) fn answers_for(&self, resource: &ResourceId) -> bool {
         let is_kept = self.chord.is_joined() && self.chord.keeps(resource);
         is_kept || self.storage.holds(resource)
     }

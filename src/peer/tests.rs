@@ -1,6 +1,8 @@
 //! Peers on a network in memory, under a virtual clock.
 
 mod churn;
+mod configure;
+mod explore;
 mod holders;
 mod messages;
 mod net;

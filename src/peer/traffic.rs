@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 use crate::base::{Encode, NodeId, TooLong, TransactionId};
 use crate::message::{
-    Destination, ErrorCode, ErrorResponse, ForwardingHeader, Fragment, HeaderView, MessageCode,
-    MessageContents, Method, Opened, Packet, split,
+    ConfigUpdateReq, Destination, ErrorCode, ErrorResponse, ForwardingHeader, Fragment, HeaderView,
+    MessageCode, MessageContents, Method, Opened, Packet, split,
 };
 use crate::routing::{
     DropReason, Gate, NoRoom, RequestKey, Seen, Signed, Topology, Verdict, answer_header, examine,
@@ -93,7 +93,7 @@ impl Peer {
             return self.drop_message(DropReason::Unasked);
         }
         match self.verifier.verify(&packet.header, &opened, self.now.unix_ms) {
-            Some(signed) if self.config.bad_nodes.contains(&signed.node_id) => {
+            Some(signed) if self.verifier.is_revoked(&signed.certificate) => {
                 self.drop_message(DropReason::BadNode);
             }
             Some(signed) if is_request => {
@@ -118,7 +118,10 @@ impl Peer {
         let transaction_id = TransactionId(self.rng.u64());
         let header = ForwardingHeader {
             overlay: self.config.overlay,
-            configuration_sequence: self.config.sequence,
+            configuration_sequence: match method {
+                Method::ConfigUpdate => ConfigUpdateReq::SEQUENCE,
+                _ => self.config.sequence,
+            },
             ttl: self.config.initial_ttl,
             fragment: Fragment::WHOLE,
             transaction_id,
@@ -133,7 +136,7 @@ impl Peer {
         if packet.payload.len() > self.config.message_size_max {
             return Err(RequestError::TooLarge);
         }
-        let context = Context { first_hop, target, goal };
+        let context = Context { first_hop, target, goal, refused: None };
         self.transactions
             .start(self.now.instant, packet.clone(), context)
             .map_err(|NoRoom| RequestError::Busy)?;
@@ -210,12 +213,12 @@ impl Peer {
         previous: NodeId,
     ) {
         let code = opened.contents.code;
-        if header.configuration_sequence != self.config.sequence {
-            let error = match is_newer(header.configuration_sequence, self.config.sequence) {
-                true => ErrorCode::CONFIG_TOO_NEW,
-                false => ErrorCode::CONFIG_TOO_OLD,
-            };
-            return self.refuse_header(&header, previous, error);
+        if let Some(error) = self.sequence_error(&header, code) {
+            self.refuse_header(&header, previous, error);
+            if error == ErrorCode::CONFIG_TOO_OLD {
+                self.update_requester(&header, previous, signed.node_id);
+            }
+            return;
         }
         let critical = crate::message::ForwardingOption::DESTINATION_CRITICAL;
         if header.options.iter().any(|o| o.flags & critical != 0) {
@@ -343,10 +346,4 @@ impl Peer {
 /// Whether we opened a link; others have odd numbers.
 fn open_by_us(link: LinkId) -> bool {
     link.0.is_multiple_of(2)
-}
-
-/// Whether sequence `a` is newer than `b`; sequences count modulo 65535 (T-80).
-fn is_newer(a: u16, b: u16) -> bool {
-    let ahead = (u32::from(a) + 65535 - u32::from(b)) % 65535;
-    (1..=32767).contains(&ahead)
 }

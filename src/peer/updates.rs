@@ -164,8 +164,7 @@ impl Peer {
         if !self.is_in_place() {
             return;
         }
-        let uptime = self.now.instant.saturating_since(self.started);
-        let uptime_s = u32::try_from(uptime.as_secs()).unwrap_or(u32::MAX);
+        let uptime_s = self.uptime_s();
         let Ok(body) = (ChordUpdate { uptime_s, contents }).to_bytes() else { return };
         // Without room for the request the next change will do.
         let _ =

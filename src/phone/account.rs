@@ -9,22 +9,24 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::api::{Event, Me, OverlayState};
+use super::document::{founded, kinds};
 use super::engine::{Engine, Report};
 use super::names::own_name;
-use crate::config::{BootstrapAddress, BootstrapNode, Digest, OverlayConfig};
+use crate::config::{BootstrapAddress, BootstrapNode, Digest, OverlayConfig, SignedConfig};
 use crate::crypto::{NodeIdDigest, X509Provider};
 use crate::link::{
     IceOptions, LinkError, LocalCertificate, Node, NodeEvent, NodeOptions, Upkeep, os_seed, unix_ms,
 };
 use crate::peer::{Command, JoinError, JoinStep, PeerConfig, StoreSpec};
 use crate::sip::{UaConfig, UserAgent};
-use crate::storage::KindTable;
 use crate::usage::{self, Aor, Gruu};
 
 /// A running membership.
 pub(super) struct Account {
     /// The overlay's document.
-    pub(super) config: OverlayConfig,
+    pub(super) document: Arc<SignedConfig>,
+    /// Whether we come back when we have left.
+    pub(super) joins_again: bool,
     /// Who we are.
     pub(super) aor: Aor,
     /// Our certificate's fingerprint goes into session descriptions.
@@ -76,7 +78,8 @@ impl Engine {
             address: BootstrapAddress::Ip(address.ip()),
             port: address.port(),
         }];
-        self.enter(config, user, Entry::Found(Some(listen))).await
+        let document = SignedConfig::unsigned(&config).map_err(|e| format!("{e}."))?;
+        self.enter(document, user, Entry::Start(listen)).await
     }
 
     /// Joins the overlay of a document, or the one joined last.
@@ -86,8 +89,8 @@ impl Engine {
         user: &str,
         bootstrap: &[SocketAddr],
     ) -> Result<(), String> {
-        let config = self.document(document)?;
-        self.enter(config, user, Entry::Join(bootstrap.to_vec())).await
+        let document = self.document(document)?;
+        self.enter(document, user, Entry::Join(bootstrap.to_vec())).await
     }
 
     /// Founds the overlay of a document, or the one chosen before, as its first peer.
@@ -96,25 +99,13 @@ impl Engine {
         document: Option<&Path>,
         user: &str,
     ) -> Result<(), String> {
-        let config = self.document(document)?;
-        self.enter(config, user, Entry::Found(None)).await
+        let document = self.document(document)?;
+        self.enter(document, user, Entry::Found).await
     }
 
-    /// The document in a file, or that of the overlay chosen now, or else joined last.
-    fn document(&self, path: Option<&Path>) -> Result<OverlayConfig, String> {
-        let state = &self.options.state;
-        let chosen = self.snapshot.me.as_ref().or(self.snapshot.last.as_ref());
-        let config = match (path, chosen) {
-            (Some(path), _) => state.read_document(path),
-            (None, Some(me)) => state.document(&me.overlay),
-            (None, None) => return Err("No overlay was joined before; choose its document.".into()),
-        };
-        config.map_err(|e| e.to_string())
-    }
-
-    async fn enter(
+    pub(super) async fn enter(
         &mut self,
-        config: OverlayConfig,
+        document: SignedConfig,
         user: &str,
         entry: Entry,
     ) -> Result<(), String> {
@@ -125,7 +116,7 @@ impl Engine {
             // An attempt that has not come in makes way for the next.
             self.leave(ABANDON_MAX).await;
         }
-        let result = self.try_enter(config, user, entry).await;
+        let result = self.try_enter(document, user, entry).await;
         if let Err(reason) = &result {
             self.overlay_state(OverlayState::Failed { reason: reason.clone() });
         }
@@ -134,27 +125,31 @@ impl Engine {
 
     async fn try_enter(
         &mut self,
-        config: OverlayConfig,
+        mut document: SignedConfig,
         user: &str,
         entry: Entry,
     ) -> Result<(), String> {
-        let provider = provider(&config)?;
+        let provider = provider(&document.config)?;
         let overlay = provider.overlay.clone();
-        let aor = own_name(&config, user)?;
+        let aor = own_name(&document.config, user)?;
         let identity = self
             .options
             .state
             .identity(&provider, &aor.user, unix_ms())
             .map_err(|e| e.to_string())?;
+        if matches!(entry, Entry::Start(_)) {
+            document = founded(document.config, &identity.identity)?;
+        }
+        let document = Arc::new(document);
         let listen = self.listen(&overlay, &entry);
-        let bootstrap = bootstrap_addresses(&config, &entry).await;
+        let bootstrap = bootstrap_addresses(&document.config, &entry).await;
         let loopback = bootstrap.iter().any(|a| a.ip().is_loopback())
             || listen.is_some_and(|a| a.ip().is_loopback());
         let stun_servers: Vec<_> =
             bootstrap.iter().copied().filter(|a| !a.ip().is_loopback()).collect();
         let options = NodeOptions {
-            config: PeerConfig::from(&config),
-            kinds: kinds(&config)?,
+            config: PeerConfig::of(document.clone()),
+            kinds: kinds(&document, &provider)?,
             identity: identity.identity.clone(),
             keys: identity.keys.clone(),
             provider: Arc::new(provider),
@@ -166,11 +161,11 @@ impl Engine {
         };
         let tries = if self.has_left { PORT_TRIES } else { 1 };
         let (node, events) = start_node(options, listen.is_some(), tries).await?;
-        self.options.state.save_document(&config).map_err(|e| e.to_string())?;
+        self.options.state.save_document(&document).map_err(|e| e.to_string())?;
         let agent = user_agent(&overlay, &aor, &node)?;
         let me = Me { user: aor.user.clone(), overlay, node_id: node.node_id().to_string() };
         self.watch_status(&node);
-        if matches!(entry, Entry::Found(_)) {
+        if !matches!(entry, Entry::Join(_)) {
             node.tell(Command::Found).await.map_err(|e| e.to_string())?;
             self.remember_founded(&me.overlay, listen.unwrap_or(LISTEN_DEFAULT));
         }
@@ -179,7 +174,8 @@ impl Engine {
         let others = bootstrap.into_iter().filter(|a| !ourselves.contains(a)).collect();
         node.tell(Command::Join(others)).await.map_err(|e| e.to_string())?;
         self.account = Some(Account {
-            config,
+            document,
+            joins_again: false,
             aor,
             certificate: identity.identity.certificate.clone(),
             local: LocalCertificate {
@@ -201,8 +197,8 @@ impl Engine {
     /// Where our port is: as chosen, or where the document that we handed out says.
     fn listen(&self, overlay: &str, entry: &Entry) -> Option<SocketAddr> {
         let chosen = match entry {
-            Entry::Found(chosen) => *chosen,
-            Entry::Join(_) => None,
+            Entry::Start(chosen) => Some(*chosen),
+            Entry::Found | Entry::Join(_) => None,
         };
         let before = || self.data.founded_listen(overlay).ok().flatten();
         chosen.or(self.options.listen).or_else(before)
@@ -228,7 +224,7 @@ impl Engine {
         });
     }
 
-    pub(super) fn node_event(&mut self, event: NodeEvent) {
+    pub(super) async fn node_event(&mut self, event: NodeEvent) {
         match event {
             NodeEvent::Joining(step) => {
                 let step = joining_words(step).to_owned();
@@ -240,7 +236,8 @@ impl Engine {
                 self.event(Event::Error { message: reason.clone() });
                 self.overlay_state(OverlayState::Failed { reason });
             }
-            NodeEvent::Left => self.left(),
+            NodeEvent::Left => self.node_left().await,
+            NodeEvent::Configured(document, effect) => self.configured(document, &effect),
             NodeEvent::AppFlow(flow) if self.flows.has_room() => {
                 self.sip_flow_up(flow);
             }
@@ -256,7 +253,8 @@ impl Engine {
         let usage::Publication { resource, kind, value } =
             usage::registration(&account.aor, node.node_id());
         let spec = StoreSpec { resource, kind, value, lifetime_s: REGISTRATION_LIFETIME_S };
-        let (overlay, user) = (account.config.instance_name.clone(), account.aor.user.clone());
+        let (overlay, user) =
+            (account.document.config.instance_name.clone(), account.aor.user.clone());
         self.event(Event::Joined {
             node_id: node.node_id().to_string(),
             listen: Some(node.listen()),
@@ -304,15 +302,6 @@ impl Engine {
         }
     }
 
-    pub(super) fn save_document(&mut self, path: &Path) -> Result<(), String> {
-        self.snapshot.saved = None;
-        let account = self.account.as_ref().ok_or("Join an overlay first.")?;
-        std::fs::write(path, account.config.write())
-            .map_err(|e| format!("The document was not saved as {}: {e}.", path.display()))?;
-        self.snapshot.saved = Some(path.to_path_buf());
-        Ok(())
-    }
-
     /// Ends every call and leaves the overlay, taking at most `patience`.
     pub(super) async fn leave(&mut self, patience: Duration) {
         self.end_calls();
@@ -332,7 +321,7 @@ impl Engine {
         self.left();
     }
 
-    fn left(&mut self) {
+    pub(super) fn left(&mut self) {
         if self.account.take().is_some() {
             self.has_left = true;
             self.event(Event::Left);
@@ -396,19 +385,12 @@ async fn start_node(
     result.map_err(|e| format!("The overlay's port can't be opened: {e}; choose another."))
 }
 
-/// The Kinds of the document, and those of calls where it is silent (T-69).
-fn kinds(config: &OverlayConfig) -> Result<KindTable, String> {
-    if config.kinds.is_empty() {
-        return Ok(KindTable::for_calls());
-    }
-    KindTable::new(config.kinds.iter().map(Into::into))
-        .map_err(|e| format!("This overlay can't be joined: {e}."))
-}
-
 /// How we enter an overlay.
-enum Entry {
-    /// As its first peer, which listens here if the user has said so just now.
-    Found(Option<SocketAddr>),
+pub(super) enum Entry {
+    /// As its founder, which signs its first document and listens here.
+    Start(SocketAddr),
+    /// As its first peer.
+    Found,
     /// Through these bootstrap nodes and those of the document.
     Join(Vec<SocketAddr>),
 }
@@ -416,7 +398,7 @@ enum Entry {
 /// The user's bootstrap nodes first, then the document's; names are looked up.
 async fn bootstrap_addresses(config: &OverlayConfig, entry: &Entry) -> Vec<SocketAddr> {
     let mut addresses = match entry {
-        Entry::Found(_) => Vec::new(),
+        Entry::Start(_) | Entry::Found => Vec::new(),
         Entry::Join(bootstrap) => bootstrap.clone(),
     };
     for node in config.bootstrap_nodes.iter().take(BOOTSTRAP_MAX) {

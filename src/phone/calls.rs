@@ -238,7 +238,7 @@ impl Engine {
         let Some(account) = &self.account else {
             return Err("Join an overlay before calling.".into());
         };
-        let aor = callee(&account.config, &account.aor, name)?;
+        let aor = callee(&account.document.config, &account.aor, name)?;
         if !self.calls.running.is_empty() {
             return Err("Hang up the present call first.".into());
         }

@@ -147,7 +147,7 @@ impl Engine {
                     self.report(report);
                 }
             }
-            event = node_event(&mut self.account) => self.node_event(event),
+            event = node_event(&mut self.account) => self.node_event(event).await,
             () = self.clock.sleep_until(sip_deadline) => {
                 self.sip_input(sip::Input::Timeout);
             }

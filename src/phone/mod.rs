@@ -5,6 +5,7 @@ mod api;
 mod calls;
 mod data;
 mod dial;
+mod document;
 mod engine;
 mod names;
 mod ring;

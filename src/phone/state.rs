@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::api::Settings;
 use super::data::Data;
-use crate::config::{ConfigError, OverlayConfig};
+use crate::config::{ConfigError, SignedConfig};
 use crate::crypto::{Identity, IdentityError, SelfSigned, X509Provider};
 
 /// The user's folder, open.
@@ -110,21 +110,20 @@ impl StateFolder {
     }
 
     /// The document of an overlay that was joined before.
-    pub fn document(&self, overlay: &str) -> Result<OverlayConfig, StateError> {
-        self.read_document(&self.overlay(overlay).join(DOCUMENT))
+    pub fn document(&self, overlay: &str) -> Result<SignedConfig, StateError> {
+        read_document(&self.overlay(overlay).join(DOCUMENT), Some(overlay))
     }
 
     /// The document in any file.
-    pub fn read_document(&self, path: &Path) -> Result<OverlayConfig, StateError> {
-        let bytes = fs::read(path).map_err(|e| StateError::file(path, &e))?;
-        OverlayConfig::parse(bytes)
-            .map_err(|error| StateError::Document { path: path.to_path_buf(), error })
+    pub fn read_document(&self, path: &Path) -> Result<SignedConfig, StateError> {
+        read_document(path, None)
     }
 
-    /// Keeps an overlay's document.
-    pub fn save_document(&self, config: &OverlayConfig) -> Result<(), StateError> {
-        let path = Path::new(OVERLAYS).join(config.instance_name.as_str()).join(DOCUMENT);
-        self.write(&path, config.write().as_bytes())
+    /// Keeps an overlay's document, to the byte: its signatures cover what it looks like.
+    pub fn save_document(&self, document: &SignedConfig) -> Result<(), StateError> {
+        let overlay = document.config.instance_name.as_str();
+        let path = Path::new(OVERLAYS).join(overlay).join(DOCUMENT);
+        self.write(&path, &document.document)
     }
 
     /// Our identity as `user` in the provider's overlay: the one kept, or a new self-signed one.
@@ -236,6 +235,12 @@ impl StateError {
     fn file(path: &Path, error: &io::Error) -> Self {
         Self::File { path: path.to_path_buf(), reason: error.to_string() }
     }
+}
+
+fn read_document(path: &Path, overlay: Option<&str>) -> Result<SignedConfig, StateError> {
+    let bytes = fs::read(path).map_err(|e| StateError::file(path, &e))?;
+    SignedConfig::parse(&bytes, overlay)
+        .map_err(|error| StateError::Document { path: path.to_path_buf(), error })
 }
 
 /// A folder for any user name: what could mean something else to a file system is escaped.

@@ -1,6 +1,6 @@
 //! Who signed a message (RFC 6940 §6.3.4), checked once, at its destination.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::base::NodeId;
@@ -13,6 +13,7 @@ pub struct Verifier {
     provider: Arc<dyn Provider>,
     known: BTreeMap<[u8; 32], Arc<Certificate>>,
     order: VecDeque<[u8; 32]>,
+    bad_nodes: BTreeSet<NodeId>,
 }
 
 /// Who signed a message.
@@ -27,7 +28,22 @@ pub struct Signed {
 impl Verifier {
     /// A verifier that trusts what `provider` trusts.
     pub fn new(provider: Arc<dyn Provider>) -> Self {
-        Self { provider, known: BTreeMap::new(), order: VecDeque::new() }
+        let (known, order) = (BTreeMap::new(), VecDeque::new());
+        Self { provider, known, order, bad_nodes: BTreeSet::new() }
+    }
+
+    /// Believes no value under a certificate that names one of these nodes (RFC 6940 §11.1,
+    /// `bad-node`); who signed a message is for its reader to look at.
+    pub fn set_bad_nodes(&mut self, bad_nodes: &[NodeId]) {
+        self.bad_nodes = bad_nodes.iter().copied().collect();
+        let (bad_nodes, known) = (&self.bad_nodes, &mut self.known);
+        known.retain(|_, certificate| !names_one_of(certificate, bad_nodes));
+        self.order.retain(|fingerprint| known.contains_key(fingerprint));
+    }
+
+    /// Whether a certificate names one of the overlay's bad nodes.
+    pub fn is_revoked(&self, certificate: &Certificate) -> bool {
+        names_one_of(certificate, &self.bad_nodes)
     }
 
     /// The overlay's provider.
@@ -42,6 +58,9 @@ impl Verifier {
 
     /// Remembers a certificate that the provider has read.
     pub fn remember(&mut self, certificate: &Arc<Certificate>) {
+        if self.is_revoked(certificate) {
+            return;
+        }
         let fingerprint = certificate.fingerprint;
         if self.known.insert(fingerprint, certificate.clone()).is_none() {
             self.order.push_back(fingerprint);
@@ -77,10 +96,8 @@ impl Verifier {
         identity: &SignerIdentity,
         bucket: &[GenericCertificate],
     ) -> Option<Arc<Certificate>> {
-        self.known(identity).or_else(|| {
-            let mut read = bucket.iter().take(BUCKET_MAX).filter_map(|e| self.read(e, identity));
-            read.find(|certificate| certificate.named_by(identity).is_some())
-        })
+        let found = self.known(identity).or_else(|| self.in_bucket(identity, bucket));
+        found.filter(|certificate| !self.is_revoked(certificate))
     }
 
     /// The certificate that an identity names, if we remember it.
@@ -104,9 +121,18 @@ impl Verifier {
         if let Some(known) = self.known(identity) {
             return Some(known);
         }
-        let found = self.find(identity, bucket)?;
+        let found = self.in_bucket(identity, bucket)?;
         self.remember(&found);
         Some(found)
+    }
+
+    fn in_bucket(
+        &self,
+        identity: &SignerIdentity,
+        bucket: &[GenericCertificate],
+    ) -> Option<Arc<Certificate>> {
+        let mut read = bucket.iter().take(BUCKET_MAX).filter_map(|e| self.read(e, identity));
+        read.find(|certificate| certificate.named_by(identity).is_some())
     }
 
     /// A certificate that may be the one that `identity` names: those that cannot be are not
@@ -130,6 +156,10 @@ impl Verifier {
             None => self.provider.certificate(&entry.certificate).ok(),
         }
     }
+}
+
+fn names_one_of(certificate: &Certificate, bad_nodes: &BTreeSet<NodeId>) -> bool {
+    certificate.node_ids.iter().any(|node| bad_nodes.contains(node))
 }
 
 // limits

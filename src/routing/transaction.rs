@@ -96,6 +96,16 @@ impl<C> Transactions<C> {
         Some(Expired::Again(pending))
     }
 
+    /// Waits this long for answers to what is sent from now on.
+    pub fn set_timer(&mut self, timer: Duration) {
+        self.timer = timer;
+    }
+
+    /// What the sender of a request remembers.
+    pub fn context_mut(&mut self, id: TransactionId) -> Option<&mut C> {
+        self.pending.get_mut(&id).map(|pending| &mut pending.context)
+    }
+
     /// The request that an answer with this ID would belong to.
     pub fn pending(&self, id: TransactionId) -> Option<&Pending<C>> {
         self.pending.get(&id).map(|pending| &**pending)

@@ -288,7 +288,10 @@ impl<'a> Run<'a> {
                 self.gone(number);
             }
             Event::Done(request, result) => self.done(request, result),
-            Event::Joining(_) | Event::AppLink { .. } | Event::RolledBack { .. } => {}
+            Event::Joining(_)
+            | Event::AppLink { .. }
+            | Event::RolledBack { .. }
+            | Event::Configured { .. } => {}
         }
     }
 

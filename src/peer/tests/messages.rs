@@ -15,19 +15,23 @@ use crate::peer::*;
 use crate::storage::resource_id;
 
 /// Two peers; what is sent here pretends to come from node 1 and is for node 0.
-struct Pair {
-    net: Net,
-    signer: Identity,
+pub(super) struct Pair {
+    pub net: Net,
+    pub signer: Identity,
 }
 
 impl Pair {
-    fn new() -> Self {
-        let net = Net::ring(31, 2);
+    pub fn new() -> Self {
+        Self::of(Net::ring(31, 2))
+    }
+
+    /// The first two peers of a net.
+    pub fn of(net: Net) -> Self {
         let signer = CheapProvider.identity(net.id(1), net.user(1)).expect("an identity");
         Self { net, signer }
     }
 
-    fn header(&self) -> ForwardingHeader {
+    pub fn header(&self) -> ForwardingHeader {
         ForwardingHeader {
             overlay: self.net.config.overlay,
             configuration_sequence: self.net.config.sequence,
@@ -42,7 +46,7 @@ impl Pair {
     }
 
     /// Sends a message and gives what comes back for it: code and body.
-    fn send(
+    pub fn send(
         &mut self,
         header: ForwardingHeader,
         contents: &MessageContents,
@@ -66,7 +70,7 @@ impl Pair {
         .collect()
     }
 
-    fn error(&mut self, header: ForwardingHeader, contents: &MessageContents) -> ErrorResponse {
+    pub fn error(&mut self, header: ForwardingHeader, contents: &MessageContents) -> ErrorResponse {
         let back = self.send(header, contents);
         let [(MessageCode::ERROR, body, _)] = &back[..] else { panic!("no error: {back:?}") };
         decode_body(body, self.signer.node_id).expect("an error")

@@ -126,17 +126,22 @@ impl Net {
     /// A ring of `count` peers, joined one after the other.
     pub fn ring(seed: u64, count: usize) -> Self {
         let mut net = Self::new(seed);
-        for node in 0..count {
-            net.add();
-            if node == 0 {
-                net.command(0, Command::Found);
-            } else {
-                net.join(node, 0);
-            }
-            net.run(Duration::from_secs(3));
-        }
-        net.run(Duration::from_secs(70));
+        net.grow(count);
         net
+    }
+
+    /// Makes the first peers of a ring, joined one after the other.
+    pub fn grow(&mut self, count: usize) {
+        for node in 0..count {
+            self.add();
+            if node == 0 {
+                self.command(0, Command::Found);
+            } else {
+                self.join(node, 0);
+            }
+            self.run(Duration::from_secs(3));
+        }
+        self.run(Duration::from_secs(70));
     }
 
     pub fn clock(&self) -> Now {
