@@ -284,6 +284,7 @@ impl Peer {
         if matches!(self.stage, Stage::Joining(_)) {
             self.join_attached(node, plan.map(|p| p.reason));
         }
+        self.check_entrance();
     }
 
     /// Somebody wants a link with us.

@@ -12,6 +12,7 @@ use crate::routing::chord::Chord;
 use super::api::LinkId;
 use super::attach::AttachPlan;
 use super::join::LIST_MAX;
+use super::links::Links;
 use super::timers::Timer;
 use super::{Peer, Stage};
 
@@ -59,13 +60,13 @@ impl Circle {
         before.map(|(node, _)| *node).find(|node| !self.given_up.contains(node))
     }
 
-    /// Those that are neighbours by what we know, and that have not sent us an Update yet; with
-    /// who told us of them.
-    pub(super) fn missing(&self, chord: &Chord) -> Vec<(NodeId, NodeId)> {
+    /// Those that are neighbours by what we know, and that are not attached yet; with who told us
+    /// of them.
+    pub(super) fn missing(&self, chord: &Chord, links: &Links) -> Vec<(NodeId, NodeId)> {
         let known = self.known.keys().filter(|node| !self.given_up.contains(node));
         let expected = chord.expected(&known.copied().collect()).into_iter();
         expected
-            .filter(|node| !chord.contains(*node))
+            .filter(|node| !links.is_attached(*node))
             .filter_map(|node| Some((node, *self.known.get(&node)?)))
             .collect()
     }
@@ -98,7 +99,7 @@ impl Peer {
     pub(super) fn check_entrance(&mut self) {
         let Stage::Joined { entrance: Some(entrance), .. } = &self.stage else { return };
         self.chord.set_start(entrance.circle.predecessor(self.identity.node_id));
-        let missing = entrance.circle.missing(&self.chord);
+        let missing = entrance.circle.missing(&self.chord, &self.links);
         let mut is_complete = true;
         for (node, teacher) in missing {
             if self.is_shunned(node) {
@@ -123,7 +124,7 @@ impl Peer {
             if let Some(link) = bootstrap_link {
                 self.close(link);
             }
-            self.chord.set_start(None);
+            self.chord.forget_start(|start| !self.links.is_attached(start));
             self.timers.stop(Timer::Join);
             self.drop_spares();
             self.begin_upkeep();

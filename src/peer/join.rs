@@ -332,7 +332,7 @@ impl Peer {
     /// way when we ask to be admitted, and need not be done until then.
     fn attach_circle(&mut self) {
         let Stage::Joining(joining) = &self.stage else { return };
-        for (node, teacher) in joining.circle.missing(&self.chord) {
+        for (node, teacher) in joining.circle.missing(&self.chord, &self.links) {
             self.start_attach(AttachPlan::to_neighbor(teacher, node));
         }
     }

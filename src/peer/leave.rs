@@ -98,6 +98,7 @@ impl Peer {
         }
         self.answer(question, Ok(Vec::new()), &[]);
         // Who comes in its place we hear from the neighbours that stay.
+        self.chord.forget_start(|start| start == node);
         self.drop_peer(node, Cause::Left);
         self.entrance_lost(node);
     }

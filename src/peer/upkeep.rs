@@ -106,6 +106,7 @@ impl Peer {
         self.transactions
             .finish_all(|pending| matches!(pending.context.goal, Goal::Update(to) if to == node));
         self.forget_admission(node);
+        self.chord.forget_start(|start| start == node);
         self.drop_peer(node, cause);
         self.join_lost(node);
     }

@@ -77,8 +77,10 @@ pub mod limits {
     pub const REORDERED_MAX: Duration = Duration::from_millis(100);
     /// Asking a STUN server for our address.
     pub const GATHER: Duration = Duration::from_millis(60);
-    /// Round trips of a DTLS handshake with cookie.
-    pub const HANDSHAKE_RTTS: u32 = 3;
+    /// Round trips of a DTLS handshake.
+    pub const HANDSHAKE_RTTS: u32 = 2;
+    /// One more for the cookie, where no check of ICE has shown that the client is there.
+    pub const COOKIE_RTTS: u32 = 1;
     /// One more for a check of ICE before it.
     pub const CHECK_RTTS: u32 = 1;
     /// When ICE gives up.

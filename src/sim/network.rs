@@ -243,7 +243,8 @@ impl Network {
         self.rows[accepted.row as usize].other = Some(end);
         self.rows[end.row as usize].other = Some(accepted);
         queue.push(now + limits::CONNECT, Happening::Link(accepted, OnLink::GiveUp));
-        let at = now + limits::HANDSHAKE_RTTS * self.map.round_trip(peer, target);
+        let handshake = limits::COOKIE_RTTS + limits::HANDSHAKE_RTTS;
+        let at = now + handshake * self.map.round_trip(peer, target);
         queue.push(at, Happening::Link(end, OnLink::Up));
         queue.push(at, Happening::Link(accepted, OnLink::Up));
     }

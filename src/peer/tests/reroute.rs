@@ -52,7 +52,7 @@ fn assert_found_at_once(net: &Net, requests: &[RequestId]) {
 #[test]
 fn requests_go_around_a_dead_node() {
     let mut rerouted = 0;
-    for victim in [3, 7, 11] {
+    for victim in [3, 11] {
         let mut net = ring(60 + victim as u64);
         net.kill(victim);
         let requests = fetch_all(&mut net, victim);

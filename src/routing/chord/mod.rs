@@ -101,9 +101,14 @@ impl Chord {
     }
 
     /// Names the predecessor of a peer that has just been admitted: its range begins there although
-    /// no messages are routed through that one yet. `None` when it has taken its place.
+    /// that one has not sent an Update yet.
     pub fn set_start(&mut self, start: Option<NodeId>) {
         self.start = start.filter(|start| *start != self.own);
+    }
+
+    /// Forgets the predecessor that was named, if it is one of those that are gone.
+    pub fn forget_start(&mut self, is_gone: impl Fn(NodeId) -> bool) {
+        self.start = self.start.filter(|start| !is_gone(*start));
     }
 
     /// Whether we are a peer.
@@ -147,7 +152,9 @@ impl Chord {
         match self.index(distance) {
             Err(place) if peer != self.own => {
                 self.peers.insert(place, Linked { distance, rtt: None });
-                self.refresh()
+                let change = self.refresh();
+                self.forget_start(|start| start == peer);
+                change
             }
             _ => Change::default(),
         }
