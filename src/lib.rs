@@ -41,6 +41,8 @@
 //! | 7 | [`phone`] | the softphone without a window | |
 //! | 8 | `gui`, [`cli`], `sim` | faces: the window, the command line, the simulator | |
 
+#![forbid(unsafe_code)]
+
 pub mod base;
 pub mod cli;
 pub mod config;

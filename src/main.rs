@@ -1,5 +1,7 @@
 //! Arguments to a face.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use chordial::cli::{self, Arguments, Asked};

@@ -365,6 +365,8 @@ impl Driver {
         match event {
             Event::Joining(step) => self.event(NodeEvent::Joining(step)),
             Event::Joined => self.event(NodeEvent::Joined),
+            // No command of ours asks for this.
+            Event::Connected(_) => {}
             Event::JoinFailed(error) => self.event(NodeEvent::JoinFailed(error)),
             Event::Left => self.event(NodeEvent::Left),
             Event::Configured { document, effect } => {

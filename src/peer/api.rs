@@ -143,6 +143,10 @@ pub enum Command {
     Found,
     /// Join the overlay through one of these bootstrap nodes.
     Join(Vec<SocketAddr>),
+    /// Be a client (RFC 6940 §4.2): use the overlay through the peer that is responsible for our
+    /// Node-ID, found through one of these bootstrap nodes, without routing or storing. Means
+    /// nothing to a peer.
+    Connect(Vec<SocketAddr>),
     /// Hand everything over and leave; ends with [`Event::Left`].
     Leave,
     /// Store a value, now and again before its lifetime ends, after every join; take it back on
@@ -200,6 +204,9 @@ pub enum Event {
     Joining(JoinStep),
     /// We are a peer, responsible for our part of the ring.
     Joined,
+    /// We are a client, attached to this peer, which is responsible for our Node-ID; whenever
+    /// that changes.
+    Connected(NodeId),
     /// Joining failed for now; the peer goes on trying until told to leave.
     JoinFailed(JoinError),
     /// We have left.

@@ -11,7 +11,8 @@ use crate::message::{
 };
 
 use super::api::{
-    Answer, Event, IceParameters, LinkAction, LinkId, Purpose, RequestError, RequestId, Role,
+    Answer, Event, IceParameters, JoinError, LinkAction, LinkId, Purpose, RequestError, RequestId,
+    Role,
 };
 use super::links::{Connecting, LINKS_SPARE, LinkState, Rank};
 use super::requests::{Failure, Goal, Reply};
@@ -35,6 +36,8 @@ pub(super) struct AttachPlan {
 pub(super) enum Reason {
     /// The peer that is to admit us.
     Admitting,
+    /// The peer that is to serve us as a client.
+    Serving,
     /// A neighbour that somebody told us about.
     Neighbor,
     /// A finger.
@@ -133,7 +136,7 @@ impl Peer {
     }
 
     pub(super) fn app_attach(&mut self, request: RequestId, node: NodeId, application: u16) {
-        if !self.chord.is_joined() {
+        if !self.is_in_overlay() {
             return self.done(request, Err(RequestError::NotJoined));
         }
         if node == self.identity.node_id {
@@ -222,6 +225,9 @@ impl Peer {
                     Failure::Refused(code) if plan.reason == Reason::Admitting => {
                         self.join_refused(code);
                     }
+                    Failure::Refused(code) if plan.reason == Reason::Serving => {
+                        self.client_attach_failed(JoinError::Refused(code));
+                    }
                     _ => self.attach_failed(&plan),
                 };
             }
@@ -270,6 +276,9 @@ impl Peer {
             }
         }
         self.join_attach_failed(plan);
+        if plan.reason == Reason::Serving {
+            self.client_attach_failed(JoinError::NoAdmittingPeer);
+        }
     }
 
     /// A link is up that was made by Attach.
@@ -280,6 +289,9 @@ impl Peer {
             } else if plan.is_some() {
                 self.send_update(node);
             }
+        }
+        if plan.as_ref().is_some_and(|plan| plan.reason == Reason::Serving) {
+            self.client_attached(node);
         }
         if matches!(self.stage, Stage::Joining(_)) {
             self.join_attached(node, plan.map(|p| p.reason));

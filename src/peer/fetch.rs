@@ -33,7 +33,7 @@ pub(super) struct Search {
 
 impl Peer {
     pub(super) fn fetch(&mut self, request: RequestId, spec: FetchSpec) {
-        if !self.chord.is_joined() {
+        if !self.is_in_overlay() {
             return self.done(request, Err(RequestError::NotJoined));
         }
         let to = spec.resource.clone();

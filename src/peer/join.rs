@@ -107,7 +107,7 @@ impl Peer {
         let Stage::Joining(joining) = &mut self.stage else {
             return match self.probe == Some(link) {
                 true => self.probe_linked(link, node),
-                false => self.close(link),
+                false => self.client_dialed(link, node),
             };
         };
         let Some((index, _)) = joining.dialing.iter().find(|(_, id)| *id == link).copied() else {
@@ -129,7 +129,9 @@ impl Peer {
             self.probe = None;
         }
         let addresses = self.bootstrap.len();
-        let Stage::Joining(joining) = &mut self.stage else { return };
+        let Stage::Joining(joining) = &mut self.stage else {
+            return self.client_dial_failed(link, error);
+        };
         let before = joining.dialing.len();
         joining.dialing.retain(|(_, id)| *id != link);
         if joining.dialing.len() == before {
@@ -271,6 +273,7 @@ impl Peer {
                 },
             },
             Stage::Joined { .. } => self.enter(),
+            Stage::Client(_) => self.client_timeout(),
             Stage::Idle | Stage::Leaving(_) => {}
         }
     }
@@ -384,7 +387,7 @@ impl Peer {
 // limits
 
 /// Bootstrap nodes tried.
-const ADDRESSES_MAX: usize = 64;
+pub(super) const ADDRESSES_MAX: usize = 64;
 /// Bootstrap nodes dialled at once. The nearest of four answers in half the time that one takes,
 /// and one that is gone delays nobody.
 const RACE_MAX: usize = 4;

@@ -33,7 +33,7 @@ enum Step {
 impl Peer {
     pub(super) fn leave(&mut self) {
         match self.stage {
-            Stage::Joined { .. } => {}
+            Stage::Joined { .. } | Stage::Client(_) => {}
             Stage::Leaving(_) => return,
             Stage::Idle | Stage::Joining(_) => return self.left(),
         }

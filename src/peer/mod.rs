@@ -9,12 +9,14 @@
 //! messages, `reroute` those that a link has swallowed, `serve` answers requests, `requests` takes
 //! answers; `join`, `entrance`, `admit`, `leave`, `upkeep`, `updates`, `fingers` and `partition`
 //! keep the ring together (RFC 6940 §10), `copies` and `publish` the data, which `fetch`
-//! finds; `explore` asks about both, and `configure` changes the rules (§11.1).
+//! finds; `explore` asks about both, `configure` changes the rules (§11.1), and `client` uses the
+//! ring without being part of it.
 
 mod admit;
 mod api;
 mod attach;
 mod certificates;
+mod client;
 mod config;
 mod configure;
 mod copies;
@@ -60,6 +62,7 @@ pub use inspect::Load;
 pub use timers::Deadline;
 
 use admit::Admission;
+use client::Client;
 use configure::Configuration;
 use copies::Copies;
 use entrance::Entrance;
@@ -131,6 +134,7 @@ enum Stage {
         entrance: Option<Entrance>,
     },
     Leaving(Leaving),
+    Client(Client),
 }
 
 impl Peer {
@@ -280,6 +284,7 @@ impl Peer {
         match command {
             Command::Found => self.found(),
             Command::Join(addresses) => self.join(addresses),
+            Command::Connect(addresses) => self.connect(addresses),
             Command::Leave => self.leave(),
             Command::Publish(spec) => self.publish(request, spec),
             Command::Unpublish(spec) => self.unpublish(request, spec),

@@ -93,7 +93,7 @@ impl Peer {
         for waiting in published.into_iter().flat_map(|p| p.requests) {
             self.done(waiting, Err(RequestError::Busy));
         }
-        if !self.chord.is_joined() {
+        if !self.is_in_overlay() {
             return self.done(request, Err(RequestError::NotJoined));
         }
         let goal = Goal::Unpublish(request);
@@ -116,7 +116,7 @@ impl Peer {
     }
 
     pub(super) fn publish_due(&mut self) {
-        if !self.chord.is_joined() {
+        if !self.is_in_overlay() {
             return;
         }
         let now = self.now.instant;
@@ -266,7 +266,7 @@ impl Peer {
 
     fn schedule_publish(&mut self) {
         let next = self.publications.0.values().filter_map(|p| p.due).min();
-        match next.filter(|_| self.chord.is_joined()) {
+        match next.filter(|_| self.is_in_overlay()) {
             Some(at) => self.timers.set(Timer::Publish, at),
             None => self.timers.stop(Timer::Publish),
         }

@@ -97,7 +97,7 @@ impl Peer {
         body: Option<Vec<u8>>,
         goal: Goal,
     ) {
-        if !self.chord.is_joined() {
+        if !self.is_in_overlay() {
             return self.done(request, Err(RequestError::NotJoined));
         }
         let sent = body

@@ -154,7 +154,7 @@ impl Peer {
         match &self.stage {
             Stage::Joining(joining) => question.is_direct() && joining.is_admitted_by(sender),
             Stage::Joined { .. } => self.chord.may_replicate(&request.resource, sender),
-            Stage::Idle | Stage::Leaving(_) => false,
+            Stage::Idle | Stage::Leaving(_) | Stage::Client(_) => false,
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Peers on a network in memory, under a virtual clock.
 
 mod churn;
+mod client;
 mod configure;
 mod explore;
+mod forwarding;
 mod holders;
 mod messages;
 mod net;

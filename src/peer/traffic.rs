@@ -17,7 +17,7 @@ use super::api::{LinkAction, LinkId, RequestError};
 use super::links::Rank;
 use super::requests::{Context, Goal};
 use super::serve::Question;
-use super::{LOOPBACK_MAX, Peer};
+use super::{LOOPBACK_MAX, Peer, Stage};
 
 impl Peer {
     /// A message or fragment from a link.
@@ -74,7 +74,7 @@ impl Peer {
             now: self.now.instant,
             own,
             alias: first.filter(|_| is_unattached).unwrap_or(own),
-            forwards: true,
+            forwards: !matches!(self.stage, Stage::Client(_)),
             is_verbose: self.config.is_verbose,
             overlay: self.config.overlay,
             ttl_max: self.config.initial_ttl,
@@ -149,7 +149,8 @@ impl Peer {
         let own = self.identity.node_id;
         let next = first_hop.or_else(|| {
             let first = packet.header.destination_list.first()?;
-            next_node(first.view(), own, |node| self.links.has(node), &self.chord).ok()
+            let next = next_node(first.view(), own, |node| self.links.has(node), &self.chord);
+            next.ok().or(self.client_hop())
         });
         match next {
             Some(node) if node == own => {

@@ -61,6 +61,9 @@ impl Peer {
     /// An Update from a linked node. Only one that is attached, and not merely bootstrapping
     /// through us or we through it, becomes part of the Routing Table (RFC 6940 §6.5.1).
     pub(super) fn take_update(&mut self, from: NodeId, contents: ChordUpdateContents) {
+        if matches!(self.stage, Stage::Client(_)) {
+            return self.client_update(from, &contents);
+        }
         let start = self.chord.range_start();
         let change = match self.links.is_attached(from) {
             true => self.chord.insert(from),
@@ -109,6 +112,7 @@ impl Peer {
         self.chord.forget_start(|start| start == node);
         self.drop_peer(node, cause);
         self.join_lost(node);
+        self.client_lost(node);
     }
 
     /// Takes a peer out of the Routing Table, if it is there.

@@ -210,6 +210,74 @@ mod tests {
         assert!(verifier.verify(&packet.header, &pgp, 0).is_some());
     }
 
+    /// R6940-6.3.4-08: with several Node-IDs in a certificate a signature names its signer by the
+    /// hash over Node-ID and certificate; the hash over the certificate alone names nobody.
+    #[test]
+    fn one_of_several_node_ids_is_named() {
+        let own = NodeId::from_u128(5);
+        let mut identity = CheapProvider.identity(own, "alice@example.org").expect("an identity");
+        let mut certificate = (*identity.certificate).clone();
+        certificate.node_ids.push(NodeId::from_u128(6));
+        identity.certificate = Arc::new(certificate);
+        identity.node_id = NodeId::from_u128(6);
+        let (packet, opened) = sealed(&identity);
+        let input = [NodeId::from_u128(6).as_bytes(), &identity.certificate.der].concat();
+        let hash = Certificate::fingerprint_of(&input).to_vec();
+        let hash_algorithm = SignerIdentity::SHA256;
+        let expected = SignerIdentity::CertHashNodeId { hash_algorithm, hash };
+        assert_eq!(opened.security.signature.identity, expected);
+        let mut verifier = Verifier::new(Arc::new(CheapProvider));
+        verifier.remember(&identity.certificate);
+        let signed = verifier.verify(&packet.header, &opened, 0).expect("verifies");
+        assert_eq!(signed.node_id, NodeId::from_u128(6));
+        let hash = identity.certificate.fingerprint.to_vec();
+        let alone = SignerIdentity::CertHash { hash_algorithm, hash };
+        assert!(verifier.verify(&packet.header, &resigned(&identity, &packet, alone), 0).is_none());
+    }
+
+    /// R6940-6.3.4-03: a message that names nobody as its signer comes from nobody.
+    #[test]
+    fn who_names_nobody_has_not_signed() {
+        let own = NodeId::from_u128(5);
+        let identity = CheapProvider.identity(own, "alice@example.org").expect("an identity");
+        let (packet, opened) = sealed(&identity);
+        let mut verifier = Verifier::new(Arc::new(CheapProvider));
+        assert!(verifier.verify(&packet.header, &opened, 0).is_some());
+        let unsigned = resigned(&identity, &packet, SignerIdentity::None);
+        assert!(verifier.verify(&packet.header, &unsigned, 0).is_none());
+    }
+
+    fn sealed(identity: &crate::crypto::Identity) -> (Packet, Opened) {
+        let header = ForwardingHeader {
+            overlay: 1,
+            configuration_sequence: 0,
+            ttl: 100,
+            fragment: Fragment::WHOLE,
+            transaction_id: TransactionId(7),
+            max_response_length: 0,
+            via_list: Vec::new(),
+            destination_list: vec![identity.node_id.into()],
+            options: Vec::new(),
+        };
+        let contents = MessageContents::new(Method::Ping.request(), vec![0, 0]);
+        let packet = Packet::seal(header, &contents, identity, &[]).expect("short");
+        let opened = packet.open(16).expect("parses");
+        (packet, opened)
+    }
+
+    /// The message with a good signature over another signer identity.
+    fn resigned(
+        identity: &crate::crypto::Identity,
+        packet: &Packet,
+        named: SignerIdentity,
+    ) -> Opened {
+        let mut opened = packet.open(16).expect("parses");
+        opened.security.signature.identity = named;
+        let input = opened.signature_input(&packet.header);
+        opened.security.signature.value = identity.sign(|_| input).value;
+        opened
+    }
+
     #[test]
     fn the_cache_is_bounded() {
         let mut verifier = Verifier::new(Arc::new(CheapProvider));

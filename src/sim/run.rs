@@ -289,6 +289,7 @@ impl<'a> Run<'a> {
             }
             Event::Done(request, result) => self.done(request, result),
             Event::Joining(_)
+            | Event::Connected(_)
             | Event::AppLink { .. }
             | Event::RolledBack { .. }
             | Event::Configured { .. } => {}
