@@ -3,10 +3,14 @@
 //! A rule is a function from text to complaints, so that each has a test of its own that it can
 //! fail. What a rule would make worse stands in [`EXCEPTIONS`] with the reason beside it.
 
+#[path = "tidy/source.rs"]
+mod source;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+
+use source::{code_only, is_word, none, read, root, sources, word};
 
 /// A room imports only from rooms of a lower rank. `lib.rs` shows the same numbers.
 const RANKS: &[(&str, u8)] = &[
@@ -84,6 +88,18 @@ const UNFINISHED: &[&str] = &[
     concat!("#[", "ignore"),
 ];
 
+/// What reads certificates and checks or makes signatures in every build. Anything else that does
+/// is compiled with the feature `sim` alone.
+const SIGNATURES: &[(&str, &str)] = &[
+    ("src/crypto/x509.rs", "Provider for X509Provider"),
+    ("src/crypto/identity.rs", "Signer for EcdsaSigner"),
+];
+
+/// Rooms between a message and the check of its signature, and what could be a switch there.
+const SIGNED: &[&str] =
+    &["src/crypto/", "src/message/", "src/routing/", "src/storage/", "src/peer/", "src/link/"];
+const SWITCHES: &[&str] = &["cfg!(", "debug_assertions", "cfg(not(", "env::var"];
+
 const CONFORMANCE: &str = "tests/conformance.md";
 const THIS_FILE: &str = "tests/tidy.rs";
 
@@ -104,6 +120,17 @@ fn files_functions_and_lines_are_short() {
 #[test]
 fn pure_rooms_have_no_clock_no_task_and_no_chance() {
     none(sources(&["src"]).iter().flat_map(|(path, text)| impurities(path, text)));
+}
+
+/// R6940-13.3-01: no build without the feature `sim` has anything that takes a message or a value
+/// without a signature.
+#[test]
+fn only_simulations_do_without_signatures() {
+    let sources = sources(&["src"]);
+    none(sources.iter().flat_map(|(path, text)| unsigned(path, text, &sources)));
+    for (path, implementation) in SIGNATURES {
+        assert!(code_only(&sources[*path]).contains(implementation), "{implementation} is gone");
+    }
 }
 
 #[test]
@@ -277,6 +304,52 @@ fn impurities(path: &str, text: &str) -> Vec<String> {
     found.map(|impure| format!("{path}: {impure} in a pure room")).collect()
 }
 
+fn unsigned(path: &str, text: &str, sources: &BTreeMap<String, String>) -> Vec<String> {
+    let product = text.strip_suffix(tests_of(path, text)).unwrap_or(text);
+    let code = code_only(product);
+    let mut complaints = Vec::new();
+    for kind in ["Provider for ", "Signer for "] {
+        for (at, _) in code.match_indices(kind) {
+            let implementation = &code[at..at + kind.len() + word(&code[at + kind.len()..]).len()];
+            let is_known = SIGNATURES.contains(&(path, implementation));
+            if !is_known && !is_simulated(path, sources) {
+                complaints.push(format!("{path}: {implementation} is not for simulations alone"));
+            }
+        }
+    }
+    if SIGNED.iter().any(|room| path.starts_with(room)) {
+        let found = SWITCHES.iter().filter(|switch| code.contains(**switch));
+        complaints.extend(found.map(|switch| format!("{path}: {switch} could be a switch")));
+    }
+    complaints
+}
+
+/// Whether a file, or a room that it is in, is declared under the feature `sim`.
+fn is_simulated(path: &str, sources: &BTreeMap<String, String>) -> bool {
+    let Some((folder, file)) = path.rsplit_once('/') else { return false };
+    let (parent, name) = match file {
+        "lib.rs" => return false,
+        "mod.rs" => match folder.rsplit_once('/') {
+            Some((above, name)) => (above, name),
+            None => return false,
+        },
+        file => (folder, file.trim_end_matches(".rs")),
+    };
+    let declaring =
+        [format!("{parent}/mod.rs"), format!("{parent}.rs"), format!("{parent}/lib.rs")];
+    declaring.into_iter().filter_map(|file| Some((sources.get(&file)?, file))).any(
+        |(text, file)| {
+            let lines: Vec<&str> = text.lines().collect();
+            let declaration = format!("mod {name};");
+            let at = lines.iter().position(|line| line.trim_start_matches("pub ") == declaration);
+            let attribute = at.and_then(|at| lines.get(at.checked_sub(1)?)).unwrap_or(&"");
+            let is_gated = *attribute == "#[cfg(feature = \"sim\")]"
+                || attribute.starts_with("#[cfg(all(") && attribute.contains("feature = \"sim\"");
+            is_gated || is_simulated(&file, sources)
+        },
+    )
+}
+
 fn unfinished(path: &str, text: &str) -> Vec<String> {
     let lines = (1..).zip(text.lines());
     let marked = lines.filter(|(_, line)| UNFINISHED.iter().any(|mark| has_mark(line, mark)));
@@ -380,121 +453,6 @@ fn rank(room: &str) -> Option<u8> {
     RANKS.iter().find(|(name, _)| *name == room).map(|(_, rank)| *rank)
 }
 
-// Reading sources.
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn sources(folders: &[&str]) -> BTreeMap<String, String> {
-    read(folders, &["rs"])
-}
-
-fn read(folders: &[&str], extensions: &[&str]) -> BTreeMap<String, String> {
-    let mut open: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
-    let mut files = BTreeMap::new();
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(&folder).expect("a folder of the project") {
-            let path = entry.expect("a readable folder").path();
-            let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-            if path.is_dir() {
-                // The fuzz targets are a crate of their own, with its own build beside it.
-                if !path.ends_with("target") {
-                    open.push(path);
-                }
-            } else if extensions.contains(&extension) {
-                let text = fs::read_to_string(&path).expect("a source in UTF-8");
-                let name = path.strip_prefix(root()).expect("inside").to_string_lossy();
-                files.insert(name.replace('\\', "/"), text);
-            }
-        }
-    }
-    assert!(!files.is_empty(), "there is something to read in {folders:?}");
-    files
-}
-
-fn none(complaints: impl IntoIterator<Item = String>) {
-    let complaints: Vec<String> = complaints.into_iter().collect();
-    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
-fn word(text: &str) -> &str {
-    &text[..text.find(|c| !is_word(c)).unwrap_or(text.len())]
-}
-
-/// A source with its comments and the contents of its strings blanked out, line by line.
-fn code_only(text: &str) -> String {
-    let mut code = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let after_word = code.ends_with(is_word);
-        let length = match first {
-            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => block_comment(rest),
-            '"' => string(rest),
-            'b' | 'c' if !after_word && rest[1..].starts_with('"') => 1 + string(&rest[1..]),
-            'r' | 'b' | 'c' if !after_word => raw_string(rest).unwrap_or(0),
-            '\'' => character(rest).unwrap_or(0),
-            _ => 0,
-        };
-        let (blank, keep) = if length == 0 { (0, first.len_utf8()) } else { (length, length) };
-        code.extend(rest[..blank].chars().filter(|c| *c == '\n'));
-        code.push_str(&rest[blank..keep]);
-        rest = &rest[keep..];
-    }
-    code
-}
-
-fn block_comment(text: &str) -> usize {
-    let mut depth = 0;
-    for (at, pair) in text.as_bytes().windows(2).enumerate() {
-        match pair {
-            b"/*" => depth += 1,
-            b"*/" => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 {
-            return at + 2;
-        }
-    }
-    text.len()
-}
-
-fn string(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at + 1,
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-fn raw_string(text: &str) -> Option<usize> {
-    let inner = text.strip_prefix("br").or(text.strip_prefix("cr")).or(text.strip_prefix('r'))?;
-    let hashes = inner.len() - inner.trim_start_matches('#').len();
-    let content = inner[hashes..].strip_prefix('"')?;
-    let end = format!("\"{}", "#".repeat(hashes));
-    let close = content.find(&end).map_or(content.len(), |at| at + end.len());
-    Some(text.len() - content.len() + close)
-}
-
-/// A character literal, but not a lifetime.
-fn character(text: &str) -> Option<usize> {
-    let mut chars = text.char_indices().skip(1);
-    match chars.next()? {
-        (_, '\\') => text[3..].find('\'').map(|at| at + 4),
-        _ => chars.next().filter(|(_, c)| *c == '\'').map(|(at, _)| at + 1),
-    }
-}
-
 // Each rule can fail.
 
 #[test]
@@ -545,6 +503,35 @@ fn a_clock_in_a_pure_room_is_found() {
     assert_eq!(impurities("src/peer/mod.rs", text).len(), 1);
     assert_eq!(impurities("src/phone/mod.rs", text).len(), 0);
     assert_eq!(impurities("src/peer/mod.rs", "// never Instant::now()").len(), 0);
+}
+
+#[test]
+fn a_way_round_signatures_is_found() {
+    let gate = "#[cfg(feature = \"sim\")]\n";
+    let sources = |gate: &str| {
+        let cheap = "impl Provider for Cheap {}";
+        let files = [
+            ("src/lib.rs", format!("{gate}pub mod sim;\npub mod crypto;\n")),
+            ("src/sim/mod.rs", "mod cheap;\n".to_owned()),
+            ("src/sim/cheap.rs", cheap.to_owned()),
+            ("src/crypto/mod.rs", format!("{gate}mod cheap;\nmod x509;\n")),
+            ("src/crypto/cheap.rs", cheap.to_owned()),
+            ("src/crypto/x509.rs", "impl Provider for X509Provider {}".to_owned()),
+        ];
+        BTreeMap::from(files.map(|(path, text)| (path.to_owned(), text)))
+    };
+    let complaints = |sources: &BTreeMap<String, String>| -> usize {
+        sources.iter().map(|(path, text)| unsigned(path, text, sources).len()).sum()
+    };
+    assert_eq!(complaints(&sources(gate)), 0);
+    assert_eq!(complaints(&sources("")), 2, "without the gates");
+    assert_eq!(complaints(&sources("#[cfg(feature = \"gui\")]\n")), 2, "another gate");
+    let lax = "fn verify() -> bool { cfg!(debug_assertions) }";
+    assert_eq!(unsigned("src/routing/a.rs", lax, &sources(gate)).len(), 2);
+    let other = "impl crate::crypto::Signer for Nobody {}";
+    assert_eq!(unsigned("src/phone/a.rs", other, &sources(gate)).len(), 1);
+    let test = "#[cfg(test)]\nmod tests {\nimpl Signer for Nobody {}\n}\n";
+    assert_eq!(unsigned("src/phone/a.rs", test, &sources(gate)).len(), 0);
 }
 
 #[test]

@@ -100,6 +100,9 @@ pub struct PhoneArguments {
     /// A file in the place of the speaker
     #[arg(long, value_name = "FILE.wav")]
     pub record: Option<PathBuf>,
+    /// Tell what was counted every so many seconds: messages, links, and what was wrong with them
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub counters: Option<u64>,
     /// One JSON object on a line of stdout for each event
     #[arg(long)]
     pub json: bool,

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::link::{NodeCounters, NodeStatus};
 use crate::phone::{CallReport, Event};
 
 /// Prints events with the time since the start.
@@ -90,7 +91,39 @@ fn object(event: &Event) -> Value {
         }
         Event::Error { message } => json!({ "event": "error", "message": message }),
         Event::Left => json!({ "event": "left" }),
+        Event::Counted { status, counters } => counted(*status, counters),
     }
+}
+
+fn counted(status: NodeStatus, counters: &NodeCounters) -> Value {
+    let NodeCounters { messages, links } = counters;
+    let dropped: serde_json::Map<String, Value> =
+        messages.drops().map(|(reason, count)| (reason.to_string(), json!(count))).collect();
+    json!({
+        "event": "counters",
+        "links": status.links,
+        "values_stored": status.values_stored,
+        "messages": {
+            "received": messages.received,
+            "sent": messages.sent,
+            "forwarded": messages.forwarded,
+            "rerouted": messages.rerouted,
+            "refused": messages.refused,
+            "dropped": dropped,
+        },
+        "link": {
+            "up": links.up,
+            "no_path": links.no_path,
+            "handshakes_failed": links.handshakes_failed,
+            "certificates_refused": links.certificates_refused,
+            "lost": links.lost,
+            "datagrams_ignored": links.datagrams_ignored,
+            "frames_malformed": links.frames_malformed,
+            "frames_repeated": links.frames_repeated,
+            "retransmissions": links.retransmissions,
+            "undelivered": links.undelivered,
+        },
+    })
 }
 
 fn sentence(event: &Event) -> String {
@@ -105,5 +138,51 @@ fn sentence(event: &Event) -> String {
         Event::Ended { reason, .. } => reason.clone(),
         Event::Error { message } => message.clone(),
         Event::Left => "Left the overlay.".to_owned(),
+        Event::Counted { status, counters } => counted_sentence(*status, counters),
+    }
+}
+
+fn counted_sentence(status: NodeStatus, counters: &NodeCounters) -> String {
+    let NodeCounters { messages, links } = counters;
+    let drops: Vec<String> =
+        messages.drops().map(|(reason, count)| format!("{count} {reason}")).collect();
+    let drops = if drops.is_empty() { "none".to_owned() } else { drops.join(", ") };
+    format!(
+        "{} links, {} values; {} messages received, {} sent, {} passed on; dropped: {drops}; \
+         {} certificates refused, {} handshakes failed, {} links lost, {} bad frames.",
+        status.links,
+        status.values_stored,
+        messages.received,
+        messages.sent,
+        messages.forwarded,
+        links.certificates_refused,
+        links.handshakes_failed,
+        links.lost,
+        links.frames_malformed,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::LinkCounters;
+
+    /// An operator sees what was wrong, by name.
+    #[test]
+    fn counters_are_told_by_name() {
+        let links =
+            LinkCounters { certificates_refused: 3, frames_malformed: 2, ..Default::default() };
+        let counters = Box::new(NodeCounters { links, ..NodeCounters::default() });
+        let status = NodeStatus { joined: true, links: 5, values_stored: 7 };
+        let event = Event::Counted { status, counters };
+        let value = object(&event);
+        assert_eq!(value["event"], "counters");
+        assert_eq!(
+            (&value["links"], &value["link"]["certificates_refused"]),
+            (&json!(5), &json!(3))
+        );
+        assert_eq!(value["messages"]["dropped"], json!({}));
+        let sentence = sentence(&event);
+        assert!(sentence.contains("3 certificates refused") && sentence.contains("2 bad frames"));
     }
 }

@@ -25,6 +25,7 @@ pub(super) async fn peer(arguments: PhoneArguments) -> u8 {
     };
     let code = tokio::select! {
         code = print_events(&phone, &mut events, printer) => code,
+        () = count(&phone, arguments.counters) => DONE,
         () = interrupted() => DONE,
     };
     leave(&phone, &mut events, |event| printer.event(event)).await;
@@ -91,6 +92,15 @@ fn open(
     };
     phone.send(command);
     Ok((phone, events))
+}
+
+/// Asks for the counters again and again, if they are wanted.
+async fn count(phone: &Handle, seconds: Option<u64>) {
+    let Some(seconds) = seconds else { return std::future::pending().await };
+    loop {
+        sleep(Duration::from_secs(seconds)).await;
+        phone.send(Command::Count);
+    }
 }
 
 /// Prints events for ever, or until it shows that we can never join.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 
+use super::counters::{LinkCounters, PortCounters};
 use super::dtls::DtlsRole;
 use super::error::LinkError;
 use super::overlay::OverlayLink;
@@ -44,6 +45,7 @@ use limits::*;
 pub struct BootstrapListener {
     accepted: mpsc::Receiver<OverlayLink>,
     local: SocketAddr,
+    counters: Arc<PortCounters>,
     /// Ends the task when dropped.
     _stop: watch::Sender<()>,
 }
@@ -60,20 +62,27 @@ impl BootstrapListener {
         let local = socket.local_addr().map_err(|e| bind_error(address, &e))?;
         let (accepted_out, accepted) = mpsc::channel(ACCEPTED_MAX);
         let (stop, stopped) = watch::channel(());
+        let counters = Arc::new(PortCounters::default());
         let port = Port {
             socket: Arc::new(socket),
             credentials: Arc::new(credentials),
             pcap,
             sessions: HashMap::new(),
             accepted: accepted_out,
+            counters: counters.clone(),
         };
         tokio::spawn(port.run(stopped));
-        Ok(Self { accepted, local, _stop: stop })
+        Ok(Self { accepted, local, counters, _stop: stop })
     }
 
     /// Where the port is.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Adds what came to nothing here so far.
+    pub(super) fn add_counters(&self, counters: &mut LinkCounters) {
+        self.counters.add_to(counters);
     }
 
     /// The next link that somebody has opened.
@@ -137,6 +146,7 @@ struct Port {
     pcap: Option<Pcap>,
     sessions: HashMap<SocketAddr, Session>,
     accepted: mpsc::Sender<OverlayLink>,
+    counters: Arc<PortCounters>,
 }
 
 impl Port {
@@ -159,10 +169,12 @@ impl Port {
             Packet::Stun => {
                 if let Some(answer) = answer_binding(datagram, source) {
                     let _ = self.socket.send_to(&answer, source).await;
+                } else {
+                    self.counters.ignored();
                 }
             }
             Packet::Dtls => self.on_record(datagram, source),
-            Packet::Media | Packet::Other => {}
+            Packet::Media | Packet::Other => self.counters.ignored(),
         }
     }
 
@@ -170,7 +182,7 @@ impl Port {
         let known = self.sessions.get(&source).is_some_and(|session| !session.is_over());
         if !known {
             if !is_client_hello(datagram) || !self.make_room() {
-                return;
+                return self.counters.ignored();
             }
             let session = self.start(source);
             self.sessions.insert(source, session);
@@ -199,7 +211,7 @@ impl Port {
         let (up_out, up) = watch::channel(false);
         let socket = self.socket.clone();
         let (credentials, pcap) = (self.credentials.clone(), self.pcap.clone());
-        let accepted = self.accepted.clone();
+        let (accepted, counters) = (self.accepted.clone(), self.counters.clone());
         tokio::spawn(async move {
             let local = local_towards(&socket, remote).await;
             let wire = Wire::Shared { socket, local, remote, inbox: datagrams };
@@ -207,10 +219,13 @@ impl Port {
             let flow =
                 SecureFlow::establish(wire, role, true, &credentials, Timings::default(), None)
                     .await;
-            // Whoever fails to show an acceptable certificate is forgotten with the inbox.
-            if let Ok(flow) = flow {
-                up_out.send_replace(true);
-                let _ = accepted.send(OverlayLink::new(flow, pcap)).await;
+            match flow {
+                Ok(flow) => {
+                    up_out.send_replace(true);
+                    let _ = accepted.send(OverlayLink::new(flow, pcap)).await;
+                }
+                // Whoever fails to show an acceptable certificate is forgotten with the inbox.
+                Err(reason) => counters.failed(&reason),
             }
         });
         Session { inbox, started: tokio::time::Instant::now(), up }

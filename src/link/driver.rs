@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::bootstrap::{BootstrapListener, dial};
 use super::clock::{Clock, unix_ms};
 use super::convert;
+use super::counters::{LinkCounters, NodeCounters};
 use super::dtls::DtlsRole;
 use super::error::LinkError;
 use super::ice::{IceAgent, IceOptions, IceRole, Upkeep};
@@ -66,6 +67,9 @@ pub(super) struct Driver {
     inbox: mpsc::Receiver<(Command, Reply)>,
     events: mpsc::Sender<NodeEvent>,
     status: watch::Sender<NodeStatus>,
+    counters: watch::Sender<NodeCounters>,
+    /// What links counted that are gone, and what became of attempts.
+    ended: LinkCounters,
     links: BTreeMap<LinkId, Link>,
     app_links: BTreeMap<LinkId, AppLink>,
     reports_in: mpsc::Sender<(LinkId, Report)>,
@@ -84,6 +88,7 @@ impl Driver {
         inbox: mpsc::Receiver<(Command, Reply)>,
         events: mpsc::Sender<NodeEvent>,
         status: watch::Sender<NodeStatus>,
+        counters: watch::Sender<NodeCounters>,
     ) -> Self {
         let clock = Clock::start();
         let now = Now::new(clock.now(), unix_ms());
@@ -107,6 +112,8 @@ impl Driver {
             inbox,
             events,
             status,
+            counters,
+            ended: LinkCounters::default(),
             links: BTreeMap::new(),
             app_links: BTreeMap::new(),
             reports_in,
@@ -208,6 +215,7 @@ impl Driver {
                 }
             }
         });
+        self.ended.up += 1;
         self.links.insert(id, Link::Up(sender));
         self.handle(Input::Link(id, LinkEvent::Up(certificate)));
     }
@@ -230,9 +238,8 @@ impl Driver {
             }
             Report::Flow(result) => self.flow(id, result),
             Report::Gathered(Err(error)) | Report::Up(Err(error)) | Report::Down(error) => {
-                if let Some(Link::Up(sender)) = self.links.remove(&id) {
-                    sender.close();
-                }
+                let was_up = self.take_out(id);
+                self.ended.ended(&error, was_up);
                 self.handle(Input::Link(id, LinkEvent::Down(convert::error_to_peer(&error))));
             }
         }
@@ -242,6 +249,9 @@ impl Driver {
     fn flow(&mut self, id: LinkId, result: Result<SecureFlow, LinkError>) {
         self.links.remove(&id);
         let Some(link) = self.app_links.remove(&id) else { return };
+        if let Err(reason) = &result {
+            self.ended.ended(reason, false);
+        }
         let AppLink { application, certificate, attached, reply } = link;
         let flow = result.map(|flow| AppFlow { application, certificate, flow, attached });
         match (reply, flow) {
@@ -282,12 +292,24 @@ impl Driver {
                     let _ = sender.send(message);
                 }
             }
-            LinkAction::Close => match self.links.remove(&id) {
-                Some(Link::Up(sender)) => sender.close(),
-                Some(Link::Working(task)) => task.abort(),
-                Some(Link::Gathered(_)) | None => {}
-            },
+            LinkAction::Close => {
+                self.take_out(id);
+            }
         }
+    }
+
+    /// Ends a link and keeps what it has counted; whether it was up.
+    fn take_out(&mut self, id: LinkId) -> bool {
+        match self.links.remove(&id) {
+            Some(Link::Up(sender)) => {
+                self.ended.add(&sender.stats());
+                sender.close();
+                return true;
+            }
+            Some(Link::Working(task)) => task.abort(),
+            Some(Link::Gathered(_)) | None => {}
+        }
+        false
     }
 
     fn gather(&mut self, id: LinkId, role: Role, purpose: Purpose) {
@@ -411,6 +433,15 @@ impl Driver {
             values_stored: self.peer.values_stored(),
         };
         self.status.send_if_modified(|old| std::mem::replace(old, status) != status);
+        let mut links = self.ended;
+        self.listener.add_counters(&mut links);
+        for link in self.links.values() {
+            if let Link::Up(sender) = link {
+                links.add(&sender.stats());
+            }
+        }
+        let counters = NodeCounters { messages: self.peer.counters(), links };
+        self.counters.send_if_modified(|old| std::mem::replace(old, counters) != counters);
     }
 }
 

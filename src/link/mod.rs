@@ -9,7 +9,7 @@
 //! | [`overlay`] | the two together: [`OverlayLink`] | RFC 6940 §6.6.4 |
 //! | [`bootstrap`] | links without ICE on a known port | RFC 6940 §6.6.6 |
 //! | `clock` | the machine's clocks and randomness | |
-//! | `node`, `driver`, `convert` | what runs a [`Peer`](crate::peer::Peer) | |
+//! | `node`, `driver`, `convert`, `counters` | what runs a [`Peer`](crate::peer::Peer) | |
 //! | [`pcap`] | what passed, for Wireshark | |
 //!
 //! The sender of an Attach is ICE controlling and DTLS server (RFC 6940 §6.5.1.13); on a
@@ -22,6 +22,7 @@ pub mod bootstrap;
 pub mod candidate;
 mod clock;
 mod convert;
+mod counters;
 mod driver;
 pub mod dtls;
 mod error;
@@ -39,6 +40,7 @@ pub mod transport;
 pub use bootstrap::{BootstrapListener, dial};
 pub use candidate::{Candidate, CandidateKind, IceParameters};
 pub use clock::{Clock, os_seed, unix_ms};
+pub use counters::{LinkCounters, NodeCounters};
 pub use dtls::{DtlsError, DtlsRole, LocalCertificate, SrtpKeys, SrtpProfile, Verify};
 pub use error::{LinkError, SendError};
 pub use ice::{IceAgent, IceOptions, IceRole, Upkeep};

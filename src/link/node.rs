@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::bootstrap::BootstrapListener;
 use super::clock::unix_ms;
+use super::counters::NodeCounters;
 use super::driver::Driver;
 use super::dtls::LocalCertificate;
 use super::error::LinkError;
@@ -49,6 +50,7 @@ pub struct NodeOptions {
 pub struct Node {
     commands: mpsc::Sender<(Command, Reply)>,
     status: watch::Receiver<NodeStatus>,
+    counters: watch::Receiver<NodeCounters>,
     node_id: NodeId,
     listen: SocketAddr,
 }
@@ -127,9 +129,11 @@ impl Node {
         let (status_in, status) = watch::channel(NodeStatus::default());
         let node_id = options.identity.node_id;
         let listen = listener.local_addr();
-        let driver = Driver::new(options, credentials, listener, inbox, events, status_in);
+        let (counters_in, counters) = watch::channel(NodeCounters::default());
+        let driver =
+            Driver::new(options, credentials, listener, inbox, events, status_in, counters_in);
         tokio::spawn(driver.run());
-        Ok((Self { commands, status, node_id, listen }, events_out))
+        Ok((Self { commands, status, counters, node_id, listen }, events_out))
     }
 
     /// Our Node-ID.
@@ -145,6 +149,11 @@ impl Node {
     /// What faces show; changes can be waited for.
     pub fn status(&self) -> watch::Receiver<NodeStatus> {
         self.status.clone()
+    }
+
+    /// What the node has counted so far.
+    pub fn counters(&self) -> NodeCounters {
+        *self.counters.borrow()
     }
 
     /// Gives a command and waits for its answer. [`Command::Found`], [`Command::Join`] and

@@ -471,3 +471,43 @@ async fn a_message_in_the_clear_is_not_taken() {
     let nobody = timeout(Duration::ZERO, listener.accept()).await;
     assert!(nobody.is_err(), "no link");
 }
+
+/// What is wrong at the bootstrap port is counted: datagrams that belong to nothing, and nodes
+/// whose certificate we refuse.
+#[tokio::test]
+async fn what_is_wrong_at_the_port_is_counted() {
+    let (server, good, bad) = (certificate("server"), certificate("good"), certificate("bad"));
+    let mut listener =
+        BootstrapListener::bind(LOOPBACK, credentials(&server, accept_only(&good)), None)
+            .await
+            .unwrap();
+    let address = listener.local_addr();
+    let socket = tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap();
+    for noise in [&b"\x16no handshake"[..], b"\x80sound", b"\x00\x01", b"INVITE"] {
+        socket.send_to(noise, address).await.unwrap();
+    }
+    let refused = credentials(&bad, accept_all());
+    let counted = |listener: &BootstrapListener| {
+        let mut counters = LinkCounters::default();
+        listener.add_counters(&mut counters);
+        counters
+    };
+    let attempt = async {
+        tokio::select! {
+            link = dial(address, &refused, None) => panic!("{:?}", link.map(|_| ()).err()),
+            () = async {
+                while counted(&listener).certificates_refused == 0 {
+                    tokio::task::yield_now().await;
+                }
+            } => {}
+        }
+    };
+    timeout(Duration::from_secs(10), attempt).await.expect("the refusal is counted");
+    let expected =
+        LinkCounters { datagrams_ignored: 4, certificates_refused: 1, ..LinkCounters::default() };
+    assert_eq!(counted(&listener), expected);
+    let good = credentials(&good, accept_all());
+    let (link, accepted) = tokio::join!(dial(address, &good, None), listener.accept());
+    assert!(link.is_ok() && accepted.is_some());
+    assert_eq!(counted(&listener), expected);
+}

@@ -302,6 +302,13 @@ impl Engine {
         }
     }
 
+    pub(super) fn tell_counters(&mut self) {
+        let Some(account) = &self.account else { return };
+        let status = *account.node.status().borrow();
+        let counters = Box::new(account.node.counters());
+        self.event(Event::Counted { status, counters });
+    }
+
     /// Ends every call and leaves the overlay, taking at most `patience`.
     pub(super) async fn leave(&mut self, patience: Duration) {
         self.end_calls();

@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 
+use crate::link::{NodeCounters, NodeStatus};
+
 /// Commands waiting for the phone; a face that sends more in one go is told so by `false`.
 pub const COMMANDS_MAX: usize = 64;
 /// Events that a slow listener may miss none of; beyond this it loses the oldest.
@@ -68,6 +70,8 @@ pub enum Command {
     ClearHistory,
     /// Change the settings.
     Configure(Settings),
+    /// Tell what was counted so far: [`Event::Counted`].
+    Count,
 }
 
 /// Settings of the user, kept in `settings.toml`.
@@ -342,6 +346,13 @@ pub enum Event {
     },
     /// We have left the overlay.
     Left,
+    /// What the node has counted since it was started: the answer to [`Command::Count`].
+    Counted {
+        /// Nodes with a link to us, and values that we keep.
+        status: NodeStatus,
+        /// Messages and links, and what was wrong with them.
+        counters: Box<NodeCounters>,
+    },
 }
 
 /// Figures of one call. Times are milliseconds since dialling; `None` where the step was not

@@ -176,8 +176,11 @@ impl Engine {
     }
 
     async fn command(&mut self, command: Command) {
-        self.snapshot.notice = None;
-        self.sound_notice = None;
+        // Every command takes the notice away but this one, which may come by itself.
+        if command != Command::Count {
+            self.snapshot.notice = None;
+            self.sound_notice = None;
+        }
         let result = match command {
             Command::StartOverlay { name, user, listen } => {
                 self.start_overlay(&name, &user, listen).await
@@ -203,10 +206,13 @@ impl Engine {
                 self.calls.dismiss(call);
                 Ok(())
             }
-            // Taking the notice away is what every command does.
             Command::DismissNotice => Ok(()),
             Command::ClearHistory => self.clear_history(),
             Command::Configure(settings) => self.configure(settings),
+            Command::Count => {
+                self.tell_counters();
+                Ok(())
+            }
         };
         if let Err(sentence) = result {
             self.notice(sentence);

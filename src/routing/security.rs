@@ -170,8 +170,71 @@ const KNOWN_MAX: usize = 256;
 /// Certificates looked at in one message. A Fetch of a resource with 16 signers has 17.
 const BUCKET_MAX: usize = 64;
 
-#[cfg(all(test, feature = "sim"))]
+#[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::base::TransactionId;
+    use crate::crypto::{NodeIdDigest, SelfSigned, Signature, X509Provider};
+    use crate::message::{Fragment, MessageContents, Method, Packet};
+
+    /// R6940-13.3-01: with real certificates, in every build: a message is from nobody unless it
+    /// is signed, with a key whose certificate is there, over what it says, and in its time.
+    #[test]
+    fn no_message_is_believed_without_its_signature() {
+        let now_ms = 1_790_000_000_000;
+        let provider = X509Provider {
+            overlay: "example.org".into(),
+            node_id_length: 16,
+            self_signed: Some(NodeIdDigest::Sha256),
+        };
+        let identity = |user: &str| {
+            let made = SelfSigned::generate(&provider, user, now_ms, 30).expect("made");
+            made.identity(&provider).expect("an identity")
+        };
+        let (alice, mallory) = (identity("alice@example.org"), identity("mallory@example.org"));
+        let header = ForwardingHeader {
+            overlay: 1,
+            configuration_sequence: 0,
+            ttl: 100,
+            fragment: Fragment::WHOLE,
+            transaction_id: TransactionId(7),
+            max_response_length: 0,
+            via_list: Vec::new(),
+            destination_list: vec![alice.node_id.into()],
+            options: Vec::new(),
+        };
+        let contents = MessageContents::new(Method::Ping.request(), vec![0, 0]);
+        let packet = Packet::seal(header, &contents, &alice, &[]).expect("short");
+        let honest = packet.open(16).expect("parses");
+        let believed = |opened: &Opened, at_ms: u64| {
+            let mut verifier = Verifier::new(Arc::new(provider.clone()));
+            verifier.verify(&packet.header, opened, at_ms).map(|signed| signed.node_id)
+        };
+        assert_eq!(believed(&honest, now_ms), Some(alice.node_id));
+        assert_eq!(believed(&honest, now_ms + 40 * 24 * 3600 * 1000), None, "expired");
+
+        let spoilt = |spoil: &dyn Fn(&mut Opened)| {
+            let mut opened = honest.clone();
+            spoil(&mut opened);
+            believed(&opened, now_ms)
+        };
+        assert_eq!(spoilt(&|o| o.security.signature = Signature::SYNTHESIZED), None, "unsigned");
+        assert_eq!(spoilt(&|o| o.security.signature.value.clear()), None, "an empty value");
+        assert_eq!(spoilt(&|o| o.security.certificates.clear()), None, "no certificate");
+        assert_eq!(spoilt(&|o| o.signed = vec![0; o.signed.len()].into()), None, "other words");
+        let theirs = mallory.certificate.signer_identity(mallory.node_id);
+        assert_eq!(spoilt(&|o| o.security.signature.identity = theirs.clone()), None);
+        let their_der = GenericCertificate::x509(mallory.certificate.der.clone());
+        let swapped = spoilt(&|o| {
+            o.security.certificates = vec![their_der.clone()];
+            o.security.signature.identity = theirs.clone();
+        });
+        assert_eq!(swapped, None, "signed with another key than the certificate's");
+    }
+}
+
+#[cfg(all(test, feature = "sim"))]
+mod simulated_tests {
     use super::*;
     use crate::base::TransactionId;
     use crate::crypto::CheapProvider;
