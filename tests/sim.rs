@@ -66,3 +66,40 @@ fn a_lone_peer_finds_itself() {
     assert_eq!((summary.joined, summary.fetches, summary.found), (1, 3, 3));
     assert_eq!((summary.hops_mean, summary.hops_p95), (0.0, 0));
 }
+
+/// R6940-10.7.1-01: users come and go, in order or not, and everybody who stays is found.
+#[test]
+fn an_overlay_lives_on_while_its_peers_change() {
+    let session = Some(Duration::from_secs(300));
+    let summary = good(&Scenario { session, safety: Duration::from_secs(240), ..small(48, 4) });
+    assert!(summary.departures >= 20 && summary.arrivals >= 15, "{summary:?}");
+    assert!(summary.churn_right > 0 && summary.churn_right == summary.churn_fetches, "{summary:?}");
+}
+
+/// Links lose, double and overtake, and everything is found all the same.
+#[test]
+fn lossy_links_cost_time_and_nothing_else() {
+    let faults = Faults { loss: 0.05, duplication: 0.05, reordering: 0.1 };
+    let summary = good(&Scenario { faults, safety: Duration::from_secs(120), ..small(48, 5) });
+    assert!(summary.churn_right > 0 && summary.churn_right == summary.churn_fetches, "{summary:?}");
+}
+
+/// One of each kind of hostile peer changes no registration, fills no table and breaks no ring.
+#[test]
+fn hostile_peers_change_nothing_that_is_not_theirs() {
+    let summary =
+        good(&Scenario { hostile: 0.15, safety: Duration::from_secs(90), ..small(48, 6) });
+    assert_eq!(summary.hostile, 7);
+    assert!(summary.churn_right * 10 >= summary.churn_fetches * 8, "{summary:?}");
+}
+
+/// R6940-10.7.4.4-01: two halves that were one ring become one again, and lose nobody's
+/// registration.
+#[test]
+fn a_partition_heals() {
+    let partition = Duration::from_secs(120);
+    let (lines, summary) = outcome(&Scenario { partition, ..small(48, 7) });
+    assert!(summary.partition_acknowledged >= 40, "{summary:?}");
+    assert_eq!((summary.findings.ring, summary.findings.not_joined), (0, 0), "{lines:#?}");
+    assert_eq!((summary.findings.lost, summary.losses_excused), (0, 0), "{lines:#?}");
+}

@@ -191,6 +191,11 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// A writer that will hold so many bytes without growing.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { buffer: Vec::with_capacity(bytes), too_long: false }
+    }
+
     /// The bytes written.
     pub fn finish(self) -> Result<Vec<u8>, TooLong> {
         if self.too_long { Err(TooLong) } else { Ok(self.buffer) }

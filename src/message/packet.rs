@@ -27,7 +27,7 @@ impl Packet {
 
     /// The bytes on a link.
     pub fn encode(&self) -> Result<Bytes, TooLong> {
-        let mut writer = Writer::default();
+        let mut writer = Writer::with_capacity(self.payload.len() + HEADER_BYTES);
         self.header.encode(self.payload.len(), &mut writer);
         writer.bytes(&self.payload);
         writer.finish().map(Bytes::from)
@@ -53,7 +53,8 @@ impl Packet {
         }
         let certificates = bucket.into_iter().map(GenericCertificate::x509).collect();
         let security = SecurityBlock { certificates, signature };
-        let mut writer = Writer::default();
+        let bucket: usize = security.certificates.iter().map(|c| c.certificate.len()).sum();
+        let mut writer = Writer::with_capacity(contents.len() + bucket + SIGNATURE_BYTES);
         writer.bytes(&contents);
         security.encode(&mut writer);
         Ok(Self { header, payload: writer.finish()?.into() })
@@ -91,6 +92,11 @@ impl Opened {
         signature_input(header.overlay, header.transaction_id, &self.signed, identity)
     }
 }
+
+/// What a header takes with two destinations and some hops behind it; a longer one is no error.
+const HEADER_BYTES: usize = 160;
+/// What a security block takes beside its certificates, with an ECDSA signature.
+const SIGNATURE_BYTES: usize = 160;
 
 /// Reads the body of a message whose Node-IDs have the length of `node_id`.
 pub fn decode_body<T: Decode>(body: &[u8], node_id: NodeId) -> Result<T, DecodeError> {

@@ -124,7 +124,11 @@ impl Peer {
     /// Sends what may be sent now.
     pub(super) fn pump_copies(&mut self) {
         while self.copies.in_flight < IN_FLIGHT_MAX {
-            let Some(copy) = self.copies.queue.pop_front() else { return };
+            let Some(copy) = self.copies.queue.pop_front() else {
+                // What a hand-over needed is not kept for quieter times.
+                self.copies.queue = VecDeque::new();
+                return;
+            };
             self.copies.queued.remove(&copy);
             let bytes_max = self.config.message_size_max.saturating_sub(FRAME_BYTES);
             let (resource, number) = (&copy.resource, copy.number);

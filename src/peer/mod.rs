@@ -204,7 +204,12 @@ impl Peer {
 
     /// The next thing to do, until there is none.
     pub fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        // What a burst needed is not kept for quieter times.
+        if output.is_none() && self.outputs.capacity() > OUTPUTS_KEPT {
+            self.outputs = VecDeque::new();
+        }
+        output
     }
 
     /// When to call [`Peer::handle`] with [`Input::Timeout`], and which timer wants it.
@@ -322,3 +327,5 @@ impl Peer {
 /// Messages to ourselves handled in one call, so that two of our own answers cannot chase each
 /// other for ever.
 const LOOPBACK_MAX: usize = 64;
+/// Places for outputs that are kept when there are none.
+const OUTPUTS_KEPT: usize = 4;

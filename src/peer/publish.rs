@@ -36,7 +36,7 @@ impl PublicationKey {
 
 /// Everything that we publish.
 #[derive(Debug, Default)]
-pub(super) struct Publications(BTreeMap<PublicationKey, Publication>);
+pub(super) struct Publications(BTreeMap<PublicationKey, Box<Publication>>);
 
 impl Publications {
     /// How many values we publish, and at most.
@@ -206,7 +206,7 @@ impl Peer {
         let due = Some(self.now.instant);
         let publication =
             Publication { spec, requests, storage_time_ms, failures: 0, due, is_withdrawn };
-        self.publications.0.insert(key, publication);
+        self.publications.0.insert(key, Box::new(publication));
     }
 
     /// Tries again later. A refusal that will stay one is reported all the same.

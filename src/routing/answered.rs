@@ -85,6 +85,10 @@ impl AnswerCache {
         if let Some((_, key)) = self.order.pop_front() {
             self.answers.remove(&key);
         }
+        // Most nodes are asked seldom, and then by many at once.
+        if self.order.is_empty() {
+            self.order = VecDeque::new();
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who signed a message (RFC 6940 §6.3.4), checked once, at its destination.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::NodeId;
@@ -11,9 +11,19 @@ use crate::message::{ForwardingHeader, GenericCertificate, Opened};
 #[derive(Debug)]
 pub struct Verifier {
     provider: Arc<dyn Provider>,
-    known: BTreeMap<[u8; 32], Arc<Certificate>>,
-    order: VecDeque<[u8; 32]>,
+    /// By the beginnings of their fingerprints.
+    known: Vec<Known>,
+    came: u32,
     bad_nodes: BTreeSet<NodeId>,
+}
+
+/// A certificate that is remembered.
+#[derive(Debug)]
+struct Known {
+    prefix: u32,
+    /// How many came before it.
+    came: u32,
+    certificate: Arc<Certificate>,
 }
 
 /// Who signed a message.
@@ -28,8 +38,7 @@ pub struct Signed {
 impl Verifier {
     /// A verifier that trusts what `provider` trusts.
     pub fn new(provider: Arc<dyn Provider>) -> Self {
-        let (known, order) = (BTreeMap::new(), VecDeque::new());
-        Self { provider, known, order, bad_nodes: BTreeSet::new() }
+        Self { provider, known: Vec::new(), came: 0, bad_nodes: BTreeSet::new() }
     }
 
     /// Believes no value under a certificate that names one of these nodes (RFC 6940 §11.1,
@@ -37,8 +46,7 @@ impl Verifier {
     pub fn set_bad_nodes(&mut self, bad_nodes: &[NodeId]) {
         self.bad_nodes = bad_nodes.iter().copied().collect();
         let (bad_nodes, known) = (&self.bad_nodes, &mut self.known);
-        known.retain(|_, certificate| !names_one_of(certificate, bad_nodes));
-        self.order.retain(|fingerprint| known.contains_key(fingerprint));
+        known.retain(|known| !names_one_of(&known.certificate, bad_nodes));
     }
 
     /// Whether a certificate names one of the overlay's bad nodes.
@@ -53,7 +61,7 @@ impl Verifier {
 
     /// How many certificates are remembered, and at most.
     pub fn load(&self) -> (usize, usize) {
-        (self.known.len().max(self.order.len()), KNOWN_MAX)
+        (self.known.len(), KNOWN_MAX)
     }
 
     /// Remembers a certificate that the provider has read.
@@ -61,15 +69,18 @@ impl Verifier {
         if self.is_revoked(certificate) {
             return;
         }
-        let fingerprint = certificate.fingerprint;
-        if self.known.insert(fingerprint, certificate.clone()).is_none() {
-            self.order.push_back(fingerprint);
-        }
-        while self.order.len() > KNOWN_MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.known.remove(&oldest);
+        let Err(mut at) = self.place(&certificate.fingerprint) else { return };
+        if self.known.len() >= KNOWN_MAX {
+            let age = |i: &usize| self.came.wrapping_sub(self.known[*i].came);
+            let oldest = (0..self.known.len()).max_by_key(age);
+            if let Some(oldest) = oldest {
+                self.known.remove(oldest);
+                at -= usize::from(oldest < at);
             }
         }
+        let (prefix, came) = (prefix(&certificate.fingerprint), self.came);
+        self.came = came.wrapping_add(1);
+        self.known.insert(at, Known { prefix, came, certificate: certificate.clone() });
     }
 
     /// Who signed a message, or `None` if its signature or certificate does not hold.
@@ -104,13 +115,27 @@ impl Verifier {
     pub fn known(&self, identity: &SignerIdentity) -> Option<Arc<Certificate>> {
         match identity {
             SignerIdentity::CertHash { hash, .. } => {
-                self.known.get(<&[u8; 32]>::try_from(&hash[..]).ok()?).cloned()
+                self.remembered(<&[u8; 32]>::try_from(&hash[..]).ok()?)
             }
             SignerIdentity::CertHashNodeId { .. } => {
-                self.known.values().find(|c| c.named_by(identity).is_some()).cloned()
+                let mut all = self.known.iter().map(|known| &known.certificate);
+                all.find(|c| c.named_by(identity).is_some()).cloned()
             }
             SignerIdentity::None => None,
         }
+    }
+
+    fn remembered(&self, fingerprint: &[u8; 32]) -> Option<Arc<Certificate>> {
+        self.place(fingerprint).ok().map(|at| self.known[at].certificate.clone())
+    }
+
+    /// Where a certificate is, or where it belongs.
+    fn place(&self, fingerprint: &[u8; 32]) -> Result<usize, usize> {
+        let wanted = prefix(fingerprint);
+        let start = self.known.partition_point(|known| known.prefix < wanted);
+        let alike = self.known[start..].iter().take_while(|known| known.prefix == wanted);
+        let same = alike.enumerate().find(|(_, k)| k.certificate.fingerprint == *fingerprint);
+        same.map(|(offset, _)| start + offset).ok_or(start)
     }
 
     fn signer(
@@ -151,8 +176,8 @@ impl Verifier {
         {
             return None;
         }
-        match self.known.get(&fingerprint) {
-            Some(known) => Some(known.clone()),
+        match self.remembered(&fingerprint) {
+            Some(known) => Some(known),
             None => self.provider.certificate(&entry.certificate).ok(),
         }
     }
@@ -160,6 +185,11 @@ impl Verifier {
 
 fn names_one_of(certificate: &Certificate, bad_nodes: &BTreeSet<NodeId>) -> bool {
     certificate.node_ids.iter().any(|node| bad_nodes.contains(node))
+}
+
+fn prefix(fingerprint: &[u8; 32]) -> u32 {
+    let [a, b, c, d, ..] = *fingerprint;
+    u32::from_be_bytes([a, b, c, d])
 }
 
 // limits
@@ -349,6 +379,6 @@ mod simulated_tests {
             let identity = CheapProvider.identity(id, "alice@example.org").expect("an identity");
             verifier.remember(&identity.certificate);
         }
-        assert_eq!((verifier.known.len(), verifier.order.len()), (KNOWN_MAX, KNOWN_MAX));
+        assert_eq!(verifier.load(), (KNOWN_MAX, KNOWN_MAX));
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::limits;
 
-/// What came of a run. Apart from the last four fields it depends on the scenario alone. Times
+/// What came of a run. Apart from the last five fields it depends on the scenario alone. Times
 /// called "RTTs" are in round trips between two average peers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
@@ -84,6 +84,8 @@ pub struct Summary {
     pub virtual_s: f64,
     /// What the run took, in seconds.
     pub real_s: f64,
+    /// What it took of a processor, in seconds; as `real_s` where the system does not tell.
+    pub cpu_s: f64,
     /// Virtual seconds in a real one.
     pub speed: f64,
     /// The most memory that the process had, in KiB; 0 where the system does not tell.
@@ -170,6 +172,13 @@ pub(super) fn rss_kb(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(field));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// What this thread has had of a processor, in seconds.
+pub(super) fn cpu_s() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds: f64 = text.split_whitespace().next()?.parse().ok()?;
+    Some(nanoseconds / 1e9)
 }
 
 #[cfg(test)]

@@ -82,8 +82,9 @@ struct Side {
     other: Option<End>,
     /// Whom this side accepts; anybody if it dialled or was dialled.
     expected: Option<Arc<Certificate>>,
-    /// When what is sent now will be known not to have arrived, if the other side is gone.
-    failing: Option<Instant>,
+    /// When what is sent now will be known not to have arrived, if the other side is gone; the
+    /// origin if it is there.
+    failing: Instant,
     /// When the last of what was sent arrives.
     arrived: Instant,
     /// Since when nothing has been sent.
@@ -185,11 +186,12 @@ impl Network {
             OnLink::Unacknowledged(bytes) => {
                 if self.is_connected(end) {
                     let side = self.side_mut(end)?;
-                    side.failing = None;
+                    side.failing = Instant::ORIGIN;
                     let other = side.other?;
                     return self.arrive(now, other, OnLink::Message(bytes), queue);
                 }
-                if self.side_mut(end)?.failing.take().is_some() {
+                let failing = &mut self.side_mut(end)?.failing;
+                if std::mem::take(failing) > Instant::ORIGIN {
                     queue.push(now, Happening::Link(end, OnLink::Down(LinkError::Lost)));
                 }
                 Arrival::Undelivered(bytes)
@@ -297,7 +299,10 @@ impl Network {
             let round_trip = to.map_or(limits::RTT_MEAN, |to| self.map.round_trip(peer, to));
             let silence = limits::SUSPECT_TIMEOUTS * round_trip.max(limits::RETRANSMISSION_MIN);
             let row = &mut self.rows[end.row as usize];
-            let at = *row.failing.get_or_insert(now + silence);
+            if row.failing == Instant::ORIGIN {
+                row.failing = now + silence;
+            }
+            let at = row.failing;
             return queue.push(at, Happening::Link(end, OnLink::Unacknowledged(bytes)));
         };
         let row = &mut self.rows[end.row as usize];

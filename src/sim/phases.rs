@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::figures::{Results, Summary, mean, p95, rounded, rss_kb};
+use super::figures::{Results, Summary, cpu_s, mean, p95, rounded, rss_kb};
 use super::hostile::{Behavior, Mask, next_to};
 use super::queue::Task;
 use super::run::{Purpose, Run};
@@ -14,6 +14,7 @@ use crate::base::{NodeId, ResourceId, Rng};
 /// Runs a scenario. `tell` gets one line for each phase and each finding, or the whole trace.
 pub fn run(scenario: &Scenario, tell: &mut dyn FnMut(&str)) -> Summary {
     let started = std::time::Instant::now();
+    let cpu_before = cpu_s();
     let rss_before = rss_kb("VmRSS:");
     let mut summary = match Run::new(scenario, tell) {
         Ok(mut run) => {
@@ -27,6 +28,8 @@ pub fn run(scenario: &Scenario, tell: &mut dyn FnMut(&str)) -> Summary {
         }
     };
     summary.real_s = rounded(started.elapsed().as_secs_f64());
+    let cpu = cpu_s().zip(cpu_before).map(|(after, before)| after - before);
+    summary.cpu_s = rounded(cpu.unwrap_or(summary.real_s));
     summary.speed = rounded(summary.virtual_s / summary.real_s.max(0.001));
     summary.peak_rss_kb = rss_kb("VmHWM:");
     summary
