@@ -278,6 +278,7 @@ impl Peer {
                 Timer::Fingers => self.search_finger(),
                 Timer::Partition => self.probe_partition(),
                 Timer::Certificates => self.publish_certificates(),
+                Timer::Republish => self.publish_again(),
                 Timer::Publish => self.publish_due(),
                 Timer::Sweep => self.sweep_links(),
                 Timer::Leave => self.leave_step(),

@@ -1,9 +1,18 @@
-//! The search for other partitions of the overlay (RFC 6940 §10.7.4.4).
+//! The search for other partitions of the overlay (RFC 6940 §10.7.4.4), and what happens when one
+//! is found.
+//!
+//! Two rings merge like a zip: who has found a peer of the other ring tells its neighbours, these
+//! attach to it through whom they heard of it from (§10.6) and hear of its neighbours in turn
+//! (§10.7.3). Many peers probe, so that it begins in many places. What a peer keeps and is not
+//! responsible for any more it hands to the new neighbour that is (§6.4.2.3). That one may refuse
+//! if there are too many of its own ring between the two (§7.4.1.1), so everybody whose
+//! neighbourhood has merged stores its own values anew.
 
 use std::time::Duration;
 
 use crate::base::{Encode, NodeId, ResourceId};
 use crate::message::{Method, PingReq};
+use crate::routing::chord::COPIES;
 
 use super::Peer;
 use super::api::{LinkAction, LinkId};
@@ -29,6 +38,23 @@ impl Peer {
             self.act(link, LinkAction::Dial(address));
             self.watch_links();
         }
+    }
+
+    /// A neighbour is new to us that has been a peer for long, in a place where we should have
+    /// known it: it comes from another ring.
+    pub(super) fn met(&mut self, node: NodeId, uptime_s: u32) {
+        if uptime_s < STRANGER_UPTIME_S || !self.chord.is_amid(node) {
+            return;
+        }
+        let predecessors = self.chord.predecessors();
+        let place = predecessors.iter().position(|p| *p == node);
+        // The nearest has got its range already.
+        if let Some(place) = place.filter(|place| (1..=COPIES).contains(place)) {
+            let after = predecessors.get(place + 1).copied().unwrap_or(self.identity.node_id);
+            self.pass_on(after, node, node);
+        }
+        let at = self.soon(MERGED);
+        self.timers.set(Timer::Republish, at);
     }
 
     pub(super) fn probe_linked(&mut self, link: LinkId, node: NodeId) {
@@ -62,6 +88,11 @@ impl Peer {
 }
 
 // limits
+
+/// A peer for less time has just joined, and got from its admitting peer what is its own.
+const STRANGER_UPTIME_S: u32 = 60;
+/// Until our values are stored anew, after the last peer of another ring has been met.
+const MERGED: Duration = Duration::from_secs(20);
 
 /// Until a peer that is alone looks whether others have a ring.
 pub(super) const ALONE_DELAY: Duration = Duration::from_secs(15);

@@ -82,7 +82,7 @@ impl Peer {
             return self.refuse_forbidden(question, "Updates are for linked nodes");
         }
         self.answer(question, Ok(Vec::new()), &[]);
-        self.take_update(question.signed.node_id, update.contents);
+        self.take_update(question.signed.node_id, update);
     }
 
     fn serve_fetch(&mut self, question: &Question) {
@@ -127,7 +127,9 @@ impl Peer {
                 let replicas =
                     if is_original { self.chord.replicas().to_vec() } else { Vec::new() };
                 self.answer(question, stored.answer(&replicas).to_bytes(), &[]);
-                if stored.changed && is_original {
+                // What somebody hands over to us who was responsible before is ours from now on.
+                let entry = request.resource.to_u128();
+                if stored.changed && entry.is_some_and(|k| self.chord.is_responsible(k)) {
                     self.copy_to_replicas(&request.resource);
                 }
             }

@@ -8,6 +8,7 @@ mod forwarding;
 mod holders;
 mod messages;
 mod net;
+mod partitions;
 mod real;
 mod reroute;
 mod ring;

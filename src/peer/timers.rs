@@ -30,6 +30,8 @@ pub(super) enum Timer {
     Partition,
     /// Our own certificate is published.
     Certificates,
+    /// Rings have merged: our values are stored where they belong now.
+    Republish,
     /// A value is published or refreshed.
     Publish,
     /// Links that do not come up are given up.
@@ -51,6 +53,7 @@ impl Timer {
             Self::Fingers => "fingers",
             Self::Partition => "partition",
             Self::Certificates => "certificates",
+            Self::Republish => "republish",
             Self::Publish => "publish",
             Self::Sweep => "sweep",
             Self::Leave => "leave",

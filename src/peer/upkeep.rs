@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::base::{NodeId, ResourceId};
-use crate::message::ChordUpdateContents;
+use crate::message::{ChordUpdate, ChordUpdateContents};
 use crate::routing::chord::Change;
 
 use super::api::Event;
@@ -34,6 +34,7 @@ impl Peer {
     /// We have just become responsible for our part of the ring.
     pub(super) fn begin_peer(&mut self) {
         self.chord.set_joined(true);
+        self.started = self.now.instant;
         self.timers.stop(Timer::Join);
         self.emit(Event::Joined);
         self.publish_again();
@@ -60,7 +61,8 @@ impl Peer {
 
     /// An Update from a linked node. Only one that is attached, and not merely bootstrapping
     /// through us or we through it, becomes part of the Routing Table (RFC 6940 §6.5.1).
-    pub(super) fn take_update(&mut self, from: NodeId, contents: ChordUpdateContents) {
+    pub(super) fn take_update(&mut self, from: NodeId, update: ChordUpdate) {
+        let ChordUpdate { uptime_s, contents } = update;
         if matches!(self.stage, Stage::Client(_)) {
             return self.client_update(from, &contents);
         }
@@ -90,6 +92,9 @@ impl Peer {
         if change.range && self.chord.range_start() == from {
             // Unless it has taken its range from us by joining, it may lack what we have.
             self.pass_on(start, from, from);
+        }
+        if change.neighbors {
+            self.met(from, uptime_s);
         }
         if !self.is_in_place() {
             return self.entrance_update(from, &listed);

@@ -214,6 +214,14 @@ impl Chord {
         })
     }
 
+    /// Whether a neighbour is not just the last on its side, or one of few.
+    pub fn is_amid(&self, neighbor: NodeId) -> bool {
+        [&self.predecessors, &self.successors].into_iter().any(|list| {
+            let place = list.iter().position(|n| *n == neighbor);
+            place.is_some_and(|place| place + 1 < self.side || list.len() < self.side)
+        })
+    }
+
     /// Who would be the neighbours of `own` among `known` and the peers that we have: who a
     /// joining node has to be linked to first (RFC 6940 §10.5).
     pub fn expected(&self, known: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
