@@ -76,6 +76,7 @@ fn object(event: &Event) -> Value {
             json!({ "event": "joined", "node_id": node_id, "listen": listen })
         }
         Event::Registered { aor } => json!({ "event": "registered", "aor": aor }),
+        Event::Document { sequence } => json!({ "event": "document", "sequence": sequence }),
         Event::Incoming { call, peer } => {
             json!({ "event": "incoming", "call": call, "peer": peer })
         }
@@ -133,6 +134,7 @@ fn sentence(event: &Event) -> String {
         }
         Event::Joined { node_id, listen: None } => format!("Joined as peer {node_id}."),
         Event::Registered { aor } => format!("Reachable as {aor}."),
+        Event::Document { sequence } => format!("The overlay has a new document, {sequence}."),
         Event::Incoming { peer, .. } => format!("{peer} calls."),
         Event::Answered { peer, .. } => format!("Talking to {peer}."),
         Event::Ended { reason, .. } => reason.clone(),

@@ -1,9 +1,15 @@
 //! Fuzz target: the configuration document. See [`crate::fuzz`].
 
-use super::{OverlayConfig, SignedConfig};
+use super::{KindBlock, OverlayConfig, SignedConfig};
 
-/// A document with its kind blocks and signatures; what is read and written again says the same.
+/// A document with its kind blocks and signatures, or a kind block alone; what is read and written
+/// again says the same.
 pub fn document(bytes: &[u8]) {
+    if let Ok((definition, block)) = KindBlock::parse(bytes)
+        && let Some(Ok(again)) = block.write().map(|fragment| KindBlock::parse(&fragment))
+    {
+        assert_eq!(again, (definition, block));
+    }
     let Ok(signed) = SignedConfig::parse(bytes, None) else { return };
     let text = std::str::from_utf8(bytes).expect("it was read");
     let signed_bytes = std::iter::once(&signed.bytes);

@@ -27,7 +27,7 @@ pub fn packet(bytes: &[u8]) {
 /// The body of one method, which the first byte chooses.
 pub fn body(bytes: &[u8]) {
     let Some((choice, body)) = bytes.split_first() else { return };
-    let targets: [fn(&[u8]); 16] = [
+    let targets: [fn(&[u8]); 24] = [
         round_trip::<Attach>,
         round_trip::<AppAttach>,
         round_trip::<JoinReq>,
@@ -44,6 +44,14 @@ pub fn body(bytes: &[u8]) {
         round_trip::<FetchAns>,
         round_trip::<Destination>,
         round_trip::<SecurityBlock>,
+        round_trip::<ProbeReq>,
+        round_trip::<ProbeAns>,
+        round_trip::<RouteQueryReq>,
+        round_trip::<ChordRouteQueryAns>,
+        round_trip::<FindReq>,
+        round_trip::<FindAns>,
+        round_trip::<StatAns>,
+        round_trip::<ConfigUpdateReq>,
     ];
     targets[usize::from(*choice) % targets.len()](body);
 }
@@ -53,9 +61,16 @@ pub fn body(bytes: &[u8]) {
 pub fn stored_data(bytes: &[u8]) {
     let Some((choice, body)) = bytes.split_first() else { return };
     let model = MODELS[usize::from(*choice) % MODELS.len()];
-    let kinds = match usize::from(*choice) / MODELS.len() % 3 {
+    let kinds = match usize::from(*choice) / MODELS.len() % 4 {
         0 => StoreReq::from_bytes(body).map(|store| store.kinds).unwrap_or_default(),
         1 => FetchAns::from_bytes(body).map(|answer| answer.kinds).unwrap_or_default(),
+        2 => {
+            for kind in StatAns::from_bytes(body).map(|answer| answer.kinds).unwrap_or_default() {
+                let Ok(values) = kind.values(model) else { continue };
+                assert_eq!(StatKindResponse::new(kind.kind, kind.generation, &values), kind);
+            }
+            return;
+        }
         _ => {
             for specifier in FetchReq::from_bytes(body).map(|r| r.specifiers).unwrap_or_default() {
                 let Ok(places) = specifier.places(model) else { continue };

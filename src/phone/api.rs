@@ -314,6 +314,11 @@ pub enum Event {
         /// The Address of Record.
         aor: String,
     },
+    /// The overlay has a newer document, which is kept.
+    Document {
+        /// Its sequence.
+        sequence: u16,
+    },
     /// A call has come in.
     Incoming {
         /// The call.

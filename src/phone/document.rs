@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::account::Entry;
-use super::api::OverlayState;
+use super::api::{Event, OverlayState};
 use super::engine::Engine;
 use crate::config::{OverlayConfig, SignedConfig};
 use crate::crypto::{Identity, X509Provider};
@@ -37,8 +37,11 @@ impl Engine {
     /// The overlay has a newer document. If it cannot be followed without a break, the node is
     /// leaving already.
     pub(super) fn configured(&mut self, document: Arc<SignedConfig>, effect: &ConfigEffect) {
-        if let Err(error) = self.options.state.save_document(&document) {
-            self.notice(format!("The overlay's new document was not kept: {error}"));
+        match self.options.state.save_document(&document) {
+            Ok(()) => self.event(Event::Document { sequence: document.config.sequence }),
+            Err(error) => {
+                self.notice(format!("The overlay's new document was not kept: {error}"));
+            }
         }
         if let Some(account) = &mut self.account {
             account.document = document;
@@ -85,4 +88,97 @@ pub(super) fn founded(
     config.configuration_signers = vec![founder.node_id];
     config.kind_signers = vec![founder.node_id];
     config.sign(founder).map_err(|e| format!("The overlay can't be founded: {e}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::crypto::NodeIdDigest;
+    use crate::link::{Node, NodeOptions, os_seed, unix_ms};
+    use crate::peer::{Command as PeerCommand, PeerConfig};
+    use crate::phone::state::StoredIdentity;
+    use crate::phone::{Command, PhoneOptions, StateFolder, start};
+
+    const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+    fn provider() -> X509Provider {
+        let overlay = "example.org".into();
+        X509Provider { overlay, node_id_length: 16, self_signed: Some(NodeIdDigest::Sha256) }
+    }
+
+    /// A folder with an identity in it.
+    fn device(user: &str) -> (tempfile::TempDir, StateFolder, StoredIdentity) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let state = StateFolder::open(dir.path()).expect("usable");
+        let identity = state.identity(&provider(), user, unix_ms()).expect("made");
+        (dir, state, identity)
+    }
+
+    async fn node(identity: StoredIdentity, document: &Arc<SignedConfig>) -> Node {
+        let options = NodeOptions {
+            config: PeerConfig::of(document.clone()),
+            kinds: kinds(document, &provider()).expect("consistent"),
+            identity: identity.identity,
+            keys: identity.keys,
+            provider: Arc::new(provider()),
+            listen: ANY_PORT,
+            loopback: true,
+            stun_servers: Vec::new(),
+            pcap: None,
+            seed: os_seed(),
+        };
+        Node::start(options).await.expect("started").0
+    }
+
+    /// R6940-11.1-23: what the founder signs and somebody brings takes the place of the document
+    /// that was kept, to the byte.
+    #[tokio::test]
+    async fn a_newer_document_is_kept() {
+        let (dir, state, alice) = device("alice");
+        let config = OverlayConfig::self_signed("example.org").expect("a name");
+        let first = founded(config, &alice.identity).expect("signed");
+        let mut config = first.config.clone();
+        (config.sequence, config.turn_density) = (2, 20);
+        let second = Arc::new(config.sign(&alice.identity).expect("signed"));
+        let path = dir.path().join("first.xml");
+        std::fs::write(&path, &first.document).expect("written");
+        let phone = start(PhoneOptions {
+            state,
+            listen: Some(ANY_PORT),
+            auto_answer: false,
+            play: None,
+            record: None,
+            pcap: None,
+            is_attended: false,
+        })
+        .expect("started");
+        let mut events = phone.events();
+        phone.send(Command::Found { document: Some(path), user: "alice".into() });
+        let kept = dir.path().join("overlays/example.org/document.xml");
+        let (_bob_dir, _bob_state, bob) = device("bob");
+        let mut bob = Some(bob);
+        let mut node_of_bob = None;
+        let sequence = loop {
+            let event = timeout(Duration::from_secs(30), events.recv()).await.expect("in time");
+            match event.expect("the phone lives") {
+                Event::Joined { listen: Some(listen), .. } => {
+                    assert_eq!(std::fs::read(&kept).expect("kept"), first.document);
+                    let joining = node(bob.take().expect("joined once"), &second).await;
+                    joining.tell(PeerCommand::Join(vec![listen])).await.expect("lives");
+                    node_of_bob = Some(joining);
+                }
+                Event::Document { sequence } => break sequence,
+                Event::Error { message } => panic!("{message}"),
+                _ => {}
+            }
+        };
+        assert!(node_of_bob.is_some());
+        assert_eq!(sequence, 2);
+        assert_eq!(std::fs::read(&kept).expect("kept"), second.document);
+    }
 }

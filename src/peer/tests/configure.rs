@@ -447,6 +447,7 @@ fn a_bad_node_is_out() {
     net.ask(0, Command::Configure(next(|config| config.bad_nodes.push(bad)))).expect("in force");
     net.run(Duration::from_secs(30));
     assert_eq!(net.peer(3).links(), 0);
+    assert!(effects(&net, 3).is_empty() && !has_left(&net, 3), "it did not go by itself");
     for node in [0, 1, 2, 4] {
         let (predecessors, successors) = net.peer(node).neighbors();
         assert!(!predecessors.contains(&bad) && !successors.contains(&bad));
