@@ -85,8 +85,8 @@ pub mod limits {
     pub const CHECK_RTTS: u32 = 1;
     /// When ICE gives up.
     pub const CONNECT: Duration = Duration::from_secs(10);
-    /// When consent to send runs out on an idle link (RFC 7675 §5.1).
-    pub const CONSENT: Duration = Duration::from_secs(30);
+    /// When an idle link is lost because the other side's keep-alives are missing, as real ones.
+    pub const KEEPALIVE_LOST: Duration = crate::link::ice::limits::KEEPALIVE_LOST;
     /// A link is given up when the fourth transmission finds no answer to the first three: one,
     /// two and four retransmission timeouts.
     pub const SUSPECT_TIMEOUTS: u32 = 7;
@@ -94,8 +94,8 @@ pub mod limits {
     pub const RETRANSMISSION_MIN: Duration = Duration::from_millis(200);
     /// How often a frame is sent at most.
     pub const TRANSMISSIONS_MAX: u32 = 5;
-    /// How often a side sends something that has nothing else to send.
-    pub const KEEPALIVE: Duration = Duration::from_secs(15);
+    /// How often a side sends something that has nothing else to send: the mean of real links.
+    pub const KEEPALIVE: Duration = Duration::from_secs(20);
     /// What that takes: IP and UDP, and a STUN indication.
     pub const KEEPALIVE_BYTES: u64 = 56;
     /// What a datagram carries of a message.
@@ -124,7 +124,7 @@ pub mod limits {
     pub const BEFORE: Duration = Duration::from_secs(60);
     /// In this time copies that were lost with a peer are made again: a dead neighbour is noticed,
     /// the successor replacement hold-down passes (RFC 6940 §10.7.1), and the copies travel.
-    pub const REPAIR: Duration = Duration::from_secs(90);
+    pub const REPAIR: Duration = Duration::from_secs(135);
     /// What a peer that goes hands over has arrived by then.
     pub const MOURNING: Duration = Duration::from_secs(15);
     /// In so long a ring without faults must have healed. Two halves look for each other every

@@ -355,7 +355,7 @@ impl Network {
     /// The loss of an idle link is noticed when nothing has been heard for long enough.
     fn notice_loss(&mut self, now: Instant, end: End, queue: &mut Queue) {
         let since = limits::KEEPALIVE.mul_f64(self.rng.unit());
-        let at = now + limits::CONSENT - since;
+        let at = now + limits::KEEPALIVE_LOST - since;
         queue.push(at, Happening::Link(end, OnLink::Down(LinkError::Lost)));
     }
 
