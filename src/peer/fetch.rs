@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ring::digest::{SHA256, digest};
 
-use crate::base::{Encode, Instant, Now, ResourceId, Writer};
-use crate::message::{FetchAns, KindId, Method, StoredDataValue, decode_body};
+use crate::base::{Encode, Instant, NodeId, Now, ResourceId, Writer};
+use crate::message::{Destination, FetchAns, KindId, Method, StoredDataValue, decode_body};
 use crate::routing::chord::COPIES;
 use crate::storage::{self, Verified, VerifiedValue};
 
@@ -36,7 +36,7 @@ impl Peer {
         if !self.is_in_overlay() {
             return self.done(request, Err(RequestError::NotJoined));
         }
-        let to = spec.resource.clone();
+        let to = spec.resource.clone().into();
         let search = Search {
             request,
             spec,
@@ -61,7 +61,8 @@ impl Peer {
                 let is_whole = self.take_found(&mut search, verified, &reply);
                 let is_own = node == self.identity.node_id;
                 let is_enough = is_whole || is_own || search.asked > COPIES;
-                (!is_enough).then(|| node.to_u128().wrapping_add(1))
+                let next = ResourceId::from_u128(node.to_u128().wrapping_add(1));
+                (!is_enough).then(|| next.into())
             }
             Err(failure) => {
                 if search.asked == 1 {
@@ -70,7 +71,7 @@ impl Peer {
                 self.behind(&search, failure)
             }
         };
-        match next.map(ResourceId::from_u128) {
+        match next {
             Some(next) => {
                 let (request, so_far) = (search.request, search.result());
                 if self.ask_for(search, next).is_err() {
@@ -91,12 +92,12 @@ impl Peer {
         Ok(kinds.verify_fetched(self.now, &spec.resource, &answer, &asked, verifier))
     }
 
-    /// Asks the peer that is responsible for `to` for what the search wants.
-    fn ask_for(&mut self, mut search: Search, to: ResourceId) -> Result<(), RequestError> {
+    /// Asks a peer, or who is responsible for a place, for what the search wants.
+    fn ask_for(&mut self, mut search: Search, to: Destination) -> Result<(), RequestError> {
         search.asked += 1;
         let body = fetch_body(&search.spec).ok_or(RequestError::TooLarge)?;
         let goal = Goal::Fetch(search);
-        self.request(vec![to.into()], None, Method::Fetch, body, &[], goal).map(|_| ())
+        self.request(vec![to], None, Method::Fetch, body, &[], goal).map(|_| ())
     }
 
     /// Adds what a peer gave to what others gave; whether that is all that can be wished for.
@@ -122,17 +123,27 @@ impl Peer {
         is_whole
     }
 
-    /// A place behind a responsible peer that gives no answer, where a replica is likely, as far
-    /// as the ring's size tells; then nearer, if those there keep none. One more that is silent
-    /// is enough.
-    fn behind(&self, search: &Search, failure: Failure) -> Option<u128> {
+    /// Where a replica is likely behind a responsible peer that gives no answer: the second peer
+    /// there that we are linked to, if it is near enough, or else as far away as the ring's size
+    /// tells; then nearer, if those there keep none. One more that is silent is enough.
+    fn behind(&self, search: &Search, failure: Failure) -> Option<Destination> {
         let is_over = search.outcome.is_ok() || search.asked >= ASKED_MAX;
         if is_over || (search.asked > 1 && failure == Failure::Timeout) {
             return None;
         }
         let steps = STEPS_FIRST / f64::from(1 << (search.asked - 1));
-        let distance = steps * u128::MAX as f64 / self.chord.ring_size();
-        Some(search.spec.resource.to_u128()?.wrapping_add(distance as u128))
+        let start = search.spec.resource.to_u128()?;
+        let spacing = u128::MAX as f64 / self.chord.ring_size();
+        let is_near = |node: &NodeId| {
+            let distance = node.to_u128().wrapping_sub(start) as f64;
+            distance < spacing * (COPIES + 1) as f64
+        };
+        let linked = self.chord.peers_from(start).nth(1).filter(is_near);
+        let guess = start.wrapping_add((steps * spacing) as u128);
+        Some(match linked.filter(|_| search.asked == 1) {
+            Some(node) => node.into(),
+            None => ResourceId::from_u128(guess).into(),
+        })
     }
 }
 

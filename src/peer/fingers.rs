@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::base::{Encode, Instant, NodeId};
-use crate::message::{ChordUpdateContents, Method, PingReq};
+use crate::message::{ChordUpdateContents, Method, PingReq, RouteQueryReq};
 
 use super::attach::{AttachPlan, Reason};
 use super::requests::{Failure, Goal, Reply};
@@ -18,6 +18,10 @@ use super::{Peer, Stage};
 pub(super) struct Fingers {
     /// Peers that may be better fingers, each with the linked peer that told us of it.
     heard: VecDeque<(NodeId, NodeId)>,
+    /// Near peers that are still to be asked in this turn.
+    friends: Vec<NodeId>,
+    /// Turns of asking near peers that we have taken since the last search.
+    turns: u32,
     /// When a missing finger may be searched next.
     next_search: Instant,
 }
@@ -119,7 +123,24 @@ impl Peer {
                 return Some(WIDEN_PACE);
             }
         }
-        None
+        self.ask_friend().then_some(ASK_PACE)
+    }
+
+    /// Asks the next of our nearest peers for its whole Routing Table (RFC 6940 §6.4.2.4); `false`
+    /// if they have been asked often enough for now.
+    fn ask_friend(&mut self) -> bool {
+        if self.fingers.friends.is_empty() && self.fingers.turns < TURNS {
+            self.fingers.turns += 1;
+            self.fingers.friends = self.chord.close_friends();
+        }
+        let Some(friend) = self.fingers.friends.pop() else { return false };
+        let query =
+            RouteQueryReq { send_update: true, ..RouteQueryReq::new(self.identity.node_id.into()) };
+        let body = query.to_bytes().unwrap_or_default();
+        let (route, method) = (vec![friend.into()], Method::RouteQuery);
+        // What counts is the Update that comes with the answer.
+        let _ = self.request(route, None, method, body, &[], Goal::Friend);
+        true
     }
 
     fn search_missing(&mut self) -> Instant {
@@ -131,6 +152,7 @@ impl Peer {
                 let _ = self.request(route, None, Method::Ping, body, &[], Goal::Finger);
             }
             self.fingers.next_search = self.soon(self.config.ping_interval);
+            self.fingers.turns = self.fingers.turns.min(TURNS - 1);
         }
         self.fingers.next_search
     }
@@ -141,6 +163,10 @@ impl Peer {
 /// Between two new fingers as long as some power of two has none.
 const FINGER_PACE: Duration = Duration::from_millis(200);
 /// Between two further ones: a node that stays for minutes only need not pay for them.
-const WIDEN_PACE: Duration = Duration::from_secs(5);
+const WIDEN_PACE: Duration = Duration::from_secs(10);
+/// Between two questions to near peers: their answers make us try some more.
+const ASK_PACE: Duration = Duration::from_secs(20);
+/// How often each of them is asked at first; afterwards once for each search.
+const TURNS: u32 = 4;
 /// Peers that we heard of and have not tried.
 const HEARD_MAX: usize = 24;

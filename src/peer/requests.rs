@@ -45,6 +45,8 @@ pub(super) enum Goal {
     /// Who has certificates under our user's name.
     FindCertificate,
     Finger,
+    /// To see the tables of a near peer.
+    Friend,
     Partition(LinkId),
     Explore(RequestId, Exploration),
     /// Somebody gets a part of our configuration.
@@ -177,6 +179,7 @@ impl Peer {
             Goal::Unpublish(request) => self.unpublish_answered(request, outcome),
             Goal::FindCertificate => self.certificates_found(outcome),
             Goal::Finger => self.finger_found(outcome),
+            Goal::Friend => {}
             Goal::Partition(link) => self.partition_answered(link, outcome),
             Goal::Explore(request, question) => self.explored(request, question, outcome),
             Goal::Configure(node, part) => self.configured(node, part, outcome.err()),

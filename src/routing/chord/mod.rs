@@ -146,6 +146,14 @@ impl Chord {
         self.peers.iter().map(|p| self.node(p.distance))
     }
 
+    /// All such peers, clockwise from this position on.
+    pub fn peers_from(&self, position: u128) -> impl Iterator<Item = NodeId> {
+        let distance = ring::distance(self.position, position);
+        let place = self.peers.partition_point(|p| p.distance < distance);
+        let (before, behind) = self.peers.split_at(place);
+        behind.iter().chain(before).map(|p| self.node(p.distance))
+    }
+
     /// Takes in a peer: it is linked to us and has sent us an Update.
     pub fn insert(&mut self, peer: NodeId) -> Change {
         let distance = self.distance(peer);
