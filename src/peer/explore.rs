@@ -99,9 +99,10 @@ impl Peer {
             return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
         };
         self.answer(question, ChordRouteQueryAns { next_peer }.to_bytes(), &[]);
-        // Updates are for linked nodes.
-        if request.send_update && self.links.has(question.signed.node_id) {
-            self.send_full_update(question.signed.node_id);
+        // Updates are for linked nodes, and only peers send them.
+        let asker = question.signed.node_id;
+        if request.send_update && self.chord.is_joined() && self.links.has(asker) {
+            self.send_full_update(asker);
         }
     }
 

@@ -132,6 +132,24 @@ fn an_update_follows_if_it_is_wanted() {
     }
 }
 
+/// A client is asked like anybody else, but it is no peer and sends no Update.
+#[test]
+fn a_client_sends_no_update() {
+    let mut net = Net::ring(60, 1);
+    let client = net.add();
+    net.command(client, Command::Connect(vec![Net::address(0)]));
+    net.run(Duration::from_secs(10));
+    let asked = net.id(client);
+    let query = RouteQueryReq { send_update: true, ..RouteQueryReq::new(asked.into()) };
+    match net.ask(0, Command::RouteQuery(asked.into(), query)) {
+        Ok(Answer::NextPeer { next_peer, .. }) => assert_eq!(next_peer, asked),
+        other => panic!("no answer: {other:?}"),
+    }
+    net.run(Duration::from_secs(1));
+    let update = Some(Method::Update.request());
+    assert!(net.trace.iter().all(|t| (t.1, t.3) != (client, update)));
+}
+
 /// R6940-6.4.2.4.1-02: nobody learns who is behind an opaque ID; and where no message could go
 /// there is no next peer.
 #[test]
