@@ -41,6 +41,7 @@ pub(super) async fn call(arguments: PhoneArguments, name: String, seconds: u64) 
     };
     let result = tokio::select! {
         result = dial(&phone, &mut events, printer, &name, seconds) => result,
+        () = count(&phone, arguments.counters) => Err(FAILED),
         () = interrupted() => Err(FAILED),
     };
     leave(&phone, &mut events, |event| printer.event(event)).await;
