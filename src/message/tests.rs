@@ -182,6 +182,32 @@ fn stores_round_trip_in_every_model() {
     }
 }
 
+/// R6940-10.7-01: uptime, type, and the lists that the type has.
+#[test]
+fn updates_have_the_bytes_of_the_rfc() {
+    let id = NodeId::from_u128;
+    let bytes = |contents| ChordUpdate { uptime_s: 258, contents }.to_bytes().expect("short");
+    let head = |kind: u8| vec![0, 0, 1, 2, kind];
+    let list = |ids: &[u8]| {
+        let mut list = vec![0, 16 * ids.len() as u8];
+        for last in ids {
+            list.extend([0; 15]);
+            list.push(*last);
+        }
+        list
+    };
+    assert_eq!(bytes(ChordUpdateContents::PeerReady), head(1));
+    let (predecessors, successors) = (vec![id(4), id(9)], vec![id(5)]);
+    let neighbors = ChordUpdateContents::Neighbors {
+        predecessors: predecessors.clone(),
+        successors: successors.clone(),
+    };
+    assert_eq!(bytes(neighbors), [head(2), list(&[4, 9]), list(&[5])].concat());
+    let fingers = vec![id(6), id(7)];
+    let full = ChordUpdateContents::Full { predecessors, successors, fingers };
+    assert_eq!(bytes(full), [head(3), list(&[4, 9]), list(&[5]), list(&[6, 7])].concat());
+}
+
 /// R6940-6.4.2.1-03, R6940-6.3.1.1-05: bodies of the ring's methods; an unknown Update type does
 /// not parse.
 #[test]

@@ -6,6 +6,7 @@ mod configure;
 mod explore;
 mod forwarding;
 mod holders;
+mod joining;
 mod messages;
 mod net;
 mod partitions;

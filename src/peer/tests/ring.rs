@@ -327,15 +327,17 @@ fn joining_is_tried_until_it_works() {
     net.assert_ring(3);
 }
 
-/// R6940-10.7.1-06, R6940-10.7.1-07: who has lost everybody joins again and is no ring of its
-/// own meanwhile; its values come back.
+/// R6940-10.7.1-06, R6940-10.7.1-07, R6940-10.7.1-08: who has lost everybody tries to join again
+/// and again and is no ring of its own meanwhile; its values come back.
 #[test]
 fn who_is_cut_off_joins_again() {
     let mut net = Net::ring(9, 6);
     publish_all(&mut net);
     net.cut(4);
-    net.run(seconds(12));
+    net.run(seconds(40));
     assert!(!net.peer(4).is_joined());
+    let tried = net.events.iter().filter(|(n, e)| *n == 4 && matches!(e, Event::JoinFailed(_)));
+    assert!(tried.count() >= 3);
     net.walls.clear();
     net.run(seconds(120));
     assert_eq!(net.joined().len(), 6);
