@@ -7,6 +7,7 @@ use crate::usage::{self, certificate_store};
 
 use super::Peer;
 use super::api::{FetchSpec, StoreSpec};
+use super::publish::PublicationKey;
 use super::requests::{Failure, Goal, Reply, fetch_body};
 use super::timers::Timer;
 
@@ -15,7 +16,7 @@ impl Peer {
     /// have theirs, so we look for our place first (T-69).
     pub(super) fn publish_certificates(&mut self) {
         let certificate = self.identity.certificate.clone();
-        self.publish_own(certificate_store::by_node(&certificate, self.identity.node_id, 0));
+        self.publish_own(certificate_store::by_node(&certificate, self.identity.node_id, 0), 0);
         let by_user = certificate_store::by_user(&certificate, 0);
         if self.storage.kinds().kind(by_user.kind).is_none() || self.has_user_certificate {
             return;
@@ -41,7 +42,9 @@ impl Peer {
         let entries = existing.map(VerifiedValue::value);
         let index = certificate_store::index_for(&certificate, entries);
         self.has_user_certificate = true;
-        self.publish_own(certificate_store::by_user(&certificate, index));
+        // Another device may look for a place in the same moment.
+        let generation = found.values.first().map_or(0, |value| value.generation);
+        self.publish_own(certificate_store::by_user(&certificate, index), generation);
     }
 
     fn certificates_of_user(&self, by_user: &usage::Publication) -> FetchSpec {
@@ -49,10 +52,19 @@ impl Peer {
         FetchSpec { resource, kind, places: Places::Array(Vec::new()) }
     }
 
-    fn publish_own(&mut self, publication: usage::Publication) {
+    /// Another device has the place that we thought was ours.
+    pub(super) fn seek_certificate_place(&mut self, key: &PublicationKey) {
+        self.publications.remove(key);
+        self.has_user_certificate = false;
+        let at = self.soon(AGAIN);
+        self.timers.set(Timer::Certificates, at);
+    }
+
+    fn publish_own(&mut self, publication: usage::Publication, generation: u64) {
         let usage::Publication { resource, kind, value } = publication;
         if self.storage.kinds().kind(kind).is_some() {
-            self.publish_for_us(StoreSpec { resource, kind, value, lifetime_s: LIFETIME_S });
+            let spec = StoreSpec { resource, kind, value, lifetime_s: LIFETIME_S };
+            self.publish_for_us(spec, generation);
         }
     }
 
@@ -66,5 +78,7 @@ impl Peer {
 
 /// A day: who leaves without a word is not found for long.
 const LIFETIME_S: u32 = 86_400;
+/// Until we look for another place; different for two devices that took the same one.
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// Until we look again for our place under the user's name.
 const RETRY: std::time::Duration = std::time::Duration::from_secs(20);

@@ -4,10 +4,13 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::base::{Encode, NodeId, ResourceId};
-use crate::message::Method;
+use crate::message::{ErrorCode, FetchAns, Method, decode_body};
 use crate::routing::Topology;
+use crate::routing::chord::COPIES;
+use crate::routing::chord::ring::in_range;
+use crate::storage;
 
-use super::requests::{Failure, Goal};
+use super::requests::{Failure, Goal, Reply};
 use super::timers::Timer;
 use super::updates::HOLD_DOWN;
 use super::{Peer, Stage};
@@ -28,6 +31,8 @@ pub(super) enum Why {
     Admission,
     /// It is one of our replicas, or responsible in our place.
     Replica,
+    /// It had newer values, which we have taken over, and gets what it lacks.
+    Merged,
 }
 
 /// Copies to be sent.
@@ -40,6 +45,10 @@ pub(super) struct Copies {
     members: Vec<NodeId>,
     /// Whether we have become responsible for more, so that all members need it.
     pub(super) is_range_new: bool,
+    /// Where our range began before peers came into it that did not join through us.
+    shed_from: Option<NodeId>,
+    /// Whether we hold values of before a restart.
+    pub(super) is_restored: bool,
 }
 
 impl Copies {
@@ -82,7 +91,36 @@ impl Peer {
             }
         }
         self.copies.members = replicas;
+        if std::mem::take(&mut self.copies.is_restored) {
+            self.return_restored();
+        }
         self.pump_copies();
+    }
+
+    /// A peer has come into our range, or into what was our range a moment ago, and has not
+    /// joined through us: it may lack what we have (RFC 6940 §6.4.2.3).
+    pub(super) fn range_shed(&mut self, start_before: NodeId, to: NodeId) {
+        let own = self.identity.node_id.to_u128();
+        if self.chord.range_start() == to {
+            self.copies.shed_from.get_or_insert(start_before);
+            self.look_soon();
+        }
+        let Some(shed_from) = self.copies.shed_from.map(NodeId::to_u128) else { return };
+        let mut predecessors = self.chord.predecessors().iter().copied();
+        if !in_range(to.to_u128(), shed_from, own) || !predecessors.any(|p| p == to) {
+            return;
+        }
+        let before = predecessors.next().map(NodeId::to_u128);
+        let after = before.filter(|p| in_range(*p, shed_from, to.to_u128())).unwrap_or(shed_from);
+        self.pass_on(NodeId::from_u128(after), to, to);
+    }
+
+    /// Of what we held before a restart, others may be responsible now.
+    fn return_restored(&mut self) {
+        let predecessors = self.chord.predecessors().to_vec();
+        for pair in predecessors.windows(2).take(COPIES) {
+            self.pass_on(pair[1], pair[0], pair[0]);
+        }
     }
 
     /// Drops what three others keep that are nearer to it (RFC 6940 §10.7.3).
@@ -101,6 +139,7 @@ impl Peer {
         for resource in surplus {
             self.storage.remove(&resource);
         }
+        self.copies.shed_from = None;
     }
 
     /// Passes on what is stored in the range `(after, upto]` to its responsible peer, which may
@@ -157,8 +196,11 @@ impl Peer {
     pub(super) fn copy_answered(&mut self, copy: &Copy, failure: Option<Failure>) {
         self.copies.in_flight = self.copies.in_flight.saturating_sub(1);
         match (failure, copy.why) {
+            (Some(Failure::Refused(code)), Why::Admission | Why::Replica) if is_behind(code) => {
+                self.fetch_newer(copy);
+            }
             (Some(Failure::Timeout), Why::Admission) => self.forget_admission(copy.to),
-            (Some(_), Why::Replica) => {
+            (Some(_), Why::Replica | Why::Merged) => {
                 // It may see the ring otherwise for now.
                 self.copies.members.retain(|member| *member != copy.to);
                 let at = self.soon(HOLD_DOWN);
@@ -170,11 +212,44 @@ impl Peer {
         self.pump_copies();
     }
 
+    /// A peer has newer values than the copy that it got: we take them over from it
+    /// (RFC 6940 §7.4.1.1).
+    fn fetch_newer(&mut self, copy: &Copy) {
+        let Ok(body) = self.storage.counterpart(&copy.resource).to_bytes() else { return };
+        let (route, goal) = (vec![copy.to.into()], Goal::Newer(copy.clone()));
+        // Without room for the request the next change will do.
+        let _ = self.request(route, None, Method::Fetch, body, &[], goal);
+    }
+
+    pub(super) fn newer_fetched(&mut self, copy: Copy, outcome: Result<Reply, Failure>) {
+        let Ok(reply) = outcome else { return };
+        let own = self.identity.node_id;
+        let Ok(answer) = decode_body::<FetchAns>(&reply.body, own) else { return };
+        let verifier = &self.verifier;
+        let resolve = |identity: &_| verifier.find(identity, &reply.certificates);
+        let values = storage::Verifier { resolve: &resolve, provider: verifier.provider() };
+        let is_changed = self.storage.merge(self.now, &copy.resource, &answer.kinds, values);
+        if is_changed && self.chord.owns(&copy.resource) {
+            let others = self.chord.replicas().to_vec().into_iter().zip(1..);
+            for (to, number) in others.filter(|(to, _)| *to != copy.to) {
+                let resource = copy.resource.clone();
+                self.push_copy(Copy { to, resource, number, why: Why::Replica });
+            }
+        }
+        self.push_copy(Copy { why: Why::Merged, ..copy });
+        self.pump_copies();
+    }
+
     fn copy_over(&mut self, copy: &Copy) {
         if copy.why == Why::Admission {
             self.handed_over(copy.to);
         }
     }
+}
+
+/// Whether a copy was refused because it is not the newest.
+fn is_behind(code: ErrorCode) -> bool {
+    [ErrorCode::DATA_TOO_OLD, ErrorCode::GENERATION_COUNTER_TOO_LOW].contains(&code)
 }
 
 // limits

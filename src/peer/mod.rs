@@ -8,9 +8,9 @@
 //! The files follow a message: `links` and `attach` make and lose links, `traffic` moves
 //! messages, `reroute` those that a link has swallowed, `serve` answers requests, `requests` takes
 //! answers; `join`, `entrance`, `admit`, `leave`, `upkeep`, `updates`, `fingers` and `partition`
-//! keep the ring together (RFC 6940 §10), `copies` and `publish` the data, which `fetch`
-//! finds; `explore` asks about both, `configure` changes the rules (§11.1), and `client` uses the
-//! ring without being part of it.
+//! keep the ring together (RFC 6940 §10), `copies` and `publish` the data, which `look`
+//! looks after and `fetch` finds; `explore` asks about both, `configure` changes the rules
+//! (§11.1), and `client` uses the ring without being part of it.
 
 mod admit;
 mod api;
@@ -31,6 +31,7 @@ mod inspect;
 mod join;
 mod leave;
 mod links;
+mod look;
 mod partition;
 mod publish;
 mod requests;

@@ -40,7 +40,11 @@ pub(super) enum Goal {
     Leave,
     Update(NodeId),
     Copy(Copy),
+    /// What a peer has that refused our copy as too old.
+    Newer(Copy),
     Publish(PublicationKey),
+    /// Whether what we published is still there.
+    Look(PublicationKey),
     Unpublish(RequestId),
     /// Who has certificates under our user's name.
     FindCertificate,
@@ -175,7 +179,9 @@ impl Peer {
             Goal::Leave => self.leave_answered(),
             Goal::Update(node) => self.update_answered(node, outcome.err()),
             Goal::Copy(copy) => self.copy_answered(&copy, outcome.err()),
+            Goal::Newer(copy) => self.newer_fetched(copy, outcome),
             Goal::Publish(key) => self.publish_answered(&key, outcome),
+            Goal::Look(key) => self.looked(&key, outcome),
             Goal::Unpublish(request) => self.unpublish_answered(request, outcome),
             Goal::FindCertificate => self.certificates_found(outcome),
             Goal::Finger => self.finger_found(outcome),

@@ -89,9 +89,8 @@ impl Peer {
             self.introduce(from, &listed);
         }
         self.ring_changed(change, Cause::Arrived);
-        if change.range && self.chord.range_start() == from {
-            // Unless it has taken its range from us by joining, it may lack what we have.
-            self.pass_on(start, from, from);
+        if change.neighbors {
+            self.range_shed(start, from);
         }
         if change.neighbors {
             self.met(from, uptime_s);
@@ -124,6 +123,9 @@ impl Peer {
     pub(super) fn drop_peer(&mut self, node: NodeId, cause: Cause) {
         if !self.chord.contains(node) {
             return;
+        }
+        if cause == Cause::Failed {
+            self.peer_failed();
         }
         let (predecessors, successors) =
             (self.chord.predecessors().to_vec(), self.chord.successors().to_vec());

@@ -8,7 +8,7 @@ use super::place::Held;
 use super::verify::Verifier;
 use super::{Resource, Storage, StoreCopy};
 use crate::base::{Now, ResourceId};
-use crate::message::{KindData, StoredData};
+use crate::message::{DataModel, FetchReq, KindData, Places, StoredData, StoredDataSpecifier};
 
 impl Storage {
     /// Acts as if these values and those that are here had all been stored in the order of their
@@ -22,6 +22,23 @@ impl Storage {
         verifier: Verifier<'_>,
     ) -> bool {
         self.merge_aged(now, Duration::ZERO, resource, kinds, verifier)
+    }
+
+    /// Asks for all that another peer has of the Kinds that are at this resource.
+    pub fn counterpart(&self, resource: &ResourceId) -> FetchReq {
+        let position = resource.to_u128();
+        let stored = position.and_then(|position| self.resources.get(&position));
+        let kinds = stored.into_iter().flat_map(|stored| &stored.kinds);
+        let models = kinds.filter_map(|values| self.kinds().kind(values.kind));
+        let specifier = |kind: &Kind| {
+            let all = match kind.data_model {
+                DataModel::Single => Places::Single,
+                DataModel::Array => Places::Array(Vec::new()),
+                DataModel::Dictionary => Places::Dictionary(Vec::new()),
+            };
+            StoredDataSpecifier::new(kind.id, &all)
+        };
+        FetchReq { resource: resource.clone(), specifiers: models.map(specifier).collect() }
     }
 
     /// Puts back what [`Storage::changes`] told of at `saved_unix_ms`, checked as if it came from

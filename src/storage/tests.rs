@@ -1,6 +1,7 @@
 //! Storage as its peers see it: requests in, answers and copies out.
 
 mod access;
+mod merge;
 mod methods;
 
 use std::sync::Arc;

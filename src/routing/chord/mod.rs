@@ -266,7 +266,8 @@ impl Chord {
 
     /// Whether `sender` may send us copies of `resource` (RFC 6940 §7.4.1.1, §10.4): as far as we
     /// know we are one of the three peers that keep it, and the sender is one of them too or
-    /// nearer to it than the last.
+    /// nearer to it than the last. What is ours may also come from a neighbour that had to keep it
+    /// before it heard of us (§6.4.2.3).
     pub fn may_replicate(&self, resource: &ResourceId, sender: NodeId) -> bool {
         let Some(k) = resource.to_u128().filter(|_| self.keeps(resource)) else { return false };
         let behind = |node: &NodeId| ring::distance(k, node.to_u128());
@@ -277,6 +278,7 @@ impl Chord {
             after_us => self.successors.get(after_us - 1),
         };
         last.is_none_or(|last| behind(&sender) <= behind(last))
+            || (before_us == 0 && self.successors.contains(&sender))
     }
 
     /// Our Neighbor Table for an Update.
