@@ -352,7 +352,8 @@ pub struct Fetched {
     /// Whether values were left out because their signatures did not hold, or because newer ones
     /// had been seen.
     pub partial: bool,
-    /// Links that the request crossed, as the answer's TTL tells; 0 if we hold the data.
+    /// Links that the request crossed, as the answer's TTL tells, at most if several peers were
+    /// asked; 0 if we hold the data.
     pub hops: u32,
     /// Which transmission of the request was answered; 1 is the first.
     pub transmissions: u32,

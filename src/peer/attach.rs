@@ -275,6 +275,9 @@ impl Peer {
                 self.unreachable.insert(node, until);
             }
         }
+        if plan.reason == Reason::Finger {
+            self.finger_refused(plan);
+        }
         self.join_attach_failed(plan);
         if plan.reason == Reason::Serving {
             self.client_attach_failed(JoinError::NoAdmittingPeer);

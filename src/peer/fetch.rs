@@ -117,7 +117,7 @@ impl Peer {
             self.emit(Event::RolledBack { node: reply.signed.node_id, resource, kind });
         }
         search.partial = verified.partial || is_rolled_back;
-        search.hops = reply.hops;
+        search.hops = search.hops.max(reply.hops);
         search.transmissions += reply.transmissions;
         search.outcome = Ok(());
         is_whole

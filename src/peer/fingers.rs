@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::base::{Encode, Instant, NodeId};
-use crate::message::{ChordUpdateContents, Method, PingReq, RouteQueryReq};
+use crate::message::{ChordUpdateContents, Destination, Method, PingReq, RouteQueryReq};
 
 use super::attach::{AttachPlan, Reason};
 use super::requests::{Failure, Goal, Reply};
@@ -18,6 +18,9 @@ use super::{Peer, Stage};
 pub(super) struct Fingers {
     /// Peers that may be better fingers, each with the linked peer that told us of it.
     heard: VecDeque<(NodeId, NodeId)>,
+    /// Peers that turned out to be no better, so that they are not tried each time somebody tells
+    /// of them.
+    given_up: VecDeque<NodeId>,
     /// Near peers that are still to be asked in this turn.
     friends: Vec<NodeId>,
     /// Turns of asking near peers that we have taken since the last search.
@@ -56,14 +59,23 @@ impl Peer {
         }
     }
 
+    /// Whoever is where we looked for a finger gives us no link.
+    pub(super) fn finger_refused(&mut self, plan: &AttachPlan) {
+        if let Some(Destination::Resource(place)) = plan.route.last() {
+            self.chord.seek_elsewhere(place);
+            let at = self.soon(FINGER_PACE);
+            self.timers.set_earlier(Timer::Fingers, at);
+        }
+    }
+
     /// A linked peer has told us of its whole Routing Table.
     pub(super) fn hear_of_fingers(&mut self, informant: NodeId, contents: &ChordUpdateContents) {
         let ChordUpdateContents::Full { predecessors, successors, fingers } = contents else {
             return;
         };
-        let heard = &mut self.fingers.heard;
+        let Fingers { heard, given_up, .. } = &mut self.fingers;
         for node in fingers.iter().chain(predecessors).chain(successors) {
-            let is_known = heard.iter().any(|(known, _)| known == node);
+            let is_known = heard.iter().any(|(known, _)| known == node) || given_up.contains(node);
             if heard.len() < HEARD_MAX && !is_known && self.chord.wants(*node, informant) {
                 heard.push_back((*node, informant));
             }
@@ -83,6 +95,10 @@ impl Peer {
         }
         let outdone = self.chord.outdone(node, |node| self.links.is_ours(node));
         if let Some(outdone) = outdone {
+            if self.fingers.given_up.len() >= GIVEN_UP_MAX {
+                self.fingers.given_up.pop_front();
+            }
+            self.fingers.given_up.push_back(outdone);
             self.give_up(outdone);
         }
     }
@@ -163,10 +179,12 @@ impl Peer {
 /// Between two new fingers as long as some power of two has none.
 const FINGER_PACE: Duration = Duration::from_millis(200);
 /// Between two further ones: a node that stays for minutes only need not pay for them.
-const WIDEN_PACE: Duration = Duration::from_secs(10);
+const WIDEN_PACE: Duration = Duration::from_secs(5);
 /// Between two questions to near peers: their answers make us try some more.
-const ASK_PACE: Duration = Duration::from_secs(20);
+const ASK_PACE: Duration = Duration::from_secs(10);
 /// How often each of them is asked at first; afterwards once for each search.
 const TURNS: u32 = 4;
+/// Peers remembered because they were tried and given up.
+const GIVEN_UP_MAX: usize = 64;
 /// Peers that we heard of and have not tried.
 const HEARD_MAX: usize = 24;

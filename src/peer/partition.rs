@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::base::{Encode, NodeId, ResourceId};
 use crate::message::{Method, PingReq};
+use crate::routing::Topology;
 use crate::routing::chord::COPIES;
 
 use super::Peer;
@@ -22,7 +23,8 @@ use super::requests::{Failure, Goal, Reply};
 use super::timers::Timer;
 
 impl Peer {
-    /// Asks a bootstrap node who it thinks comes after us (RFC 6940 §10.7.4.4, T-46).
+    /// Asks a bootstrap node who it thinks comes after us, or after one of our neighbours
+    /// (RFC 6940 §10.7.4.4, T-46).
     pub(super) fn probe_partition(&mut self) {
         if let Some(link) = self.probe.take() {
             self.close(link);
@@ -58,7 +60,12 @@ impl Peer {
     }
 
     pub(super) fn probe_linked(&mut self, link: LinkId, node: NodeId) {
-        let next = self.identity.node_id.to_u128().wrapping_add(1);
+        // Between us and our successor there may be nobody of the other ring, and then nobody
+        // there may answer us (§6.3.4): in every other turn we ask for a neighbour's place.
+        let neighbors = self.chord.neighbors();
+        let turn = self.rng.below(2 * neighbors.len().max(1) as u64) as usize;
+        let place = neighbors.get(turn).copied().unwrap_or(self.identity.node_id);
+        let next = place.to_u128().wrapping_add(1);
         let route = vec![node.into(), ResourceId::from_u128(next).into()];
         let body = PingReq::default().to_bytes().unwrap_or_default();
         let goal = Goal::Partition(link);

@@ -4,7 +4,7 @@
 //! A wide table divides each of these ranges into slots of equal width, as many as the links
 //! allow, and wants the peer with the shortest round trip in each.
 
-use super::{Chord, Linked, NEIGHBORS_MAX, Table};
+use super::{Chord, Linked, NEIGHBORS_MAX, Table, ring};
 use crate::base::{NodeId, ResourceId, Rng};
 
 /// A part of a finger's range.
@@ -18,11 +18,11 @@ pub(super) struct Slot {
 
 /// What has been done about the finger of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sought {
-    /// It was looked for when the table grew to hold it.
-    Once,
-    /// It was there and is to be looked for again.
-    Lost,
+pub(super) struct Sought {
+    /// How often it was looked for in vain.
+    tries: u8,
+    /// Whether it is to be looked for again.
+    again: bool,
 }
 
 impl Chord {
@@ -36,12 +36,15 @@ impl Chord {
     /// can act for, with the resource to look for, and whether it is the first of its range. Each
     /// is named once; afterwards [`Chord::stale_finger`] does.
     pub fn new_finger(&mut self, rng: &mut Rng) -> Option<(ResourceId, bool)> {
-        let is_sought = |slot: &Slot| self.sought.get(slot) == Some(&Sought::Once);
-        let slot = self.missing().into_iter().find(|slot| !is_sought(slot))?;
-        let was_lost = self.sought.insert(slot, Sought::Once).is_some();
+        let is_wanted = |slot: &Slot| self.sought.get(slot).is_none_or(|sought| sought.again);
+        let slot = self.missing().into_iter().find(is_wanted)?;
+        let before = self.sought.get(&slot).copied();
+        let tries = before.map_or(0, |sought| sought.tries);
+        self.sought.insert(slot, Sought { tries, again: false });
         let (start, width) = self.bounds(slot);
         // Whoever is at the beginning is lost, or wants no more links.
-        let offset = if was_lost { u128::from_be_bytes(rng.bytes()) % width } else { 0 };
+        let is_first = before.is_none();
+        let offset = if is_first { 0 } else { u128::from_be_bytes(rng.bytes()) % width };
         Some((self.resource(start + offset), slot.part == 0))
     }
 
@@ -58,7 +61,23 @@ impl Chord {
     /// (RFC 6940 §10.7.2).
     pub fn forget_finger(&mut self, lost: NodeId) {
         let slot = self.slot(self.distance(lost), self.parts_per_finger());
-        self.sought.insert(slot, Sought::Lost);
+        self.sought.insert(slot, Sought { tries: 0, again: true });
+    }
+
+    /// Allows the finger in whose range `place` lies to be looked for at another place: who is
+    /// responsible for this one gives us no link. After some tries it is left to
+    /// [`Chord::stale_finger`].
+    pub fn seek_elsewhere(&mut self, place: &ResourceId) {
+        let Some(place) = place.to_u128() else { return };
+        let distance = ring::distance(self.position, place);
+        if distance == 0 {
+            return;
+        }
+        let slot = self.slot(distance, self.parts_per_finger());
+        if let Some(sought) = self.sought.get_mut(&slot) {
+            sought.tries = sought.tries.saturating_add(1);
+            sought.again = sought.tries < TRIES_MAX;
+        }
     }
 
     /// Whether a peer that one of our links told us of may be a better finger than what we have:
@@ -217,5 +236,7 @@ const FINGERS_MAX: u32 = 128;
 /// Which part of the links beside the neighbours' are our own fingers: others choose us as often
 /// as we choose them, and not all equally.
 const OWN_SHARE: f64 = 0.43;
+/// Places of a slot that are tried in a row: its peers may all have as many links as they allow.
+const TRIES_MAX: u8 = 5;
 /// Slots in one finger's range.
 const PARTS_MAX: f64 = 16.0;

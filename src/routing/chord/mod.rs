@@ -53,7 +53,7 @@ pub struct Chord {
     predecessors: Vec<NodeId>,
     /// Nearest first.
     successors: Vec<NodeId>,
-    /// Slots that the table has grown to hold, or whose finger was lost.
+    /// Slots that the table has grown to hold.
     sought: BTreeMap<Slot, Sought>,
 }
 

@@ -92,6 +92,33 @@ fn fingers_reach_from_the_opposite_point_to_the_last_successor() {
     assert_eq!(small.new_finger(&mut rng), None);
 }
 
+/// R6940-10.7.2-02: a finger that was lost, or whose place gives no link, is looked for somewhere
+/// else in its range, the latter not for ever.
+#[test]
+fn a_finger_is_sought_elsewhere() {
+    let mut rng = Rng::from_number(4);
+    let mut ring = chord(0, &[1, 2, 3, 4, 1 << 127, 3 << 126]);
+    let (first, _) = ring.new_finger(&mut rng).expect("missing");
+    assert_eq!(first, ResourceId::from_u128(1 << 126));
+    let in_range =
+        |place: &ResourceId| place.to_u128().is_some_and(|p| p > 1 << 126 && p < 1 << 127);
+    ring.seek_elsewhere(&first);
+    let (mut place, _) = ring.new_finger(&mut rng).expect("again");
+    assert!(in_range(&place), "{place:?}");
+    for _ in 0..3 {
+        ring.seek_elsewhere(&place);
+        place = ring.new_finger(&mut rng).expect("again").0;
+        assert!(in_range(&place), "{place:?}");
+    }
+    ring.seek_elsewhere(&place);
+    let next = ring.new_finger(&mut rng).expect("the next finger").0;
+    assert_eq!(next, ResourceId::from_u128(1 << 125));
+    ring.insert(id(3 << 125));
+    ring.remove(id(3 << 125));
+    ring.forget_finger(id(3 << 125));
+    assert!(in_range(&ring.new_finger(&mut rng).expect("lost").0));
+}
+
 /// R6940-10.7.4.2-01, R6940-10.7.4.2-02, R6940-10.7.4.2-03: a missing finger is searched at a
 /// random place of its range, far ones twice as often as the next.
 #[test]
