@@ -3,6 +3,7 @@
 //! One task owns the peer; each link has a task of its own and talks to it by channels.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::error::LinkError;
 use super::ice::{IceAgent, IceOptions, IceRole, Upkeep};
 use super::node::{AppFlow, Done, NodeError, NodeEvent, NodeOptions, NodeStatus, Reply};
 use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
+use super::store::{Batch, Opened, StoreFile, StoreProblem};
 use super::transport::{Credentials, SecureFlow};
 use crate::base::{Instant, Now, Rng};
 use crate::crypto::Certificate;
@@ -27,6 +29,7 @@ use crate::peer::{
     LinkError as PeerLinkError, LinkEvent, LinkId, Output, Peer, Purpose, RequestError, RequestId,
     Role,
 };
+use crate::storage::Change;
 
 /// What a link's task tells the driver.
 enum Report {
@@ -77,6 +80,9 @@ pub(super) struct Driver {
     requests: BTreeMap<RequestId, (Instant, Reply)>,
     next_link: u64,
     next_request: u64,
+    store: Option<StoreFile>,
+    /// When changes are written next, if there are any.
+    write_at: Option<Instant>,
 }
 
 impl Driver {
@@ -121,16 +127,28 @@ impl Driver {
             requests: BTreeMap::new(),
             next_link: 1,
             next_request: 0,
+            store: None,
+            write_at: None,
         }
     }
 
     /// Runs until nobody holds the node any more.
-    pub(super) async fn run(mut self) {
-        while self.step().await {
-            self.flush();
-            self.report_status();
+    pub(super) async fn run(self) {
+        let mut driver = match self.options.values.clone() {
+            // Reading and verifying may take a moment.
+            Some(path) => match tokio::task::spawn_blocking(move || self.restored(&path)).await {
+                Ok(driver) => driver,
+                Err(_) => return,
+            },
+            None => self,
+        };
+        driver.report_status();
+        while driver.step().await {
+            driver.flush();
+            driver.report_status();
+            driver.plan_writing();
         }
-        for link in self.links.values() {
+        for link in driver.links.values() {
             match link {
                 Link::Up(sender) => sender.close(),
                 Link::Working(task) => task.abort(),
@@ -158,8 +176,53 @@ impl Driver {
                 None => return false,
             },
             () = self.clock.sleep_until(deadline) => self.handle(Input::Timeout),
+            () = self.clock.sleep_until(self.write_at) => self.write_changes(),
+            problem = store_problem(&mut self.store) => {
+                self.store = None;
+                self.event(NodeEvent::StoreProblem(problem));
+            }
         }
         true
+    }
+
+    /// Takes back the values of before a restart and has changes noted from now on.
+    fn restored(mut self, path: &Path) -> Self {
+        let now = self.now();
+        match StoreFile::open(path, self.peer.node_id(), now.unix_ms) {
+            Ok(Opened { mut file, saved, problem }) => {
+                let mut changes = Vec::new();
+                for resource in saved {
+                    if !self.peer.restore(now, resource.unix_ms, &resource.copy) {
+                        changes.push(Change::Removed(resource.copy.request.resource));
+                    }
+                }
+                file.write(Batch { unix_ms: now.unix_ms, changes });
+                self.peer.keep_journal();
+                self.store = Some(file);
+                if let Some(problem) = problem {
+                    self.event(NodeEvent::StoreProblem(problem));
+                }
+            }
+            Err(problem) => self.event(NodeEvent::StoreProblem(problem)),
+        }
+        self
+    }
+
+    fn plan_writing(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        if self.write_at.is_none() && (self.peer.has_changes() || store.is_behind()) {
+            self.write_at = Some(self.clock.now() + WRITE_AFTER);
+        }
+    }
+
+    fn write_changes(&mut self) {
+        self.write_at = None;
+        let now = self.now();
+        let Some(store) = &mut self.store else { return };
+        if !store.is_behind() {
+            let changes = self.peer.changes(now, CHANGES_MAX);
+            store.write(Batch { unix_ms: now.unix_ms, changes });
+        }
     }
 
     fn now(&self) -> Now {
@@ -445,8 +508,30 @@ impl Driver {
     }
 }
 
+impl Drop for Driver {
+    /// Whatever ends the node, its last changes are written.
+    fn drop(&mut self) {
+        let now = self.now();
+        if let Some(store) = self.store.take() {
+            let changes = self.peer.changes(now, usize::MAX);
+            store.close(Batch { unix_ms: now.unix_ms, changes });
+        }
+    }
+}
+
+async fn store_problem(store: &mut Option<StoreFile>) -> StoreProblem {
+    match store {
+        Some(store) => store.problem().await,
+        None => std::future::pending().await,
+    }
+}
+
 // limits
 
+/// What a crash may lose comes back from replicas; values that change often are written once.
+const WRITE_AFTER: Duration = Duration::from_secs(1);
+/// Resources written at a time: a few milliseconds of the driver's task.
+const CHANGES_MAX: usize = 1024;
 /// Messages and news of links waiting for the driver; a link's reader waits beyond this.
 const REPORTS_MAX: usize = 1024;
 /// More than the 24 bits of randomness that RFC 8445 §5.3 asks for.

@@ -10,6 +10,7 @@
 //! | [`bootstrap`] | links without ICE on a known port | RFC 6940 §6.6.6 |
 //! | `clock` | the machine's clocks and randomness | |
 //! | `node`, `driver`, `convert`, `counters` | what runs a [`Peer`](crate::peer::Peer) | |
+//! | `store` | values that survive a restart | |
 //! | [`pcap`] | what passed, for Wireshark | |
 //!
 //! The sender of an Attach is ICE controlling and DTLS server (RFC 6940 §6.5.1.13); on a
@@ -34,6 +35,7 @@ mod node;
 pub mod overlay;
 pub mod pcap;
 pub mod reliability;
+mod store;
 pub mod stun;
 pub mod transport;
 
@@ -47,9 +49,12 @@ pub use ice::{IceAgent, IceOptions, IceRole, Upkeep};
 pub use node::{AppFlow, Node, NodeError, NodeEvent, NodeOptions, NodeStatus};
 pub use overlay::{OverlayEvent, OverlayLink, OverlaySender};
 pub use pcap::{Direction as PcapDirection, Pcap, Protocol as PcapProtocol};
+pub use store::StoreProblem;
 pub use transport::{
     Credentials, FlowInfo, FlowSender, MediaFlow, MediaSender, SecureFlow, Timings,
 };
 
+#[cfg(test)]
+mod restart_tests;
 #[cfg(test)]
 mod tests;

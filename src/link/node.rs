@@ -1,6 +1,7 @@
 //! A node: a peer of an overlay on this machine, and the handle that faces have on it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::driver::Driver;
 use super::dtls::LocalCertificate;
 use super::error::LinkError;
 use super::pcap::Pcap;
+use super::store::StoreProblem;
 use super::transport::{Credentials, SecureFlow};
 use crate::base::NodeId;
 use crate::config::SignedConfig;
@@ -39,6 +41,8 @@ pub struct NodeOptions {
     pub loopback: bool,
     /// Peers that tell us our address behind a NAT.
     pub stun_servers: Vec<SocketAddr>,
+    /// The file that keeps the values over a restart; its folder exists.
+    pub values: Option<PathBuf>,
     /// Where messages are written for Wireshark.
     pub pcap: Option<Pcap>,
     /// Seed of all randomness; from the operating system.
@@ -70,6 +74,8 @@ pub enum NodeEvent {
     Configured(Arc<SignedConfig>, ConfigEffect),
     /// Somebody else's connection for an application is up.
     AppFlow(AppFlow),
+    /// The values that we keep will not all survive a restart, or have not.
+    StoreProblem(StoreProblem),
 }
 
 /// A connection for an application, with the proven identity of the other side.
@@ -116,7 +122,8 @@ pub enum NodeError {
 }
 
 impl Node {
-    /// Opens the bootstrap port and starts the node; it does nothing until told to join or found.
+    /// Opens the bootstrap port and starts the node with the values that it had before; it does
+    /// nothing until told to join or found. Once its events have ended all is written.
     pub async fn start(
         options: NodeOptions,
     ) -> Result<(Self, mpsc::Receiver<NodeEvent>), LinkError> {

@@ -57,6 +57,11 @@ impl Copies {
         (self.queue.len().max(self.queued.len()), QUEUE_MAX)
     }
 
+    /// Forgets what a place on the ring needed that is no longer ours.
+    pub(super) fn reset(&mut self) {
+        *self = Self { is_restored: self.is_restored, ..Self::default() };
+    }
+
     /// Whether all replica peers have been served.
     pub(super) fn is_settled(&self, replicas: &[NodeId]) -> bool {
         !self.is_range_new && replicas.iter().all(|r| self.members.contains(r))

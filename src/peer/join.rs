@@ -93,7 +93,7 @@ impl Peer {
         self.timers.stop_all();
         self.watch_links();
         self.admission = None;
-        self.copies = super::copies::Copies::default();
+        self.copies.reset();
         let mut joining = Joining::new(0, 0);
         if let Stage::Joining(before) = &self.stage {
             joining.bootstrap_link = before.bootstrap_link;

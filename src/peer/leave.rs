@@ -7,7 +7,6 @@ use crate::base::{Encode, NodeId};
 use crate::message::{ChordLeave, LeaveReq, Method};
 
 use super::api::{Event, LinkAction};
-use super::copies::Copies;
 use super::requests::Goal;
 use super::serve::Question;
 use super::timers::Timer;
@@ -125,7 +124,7 @@ impl Peer {
         self.timers.stop_all();
         self.stage = Stage::Idle;
         self.chord = self.config.chord(self.identity.node_id);
-        self.copies = Copies::default();
+        self.copies.reset();
         self.admission = None;
         self.probe = None;
         self.emit(Event::Left);

@@ -10,7 +10,8 @@
 //! answers; `join`, `entrance`, `admit`, `leave`, `upkeep`, `updates`, `fingers` and `partition`
 //! keep the ring together (RFC 6940 §10), `copies` and `publish` the data, which `look`
 //! looks after and `fetch` finds; `explore` asks about both, `configure` changes the rules
-//! (§11.1), and `client` uses the ring without being part of it.
+//! (§11.1), `saved` keeps values over a restart, and `client` uses the ring without being part of
+//! it.
 
 mod admit;
 mod api;
@@ -36,6 +37,7 @@ mod partition;
 mod publish;
 mod requests;
 mod reroute;
+mod saved;
 mod serve;
 #[cfg(all(test, feature = "sim"))]
 mod tests;

@@ -132,11 +132,10 @@ impl Engine {
         let provider = provider(&document.config)?;
         let overlay = provider.overlay.clone();
         let aor = own_name(&document.config, user)?;
-        let identity = self
-            .options
-            .state
-            .identity(&provider, &aor.user, unix_ms())
-            .map_err(|e| e.to_string())?;
+        let state = &self.options.state;
+        let values = state.values(&overlay, &aor.user);
+        let identity = state.identity(&provider, &aor.user, unix_ms());
+        let identity = identity.map_err(|e| e.to_string())?;
         if matches!(entry, Entry::Start(_)) {
             document = founded(document.config, &identity.identity)?;
         }
@@ -156,6 +155,7 @@ impl Engine {
             listen: listen.unwrap_or(LISTEN_DEFAULT),
             loopback,
             stun_servers: stun_servers.clone(),
+            values: Some(values),
             pcap: self.options.pcap.clone(),
             seed: os_seed(),
         };
@@ -241,6 +241,7 @@ impl Engine {
             NodeEvent::AppFlow(flow) if self.flows.has_room() => {
                 self.sip_flow_up(flow);
             }
+            NodeEvent::StoreProblem(problem) => self.notice(problem.to_string()),
             // Dropping a flow closes it.
             NodeEvent::AppFlow(_) => {}
         }

@@ -102,7 +102,7 @@ mod tests {
     use crate::link::{Node, NodeOptions, os_seed, unix_ms};
     use crate::peer::{Command as PeerCommand, PeerConfig};
     use crate::phone::state::StoredIdentity;
-    use crate::phone::{Command, PhoneOptions, StateFolder, start};
+    use crate::phone::{Command, Handle, PhoneOptions, StateFolder, start};
 
     const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -119,6 +119,19 @@ mod tests {
         (dir, state, identity)
     }
 
+    fn phone(state: StateFolder) -> Handle {
+        let options = PhoneOptions {
+            state,
+            listen: Some(ANY_PORT),
+            auto_answer: false,
+            play: None,
+            record: None,
+            pcap: None,
+            is_attended: false,
+        };
+        start(options).expect("started")
+    }
+
     async fn node(identity: StoredIdentity, document: &Arc<SignedConfig>) -> Node {
         let options = NodeOptions {
             config: PeerConfig::of(document.clone()),
@@ -129,6 +142,7 @@ mod tests {
             listen: ANY_PORT,
             loopback: true,
             stun_servers: Vec::new(),
+            values: None,
             pcap: None,
             seed: os_seed(),
         };
@@ -147,16 +161,7 @@ mod tests {
         let second = Arc::new(config.sign(&alice.identity).expect("signed"));
         let path = dir.path().join("first.xml");
         std::fs::write(&path, &first.document).expect("written");
-        let phone = start(PhoneOptions {
-            state,
-            listen: Some(ANY_PORT),
-            auto_answer: false,
-            play: None,
-            record: None,
-            pcap: None,
-            is_attended: false,
-        })
-        .expect("started");
+        let phone = phone(state);
         let mut events = phone.events();
         phone.send(Command::Found { document: Some(path), user: "alice".into() });
         let kept = dir.path().join("overlays/example.org/document.xml");
@@ -180,5 +185,32 @@ mod tests {
         assert!(node_of_bob.is_some());
         assert_eq!(sequence, 2);
         assert_eq!(std::fs::read(&kept).expect("kept"), second.document);
+    }
+    /// A damaged file of values keeps nobody out of the overlay; one sentence says where it is.
+    #[tokio::test]
+    async fn damaged_values_are_reported() {
+        let (dir, state, alice) = device("alice");
+        let config = OverlayConfig::self_signed("example.org").expect("a name");
+        let document = founded(config, &alice.identity).expect("signed");
+        let path = dir.path().join("first.xml");
+        std::fs::write(&path, &document.document).expect("written");
+        let values = dir.path().join("overlays/example.org/alice/values.db");
+        std::fs::write(&values, b"no database").expect("written");
+        let phone = phone(state);
+        let mut events = phone.events();
+        phone.send(Command::Found { document: Some(path), user: "alice".into() });
+        let (mut sentence, mut joined) = (None, false);
+        while sentence.is_none() || !joined {
+            let event = timeout(Duration::from_secs(30), events.recv()).await.expect("in time");
+            match event.expect("the phone lives") {
+                Event::Joined { .. } => joined = true,
+                Event::Error { message } => assert_eq!(sentence.replace(message), None),
+                _ => {}
+            }
+        }
+        let sentence = sentence.expect("a sentence");
+        let aside = format!("{}.damaged-", values.display());
+        assert!(sentence.contains("come back from other peers"), "{sentence}");
+        assert!(sentence.contains(&aside), "{sentence}");
     }
 }

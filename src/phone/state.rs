@@ -6,6 +6,7 @@
 //! overlays/NAME/document.xml         the overlay's configuration document
 //! overlays/NAME/USER/certificate.der our certificate there
 //! overlays/NAME/USER/key.der         its private key, readable by the user alone
+//! overlays/NAME/USER/values.db       what our peer keeps for the overlay
 //! ```
 
 use std::fs;
@@ -163,6 +164,11 @@ impl StateFolder {
         Ok(StoredIdentity { identity, keys })
     }
 
+    /// Where the values are that our peer as `user` keeps for the overlay.
+    pub fn values(&self, overlay: &str, user: &str) -> PathBuf {
+        self.overlay(overlay).join(folder_name(user)).join(VALUES)
+    }
+
     fn overlay(&self, overlay: &str) -> PathBuf {
         self.root.join(OVERLAYS).join(overlay)
     }
@@ -297,6 +303,7 @@ const OVERLAYS: &str = "overlays";
 const DOCUMENT: &str = "document.xml";
 const CERTIFICATE: &str = "certificate.der";
 const KEY: &str = "key.der";
+const VALUES: &str = "values.db";
 /// A self-signed identity is its key: it should outlive the computer.
 const VALIDITY_DAYS: u32 = 3650;
 

@@ -335,6 +335,34 @@ fn an_owner_misses_what_is_gone() {
     }
 }
 
+/// What a peer has kept over a restart, and others are responsible for when it comes back, it hands
+/// to them; what is forged or has expired it does not even take.
+#[test]
+fn what_was_kept_over_a_restart_goes_where_it_belongs() {
+    let mut net = registered(58, 12);
+    let keeps = |of: &usize| line(&net, &resource_of(&net, *of))[..3].contains(of);
+    let owner = (1..12).find(|of| !keeps(of)).expect("most do not keep their own");
+    let resource = resource_of(&net, owner);
+    let holders = line(&net, &resource);
+    let kept = copy_at(&mut net, holders[0], &resource).expect("kept");
+    net.kill(owner);
+    for holder in &holders[..3] {
+        peer(&mut net, *holder).storage.remove(&resource);
+    }
+    let behind = NodeId::from_u128(net.id(holders[0]).to_u128().wrapping_add(1));
+    let back = net.add_at(behind);
+    let now = net.clock();
+    let elsewhere = StoreReq { resource: resource_of(&net, back), ..kept.request.clone() };
+    let forged = StoreCopy { request: elsewhere, ..kept.clone() };
+    assert!(!peer(&mut net, back).restore(now, now.unix_ms, &forged));
+    assert!(!peer(&mut net, back).restore(now, now.unix_ms - 86_400_000, &kept));
+    assert!(peer(&mut net, back).restore(now, now.unix_ms, &kept));
+    net.join(back, holders[5]);
+    net.run(seconds(30));
+    assert!(net.joined().contains(&back));
+    assert_ne!(stored_at(&mut net, holders[0], &resource), 0);
+}
+
 /// R6940-7.4.1.2-06: who is refused because something newer is there looks at it: what is its own,
 /// by a clock that was ahead, is replaced all the same.
 #[test]
