@@ -1,12 +1,13 @@
 //! Node-IDs, Resource-IDs and transaction IDs (RFC 6940 §6.3.1.1, §6.3.2).
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 use super::wire::{Decode, DecodeError, Encode, Reader, Writer};
 
 /// The identifier of a node: 16 to 20 bytes, one length for a whole overlay (RFC 6940 §6.3.1.1).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NodeId {
     bytes: [u8; Self::LENGTH_MAX],
     length: u8,
@@ -20,11 +21,10 @@ impl NodeId {
 
     /// The Node-ID of these bytes, or `None` if there are fewer than 16 or more than 20.
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        if !(Self::LENGTH_DEFAULT..=Self::LENGTH_MAX).contains(&bytes.len()) {
-            return None;
-        }
+        let (head, tail) = bytes.split_first_chunk::<{ Self::LENGTH_DEFAULT }>()?;
         let mut array = [0; Self::LENGTH_MAX];
-        array[..bytes.len()].copy_from_slice(bytes);
+        array[..Self::LENGTH_DEFAULT].copy_from_slice(head);
+        array[Self::LENGTH_DEFAULT..].get_mut(..tail.len())?.copy_from_slice(tail);
         Some(Self { bytes: array, length: bytes.len() as u8 })
     }
 
@@ -52,7 +52,7 @@ impl NodeId {
 
     /// Whether this is the wildcard.
     pub fn is_wildcard(&self) -> bool {
-        self.as_bytes().iter().all(|b| *b == 0xff)
+        self.to_u128() == u128::MAX && self.as_bytes()[16..].iter().all(|b| *b == 0xff)
     }
 
     /// Whether this can name a node: neither all zeros nor the wildcard (RFC 6940 §6.1.1).
@@ -63,6 +63,25 @@ impl NodeId {
     /// The bytes as they stand on the wire.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.length)]
+    }
+}
+
+impl Ord for NodeId {
+    /// The order of the bytes. The way of each message is looked up by it, so it is that of two
+    /// numbers, which takes no loop.
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        let number = |id: &Self| {
+            let [.., a, b, c, d] = id.bytes;
+            (id.to_u128(), u32::from_be_bytes([a, b, c, d]), id.length)
+        };
+        number(self).cmp(&number(other))
+    }
+}
+
+impl PartialOrd for NodeId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 

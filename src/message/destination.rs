@@ -182,6 +182,7 @@ impl<'a> ListView<'a> {
 }
 
 /// The first entry of an encoded list, and the rest of the list.
+#[inline]
 fn entry(bytes: &[u8], node_id_length: usize) -> Result<(DestinationView<'_>, &[u8]), DecodeError> {
     let mut reader = Reader::with_node_id_length(bytes, node_id_length);
     let first = reader.u8()?;

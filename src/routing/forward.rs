@@ -246,7 +246,8 @@ fn check<'a>(message: &HeaderView<'_>, gate: &Gate) -> Result<(), Verdict<'a>> {
     let twice = |(place, entry): (usize, DestinationView<'_>)| {
         place >= DESTINATIONS_MAX || list.iter().take(place).any(|before| before == entry)
     };
-    if code.is_some() && list.iter().enumerate().any(twice) {
+    let is_single = list.split_first().is_none_or(|(_, others)| others.is_empty());
+    if code.is_some() && !is_single && list.iter().enumerate().any(twice) {
         return Err(refuse(message, ErrorCode::INVALID_MESSAGE));
     }
     Ok(())
