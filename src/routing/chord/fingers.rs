@@ -195,7 +195,7 @@ impl Chord {
     }
 
     /// Slots for each finger's range, on average.
-    fn parts_per_finger(&self) -> f64 {
+    pub(super) fn parts_per_finger(&self) -> f64 {
         let fingers = self.finger_count();
         match self.table {
             Table::Plain => 1.0,
