@@ -29,6 +29,7 @@ impl NodeId {
     }
 
     /// A Node-ID of 16 bytes from its number, big-endian.
+    #[inline]
     pub fn from_u128(number: u128) -> Self {
         let mut bytes = [0; Self::LENGTH_MAX];
         bytes[..16].copy_from_slice(&number.to_be_bytes());
@@ -36,6 +37,7 @@ impl NodeId {
     }
 
     /// The first 16 bytes as a number: the position on CHORD-RELOAD's ring.
+    #[inline]
     pub fn to_u128(self) -> u128 {
         let mut high = [0; 16];
         high.copy_from_slice(&self.bytes[..16]);

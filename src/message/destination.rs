@@ -151,6 +151,7 @@ impl<'a> ListView<'a> {
     }
 
     /// The first entry, and the list without it.
+    #[inline]
     pub fn split_first(self) -> Option<(DestinationView<'a>, Self)> {
         let (first, rest) = entry(self.bytes, self.node_id_length).ok()?;
         Some((first, Self { bytes: rest, ..self }))

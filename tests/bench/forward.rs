@@ -196,7 +196,7 @@ fn neighbors_and_fingers(own: NodeId, rng: &mut Rng) -> Vec<NodeId> {
     let before = (1..=6).map(|n| at((step * n).wrapping_neg()));
     let mut all: Vec<NodeId> = after.chain(before).collect();
     while all.len() < LINKS {
-        let far = step * 8 << rng.below(10);
+        let far = (step * 8) << rng.below(10);
         all.push(at(far + random(rng).to_u128() % far));
     }
     all

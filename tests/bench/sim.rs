@@ -13,6 +13,9 @@ use std::time::Duration;
 use chordial::routing::chord::Table;
 use chordial::sim::{Scenario, Summary, run};
 
+/// Runs with so many peers and prints its figures.
+type Part = fn(u32);
+
 fn main() {
     // Cargo adds arguments of its own.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
@@ -20,7 +23,7 @@ fn main() {
     let part = arguments.iter().find(|a| a.parse::<u32>().is_err());
     let is_wanted = |name: &str| part.is_none_or(|part| part == name);
     println!("{:<58} {:>14} {:>12}", format!("{peers} peers, seed {SEED}"), "goal", "value");
-    let parts: [(&str, fn(u32)); 5] = [
+    let parts: [(&str, Part); 5] = [
         ("routing", routing),
         ("churn", churn),
         ("kill", kill),
