@@ -1,10 +1,11 @@
 //! Joining, storing, leaving, and what is left after losses.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::net::Net;
 use crate::base::NodeId;
-use crate::message::{APPLICATION_SIP, ErrorCode, Method};
+use crate::message::{APPLICATION_SIP, Destination, ErrorCode, Method};
 use crate::peer::*;
 use crate::storage::resource_id;
 
@@ -404,6 +405,29 @@ fn a_stable_ring_is_quiet() {
         assert!(!is_neighbor || (3..=7).contains(&count), "{count} Updates in 3000 s");
     }
     assert!(updates.len() < 10 * 8 * 7, "{} Updates", updates.len());
+}
+
+/// R6940-10.7.4.2-04: who lacks fingers looks for one of them in each chord-ping-interval, and no
+/// more often.
+#[test]
+fn missing_fingers_are_searched_seldom() {
+    let mut net = Net::ring(15, 24);
+    let begin = net.trace.len();
+    net.run(seconds(4 * 3600));
+    let mut last = BTreeMap::new();
+    let mut searches = 0;
+    for (at, from, _, code, packet) in &net.trace[begin..] {
+        let header = &packet.header;
+        let is_ping = *code == Some(Method::Ping.request()) && header.via_list.is_empty();
+        let is_search = matches!(header.destination_list[..], [Destination::Resource(_)]);
+        if is_ping && is_search {
+            searches += 1;
+            if let Some(before) = last.insert(*from, *at) {
+                assert!(at.saturating_since(before) >= seconds(3600), "{from} at {at:?}");
+            }
+        }
+    }
+    assert!(searches > 24, "{searches}");
 }
 
 /// R6940-6.3.2-07, R6940-6.1.2-01: each answer tells how far its request went.
