@@ -139,16 +139,17 @@ impl Lab {
         options.into_iter().flat_map(|(o, v)| [o.to_owned(), v.to_owned()]).collect()
     }
 
-    /// Every file of the state folder but the database's.
+    /// Every file of the state folder but those of databases, which each run writes.
     fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         let mut open = vec![self.state.clone()];
         while let Some(folder) = open.pop() {
             for entry in std::fs::read_dir(&folder).expect("a folder") {
                 let path = entry.expect("an entry").path();
-                let is_database = path
-                    .file_name()
-                    .is_some_and(|name| name.to_string_lossy().starts_with("chordial.db"));
+                let is_database = path.file_name().is_some_and(|name| {
+                    let name = name.to_string_lossy();
+                    ["chordial.db", "values.db"].iter().any(|database| name.starts_with(database))
+                });
                 if path.is_dir() {
                     open.push(path);
                 } else if !is_database {
