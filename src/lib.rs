@@ -37,9 +37,11 @@
 //! | 3 | [`storage`] | kinds, data models, access control, replicas, expiry | RFC 6940 §7 |
 //! | 4 | [`usage`] | certificate store, SIP registration | RFC 6940 §8, RFC 7904 |
 //! | 5 | [`peer`] | one overlay peer: routing, storage and usages behind one API | RFC 6940 §1.2 |
-//! | 6 | [`link`] | links on real sockets: framing, ICE, DTLS; the node that drives a peer | RFC 6940 §6.5–6.6 |
+//! | 6 | [`link`] | links on real sockets, the node that drives a peer, its file of values | RFC 6940 §6.5–6.6 |
 //! | 7 | [`phone`] | the softphone without a window | |
 //! | 8 | `gui`, [`cli`], `sim` | faces: the window, the command line, the simulator | |
+//!
+//! Each room with decoders has a file `fuzz`; the module `fuzz` lists them all for tests.
 
 #![forbid(unsafe_code)]
 

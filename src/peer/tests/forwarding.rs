@@ -80,17 +80,7 @@ fn way(trace: &[Delivered], id: TransactionId) -> Vec<(usize, usize, bool)> {
 fn long_way(hops: usize) -> (Net, ResourceId, Vec<usize>) {
     let mut net = Net::new(80);
     net.config.table = Table::Plain;
-    for node in 0..32 {
-        net.add();
-        match node {
-            0 => {
-                net.command(0, Command::Found);
-            }
-            _ => net.join(node, 0),
-        }
-        net.run(Duration::from_secs(3));
-    }
-    net.run(Duration::from_secs(70));
+    net.grow(32);
     for number in 1..200u128 {
         let place = ResourceId::from_u128(number.wrapping_mul(0x9e37_79b9 << 96) | number);
         let begin = net.trace.len();
@@ -429,17 +419,7 @@ fn nobody_verifies_in_transit() {
     let counting = Arc::new(Counting::default());
     let mut net = Net::new(80).with_provider(counting.clone());
     net.config.table = Table::Plain;
-    for node in 0..24 {
-        net.add();
-        match node {
-            0 => {
-                net.command(0, Command::Found);
-            }
-            _ => net.join(node, 0),
-        }
-        net.run(Duration::from_secs(3));
-    }
-    net.run(Duration::from_secs(70));
+    net.grow(24);
     let mut hops_max = 0;
     for number in 0..20u128 {
         let place = ResourceId::from_u128(number << 123 | 77);
