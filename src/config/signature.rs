@@ -130,7 +130,7 @@ const CERTIFICATES_MAX: usize = 8;
 mod tests {
     use super::*;
     use crate::config::{AccessControl, DataModel};
-    use crate::crypto::{NodeIdDigest, SelfSigned, X509Provider};
+    use crate::crypto::{Keys, NodeIdDigest, X509Provider};
 
     const NOW_MS: u64 = 1_790_000_000_000;
     const PRIVATE: u32 = 0xf000_0001;
@@ -141,7 +141,7 @@ mod tests {
     }
 
     fn identity(user: &str) -> Identity {
-        let made = SelfSigned::generate(&provider(), &format!("{user}@example.org"), NOW_MS, 30);
+        let made = Keys::self_signed(&provider(), &format!("{user}@example.org"), NOW_MS, 30);
         made.and_then(|made| made.identity(&provider())).expect("an identity")
     }
 

@@ -17,7 +17,7 @@ pub use cheap::CheapProvider;
 pub use identity::{Identity, IdentityError, Signer};
 pub use security::{GenericCertificate, SecurityBlock};
 pub use signature::{Signature, SignatureAlgorithm, SignerIdentity};
-pub use x509::{NodeIdDigest, SelfSigned, X509Provider};
+pub use x509::{Keys, NodeIdDigest, X509Provider};
 
 use std::sync::Arc;
 

@@ -149,17 +149,17 @@ impl X509Provider {
     }
 }
 
-/// A fresh self-signed identity, with what must be kept to use it again.
+/// What a node keeps to be itself again: its certificate, whoever signed it, and its private key.
 #[derive(Clone, Debug)]
-pub struct SelfSigned {
+pub struct Keys {
     /// The certificate in DER.
     pub certificate_der: Vec<u8>,
     /// The private key in PKCS #8 DER.
     pub private_key_der: Vec<u8>,
 }
 
-impl SelfSigned {
-    /// Makes a key and a certificate for `user_name` in `overlay`, valid from a day before
+impl Keys {
+    /// Makes a key and a self-signed certificate for `user_name` in `overlay`, valid from a day before
     /// `unix_ms` (clocks differ) for `days`.
     pub fn generate(
         provider: &X509Provider,
@@ -268,8 +268,8 @@ mod tests {
         }
     }
 
-    fn alice(provider: &X509Provider) -> SelfSigned {
-        SelfSigned::generate(provider, "alice@example.org", NOW_MS, 365).expect("generated")
+    fn alice(provider: &X509Provider) -> Keys {
+        Keys::self_signed(provider, "alice@example.org", NOW_MS, 365).expect("generated")
     }
 
     /// R6940-11.3.1-01: the Node-ID derives from the key under the configured digest.

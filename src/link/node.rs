@@ -18,7 +18,7 @@ use super::store::StoreProblem;
 use super::transport::{Credentials, SecureFlow};
 use crate::base::NodeId;
 use crate::config::SignedConfig;
-use crate::crypto::{Certificate, Identity, Provider, SelfSigned};
+use crate::crypto::{Certificate, Identity, Keys, Provider};
 use crate::peer::{Answer, Command, ConfigEffect, JoinError, JoinStep, PeerConfig, RequestError};
 use crate::storage::KindTable;
 
@@ -32,7 +32,7 @@ pub struct NodeOptions {
     /// Who we are.
     pub identity: Identity,
     /// The same for DTLS.
-    pub keys: SelfSigned,
+    pub keys: Keys,
     /// Judges certificates.
     pub provider: Arc<dyn Provider>,
     /// Where our bootstrap port listens.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::base::ResourceId;
 use crate::config::{OverlayConfig, SignedConfig};
-use crate::crypto::{NodeIdDigest, SelfSigned, X509Provider};
+use crate::crypto::{Keys, NodeIdDigest, X509Provider};
 use crate::message::Places;
 use crate::peer::{Answer, Command, FetchSpec, PeerConfig};
 use crate::storage::KindTable;
@@ -19,7 +19,7 @@ use crate::usage::certificate_store;
 
 /// A device that can be switched off and on again.
 struct Device {
-    keys: SelfSigned,
+    keys: Keys,
     folder: tempfile::TempDir,
 }
 
@@ -35,7 +35,7 @@ fn provider() -> X509Provider {
 
 impl Device {
     fn new(user: &str) -> Self {
-        let keys = SelfSigned::generate(&provider(), user, unix_ms(), 2).unwrap();
+        let keys = Keys::self_signed(&provider(), user, unix_ms(), 2).unwrap();
         Self { keys, folder: tempfile::tempdir().unwrap() }
     }
 

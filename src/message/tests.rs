@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::base::{Decode, Encode, NodeId, ResourceId, Rng, TransactionId};
-use crate::crypto::{Identity, NodeIdDigest, Provider, SelfSigned, X509Provider};
+use crate::crypto::{Identity, Keys, NodeIdDigest, Provider, X509Provider};
 
 fn provider() -> X509Provider {
     X509Provider {
@@ -15,7 +15,7 @@ fn provider() -> X509Provider {
 }
 
 fn identity() -> Identity {
-    SelfSigned::generate(&provider(), "alice@example.org", 1_790_000_000_000, 365)
+    Keys::self_signed(&provider(), "alice@example.org", 1_790_000_000_000, 365)
         .and_then(|made| made.identity(&provider()))
         .expect("an identity")
 }

@@ -18,7 +18,7 @@ use thiserror::Error;
 use super::api::Settings;
 use super::data::Data;
 use crate::config::{ConfigError, SignedConfig};
-use crate::crypto::{Identity, IdentityError, SelfSigned, X509Provider};
+use crate::crypto::{Identity, IdentityError, Keys, X509Provider};
 
 /// The user's folder, open.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub struct StoredIdentity {
     /// For signatures of RELOAD.
     pub identity: Identity,
     /// For DTLS.
-    pub keys: SelfSigned,
+    pub keys: Keys,
 }
 
 impl StateFolder {
@@ -145,11 +145,11 @@ impl StateFolder {
         };
         let keys = match (read(&absolute.0)?, read(&absolute.1)?) {
             (Some(certificate_der), Some(private_key_der)) => {
-                SelfSigned { certificate_der, private_key_der }
+                Keys { certificate_der, private_key_der }
             }
             (None, None) => {
                 let aor = format!("{user}@{}", provider.overlay);
-                let keys = SelfSigned::generate(provider, &aor, unix_ms, VALIDITY_DAYS)?;
+                let keys = Keys::self_signed(provider, &aor, unix_ms, VALIDITY_DAYS)?;
                 self.write(&paths.1, &keys.private_key_der)?;
                 self.write(&paths.0, &keys.certificate_der)?;
                 keys

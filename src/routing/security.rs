@@ -204,7 +204,7 @@ const BUCKET_MAX: usize = 64;
 mod tests {
     use super::*;
     use crate::base::TransactionId;
-    use crate::crypto::{NodeIdDigest, SelfSigned, Signature, X509Provider};
+    use crate::crypto::{Keys, NodeIdDigest, Signature, X509Provider};
     use crate::message::{Fragment, MessageContents, Method, Packet};
 
     /// R6940-13.3-01: with real certificates, in every build: a message is from nobody unless it
@@ -218,7 +218,7 @@ mod tests {
             self_signed: Some(NodeIdDigest::Sha256),
         };
         let identity = |user: &str| {
-            let made = SelfSigned::generate(&provider, user, now_ms, 30).expect("made");
+            let made = Keys::self_signed(&provider, user, now_ms, 30).expect("made");
             made.identity(&provider).expect("an identity")
         };
         let (alice, mallory) = (identity("alice@example.org"), identity("mallory@example.org"));

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use super::*;
 use crate::base::{Decode, NodeId, Now};
 use crate::crypto::{
-    Certificate, Identity, NodeIdDigest, SelfSigned, Signature, SignerIdentity, X509Provider,
+    Certificate, Identity, Keys, NodeIdDigest, Signature, SignerIdentity, X509Provider,
 };
 use crate::message::{
     DataModel, DataValue, ErrorCode, ErrorResponse, FetchAns, FetchReq, KindData, Places, StoreAns,
@@ -57,7 +57,7 @@ fn kinds() -> KindTable {
 }
 
 fn identity(user: &str) -> Identity {
-    let made = SelfSigned::generate(&provider(), user, UNIX_MS, 30).expect("generated");
+    let made = Keys::self_signed(&provider(), user, UNIX_MS, 30).expect("generated");
     made.identity(&provider()).expect("accepted")
 }
 

@@ -67,7 +67,7 @@ const DER_SEQUENCE: u8 = 0x30;
 mod tests {
     use super::*;
     use crate::base::Encode;
-    use crate::crypto::{NodeIdDigest, Provider, SelfSigned, X509Provider};
+    use crate::crypto::{Keys, NodeIdDigest, Provider, X509Provider};
 
     fn certificate() -> Certificate {
         let provider = X509Provider {
@@ -76,7 +76,7 @@ mod tests {
             self_signed: Some(NodeIdDigest::Sha256),
         };
         let user = "alice@example.org";
-        let made = SelfSigned::generate(&provider, user, 1_790_000_000_000, 30).expect("made");
+        let made = Keys::self_signed(&provider, user, 1_790_000_000_000, 30).expect("made");
         provider.certificate(&made.certificate_der).expect("accepted").as_ref().clone()
     }
 

@@ -172,7 +172,7 @@ const TYPE_ROUTE: u8 = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{NodeIdDigest, Provider, SelfSigned, X509Provider};
+    use crate::crypto::{Keys, NodeIdDigest, Provider, X509Provider};
     use crate::usage::parse_aor;
 
     fn node() -> NodeId {
@@ -207,7 +207,7 @@ mod tests {
             node_id_length: 16,
             self_signed: Some(NodeIdDigest::Sha256),
         };
-        let made = SelfSigned::generate(&provider, user, 1_790_000_000_000, 30).expect("made");
+        let made = Keys::self_signed(&provider, user, 1_790_000_000_000, 30).expect("made");
         provider.certificate(&made.certificate_der).expect("accepted").as_ref().clone()
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chordial::base::{Encode, Instant as Moment, Now, TransactionId};
 use chordial::config::OverlayConfig;
-use chordial::crypto::{Identity, NodeIdDigest, Provider, SelfSigned, X509Provider};
+use chordial::crypto::{Identity, Keys, NodeIdDigest, Provider, X509Provider};
 use chordial::message::{
     FetchReq, ForwardingHeader, Fragment, MessageContents, Method, Packet, Places,
     StoredDataSpecifier, overlay_hash,
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn identity(user: &str, provider: &X509Provider) -> Result<Identity, Box<dyn Error>> {
-    let keys = SelfSigned::generate(provider, &format!("{user}@{OVERLAY}"), UNIX_MS, 30)?;
+    let keys = Keys::self_signed(provider, &format!("{user}@{OVERLAY}"), UNIX_MS, 30)?;
     Ok(keys.identity(provider)?)
 }
 

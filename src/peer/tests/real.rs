@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::net::{EPOCH_MS, Net};
-use crate::crypto::{NodeIdDigest, SelfSigned, X509Provider};
+use crate::crypto::{Keys, NodeIdDigest, X509Provider};
 use crate::message::KindId;
 use crate::peer::*;
 use crate::usage::certificate_store;
@@ -21,7 +21,7 @@ fn peers_with_real_certificates_find_each_other() {
     let mut net = Net::new(41).with_provider(Arc::new(provider.clone()));
     for node in 0..4 {
         let user = format!("user{node}@example.org");
-        let identity = SelfSigned::generate(&provider, &user, EPOCH_MS, 30)
+        let identity = Keys::self_signed(&provider, &user, EPOCH_MS, 30)
             .and_then(|made| made.identity(&provider))
             .expect("an identity");
         net.add_identity(identity);
