@@ -6,9 +6,9 @@ packages_build="build-essential pkg-config cmake"
 # To build with sound, and to open the window: these libraries are loaded when it opens.
 packages_window="libasound2-dev libegl1 libgl1 libgl1-mesa-dri libxcursor1 libxi6 libxrandr2
   libxkbcommon-x11-0"
-# What the tests call: a judge of the wire format, a screen, hands and eyes for it, and sound
-# without hardware.
-packages_test="tshark xvfb xdotool imagemagick pulseaudio pulseaudio-utils"
+# What the tests call: judges of the wire format and of certificates, another client for HTTPS, a
+# screen, hands and eyes for it, and sound without hardware.
+packages_test="tshark xvfb xdotool imagemagick pulseaudio pulseaudio-utils openssl curl"
 
 # install_missing PACKAGE...
 install_missing() {

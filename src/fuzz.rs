@@ -23,6 +23,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("packet", message::fuzz::packet),
     ("peer", peer::fuzz::peer),
     ("reliability", link::fuzz::reliability),
+    ("request", crypto::fuzz::request),
     ("sdp", media::fuzz::sdp),
     ("signature", crypto::fuzz::signature),
     ("sip_message", sip::fuzz::message),

@@ -16,9 +16,9 @@ pub struct Certificate {
     pub node_ids: Vec<NodeId>,
     /// The user name of its subjectAltName, such as `alice@example.org`.
     pub user_name: String,
-    /// Start of its validity, milliseconds since the Unix epoch.
+    /// Start of its validity and its issuer's, milliseconds since the Unix epoch.
     pub not_before_ms: u64,
-    /// End of its validity, milliseconds since the Unix epoch.
+    /// End of its validity or its issuer's, milliseconds since the Unix epoch.
     pub not_after_ms: u64,
     /// SHA-256 over the DER.
     pub fingerprint: [u8; 32],
@@ -91,6 +91,12 @@ pub enum CertificateError {
     /// The certificate's own signature is wrong.
     #[error("the certificate's signature is wrong")]
     Signature,
+    /// A root of the overlay has signed it that may not issue certificates.
+    #[error("the certificate's issuer may not issue certificates")]
+    Issuer,
+    /// It has a critical part whose meaning we do not know (RFC 5280 §4.2).
+    #[error("the certificate has a critical extension that is not supported")]
+    Extension,
     /// A key of a kind that we cannot verify with.
     #[error("the certificate's key is of a kind that is not supported")]
     UnsupportedKey,

@@ -1,6 +1,8 @@
 //! Fuzz targets: certificates and signatures. See [`crate::fuzz`].
 
-use super::{NodeIdDigest, Provider, Signature, SignerIdentity, X509Provider};
+use super::{
+    NodeIdDigest, Provider, RequestedCertificate, Signature, SignerIdentity, X509Provider,
+};
 use crate::base::fuzz::round_trip;
 
 /// A certificate in DER, as any node may show one.
@@ -10,13 +12,22 @@ pub fn certificate(der: &[u8]) {
             overlay: "example.org".into(),
             node_id_length: 16,
             self_signed: Some(digest),
+            roots: vec![der.to_vec()],
         };
         let Ok(certificate) = provider.certificate(der) else { continue };
-        let [node_id] = certificate.node_ids[..] else { panic!("a key has one Node-ID") };
         assert_eq!(certificate.der, der);
-        let identity = certificate.signer_identity(node_id);
-        assert_eq!(certificate.named_by(&identity), Some(node_id));
+        assert!(!certificate.node_ids.is_empty());
+        for node_id in certificate.node_ids.iter().copied() {
+            let identity = certificate.signer_identity(node_id);
+            assert_eq!(certificate.named_by(&identity), Some(node_id));
+        }
     }
+}
+
+/// A request for a certificate in DER, as any client of an enrollment server may send one.
+pub fn request(der: &[u8]) {
+    let Ok(requested) = RequestedCertificate::read(der) else { return };
+    assert!(requested.user_name().is_none_or(|name| !name.is_empty()));
 }
 
 /// A signature, or only the identity of its signer.

@@ -1,23 +1,33 @@
 //! Who somebody is and how they prove it: certificates (RFC 6940 §11.3), signer identities and
-//! signatures (§6.3.4), behind a provider so that a simulation can do without the cost.
+//! signatures (§6.3.4), behind a provider so that a simulation can do without the cost. An
+//! [`Authority`] turns a [`CertificateRequest`] into a certificate for an enrollment server.
 
+mod anchor;
+mod authority;
 mod certificate;
 #[cfg(feature = "sim")]
 mod cheap;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod identity;
+mod keys;
+mod request;
 mod security;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod x509;
 
+pub use authority::{Authority, IssueError};
 pub use certificate::{Certificate, CertificateError};
 #[cfg(feature = "sim")]
 pub use cheap::CheapProvider;
 pub use identity::{Identity, IdentityError, Signer};
+pub use keys::Keys;
+pub use request::{CertificateRequest, RequestError, RequestedCertificate};
 pub use security::{GenericCertificate, SecurityBlock};
 pub use signature::{Signature, SignatureAlgorithm, SignerIdentity};
-pub use x509::{Keys, NodeIdDigest, X509Provider};
+pub use x509::{NodeIdDigest, X509Provider};
 
 use std::sync::Arc;
 

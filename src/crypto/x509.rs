@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rcgen::{
-    CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, SanType,
-};
-use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 use ring::signature::{self, UnparsedPublicKey};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
@@ -16,11 +12,11 @@ use x509_parser::oid_registry::{
     OID_SIG_ECDSA_WITH_SHA256,
 };
 use x509_parser::prelude::FromDer;
-use x509_parser::x509::SubjectPublicKeyInfo;
+use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 use super::Provider;
+use super::anchor::{Span, check_issuer};
 use super::certificate::{Certificate, CertificateError, PublicKey};
-use super::identity::{Identity, IdentityError};
 use super::signature::SignatureAlgorithm;
 use crate::base::{Decode, NodeId, Reader};
 
@@ -35,18 +31,30 @@ pub enum NodeIdDigest {
 }
 
 impl NodeIdDigest {
-    /// The Node-ID of a key: the high-order bytes of the digest of its whole
-    /// SubjectPublicKeyInfo (T-25).
+    /// The Node-ID of a key whose certificate names one: the high-order bytes of the digest of its
+    /// whole SubjectPublicKeyInfo (T-25).
     pub fn node_id(self, spki_der: &[u8], length: usize) -> Option<NodeId> {
-        let algorithm = match self {
+        self.high_order(&[spki_der], length)
+    }
+
+    /// The Node-ID with `index`, from 1, of a key whose certificate names several: the index in
+    /// four bytes goes before the key (RFC 6940 §11.3.1).
+    pub fn indexed_node_id(self, index: u32, spki_der: &[u8], length: usize) -> Option<NodeId> {
+        self.high_order(&[&index.to_be_bytes(), spki_der], length)
+    }
+
+    fn high_order(self, parts: &[&[u8]], length: usize) -> Option<NodeId> {
+        let mut context = Context::new(match self {
             Self::Sha1 => &SHA1_FOR_LEGACY_USE_ONLY,
             Self::Sha256 => &SHA256,
-        };
-        NodeId::new(digest(algorithm, spki_der).as_ref().get(..length)?)
+        });
+        parts.iter().for_each(|part| context.update(part));
+        NodeId::new(context.finish().as_ref().get(..length)?)
     }
 }
 
-/// Reads X.509 certificates for one overlay.
+/// Reads X.509 certificates for one overlay. It accepts those that one of the overlay's roots has
+/// issued, and self-signed ones where they are permitted; an overlay may have both.
 #[derive(Clone, Debug)]
 pub struct X509Provider {
     /// The overlay's name.
@@ -55,6 +63,9 @@ pub struct X509Provider {
     pub node_id_length: usize,
     /// Whether self-signed certificates are permitted, and the digest for their Node-IDs.
     pub self_signed: Option<NodeIdDigest>,
+    /// The overlay's trust anchors in DER, as its document has them (RFC 6940 §11.1, `root-cert`).
+    /// They issue certificates of nodes themselves: there are no intermediate authorities.
+    pub roots: Vec<Vec<u8>>,
 }
 
 impl Provider for X509Provider {
@@ -66,24 +77,23 @@ impl Provider for X509Provider {
         }
         let (node_ids, user_name) = self.names(&parsed)?;
         let public_key = public_key(parsed.public_key())?;
-        let digest = self.self_signed.ok_or(CertificateError::Untrusted)?;
-        let own = digest.node_id(parsed.public_key().raw, self.node_id_length);
-        if node_ids[..] != own.into_iter().collect::<Vec<_>>() {
-            return Err(CertificateError::NodeIdMismatch);
-        }
-        let algorithm = certificate_algorithm(&parsed)?;
-        let tbs: &[u8] = parsed.tbs_certificate.as_ref();
-        if !verify(&public_key, algorithm, tbs, &parsed.signature_value.data) {
-            return Err(CertificateError::Signature);
-        }
+        let (span, self_signed) = match check_issuer(&parsed, &self.roots) {
+            Ok(root) => (Span::of(&parsed).within(root), false),
+            Err(CertificateError::Untrusted) => {
+                let digest = self.self_signed.ok_or(CertificateError::Untrusted)?;
+                self.check_self_signed(&parsed, digest, &node_ids)?;
+                (Span::of(&parsed), true)
+            }
+            Err(error) => return Err(error),
+        };
         Ok(Arc::new(Certificate {
             der: Bytes::copy_from_slice(der),
             node_ids,
             user_name,
-            not_before_ms: millis(parsed.validity().not_before.timestamp()),
-            not_after_ms: millis(parsed.validity().not_after.timestamp()),
+            not_before_ms: span.not_before_ms,
+            not_after_ms: span.not_after_ms,
             fingerprint: Certificate::fingerprint_of(der),
-            self_signed: true,
+            self_signed,
             public_key,
         }))
     }
@@ -100,6 +110,26 @@ impl Provider for X509Provider {
 }
 
 impl X509Provider {
+    /// Whether the Node-IDs are those of the key, and the key has signed (RFC 6940 §11.3.1).
+    fn check_self_signed(
+        &self,
+        certificate: &X509Certificate<'_>,
+        digest: NodeIdDigest,
+        node_ids: &[NodeId],
+    ) -> Result<(), CertificateError> {
+        let (spki, length) = (certificate.public_key().raw, self.node_id_length);
+        let is_own = match node_ids {
+            [only] => digest.node_id(spki, length) == Some(*only),
+            several => (1..)
+                .zip(several)
+                .all(|(index, id)| digest.indexed_node_id(index, spki, length) == Some(*id)),
+        };
+        if !is_own {
+            return Err(CertificateError::NodeIdMismatch);
+        }
+        check_signature(certificate, certificate.public_key())
+    }
+
     /// Node-IDs and user name of the subjectAltName (RFC 6940 §11.3, T-24, T-27).
     fn names(
         &self,
@@ -149,62 +179,8 @@ impl X509Provider {
     }
 }
 
-/// What a node keeps to be itself again: its certificate, whoever signed it, and its private key.
-#[derive(Clone, Debug)]
-pub struct Keys {
-    /// The certificate in DER.
-    pub certificate_der: Vec<u8>,
-    /// The private key in PKCS #8 DER.
-    pub private_key_der: Vec<u8>,
-}
-
-impl Keys {
-    /// Makes a key and a self-signed certificate for `user_name` in `overlay`, valid from a day before
-    /// `unix_ms` (clocks differ) for `days`.
-    pub fn generate(
-        provider: &X509Provider,
-        user_name: &str,
-        unix_ms: u64,
-        days: u32,
-    ) -> Result<Self, IdentityError> {
-        let digest = provider.self_signed.ok_or(CertificateError::Untrusted)?;
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|_| IdentityError::Key)?;
-        let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
-        let node_id =
-            digest.node_id(&spki, provider.node_id_length).ok_or(IdentityError::NodeId)?;
-        let mut params = CertificateParams::default();
-        // An empty subject makes the subjectAltName critical (RFC 5280 §4.1.2.6).
-        params.distinguished_name = DistinguishedName::new();
-        params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
-        let uri = format!(
-            "reload://{DESTINATION_NODE:02x}{:02x}{node_id}@{}/",
-            provider.node_id_length, provider.overlay
-        );
-        let ia5 = |text: &str| text.try_into().map_err(|_| CertificateError::UserName);
-        params.subject_alt_names =
-            vec![SanType::URI(ia5(&uri)?), SanType::Rfc822Name(ia5(user_name)?)];
-        let not_before = std::time::Duration::from_millis(unix_ms.saturating_sub(DAY_MS));
-        let validity = std::time::Duration::from_millis(DAY_MS * (u64::from(days) + 1));
-        params.not_before = (std::time::UNIX_EPOCH + not_before).into();
-        params.not_after = (std::time::UNIX_EPOCH + not_before + validity).into();
-        let certificate = params.self_signed(&key).map_err(|_| IdentityError::Key)?;
-        Ok(Self {
-            certificate_der: certificate.der().to_vec(),
-            private_key_der: key.serialize_der(),
-        })
-    }
-
-    /// The identity that these bytes make in the provider's overlay.
-    pub fn identity(&self, provider: &X509Provider) -> Result<Identity, IdentityError> {
-        let certificate = provider.certificate(&self.certificate_der)?;
-        Identity::from_pkcs8(certificate, &self.private_key_der)
-    }
-}
-
-fn public_key(spki: &SubjectPublicKeyInfo<'_>) -> Result<PublicKey, CertificateError> {
+/// The key in a certificate or a request.
+pub(super) fn public_key(spki: &SubjectPublicKeyInfo<'_>) -> Result<PublicKey, CertificateError> {
     let key = spki.subject_public_key.data.to_vec();
     if spki.algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY {
         let curve = spki.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok());
@@ -217,20 +193,44 @@ fn public_key(spki: &SubjectPublicKeyInfo<'_>) -> Result<PublicKey, CertificateE
     Err(CertificateError::UnsupportedKey)
 }
 
-fn certificate_algorithm(
+/// Whether `key` has signed `certificate`.
+pub(super) fn check_signature(
     certificate: &X509Certificate<'_>,
+    key: &SubjectPublicKeyInfo<'_>,
+) -> Result<(), CertificateError> {
+    // RFC 5280 §4.1.1.2: the algorithm stands inside and outside what is signed.
+    if certificate.signature_algorithm != certificate.tbs_certificate.signature {
+        return Err(CertificateError::Malformed);
+    }
+    let algorithm = signature_algorithm(&certificate.signature_algorithm)?;
+    let tbs: &[u8] = certificate.tbs_certificate.as_ref();
+    if verify(&public_key(key)?, algorithm, tbs, &certificate.signature_value.data) {
+        Ok(())
+    } else {
+        Err(CertificateError::Signature)
+    }
+}
+
+/// The algorithm of a certificate's or a request's signature.
+pub(super) fn signature_algorithm(
+    identifier: &AlgorithmIdentifier<'_>,
 ) -> Result<SignatureAlgorithm, CertificateError> {
-    let oid = &certificate.signature_algorithm.algorithm;
-    if *oid == OID_SIG_ECDSA_WITH_SHA256 {
+    if identifier.algorithm == OID_SIG_ECDSA_WITH_SHA256 {
         Ok(SignatureAlgorithm::ECDSA_SHA256)
-    } else if *oid == OID_PKCS1_SHA256WITHRSA {
+    } else if identifier.algorithm == OID_PKCS1_SHA256WITHRSA {
         Ok(SignatureAlgorithm::RSA_SHA256)
     } else {
         Err(CertificateError::UnsupportedKey)
     }
 }
 
-fn verify(key: &PublicKey, algorithm: SignatureAlgorithm, message: &[u8], value: &[u8]) -> bool {
+/// Whether `value` is the signature of `message` by `key`.
+pub(super) fn verify(
+    key: &PublicKey,
+    algorithm: SignatureAlgorithm,
+    message: &[u8],
+    value: &[u8],
+) -> bool {
     match (key, algorithm) {
         (PublicKey::EcdsaP256(point), SignatureAlgorithm::ECDSA_SHA256) => {
             UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_ASN1, point)
@@ -246,17 +246,14 @@ fn verify(key: &PublicKey, algorithm: SignatureAlgorithm, message: &[u8], value:
     }
 }
 
-fn millis(seconds: i64) -> u64 {
-    u64::try_from(seconds).unwrap_or(0).saturating_mul(1000)
-}
-
 /// The type byte of a Destination that names a node (RFC 6940 §6.3.2.2).
-const DESTINATION_NODE: u8 = 1;
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+pub(super) const DESTINATION_NODE: u8 = 1;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::Keys;
+    use crate::crypto::keys::DAY_MS;
 
     const NOW_MS: u64 = 1_790_000_000_000;
 
@@ -265,6 +262,7 @@ mod tests {
             overlay: "example.org".into(),
             node_id_length: 16,
             self_signed: Some(digest),
+            roots: Vec::new(),
         }
     }
 
@@ -289,6 +287,39 @@ mod tests {
                 refused.certificate(&made.certificate_der),
                 Err(CertificateError::NodeIdMismatch)
             );
+        }
+    }
+
+    /// R6940-11.3.1-03, R6940-11.3.1-04, R6940-11.1-08: one Node-ID and the first three of several,
+    /// as OpenSSL has digested the key.
+    #[test]
+    fn node_ids_of_a_known_key() {
+        let spki = include_bytes!("../../tests/vectors/p256-spki.der");
+        let known = [
+            (
+                NodeIdDigest::Sha1,
+                "eb6a42a375e9c97a0fdb69cca5160ea9",
+                [
+                    "8f05b42062339e0c159d81f9e7c059c1",
+                    "8720cf42de68655f52cf8a49a4bdffad",
+                    "645a903746d419bba0902ab9d3a5db63",
+                ],
+            ),
+            (
+                NodeIdDigest::Sha256,
+                "fb8b44adf9730d7e31e5d4c48c5997a7",
+                [
+                    "4dd6dccafaa44920f1dabc72b314633c",
+                    "aa8e005459c43958f40b1067b15ccbd5",
+                    "7cbd79e2b9b101de2fe1c6067e1c6171",
+                ],
+            ),
+        ];
+        for (digest, only, several) in known {
+            assert_eq!(digest.node_id(spki, 16), only.parse().ok());
+            for (index, id) in (1..).zip(several) {
+                assert_eq!(digest.indexed_node_id(index, spki, 16), id.parse().ok());
+            }
         }
     }
 
@@ -328,7 +359,8 @@ mod tests {
         assert!(!verify(b"hello", &[]));
     }
 
-    /// The printed form of a Node-ID in a certificate (T-24), and the forms of others.
+    /// R6940-14.15-01: the printed form of a Node-ID in a certificate, and the forms of others
+    /// (T-24).
     #[test]
     fn node_id_uris_are_read_leniently_but_for_this_overlay_only() {
         let provider = provider(NodeIdDigest::Sha256);

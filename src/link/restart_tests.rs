@@ -30,7 +30,12 @@ struct Running {
 
 fn provider() -> X509Provider {
     let overlay = "example.org".into();
-    X509Provider { overlay, node_id_length: 16, self_signed: Some(NodeIdDigest::Sha256) }
+    X509Provider {
+        overlay,
+        node_id_length: 16,
+        self_signed: Some(NodeIdDigest::Sha256),
+        roots: Vec::new(),
+    }
 }
 
 impl Device {

@@ -11,6 +11,7 @@ fn provider() -> X509Provider {
         overlay: "example.org".into(),
         node_id_length: 16,
         self_signed: Some(NodeIdDigest::Sha256),
+        roots: Vec::new(),
     }
 }
 

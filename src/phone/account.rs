@@ -343,19 +343,20 @@ impl Engine {
 /// Who judges the certificates of an overlay.
 fn provider(config: &OverlayConfig) -> Result<X509Provider, String> {
     config.check_supported().map_err(|e| format!("This overlay can't be joined: {e}."))?;
-    let digest = match config.self_signed_permitted {
-        Some(Digest::Sha1) => NodeIdDigest::Sha1,
-        Some(Digest::Sha256) => NodeIdDigest::Sha256,
-        None => {
-            return Err("This overlay gives out names by an enrollment server, \
-                        which this version can't ask."
-                .into());
-        }
-    };
+    let self_signed = config.self_signed_permitted.map(|digest| match digest {
+        Digest::Sha1 => NodeIdDigest::Sha1,
+        Digest::Sha256 => NodeIdDigest::Sha256,
+    });
+    if self_signed.is_none() && config.root_certs.is_empty() {
+        return Err("This overlay can't be joined: its document names no authority that gives \
+                    out names, and does not permit self-signed certificates."
+            .into());
+    }
     Ok(X509Provider {
         overlay: config.instance_name.as_str().to_owned(),
         node_id_length: config.node_id_length,
-        self_signed: Some(digest),
+        self_signed,
+        roots: config.root_certs.clone(),
     })
 }
 

@@ -326,6 +326,7 @@ mod tests {
             overlay: "example.org".into(),
             node_id_length: 16,
             self_signed: Some(NodeIdDigest::Sha256),
+            roots: Vec::new(),
         }
     }
 

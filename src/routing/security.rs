@@ -216,6 +216,7 @@ mod tests {
             overlay: "example.org".into(),
             node_id_length: 16,
             self_signed: Some(NodeIdDigest::Sha256),
+            roots: Vec::new(),
         };
         let identity = |user: &str| {
             let made = Keys::self_signed(&provider, user, now_ms, 30).expect("made");

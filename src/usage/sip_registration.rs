@@ -206,6 +206,7 @@ mod tests {
             overlay: "example.org".into(),
             node_id_length: 16,
             self_signed: Some(NodeIdDigest::Sha256),
+            roots: Vec::new(),
         };
         let made = Keys::self_signed(&provider, user, 1_790_000_000_000, 30).expect("made");
         provider.certificate(&made.certificate_der).expect("accepted").as_ref().clone()

@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         overlay: OVERLAY.to_owned(),
         node_id_length: 16,
         self_signed: Some(NodeIdDigest::Sha256),
+        roots: Vec::new(),
     };
     let owner = identity("alice", &provider)?;
     let asker = identity("bob", &provider)?;

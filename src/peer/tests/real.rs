@@ -17,6 +17,7 @@ fn peers_with_real_certificates_find_each_other() {
         overlay: "example.org".into(),
         node_id_length: 16,
         self_signed: Some(NodeIdDigest::Sha256),
+        roots: Vec::new(),
     };
     let mut net = Net::new(41).with_provider(Arc::new(provider.clone()));
     for node in 0..4 {
