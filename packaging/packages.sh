@@ -8,7 +8,7 @@ packages_window="libasound2-dev libegl1 libgl1 libgl1-mesa-dri libxcursor1 libxi
   libxkbcommon-x11-0"
 # What the tests call: judges of the wire format and of certificates, another client for HTTPS, a
 # screen, hands and eyes for it, and sound without hardware.
-packages_test="tshark xvfb xdotool imagemagick pulseaudio pulseaudio-utils openssl curl"
+packages_test="tshark xvfb xdotool imagemagick pulseaudio pulseaudio-utils openssl curl python3"
 
 # install_missing PACKAGE...
 install_missing() {

@@ -1,0 +1,238 @@
+//! A certificate for a key of ours (RFC 6940 §11.3): one POST of a form over HTTPS, and a look at
+//! what comes back.
+
+use std::fmt;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use thiserror::Error;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::prelude::FromDer;
+
+use super::dns::{DnsError, Resolver};
+use super::https::{self, Answer, HttpsError, HttpsUrl, Server, Upload, UrlError};
+use super::limits::ENROLL_BYTES_MAX;
+use super::prepare::{prepared_account, prepared_password};
+use super::trust::Trust;
+use crate::config::OverlayName;
+use crate::crypto::{CertificateError, Provider, X509Provider};
+
+/// What is asked of an enrollment server.
+#[derive(Clone, Debug)]
+pub struct Enrollment {
+    /// The enrollment-servers of the overlay's document; the first that answers decides.
+    pub urls: Vec<String>,
+    /// The overlay's name: a server may prove it in place of its URL's (T-76).
+    pub overlay: OverlayName,
+    /// The account, where the server wants one.
+    pub account: Option<(String, Password)>,
+    /// How many Node-IDs the certificate shall have.
+    pub node_ids: u16,
+    /// The user name that the certificate shall have.
+    pub user_name: String,
+    /// The PKCS #10 request in DER, for the key that we have.
+    pub csr_der: Vec<u8>,
+}
+
+/// A password, which stays out of logs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// A password as the user typed it.
+    pub fn new(typed: &str) -> Self {
+        Self(prepared_password(typed))
+    }
+
+    /// The password itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(hidden)")
+    }
+}
+
+/// Gets a certificate in DER that `provider`, which knows the overlay's trust anchors, accepts.
+///
+/// # Errors
+///
+/// Fails with what the server or the network says, and for a certificate that is not for our key,
+/// our user name and this overlay.
+pub async fn enroll(
+    enrollment: &Enrollment,
+    provider: &X509Provider,
+    resolver: &Result<Resolver, DnsError>,
+    trust: &Trust,
+) -> Result<Vec<u8>, EnrollError> {
+    let mut result = Err(EnrollError::NoServer(enrollment.overlay.to_string()));
+    for url in &enrollment.urls {
+        result = ask(enrollment, url, resolver, trust).await;
+        // Another server may be up, but what one server says holds for all.
+        if !matches!(result, Err(EnrollError::Https(_) | EnrollError::Dns(_))) {
+            break;
+        }
+    }
+    let certificate = result?;
+    check(&certificate, enrollment, provider)?;
+    Ok(certificate)
+}
+
+async fn ask(
+    enrollment: &Enrollment,
+    url: &str,
+    resolver: &Result<Resolver, DnsError>,
+    trust: &Trust,
+) -> Result<Vec<u8>, EnrollError> {
+    let url: HttpsUrl = url.parse()?;
+    let addresses = match url.host().parse() {
+        Ok(ip) => vec![std::net::SocketAddr::new(ip, url.port())],
+        Err(_) => {
+            let resolver = resolver.as_ref().map_err(Clone::clone)?;
+            resolver.addresses(url.host(), url.port()).await?
+        }
+    };
+    let names = [url.host(), enrollment.overlay.as_str()];
+    let server = Server { addresses: &addresses, names: &names, trust };
+    let form = form(enrollment).ok_or(EnrollError::NoRandomness)?;
+    let answer = https::post(&url, &server, CERTIFICATE_TYPE, form, ENROLL_BYTES_MAX).await?;
+    certificate(&url, answer, enrollment)
+}
+
+/// The form of RFC 6940 §11.3 in multipart/form-data (RFC 2388).
+fn form(enrollment: &Enrollment) -> Option<Upload> {
+    let mut random = [0; 16];
+    SystemRandom::new().fill(&mut random).ok()?;
+    let boundary = format!("chordial-{}", hex::encode(random));
+    let mut body = Vec::new();
+    let mut part = |head: &str, value: &[u8]| {
+        let head = format!("--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(value);
+        body.extend_from_slice(b"\r\n");
+    };
+    if let Some((account, password)) = &enrollment.account {
+        part("name=\"username\"", prepared_account(account).as_bytes());
+        part("name=\"password\"", password.reveal().as_bytes());
+    }
+    if enrollment.node_ids > 1 {
+        part("name=\"nodeids\"", enrollment.node_ids.to_string().as_bytes());
+    }
+    // With a file name, servers take a part for bytes and not for text.
+    let head = "name=\"csr\"; filename=\"request.p10\"\r\nContent-Type: application/pkcs10";
+    part(head, &enrollment.csr_der);
+    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+    let media_type = format!("multipart/form-data; boundary={boundary}");
+    Some(Upload { media_type, body: body.into() })
+}
+
+/// What the server's answer means.
+fn certificate(
+    url: &HttpsUrl,
+    answer: Answer,
+    enrollment: &Enrollment,
+) -> Result<Vec<u8>, EnrollError> {
+    use hyper::StatusCode;
+
+    match answer.status {
+        StatusCode::OK if answer.media_type == CERTIFICATE_TYPE => Ok(answer.body.to_vec()),
+        StatusCode::OK => Err(EnrollError::NoCertificate(url.host().to_owned())),
+        StatusCode::FORBIDDEN => Err(refusal(&answer.body, enrollment)),
+        status => Err(HttpsError::of_status(url, status).into()),
+    }
+}
+
+/// The token in the body of a refusal (RFC 6940 §11.3).
+fn refusal(body: &[u8], enrollment: &Enrollment) -> EnrollError {
+    match body.trim_ascii() {
+        b"failed_authentication" => EnrollError::Authentication,
+        b"username_not_available" => EnrollError::UserName(enrollment.user_name.clone()),
+        b"Node-IDs_not_available" => EnrollError::NodeIds(enrollment.node_ids),
+        b"bad_CSR" => EnrollError::BadCsr,
+        _ => EnrollError::Unknown,
+    }
+}
+
+/// Checks that a certificate is the one that was asked for.
+fn check(
+    certificate: &[u8],
+    enrollment: &Enrollment,
+    provider: &X509Provider,
+) -> Result<(), EnrollError> {
+    let accepted = provider.certificate(certificate)?;
+    if accepted.self_signed {
+        return Err(CertificateError::Untrusted.into());
+    }
+    let key = X509Certificate::from_der(certificate).ok();
+    let key = key.map(|(_, parsed)| parsed.public_key().raw.to_vec());
+    let ours = X509CertificationRequest::from_der(&enrollment.csr_der).ok();
+    let ours = ours.map(|(_, csr)| csr.certification_request_info.subject_pki.raw.to_vec());
+    if key.is_none() || key != ours {
+        return Err(EnrollError::OtherKey);
+    }
+    if accepted.user_name != enrollment.user_name {
+        return Err(EnrollError::OtherUser {
+            wanted: enrollment.user_name.clone(),
+            given: accepted.user_name.clone(),
+        });
+    }
+    Ok(())
+}
+
+/// Why there is no certificate: a part of a sentence each.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EnrollError {
+    /// The document names no enrollment server.
+    #[error("{0} has no enrollment server to ask for a certificate")]
+    NoServer(String),
+    /// The document's URL cannot be used.
+    #[error("the overlay's document names an enrollment server that can't be asked: {0}")]
+    Url(#[from] UrlError),
+    /// DNS does not say where the server is.
+    #[error("the enrollment server can't be found: {0}")]
+    Dns(#[from] DnsError),
+    /// The server did not answer as it should.
+    #[error("the enrollment server could not be asked: {0}")]
+    Https(#[from] HttpsError),
+    /// The system has no random numbers.
+    #[error("this computer has no random numbers to ask the enrollment server with")]
+    NoRandomness,
+    /// `failed_authentication`.
+    #[error("the account name or the password is wrong")]
+    Authentication,
+    /// `username_not_available`.
+    #[error("the enrollment server does not give the name {0} to this account; choose another")]
+    UserName(String),
+    /// `Node-IDs_not_available`.
+    #[error("the enrollment server does not give {0} Node-IDs to this account; ask for fewer")]
+    NodeIds(u16),
+    /// `bad_CSR`.
+    #[error("the enrollment server can't use our request for a certificate")]
+    BadCsr,
+    /// A token that nobody has defined (RFC 6940 §11.3).
+    #[error("the enrollment server refuses for an unknown reason")]
+    Unknown,
+    /// Success, but with something else.
+    #[error("{0} is no enrollment server: what it answers is no certificate")]
+    NoCertificate(String),
+    /// The certificate does not hold in this overlay.
+    #[error("the enrollment server's certificate can't be used: {0}")]
+    Certificate(#[from] CertificateError),
+    /// The certificate is for a key that we do not have.
+    #[error("the enrollment server's certificate is for another key than ours")]
+    OtherKey,
+    /// The certificate has a name that was not asked for.
+    #[error("the enrollment server gives the name {given} in place of {wanted}")]
+    OtherUser {
+        /// What was asked for.
+        wanted: String,
+        /// What the certificate has.
+        given: String,
+    },
+}
+
+/// The media type of a certificate in DER (RFC 2585).
+const CERTIFICATE_TYPE: &str = "application/pkix-cert";

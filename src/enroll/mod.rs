@@ -1,0 +1,52 @@
+//! The way into an overlay (RFC 6940 §11): its document is found by the overlay's name, and a
+//! certificate is got from its enrollment server.
+//!
+//! | module | what | source |
+//! |---|---|---|
+//! | `find` | all roads to a document side by side: [`find()`] | RFC 6940 §11.2 |
+//! | `document` | whether a document may take the place of another | RFC 6940 §11.2, T-81 |
+//! | `dns` | which addresses serve `https://NAME/` | RFC 2782 |
+//! | `https` | one request over HTTPS, with what the two above need and no more | RFC 2818 |
+//! | `trust` | whose word on a web server's name is taken | RFC 6940 §11.2, §11.3 |
+//! | `client` | a certificate for a key of ours: [`enroll`] | RFC 6940 §11.3 |
+//! | `prepare` | account names and passwords as the octets that are compared | RFC 8265 |
+
+mod client;
+mod dns;
+mod document;
+mod find;
+mod https;
+mod prepare;
+#[cfg(test)]
+mod tests;
+mod trust;
+
+pub use client::{EnrollError, Enrollment, Password, enroll};
+pub use dns::{DnsError, Resolver};
+pub use document::DocumentError;
+pub use find::{FindFailure, Finding, Kept, Query, Road, RoadFailure, RoadNews, RoadState, find};
+pub use https::{HttpsError, HttpsUrl, UrlError};
+pub use prepare::{prepared_account, prepared_password};
+pub use trust::Trust;
+
+/// What bounds servers that we know nothing about yet.
+pub mod limits {
+    use std::time::Duration;
+
+    /// Addresses tried for one name; more than that is no help to anybody.
+    pub const ADDRESSES_MAX: usize = 8;
+    /// A TCP connection and its TLS handshake: three round trips and two lost packets.
+    pub const CONNECT_MAX: Duration = Duration::from_secs(5);
+    /// One HTTPS request with all that belongs to it, addresses that do not answer included.
+    pub const REQUEST_MAX: Duration = Duration::from_secs(20);
+    /// What comes before the body of an HTTP answer.
+    pub const HEAD_BYTES_MAX: usize = 32 * 1024;
+    /// Redirects within one server.
+    pub const REDIRECTS_MAX: usize = 3;
+    /// A certificate or an error token; both are short.
+    pub const ENROLL_BYTES_MAX: usize = 64 * 1024;
+    /// One question to DNS, asked twice at most.
+    pub const DNS_WAIT: Duration = Duration::from_secs(2);
+    /// Records of a service that are looked at.
+    pub const SRV_RECORDS_MAX: usize = 16;
+}
