@@ -30,11 +30,12 @@ fn open_window(
     pcap: Option<std::path::PathBuf>,
 ) -> Result<(), String> {
     use chordial::link::Pcap;
-    use chordial::phone::{Command, PhoneOptions, StateFolder, start};
+    use chordial::phone::{Command, PhoneOptions, StateFolder, platform_key_store, start};
 
     let path = state.or_else(StateFolder::default_path);
     let path = path.ok_or("This computer has no folder for the user's data; give --state.")?;
     let folder = StateFolder::open(&path).map_err(|e| e.to_string())?;
+    let folder = folder.with_key_store(platform_key_store());
     let pcap = pcap.as_deref().map(Pcap::create).transpose().map_err(|e| format!("{e}."))?;
     let runtime = cli::runtime().map_err(|e| format!("The program can't start its tasks: {e}."))?;
     let options = PhoneOptions {

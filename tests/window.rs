@@ -209,6 +209,8 @@ impl Window {
             .env("XDG_RUNTIME_DIR", state.parent().expect("a folder"))
             // No sound from or to whoever runs this test.
             .env("PULSE_SERVER", "unix:/nonexistent")
+            // Whoever runs the tests wants no keys of theirs among their own.
+            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
             .env_remove("WAYLAND_DISPLAY")
             .env_remove("WAYLAND_SOCKET");
         let program = command.spawn().expect("the program is built");

@@ -39,6 +39,27 @@ enum CommandLine {
         #[command(flatten)]
         phone: PhoneArguments,
     },
+    /// Write all identities, documents and memories of a user to one encrypted file
+    Backup {
+        /// The file to write; an older backup is replaced
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// File with the backup's password on its first line [default: ask on stdin]
+        #[arg(long, value_name = "FILE")]
+        backup_password_file: Option<PathBuf>,
+        #[command(flatten)]
+        keys: KeyArguments,
+    },
+    /// Bring back what is in a backup; an identity that is here already is never overwritten
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// File with the backup's password on its first line [default: ask on stdin]
+        #[arg(long, value_name = "FILE")]
+        backup_password_file: Option<PathBuf>,
+        #[command(flatten)]
+        keys: KeyArguments,
+    },
     /// Start an overlay of several peers on this machine and let alice call bob
     Demo {
         /// How many peers, alice and bob among them
@@ -70,6 +91,18 @@ enum OverlayCommand {
     },
 }
 
+/// Where a user's private keys are, and what opens them.
+#[derive(Clone, Debug, Args)]
+pub struct KeyArguments {
+    /// Folder of the user's data
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// File with a password on its first line, under which private keys in the folder are
+    /// encrypted [default: they stay as they are]
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
 /// A phone without a window.
 #[derive(Clone, Debug, Args)]
 pub struct PhoneArguments {
@@ -79,9 +112,9 @@ pub struct PhoneArguments {
     /// Our name in the overlay
     #[arg(long)]
     pub user: String,
-    /// Folder of the user's data
-    #[arg(long, value_name = "DIR")]
-    pub state: PathBuf,
+    /// The user's folder and what opens its private keys
+    #[command(flatten)]
+    pub keys: KeyArguments,
     /// Where other peers reach us first [default: port 6084, or any if that is in use]
     #[arg(long, value_name = "IP:PORT")]
     pub listen: Option<SocketAddr>,
@@ -216,6 +249,24 @@ pub enum Job {
         /// For how long.
         seconds: u64,
     },
+    /// Write a backup.
+    BackUp {
+        /// Whose.
+        keys: KeyArguments,
+        /// The file.
+        out: PathBuf,
+        /// Where the backup's password is.
+        password_file: Option<PathBuf>,
+    },
+    /// Bring back what is in a backup.
+    Restore {
+        /// Whose it becomes.
+        keys: KeyArguments,
+        /// The backup.
+        file: PathBuf,
+        /// Where the backup's password is.
+        password_file: Option<PathBuf>,
+    },
     /// Show what the program does.
     Demo {
         /// How many peers.
@@ -256,6 +307,12 @@ impl Arguments {
             Some(CommandLine::Peer(phone)) => Asked::Job(Job::Peer(phone)),
             Some(CommandLine::Call { name, seconds, phone }) => {
                 Asked::Job(Job::Call { phone, name, seconds })
+            }
+            Some(CommandLine::Backup { out, backup_password_file: password_file, keys }) => {
+                Asked::Job(Job::BackUp { keys, out, password_file })
+            }
+            Some(CommandLine::Restore { file, backup_password_file: password_file, keys }) => {
+                Asked::Job(Job::Restore { keys, file, password_file })
             }
             Some(CommandLine::Demo { peers, seconds, json, pcap }) => {
                 Asked::Job(Job::Demo { peers, seconds, json, pcap })

@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::link::{NodeCounters, NodeStatus};
-use crate::phone::{CallReport, Event};
+use crate::phone::{CallReport, Event, Protection};
 
 /// Prints events with the time since the start.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,20 @@ impl Printer {
             self.json(object(event));
         } else {
             self.line(&sentence(event));
+        }
+    }
+
+    /// How private keys are kept: whoever starts a phone should know when they are in plain.
+    pub(super) fn keys(&self, protection: &Protection) {
+        let encrypted = *protection != Protection::Plain;
+        let sentence = match encrypted {
+            true => protection.sentence().to_owned(),
+            false => format!("{} Give --password-file to encrypt them.", protection.sentence()),
+        };
+        if self.json {
+            self.json(json!({ "event": "keys", "encrypted": encrypted, "sentence": sentence }));
+        } else {
+            self.line(&sentence);
         }
     }
 

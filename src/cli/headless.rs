@@ -8,18 +8,19 @@ use tokio::time::{sleep, timeout};
 
 use super::arguments::PhoneArguments;
 use super::events::Printer;
+use super::keeping::open_keys;
 use super::{DONE, FAILED, bad_input};
 use crate::link::Pcap;
 use crate::media::{Recording, SinkChoice};
 use crate::phone::{
-    CallId, CallReport, Command, Direction, Event, Handle, OverlayState, PhoneOptions, StateFolder,
-    callee, own_name, start,
+    CallId, CallReport, Command, Direction, Event, Handle, OverlayState, PhoneOptions, callee,
+    own_name, start,
 };
 
 /// Is a peer until interrupted.
 pub(super) async fn peer(arguments: PhoneArguments) -> u8 {
     let printer = Printer::new(arguments.json);
-    let (phone, mut events) = match open(&arguments, None) {
+    let (phone, mut events) = match open(&arguments, printer, None) {
         Ok(opened) => opened,
         Err(sentence) => return bad_input(&sentence),
     };
@@ -35,7 +36,7 @@ pub(super) async fn peer(arguments: PhoneArguments) -> u8 {
 /// Joins, calls, talks, hangs up.
 pub(super) async fn call(arguments: PhoneArguments, name: String, seconds: u64) -> u8 {
     let printer = Printer::new(arguments.json);
-    let (phone, mut events) = match open(&arguments, Some(&name)) {
+    let (phone, mut events) = match open(&arguments, printer, Some(&name)) {
         Ok(opened) => opened,
         Err(sentence) => return bad_input(&sentence),
     };
@@ -58,9 +59,11 @@ pub(super) async fn call(arguments: PhoneArguments, name: String, seconds: u64) 
 /// Starts a phone that joins and may call `name`.
 fn open(
     arguments: &PhoneArguments,
+    printer: Printer,
     name: Option<&str>,
 ) -> Result<(Handle, Receiver<Event>), String> {
-    let state = StateFolder::open(&arguments.state).map_err(|e| e.to_string())?;
+    let state = open_keys(&arguments.keys)?;
+    printer.keys(&state.protection());
     // A document that cannot be read, a name that is none, or a file that cannot be played, shows
     // before anything is started.
     let document = state.read_document(&arguments.overlay).map_err(|e| e.to_string())?.config;

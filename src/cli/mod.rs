@@ -4,6 +4,7 @@ mod arguments;
 mod demo;
 mod events;
 mod headless;
+mod keeping;
 
 pub use headless::{farewell, interrupted};
 
@@ -24,6 +25,12 @@ pub fn run(job: Job) -> ExitCode {
         Job::NewOverlay { name, out } => new_overlay(&name, &out),
         Job::Peer(phone) => block_on(headless::peer(phone)),
         Job::Call { phone, name, seconds } => block_on(headless::call(phone, name, seconds)),
+        Job::BackUp { keys, out, password_file } => {
+            keeping::back_up(&keys, &out, password_file.as_deref())
+        }
+        Job::Restore { keys, file, password_file } => {
+            keeping::restore(&keys, &file, password_file.as_deref())
+        }
         Job::Demo { peers, seconds, json, pcap } => block_on(demo::run(peers, seconds, json, pcap)),
     };
     ExitCode::from(code)

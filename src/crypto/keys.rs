@@ -32,15 +32,40 @@ impl Keys {
         unix_ms: u64,
         days: u32,
     ) -> Result<Self, IdentityError> {
-        let digest = provider.self_signed.ok_or(CertificateError::Untrusted)?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|_| IdentityError::Key)?;
-        let spki = rcgen::PublicKeyData::subject_public_key_info(&key);
+        Self::certified(provider, user_name, &key, unix_ms, days)
+    }
+
+    /// As [`Self::self_signed`], with a P-256 key in PKCS #8 DER that is there already: it has the
+    /// Node-ID that it had.
+    pub fn self_signed_again(
+        provider: &X509Provider,
+        user_name: &str,
+        private_key_der: &[u8],
+        unix_ms: u64,
+        days: u32,
+    ) -> Result<Self, IdentityError> {
+        let key =
+            KeyPair::from_pkcs8_der_and_sign_algo(&private_key_der.into(), &PKCS_ECDSA_P256_SHA256)
+                .map_err(|_| IdentityError::Key)?;
+        Self::certified(provider, user_name, &key, unix_ms, days)
+    }
+
+    fn certified(
+        provider: &X509Provider,
+        user_name: &str,
+        key: &KeyPair,
+        unix_ms: u64,
+        days: u32,
+    ) -> Result<Self, IdentityError> {
+        let digest = provider.self_signed.ok_or(CertificateError::Untrusted)?;
+        let spki = rcgen::PublicKeyData::subject_public_key_info(key);
         let node_id =
             digest.node_id(&spki, provider.node_id_length).ok_or(IdentityError::NodeId)?;
         let mut params = node_params(&provider.overlay, &[node_id], user_name)?;
         let not_before_ms = unix_ms.saturating_sub(DAY_MS);
         set_validity(&mut params, not_before_ms, not_before_ms + DAY_MS * (u64::from(days) + 1));
-        let certificate = params.self_signed(&key).map_err(|_| IdentityError::Key)?;
+        let certificate = params.self_signed(key).map_err(|_| IdentityError::Key)?;
         Ok(Self {
             certificate_der: certificate.der().to_vec(),
             private_key_der: key.serialize_der(),

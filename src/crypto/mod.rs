@@ -1,6 +1,7 @@
 //! Who somebody is and how they prove it: certificates (RFC 6940 §11.3), signer identities and
 //! signatures (§6.3.4), behind a provider so that a simulation can do without the cost. An
-//! [`Authority`] turns a [`CertificateRequest`] into a certificate for an enrollment server.
+//! [`Authority`] turns a [`CertificateRequest`] into a certificate for an enrollment server. What
+//! is secret at rest is sealed under a [`Password`] or a [`SealingKey`].
 
 mod anchor;
 mod authority;
@@ -16,6 +17,7 @@ mod security;
 mod signature;
 #[cfg(test)]
 mod tests;
+mod vault;
 mod x509;
 
 pub use authority::{Authority, IssueError};
@@ -27,6 +29,7 @@ pub use keys::Keys;
 pub use request::{CertificateRequest, RequestError, RequestedCertificate};
 pub use security::{GenericCertificate, SecurityBlock};
 pub use signature::{Signature, SignatureAlgorithm, SignerIdentity};
+pub use vault::{Password, SealingKey, Secret, VaultError, is_sealed};
 pub use x509::{NodeIdDigest, X509Provider};
 
 use std::sync::Arc;

@@ -8,6 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 
+use super::backup::Backup;
+use super::protection::Protection;
+use crate::crypto::Password;
 use crate::link::{NodeCounters, NodeStatus};
 
 /// Commands waiting for the phone; a face that sends more in one go is told so by `false`.
@@ -70,6 +73,25 @@ pub enum Command {
     ClearHistory,
     /// Change the settings.
     Configure(Settings),
+    /// Encrypt private keys under a password, or give them another one.
+    Protect(Password),
+    /// Open private keys by their password, or without one by this computer's key store.
+    Unlock(Option<Password>),
+    /// Write every identity, document and memory to one encrypted file.
+    BackUp {
+        /// The file; an older backup is replaced.
+        path: PathBuf,
+        /// What will open it.
+        password: Password,
+    },
+    /// Bring back what is in a backup. An identity that is here already stays as it is; if it is
+    /// another one of the same name, nothing is restored.
+    Restore {
+        /// The file.
+        path: PathBuf,
+        /// What opens it.
+        password: Password,
+    },
     /// Tell what was counted so far: [`Event::Counted`].
     Count,
 }
@@ -126,6 +148,12 @@ pub struct Snapshot {
     pub founded: Vec<String>,
     /// Where the last command to save the document has written it.
     pub saved: Option<PathBuf>,
+    /// How private keys are kept.
+    pub protection: Protection,
+    /// Whether there is a backup of our identities.
+    pub backup: Backup,
+    /// The Addresses of Record that the last command to restore has found in the backup.
+    pub restored: Vec<String>,
 }
 
 /// Our own identity in an overlay.
@@ -276,7 +304,7 @@ pub struct Quality {
 }
 
 /// One line of the recent calls.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryEntry {
     /// Who called.
     pub direction: Direction,

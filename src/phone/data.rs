@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 
 use super::api::{Direction, HistoryEntry, Me, Verified};
 
@@ -12,6 +13,23 @@ use super::api::{Direction, HistoryEntry, Me, Verified};
 #[derive(Debug)]
 pub struct Data {
     connection: Connection,
+}
+
+/// An overlay's name and a user in it.
+pub type OverlayUser = (String, String);
+
+/// What a backup takes along of what the phone remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memories {
+    /// Recent calls, the newest first.
+    calls: Vec<HistoryEntry>,
+    /// Keys seen: Address of Record and Node-ID.
+    keys: Vec<(String, String)>,
+    /// Overlays founded, and where they listened.
+    founded: Vec<(String, String)>,
+    /// Overlay and user joined last.
+    last: Vec<(String, String)>,
 }
 
 impl Data {
@@ -132,6 +150,62 @@ impl Data {
         )?;
         Ok(())
     }
+
+    /// Remembers that a backup was made that has these users in these overlays.
+    pub fn set_backed_up(&self, unix_ms: u64, users: &[OverlayUser]) -> rusqlite::Result<()> {
+        let change = self.connection.unchecked_transaction()?;
+        change.execute("DELETE FROM backed_up", [])?;
+        for (overlay, user) in users {
+            change.execute(
+                "INSERT INTO backed_up (overlay, user, unix_ms) VALUES (?1, ?2, ?3)",
+                params![overlay, user, unix_ms as i64],
+            )?;
+        }
+        change.commit()
+    }
+
+    /// When the last backup was made, and who is in it.
+    pub fn backed_up(&self) -> rusqlite::Result<(Option<u64>, Vec<OverlayUser>)> {
+        let mut statement = self.connection.prepare("SELECT overlay, user FROM backed_up")?;
+        let users = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let latest: Option<i64> =
+            self.connection
+                .query_row("SELECT max(unix_ms) FROM backed_up", [], |row| row.get(0))?;
+        Ok((latest.map(|ms| ms.max(0) as u64), users.collect::<Result<_, _>>()?))
+    }
+
+    /// What a backup takes along.
+    pub fn memories(&self) -> rusqlite::Result<Memories> {
+        Ok(Memories {
+            calls: self.calls()?,
+            keys: self.pairs("SELECT aor, node_id FROM keys ORDER BY aor")?,
+            founded: self.pairs("SELECT overlay, listen FROM founded ORDER BY overlay")?,
+            last: self.pairs("SELECT overlay, user FROM last")?,
+        })
+    }
+
+    /// Takes in what a backup has; what is remembered here already is not changed.
+    pub fn add_memories(&self, memories: &Memories) -> rusqlite::Result<()> {
+        let change = self.connection.unchecked_transaction()?;
+        if self.calls()?.is_empty() {
+            memories.calls.iter().rev().try_for_each(|call| self.add_call(call))?;
+        }
+        for (pairs, insert) in [
+            (&memories.keys, "INSERT OR IGNORE INTO keys (aor, node_id) VALUES (?1, ?2)"),
+            (&memories.founded, "INSERT OR IGNORE INTO founded (overlay, listen) VALUES (?1, ?2)"),
+            (&memories.last, "INSERT OR IGNORE INTO last (id, overlay, user) VALUES (0, ?1, ?2)"),
+        ] {
+            for (first, second) in pairs {
+                change.execute(insert, [first, second])?;
+            }
+        }
+        change.commit()
+    }
+
+    fn pairs(&self, query: &str) -> rusqlite::Result<Vec<(String, String)>> {
+        let mut statement = self.connection.prepare(query)?;
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    }
 }
 
 const SCHEMA: &str = "
@@ -145,6 +219,11 @@ const SCHEMA: &str = "
         answered INTEGER NOT NULL
     );
     CREATE TABLE IF NOT EXISTS keys (aor TEXT PRIMARY KEY, node_id TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS backed_up (
+        overlay TEXT NOT NULL,
+        user TEXT NOT NULL,
+        unix_ms INTEGER NOT NULL
+    );
     CREATE TABLE IF NOT EXISTS founded (overlay TEXT PRIMARY KEY, listen TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS last (
         id INTEGER PRIMARY KEY CHECK (id = 0),

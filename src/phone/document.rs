@@ -101,8 +101,7 @@ mod tests {
     use crate::crypto::NodeIdDigest;
     use crate::link::{Node, NodeOptions, os_seed, unix_ms};
     use crate::peer::{Command as PeerCommand, PeerConfig};
-    use crate::phone::state::StoredIdentity;
-    use crate::phone::{Command, Handle, PhoneOptions, StateFolder, start};
+    use crate::phone::{Command, Handle, PhoneOptions, StateFolder, StoredIdentity, start};
 
     const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 

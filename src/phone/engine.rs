@@ -12,6 +12,7 @@ use super::api::{
 };
 use super::calls::{CallReports, Calls};
 use super::data::Data;
+use super::protection::StoreKey;
 use super::ring::Ring;
 use super::signal::Flows;
 use super::state::{StateError, StateFolder};
@@ -49,6 +50,8 @@ pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
         history: data.calls().unwrap_or_default(),
         last: data.last().ok().flatten(),
         founded: data.founded().unwrap_or_default(),
+        protection: options.state.protection(),
+        backup: options.state.backup_state(&data),
         notice,
         settings: settings.clone(),
         ..Snapshot::default()
@@ -69,6 +72,8 @@ pub(super) enum Report {
     Account(AccountReport),
     /// Devices were listed.
     Devices(Vec<Device>, Vec<Device>),
+    /// The platform's key store has answered, or can't be used.
+    KeyStore(Result<StoreKey, String>),
 }
 
 /// Sends reports to the engine; what comes when it is far behind is lost like a datagram.
@@ -86,6 +91,8 @@ pub(super) struct Engine {
     pub(super) has_left: bool,
     /// The call that the notice is about, if it is about one's sound.
     pub(super) sound_notice: Option<CallId>,
+    /// Commands that wait for private keys.
+    pub(super) waiting: Vec<Command>,
     ring: Option<Ring>,
     pub(super) clock: Clock,
     pub(super) rng: Rng,
@@ -113,6 +120,7 @@ impl Engine {
             flows: Flows::default(),
             has_left: false,
             sound_notice: None,
+            waiting: Vec::new(),
             ring: None,
             clock: Clock::start(),
             rng: Rng::new(os_seed()),
@@ -124,6 +132,7 @@ impl Engine {
 
     async fn run(mut self) {
         self.list_devices();
+        self.ask_key_store();
         while self.step().await {
             self.flush_sip();
             self.ring();
@@ -143,8 +152,10 @@ impl Engine {
                 None => return false,
             },
             report = self.inbox.recv() => {
-                if let Some(report) = report {
-                    self.report(report);
+                match report {
+                    Some(Report::KeyStore(answer)) => self.key_store_answered(answer).await,
+                    Some(report) => self.report(report),
+                    None => {}
                 }
             }
             event = node_event(&mut self.account) => self.node_event(event).await,
@@ -175,7 +186,10 @@ impl Engine {
         }
     }
 
-    async fn command(&mut self, command: Command) {
+    pub(super) async fn command(&mut self, command: Command) {
+        if self.waits_for_keys(&command) {
+            return;
+        }
         // Every command takes the notice away but this one, which may come by itself.
         if command != Command::Count {
             self.snapshot.notice = None;
@@ -209,6 +223,10 @@ impl Engine {
             Command::DismissNotice => Ok(()),
             Command::ClearHistory => self.clear_history(),
             Command::Configure(settings) => self.configure(settings),
+            Command::Protect(password) => self.protect(&password),
+            Command::Unlock(password) => self.unlock(password.as_ref()),
+            Command::BackUp { path, password } => self.back_up(&path, &password),
+            Command::Restore { path, password } => self.restore(&path, &password),
             Command::Count => {
                 self.tell_counters();
                 Ok(())
@@ -225,6 +243,8 @@ impl Engine {
             Report::Sip(flow, Some(bytes)) => self.sip_datagram(flow, &bytes),
             Report::Sip(flow, None) => self.sip_flow_down(flow),
             Report::Account(report) => self.account_report(report),
+            // It may let commands go on, which takes an await; see `step`.
+            Report::KeyStore(_) => {}
             Report::Devices(microphones, speakers) => {
                 self.snapshot.microphones = microphones;
                 self.snapshot.speakers = speakers;

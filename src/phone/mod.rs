@@ -2,12 +2,17 @@
 
 mod account;
 mod api;
+mod backup;
 mod calls;
 mod data;
 mod dial;
 mod document;
 mod engine;
+mod identity;
+mod keeping;
+mod keystore;
 mod names;
+mod protection;
 mod ring;
 mod signal;
 mod state;
@@ -18,6 +23,10 @@ pub use api::{
     Backend, Call, CallId, CallReport, CallState, Command, Device, Direction, Event, Handle,
     HistoryEntry, Me, OverlayState, Quality, Settings, Snapshot, Theme, Verified, channel,
 };
+pub use backup::{Backup, Restored};
 pub use engine::{PhoneOptions, start};
+pub use identity::StoredIdentity;
+pub use keystore::{KeyStore, platform_key_store};
 pub use names::{callee, own_name};
-pub use state::{StateError, StateFolder, StoredIdentity};
+pub use protection::{KeyStoreJob, Protection, StoreKey};
+pub use state::{StateError, StateFolder};

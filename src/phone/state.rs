@@ -2,54 +2,60 @@
 //!
 //! ```text
 //! settings.toml                      what the user chose
+//! vault.toml                         how private keys are sealed, if they are
 //! chordial.db                        recent calls, keys seen, the overlay joined last
 //! overlays/NAME/document.xml         the overlay's configuration document
 //! overlays/NAME/USER/certificate.der our certificate there
-//! overlays/NAME/USER/key.der         its private key, readable by the user alone
+//! overlays/NAME/USER/key.der         its private key: sealed, or readable by the user alone
 //! overlays/NAME/USER/values.db       what our peer keeps for the overlay
 //! ```
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use thiserror::Error;
 
 use super::api::Settings;
 use super::data::Data;
+use super::keystore::KeyStore;
+use super::protection::Guard;
 use crate::config::{ConfigError, SignedConfig};
-use crate::crypto::{Identity, IdentityError, Keys, X509Provider};
+use crate::crypto::{IdentityError, Password, VaultError};
 
 /// The user's folder, open.
 #[derive(Debug)]
 pub struct StateFolder {
-    root: PathBuf,
+    pub(super) root: PathBuf,
+    /// Who has the key to what is secret in the folder.
+    pub(super) guard: Guard,
+    /// What may keep that key.
+    pub(super) key_store: Option<Arc<dyn KeyStore>>,
     /// Held for as long as the folder is open: two programs with one identity would be one node
     /// in two places.
     _lock: fs::File,
-}
-
-/// Our identity in an overlay, with the bytes that DTLS shows and signs with.
-#[derive(Clone, Debug)]
-pub struct StoredIdentity {
-    /// For signatures of RELOAD.
-    pub identity: Identity,
-    /// For DTLS.
-    pub keys: Keys,
 }
 
 impl StateFolder {
     /// Opens the folder, making it if it does not exist.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StateError> {
         let root = root.into();
-        fs::create_dir_all(&root).map_err(|e| StateError::folder(&root, &e))?;
+        create_private_folder(&root).map_err(|e| StateError::folder(&root, &e))?;
         // A folder that cannot be written to shows now, not after a call.
         let lock = fs::File::create(root.join(LOCK)).map_err(|e| StateError::folder(&root, &e))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { root, _lock: lock }),
+            Ok(()) => {
+                Ok(Self { guard: Self::read_guard(&root)?, key_store: None, root, _lock: lock })
+            }
             Err(fs::TryLockError::WouldBlock) => Err(StateError::InUse(root)),
             Err(fs::TryLockError::Error(error)) => Err(StateError::folder(&root, &error)),
         }
+    }
+
+    /// The folder with a key store that may keep the key to its secrets.
+    pub fn with_key_store(self, key_store: Option<Arc<dyn KeyStore>>) -> Self {
+        Self { key_store, ..self }
     }
 
     /// The folder that the platform has for such data.
@@ -83,6 +89,11 @@ impl StateFolder {
                 (lenient_settings(&text), Some(notice))
             }
         }
+    }
+
+    /// Whether settings were ever kept.
+    pub(super) fn has_settings(&self) -> bool {
+        self.root.join(SETTINGS).exists()
     }
 
     /// Keeps the settings.
@@ -127,46 +138,30 @@ impl StateFolder {
         self.write(&path, &document.document)
     }
 
-    /// Our identity as `user` in the provider's overlay: the one kept, or a new self-signed one.
-    /// A kept one that does not work is never replaced silently: the name would change hands.
-    pub fn identity(
-        &self,
-        provider: &X509Provider,
-        user: &str,
-        unix_ms: u64,
-    ) -> Result<StoredIdentity, StateError> {
-        let folder = Path::new(OVERLAYS).join(&provider.overlay).join(folder_name(user));
-        let paths = (folder.join(CERTIFICATE), folder.join(KEY));
-        let absolute = (self.root.join(&paths.0), self.root.join(&paths.1));
-        let read = |path: &Path| match fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StateError::file(path, &error)),
-        };
-        let keys = match (read(&absolute.0)?, read(&absolute.1)?) {
-            (Some(certificate_der), Some(private_key_der)) => {
-                Keys { certificate_der, private_key_der }
-            }
-            (None, None) => {
-                let aor = format!("{user}@{}", provider.overlay);
-                let keys = Keys::self_signed(provider, &aor, unix_ms, VALIDITY_DAYS)?;
-                self.write(&paths.1, &keys.private_key_der)?;
-                self.write(&paths.0, &keys.certificate_der)?;
-                keys
-            }
-            (None, Some(_)) => return Err(StateError::HalfIdentity(absolute.0)),
-            (Some(_), None) => return Err(StateError::HalfIdentity(absolute.1)),
-        };
-        let identity = keys.identity(provider)?;
-        if !identity.certificate.is_valid_at(unix_ms) {
-            return Err(StateError::Expired(absolute.0));
-        }
-        Ok(StoredIdentity { identity, keys })
-    }
-
     /// Where the values are that our peer as `user` keeps for the overlay.
     pub fn values(&self, overlay: &str, user: &str) -> PathBuf {
         self.overlay(overlay).join(folder_name(user)).join(VALUES)
+    }
+
+    /// Every user in every overlay that we have been, as the names of their folders.
+    pub(super) fn user_folders(&self) -> Vec<(String, String)> {
+        let root = self.root.join(OVERLAYS);
+        let overlays = folders_in(&root).into_iter();
+        let users = overlays.flat_map(|overlay| {
+            let users = folders_in(&root.join(&overlay)).into_iter();
+            users.map(move |user| (overlay.clone(), user))
+        });
+        users.collect()
+    }
+
+    /// The bytes of a file; `None` if there is none.
+    pub(super) fn read(&self, place: &Path) -> Result<Option<Vec<u8>>, StateError> {
+        let path = self.root.join(place);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StateError::file(&path, &error)),
+        }
     }
 
     fn overlay(&self, overlay: &str) -> PathBuf {
@@ -174,7 +169,7 @@ impl StateFolder {
     }
 
     /// Writes a file so that after a crash either the old or the new one is there.
-    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    pub(super) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), StateError> {
         let path = self.root.join(path);
         let folder = path.parent().unwrap_or(&self.root);
         fs::create_dir_all(folder).map_err(|e| StateError::file(folder, &e))?;
@@ -183,6 +178,7 @@ impl StateFolder {
         let temporary = PathBuf::from(temporary);
         write_private(&temporary, bytes)
             .and_then(|()| fs::rename(&temporary, &path))
+            .and_then(|()| sync_folder(folder))
             .map_err(|e| StateError::file(&path, &e))
     }
 }
@@ -228,6 +224,52 @@ pub enum StateError {
     /// Our certificate is no longer, or not yet, valid.
     #[error("The certificate {0} is not valid at this computer's date; check the date.")]
     Expired(PathBuf),
+    /// Private keys are sealed, and nobody has given the key.
+    #[error("The private keys in this folder are encrypted; unlock them first.")]
+    Locked,
+    /// There is nothing that a password would open.
+    #[error("No password opens the private keys in this folder: this computer's key store does.")]
+    NoPassword,
+    /// The password is not the one that was chosen.
+    #[error("The password is wrong.")]
+    PasswordWrong,
+    /// A password that would protect little.
+    #[error("Choose a password of at least {} characters.", Password::CHARS_MIN)]
+    PasswordShort,
+    /// A sealed file does not open.
+    #[error("The file {path} cannot be used: {error}.")]
+    Vault {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: VaultError,
+    },
+    /// There are sealed files, and nothing says how they open.
+    #[error("The private keys are encrypted and {0} is missing; put it back or restore a backup.")]
+    VaultMissing(PathBuf),
+    /// The key store has a key that is not the folder's.
+    #[error(
+        "This computer's key store has another key than this folder's; \
+         restore a backup into another folder."
+    )]
+    KeyOfAnother,
+    /// A backup cannot be made or read.
+    #[error("The backup {path} cannot be used: {reason}.")]
+    Backup {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, as part of a sentence.
+        reason: String,
+    },
+    /// There is another identity of this name.
+    #[error(
+        "This computer already has another identity of {0}, which is not overwritten; \
+         nothing was restored."
+    )]
+    IdentityThere(String),
+    /// The system has no randomness.
+    #[error("This computer has no random numbers to give; try again.")]
+    Random,
     /// Our identity does not work in this overlay.
     #[error("Our identity cannot be used in this overlay: {0}.")]
     Identity(#[from] IdentityError),
@@ -238,7 +280,7 @@ impl StateError {
         Self::Folder { path: path.to_path_buf(), reason: error.to_string() }
     }
 
-    fn file(path: &Path, error: &io::Error) -> Self {
+    pub(super) fn file(path: &Path, error: &io::Error) -> Self {
         Self::File { path: path.to_path_buf(), reason: error.to_string() }
     }
 }
@@ -250,7 +292,7 @@ fn read_document(path: &Path, overlay: Option<&str>) -> Result<SignedConfig, Sta
 }
 
 /// A folder for any user name: what could mean something else to a file system is escaped.
-fn folder_name(user: &str) -> String {
+pub(super) fn folder_name(user: &str) -> String {
     let mut name = String::new();
     for (at, byte) in user.bytes().enumerate() {
         let is_plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
@@ -261,6 +303,23 @@ fn folder_name(user: &str) -> String {
         }
     }
     name
+}
+
+/// The user whose folder this is; `None` if it is nobody's.
+pub(super) fn user_of_folder(name: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let mut rest = name.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        rest = tail;
+        if *byte == b'%' {
+            let (digits, tail) = rest.split_at_checked(2)?;
+            bytes.extend(hex::decode(digits).ok()?);
+            rest = tail;
+        } else {
+            bytes.push(*byte);
+        }
+    }
+    String::from_utf8(bytes).ok().filter(|user| folder_name(user) == name)
 }
 
 /// Each field of the file that parses by itself, and defaults for the others.
@@ -279,8 +338,32 @@ fn lenient_settings(text: &str) -> Settings {
     good.try_into().unwrap_or_default()
 }
 
+/// The names of the folders in a folder, in order; none if it cannot be read.
+fn folders_in(path: &Path) -> Vec<String> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    let mut names: Vec<_> = folders.filter_map(|e| e.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+/// Makes a folder that only the user can look into; one that is there stays as it is.
+fn create_private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Makes sure that a new name in a folder is there after a power failure.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    // Windows does not open folders as files, and writes names through.
+    if cfg!(unix) { fs::File::open(path)?.sync_all() } else { Ok(()) }
+}
+
 #[cfg(unix)]
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
 
     let mut options = fs::OpenOptions::new();
@@ -290,7 +373,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = fs::File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
@@ -299,29 +382,27 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 const LOCK: &str = "lock";
 const SETTINGS: &str = "settings.toml";
 const DATABASE: &str = "chordial.db";
-const OVERLAYS: &str = "overlays";
-const DOCUMENT: &str = "document.xml";
-const CERTIFICATE: &str = "certificate.der";
-const KEY: &str = "key.der";
+pub(super) const OVERLAYS: &str = "overlays";
+pub(super) const DOCUMENT: &str = "document.xml";
+pub(super) const CERTIFICATE: &str = "certificate.der";
+pub(super) const KEY: &str = "key.der";
 const VALUES: &str = "values.db";
-/// A self-signed identity is its key: it should outlive the computer.
-const VALIDITY_DAYS: u32 = 3650;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::crypto::NodeIdDigest;
+    use crate::crypto::{NodeIdDigest, X509Provider};
     use crate::phone::Theme;
 
-    const NOW_MS: u64 = 1_790_000_000_000;
+    pub(crate) const NOW_MS: u64 = 1_790_000_000_000;
 
-    fn folder() -> (tempfile::TempDir, StateFolder) {
+    pub(crate) fn folder() -> (tempfile::TempDir, StateFolder) {
         let dir = tempfile::tempdir().expect("a folder");
         let state = StateFolder::open(dir.path()).expect("usable");
         (dir, state)
     }
 
-    fn provider() -> X509Provider {
+    pub(crate) fn provider() -> X509Provider {
         X509Provider {
             overlay: "example.org".into(),
             node_id_length: 16,
@@ -347,36 +428,16 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_is_made_once_and_kept() {
-        let (dir, state) = folder();
-        let first = state.identity(&provider(), "alice", NOW_MS).expect("made");
-        let second = state.identity(&provider(), "alice", NOW_MS).expect("kept");
-        assert_eq!(first.identity.node_id, second.identity.node_id);
-        let other = state.identity(&provider(), "bob", NOW_MS).expect("made");
-        assert_ne!(first.identity.node_id, other.identity.node_id);
-        let key = dir.path().join("overlays/example.org/alice/key.der");
-        fs::remove_file(key).expect("there");
-        let error = state.identity(&provider(), "alice", NOW_MS).expect_err("half");
-        assert!(matches!(error, StateError::HalfIdentity(_)));
-    }
-
-    #[test]
     fn a_user_name_stays_inside_the_folder() {
         assert_eq!(folder_name("alice.smith"), "alice.smith");
         assert_eq!(folder_name("../../x"), "%2e.%2f..%2fx");
         assert_eq!(folder_name("a/b"), "a%2fb");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn the_private_key_is_for_the_user_alone() {
-        use std::os::unix::fs::PermissionsExt;
-
-        let (dir, state) = folder();
-        state.identity(&provider(), "alice", NOW_MS).expect("made");
-        let key = dir.path().join("overlays/example.org/alice/key.der");
-        let mode = fs::metadata(key).expect("there").permissions().mode();
-        assert_eq!(mode & 0o077, 0);
+        for user in ["alice.smith", "../../x", "a/b", "zoë"] {
+            assert_eq!(user_of_folder(&folder_name(user)).as_deref(), Some(user));
+        }
+        for name in ["..", "a/b", "%", "%zz", "%2", "%41"] {
+            assert_eq!(user_of_folder(name), None, "{name}");
+        }
     }
 
     #[test]

@@ -101,6 +101,11 @@ impl Overlay {
         self.start(program().arg("peer"), user, user, options)
     }
 
+    /// Starts a peer of `user` whose state is in another folder.
+    pub fn device(&self, user: &str, device: &str, options: &[&str]) -> Phone {
+        self.start(program().arg("peer"), user, device, options)
+    }
+
     /// Starts a peer that answers every call and speaks, and records to `USER-heard.wav`.
     pub fn speaker(&self, user: &str) -> Phone {
         self.speaker_with(user, &[])
