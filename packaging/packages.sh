@@ -6,9 +6,10 @@ packages_build="build-essential pkg-config cmake"
 # To build with sound, and to open the window: these libraries are loaded when it opens.
 packages_window="libasound2-dev libegl1 libgl1 libgl1-mesa-dri libxcursor1 libxi6 libxrandr2
   libxkbcommon-x11-0"
-# What the tests call: judges of the wire format and of certificates, another client for HTTPS, a
-# screen, hands and eyes for it, and sound without hardware.
-packages_test="tshark xvfb xdotool imagemagick pulseaudio pulseaudio-utils openssl curl python3"
+# What the tests call: judges of the wire format, of certificates and of documents, another client
+# for HTTPS, a screen, hands and eyes for it, and sound without hardware.
+packages_test="tshark xvfb xdotool imagemagick pulseaudio pulseaudio-utils openssl curl jing
+  python3"
 
 # install_missing PACKAGE...
 install_missing() {

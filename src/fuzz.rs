@@ -21,6 +21,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("message_body", message::fuzz::body),
     ("name", usage::fuzz::name),
     ("packet", message::fuzz::packet),
+    ("pattern", config::fuzz::pattern),
     ("peer", peer::fuzz::peer),
     ("reliability", link::fuzz::reliability),
     ("request", crypto::fuzz::request),

@@ -7,14 +7,14 @@ use quick_xml::XmlVersion;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 
-use super::{ConfigError, NAMESPACE_BASE, NAMESPACE_CHORD, limits};
+use super::{ConfigError, NAMESPACE_BASE, NAMESPACE_CHORD, NAMESPACE_SIP, limits};
 
 /// One element with what is inside it.
 #[derive(Debug)]
 pub(super) struct Element {
     /// The name without its prefix.
     name: String,
-    /// Whether it is in a namespace of RFC 6940, or in none.
+    /// Whether it is in a namespace of RFC 6940 or RFC 7904, or in none.
     ours: bool,
     /// Attributes without a prefix.
     attributes: Vec<(String, String)>,
@@ -49,7 +49,7 @@ impl Element {
         }
     }
 
-    /// Whether this is the element of that name in a namespace of RFC 6940.
+    /// Whether this is the element of that name in one of our namespaces.
     pub(super) fn is(&self, name: &str) -> bool {
         self.ours && self.name == name
     }
@@ -86,7 +86,9 @@ impl Element {
 
 fn is_ours(namespace: &ResolveResult<'_>) -> bool {
     match namespace {
-        ResolveResult::Bound(Namespace(uri)) => *uri == NAMESPACE_BASE || *uri == NAMESPACE_CHORD,
+        ResolveResult::Bound(Namespace(uri)) => {
+            [NAMESPACE_BASE, NAMESPACE_CHORD, NAMESPACE_SIP].contains(uri)
+        }
         ResolveResult::Unbound => true,
         ResolveResult::Unknown(_) => false,
     }

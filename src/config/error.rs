@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::domain::PatternError;
 use super::limits;
 use super::name::NameError;
 
@@ -55,6 +56,16 @@ pub enum ConfigError {
     /// The overlay has no usable name.
     #[error("the overlay document has an instance-name that cannot be used: {0}")]
     Name(#[from] NameError),
+    /// A pattern of domains that is none (RFC 7904 §3.4).
+    #[error(
+        "the overlay document has {pattern:?} as a pattern of domains, which it is not: {reason}"
+    )]
+    Pattern {
+        /// The beginning of what stands there.
+        pattern: String,
+        /// What is wrong with it.
+        reason: PatternError,
+    },
     /// The document is in order, but asks for what this program cannot do.
     #[error("the overlay needs the {what} {value:?}, which this program does not have")]
     Unsupported {

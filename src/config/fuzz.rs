@@ -1,6 +1,6 @@
-//! Fuzz target: the configuration document. See [`crate::fuzz`].
+//! Fuzz targets: the configuration document, and patterns of domains in it. See [`crate::fuzz`].
 
-use super::{KindBlock, OverlayConfig, SignedConfig};
+use super::{DomainPattern, KindBlock, OverlayConfig, SignedConfig};
 
 /// A document with its kind blocks and signatures, or a kind block alone; what is read and written
 /// again says the same.
@@ -19,4 +19,13 @@ pub fn document(bytes: &[u8]) {
     }
     let written = signed.config.write();
     assert_eq!(OverlayConfig::parse(written), Ok(signed.config));
+}
+
+/// A pattern of domains and, on the next line, a domain.
+pub fn pattern(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let (pattern, domain) = text.split_once('\n').unwrap_or((text, "example.org"));
+    let Ok(pattern) = DomainPattern::new(pattern) else { return };
+    assert_eq!(DomainPattern::new(pattern.as_str()), Ok(pattern.clone()));
+    assert_eq!(pattern.matches(domain), pattern.matches(&domain.to_ascii_uppercase()));
 }

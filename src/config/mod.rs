@@ -10,6 +10,7 @@
 //! and a missing sequence is 0. Writing is strict: what [`OverlayConfig::write`] returns follows
 //! the grammar of RFC 6940 §11.1.1.
 
+mod domain;
 mod element;
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -31,6 +32,7 @@ use sha1::{Digest as _, Sha1};
 
 use crate::base::NodeId;
 
+pub use domain::{DomainPattern, DomainRestrictions, PatternError};
 pub use error::ConfigError;
 pub use kind::{AccessControl, DataModel, KindDefinition, kind_id};
 pub use name::{NameError, OverlayName};
@@ -46,12 +48,16 @@ pub mod limits {
     pub const DEPTH_MAX: usize = 32;
     /// Attributes of one element; the grammar has three, the rest are namespaces and extensions.
     pub const ATTRIBUTES_MAX: usize = 64;
+    /// Patterns of domains: each is a program that is run for each registration.
+    pub const PATTERNS_MAX: usize = 64;
 }
 
 /// The namespace of the document's own elements.
 pub const NAMESPACE_BASE: &str = "urn:ietf:params:xml:ns:p2p:config-base";
 /// The namespace of CHORD-RELOAD's elements.
 pub const NAMESPACE_CHORD: &str = "urn:ietf:params:xml:ns:p2p:config-chord";
+/// The namespace of the SIP usage's elements (RFC 7904 §9.2).
+pub const NAMESPACE_SIP: &str = "urn:ietf:params:xml:ns:p2p:config-base:sip";
 /// The media type of a document (RFC 6940 §14.16).
 pub const MEDIA_TYPE: &str = "application/p2p-overlay+xml";
 /// The topology plug-in that every implementation has (RFC 6940 §10).
@@ -110,6 +116,8 @@ pub struct OverlayConfig {
     pub chord: ChordConfig,
     /// The Kinds that a node must support; each Kind-ID occurs once.
     pub kinds: Vec<KindDefinition>,
+    /// Which domains the names of SIP users may have (RFC 7904 §3.4); `None` for any.
+    pub domain_restrictions: Option<DomainRestrictions>,
 }
 
 impl OverlayConfig {
@@ -143,6 +151,7 @@ impl OverlayConfig {
             mandatory_extensions: Vec::new(),
             chord: ChordConfig::default(),
             kinds: Vec::new(),
+            domain_restrictions: None,
         }
     }
 
@@ -182,6 +191,21 @@ impl OverlayConfig {
         self.kinds.iter().find(|kind| kind.id == id)
     }
 
+    /// Whether SIP users of the overlay may have names with this domain (RFC 7904 §3.3).
+    pub fn admits_domain(&self, domain: &str) -> bool {
+        let restrictions = self.domain_restrictions.as_ref();
+        restrictions.is_none_or(|restrictions| restrictions.admit(&self.instance_name, domain))
+    }
+
+    /// Whether a name with this domain is to be looked up in this overlay (RFC 7904 §4.1). An
+    /// overlay that takes any name serves its own.
+    pub fn serves_domain(&self, domain: &str) -> bool {
+        match &self.domain_restrictions {
+            Some(restrictions) => restrictions.admit(&self.instance_name, domain),
+            None => self.instance_name.matches(domain),
+        }
+    }
+
     /// Whether the document has stopped being valid at `unix_ms`.
     pub fn is_expired(&self, unix_ms: u64) -> bool {
         self.expiration_unix_ms.is_some_and(|end| unix_ms >= end)
@@ -200,11 +224,14 @@ impl OverlayConfig {
         if self.node_id_length != NodeId::LENGTH_DEFAULT {
             return unsupported("Node-ID length", &self.node_id_length.to_string());
         }
-        let known = [NAMESPACE_BASE, NAMESPACE_CHORD];
+        let known = [NAMESPACE_BASE, NAMESPACE_CHORD, NAMESPACE_SIP];
         if let Some(extension) =
             self.mandatory_extensions.iter().find(|e| !known.contains(&e.as_str()))
         {
             return unsupported("mandatory extension", extension);
+        }
+        if self.no_ice {
+            return unsupported("overlay link protocol", "TLS-TCP-FH-NO-ICE");
         }
         if !self.permits_link("TLS") && !self.permits_link("DTLS-UDP-SR") {
             return unsupported("overlay link protocol", &self.overlay_link_protocols.join(", "));

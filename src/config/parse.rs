@@ -10,10 +10,12 @@ use bytes::Bytes;
 
 use super::element::Element;
 use super::error::excerpt;
+use super::kind::kind_id::SIP_REGISTRATION;
 use super::kind::{AccessControl, DataModel, KindDefinition};
 use super::{
-    BootstrapAddress, BootstrapNode, ChordConfig, ConfigError, Digest, OverlayConfig, OverlayName,
-    PORT_DEFAULT, SEQUENCE_MAX, SharedSecret, limits, time,
+    BootstrapAddress, BootstrapNode, ChordConfig, ConfigError, Digest, DomainPattern,
+    DomainRestrictions, OverlayConfig, OverlayName, PORT_DEFAULT, SEQUENCE_MAX, SharedSecret,
+    limits, time,
 };
 use crate::base::NodeId;
 
@@ -77,6 +79,11 @@ impl KindBlock {
         if !element.is("kind-block") {
             return Err(missing("the Kind's description", "kind-block"));
         }
+        // It would hold for the overlay, of which only a document speaks.
+        if domain_restrictions(element.one("kind")?)?.is_some() {
+            let (what, value) = ("domain-restriction", "outside a document".to_owned());
+            return Err(ConfigError::Unsupported { what, value });
+        }
         kind_block(&element, &Bytes::copy_from_slice(fragment))
     }
 }
@@ -135,6 +142,7 @@ fn configuration(element: &Element) -> Result<OverlayConfig, ConfigError> {
     config.configuration_signers = node_ids(element, "configuration-signer", length)?;
     config.bad_nodes = node_ids(element, "bad-node", length)?;
     config.mandatory_extensions = texts(element, "mandatory-extension");
+    config.domain_restrictions = domain_restrictions_of(element)?;
     Ok(config)
 }
 
@@ -195,8 +203,8 @@ fn timing(element: &Element, config: &mut OverlayConfig) -> Result<(), ConfigErr
     // An interval of 0 would make every node send without end.
     let expected = "a number of seconds above 0";
     let ChordConfig { update_interval_s, ping_interval_s, reactive } = &mut config.chord;
-    set(element, "chord-update-interval", 1..=u32::MAX, expected, update_interval_s)?;
-    set(element, "chord-ping-interval", 1..=u32::MAX, expected, ping_interval_s)?;
+    set(element, "chord-update-interval", 1..=INT_MAX, expected, update_interval_s)?;
+    set(element, "chord-ping-interval", 1..=INT_MAX, expected, ping_interval_s)?;
     set_bool(element, "chord-reactive", reactive)
 }
 
@@ -234,6 +242,57 @@ fn kinds(
     Ok(kinds)
 }
 
+/// The domain restrictions of a configuration: its own, as the text of RFC 7904 §3.4 has them, or
+/// those of its Kind SIP-REGISTRATION, as the grammar there does (T-84).
+fn domain_restrictions_of(
+    configuration: &Element,
+) -> Result<Option<DomainRestrictions>, ConfigError> {
+    let mut found = domain_restrictions(Some(configuration))?;
+    let Some(required) = configuration.one("required-kinds")? else { return Ok(found) };
+    for block in required.many("kind-block") {
+        let kind = block.one("kind")?;
+        let id = kind.map(kind_id).transpose()?;
+        if id != Some(SIP_REGISTRATION) {
+            continue;
+        }
+        if let Some(inner) = domain_restrictions(kind)?
+            && found.replace(inner).is_some()
+        {
+            return Err(ConfigError::Repeated("domain-restriction"));
+        }
+    }
+    Ok(found)
+}
+
+/// The domain restrictions right inside an element, under either name.
+fn domain_restrictions(
+    parent: Option<&Element>,
+) -> Result<Option<DomainRestrictions>, ConfigError> {
+    let Some(parent) = parent else { return Ok(None) };
+    let element = match (parent.one("domain-restriction")?, parent.one("domain-restrictions")?) {
+        (Some(_), Some(_)) => return Err(ConfigError::Repeated("domain-restriction")),
+        (first, second) => match first.or(second) {
+            Some(element) => element,
+            None => return Ok(None),
+        },
+    };
+    let enable = match element.attribute("enable") {
+        Some(text) => boolean("the attribute enable of domain-restriction", text)?,
+        None => false,
+    };
+    let patterns = texts(element, "pattern");
+    if patterns.len() > limits::PATTERNS_MAX {
+        let expected = "a smaller number of patterns";
+        return Err(value("domain-restriction", patterns.len(), expected));
+    }
+    let pattern = |text: &String| {
+        let refused = |reason| ConfigError::Pattern { pattern: excerpt(text), reason };
+        DomainPattern::new(text).map_err(refused)
+    };
+    let patterns = patterns.iter().map(pattern).collect::<Result<_, _>>()?;
+    Ok(Some(DomainRestrictions { enable, patterns }))
+}
+
 /// A `kind-block` element of `document`.
 fn kind_block(
     block: &Element,
@@ -258,13 +317,13 @@ fn kind(element: &Element) -> Result<KindDefinition, ConfigError> {
         element.one(name)?.ok_or_else(|| ConfigError::Missing { element: label(), part: name })
     };
     let count = required("max-count")?.text();
-    let max_count = number("max-count", count, 0..=u32::MAX, "a number of values")?;
+    let max_count = number("max-count", count, 0..=INT_MAX, "a number of values")?;
     let size = required("max-size")?.text();
-    let max_size = number("max-size", size, 0..=u32::MAX, "a number of bytes")?;
+    let max_size = number("max-size", size, 0..=INT_MAX, "a number of bytes")?;
     let (model, policy) = (required("data-model")?.text(), required("access-control")?.text());
     let mut multiple = 0;
     let expected = "a number above 0";
-    set(element, "max-node-multiple", 1..=u32::MAX, expected, &mut multiple)?;
+    set(element, "max-node-multiple", 1..=INT_MAX, expected, &mut multiple)?;
     let multiple = (multiple != 0).then_some(multiple);
     // What is registered wins over what the document says (RFC 6940 §11.1), which is why the
     // RFC's own example of a SIP-REGISTRATION with a single value does no harm.
@@ -334,13 +393,17 @@ fn set<T: FromStr + PartialOrd>(
 
 fn set_bool(element: &Element, name: &'static str, field: &mut bool) -> Result<(), ConfigError> {
     if let Some(child) = element.one(name)? {
-        *field = match child.text() {
-            "true" | "1" => true,
-            "false" | "0" => false,
-            other => return Err(value(name, other, "\"true\" or \"false\"")),
-        };
+        *field = boolean(name, child.text())?;
     }
     Ok(())
+}
+
+fn boolean(name: &'static str, text: &str) -> Result<bool, ConfigError> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        other => Err(value(name, other, "\"true\" or \"false\"")),
+    }
 }
 
 fn number<T: FromStr + PartialOrd>(
@@ -359,3 +422,6 @@ fn value(element: &'static str, found: impl Display, expected: &'static str) -> 
 fn missing(element: &str, part: &'static str) -> ConfigError {
     ConfigError::Missing { element: element.to_owned(), part }
 }
+
+/// The largest value of the grammar's `xsd:int`.
+const INT_MAX: u32 = i32::MAX as u32;

@@ -1,10 +1,16 @@
 //! Documents good and bad, seen from outside.
 
+mod domains;
+mod grammar;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+
+/// The largest number that the grammar takes for most elements.
+const INT_MAX: u32 = 0x7fff_ffff;
 
 const RFC_EXAMPLE: &str = include_str!("../../tests/data/rfc6940_11_1.xml");
 
@@ -304,6 +310,21 @@ fn mandatory_extensions_and_other_demands() {
     assert!(unsupported(link).contains("CARRIER-PIGEON"));
 }
 
+/// R6940-11.1-11: an overlay without ICE has other links than ours, whatever else it lists.
+#[test]
+fn an_overlay_without_ice_is_not_for_us() {
+    let of = |no_ice: &str| config(&format!("<no-ice>{no_ice}</no-ice>")).expect("good");
+    for no_ice in ["true", "1"] {
+        let sentence = of(no_ice).check_supported().expect_err("not ours").to_string();
+        assert!(sentence.contains("NO-ICE"), "{sentence}");
+    }
+    for ice in ["false", "0"] {
+        assert_eq!(of(ice).check_supported(), Ok(()));
+    }
+    let link = "<overlay-link-protocol>TLS-TCP-FH-NO-ICE</overlay-link-protocol>";
+    assert!(config(link).expect("good").check_supported().is_err(), "links without ICE alone");
+}
+
 #[test]
 fn what_is_unknown_is_passed_over() {
     let config = config(
@@ -339,7 +360,7 @@ fn bootstrap_nodes() -> impl Strategy<Value = Vec<BootstrapNode>> {
 }
 
 fn kinds() -> impl Strategy<Value = Vec<KindDefinition>> {
-    let limits = (any::<u32>(), any::<u32>(), 1u32..);
+    let limits = (0..=INT_MAX, 0..=INT_MAX, 1..=INT_MAX);
     let definition = (0usize..3, 0usize..4, limits).prop_map(|(model, policy, limits)| {
         let models = [DataModel::Single, DataModel::Array, DataModel::Dictionary];
         let policies = [
@@ -364,6 +385,15 @@ fn kinds() -> impl Strategy<Value = Vec<KindDefinition>> {
         }
         kinds
     })
+}
+
+fn domain_restrictions() -> impl Strategy<Value = Option<DomainRestrictions>> {
+    let pattern = r"[a-z]{1,5}(\\\.|[.]|[.][*]|[|])[a-z&]{1,5}";
+    let pattern = pattern.prop_map(|text| DomainPattern::new(&text).expect("a pattern"));
+    let restrictions = (any::<bool>(), vec(pattern, 0..3));
+    proptest::option::of(
+        restrictions.prop_map(|(enable, patterns)| DomainRestrictions { enable, patterns }),
+    )
 }
 
 prop_compose! {
@@ -398,8 +428,9 @@ prop_compose! {
         bootstrap_nodes in bootstrap_nodes(),
         (turn_density, clients_permitted, no_ice) in any::<(u8, bool, bool)>(),
         (max_message_size, initial_ttl, timer) in (1u32.., 1u8.., 200u32..),
-        (update_interval_s, ping_interval_s, reactive) in (1u32.., 1u32.., any::<bool>()),
-        kinds in kinds(),
+        (update_interval_s, ping_interval_s) in (1..=INT_MAX, 1..=INT_MAX),
+        reactive in any::<bool>(),
+        (kinds, domain_restrictions) in (kinds(), domain_restrictions()),
     ) -> OverlayConfig {
         OverlayConfig {
             instance_name,
@@ -417,6 +448,7 @@ prop_compose! {
             mandatory_extensions: extensions,
             chord: ChordConfig { update_interval_s, ping_interval_s, reactive },
             kinds,
+            domain_restrictions,
             ..config
         }
     }

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use quick_xml::escape::escape;
 
 use super::{
-    ChordConfig, Digest, KindDefinition, NAMESPACE_BASE, NAMESPACE_CHORD, OverlayConfig,
-    PORT_DEFAULT, time,
+    ChordConfig, Digest, DomainRestrictions, KindDefinition, NAMESPACE_BASE, NAMESPACE_CHORD,
+    NAMESPACE_SIP, OverlayConfig, PORT_DEFAULT, kind_id, time,
 };
 
 /// Signs an element's bytes; the content of its signature element.
@@ -46,13 +46,20 @@ fn configuration(xml: &mut Xml, config: &OverlayConfig, sign_kind: Option<Sign<'
     trust(xml, config);
     network(xml, config, &default);
     signers(xml, config);
+    let (inside, outside) = match config.kind(kind_id::SIP_REGISTRATION) {
+        Some(_) => (config.domain_restrictions.as_ref(), None),
+        None => (None, config.domain_restrictions.as_ref()),
+    };
+    if let Some(restrictions) = outside {
+        domain_restrictions(xml, restrictions);
+    }
     if !config.kinds.is_empty() {
         xml.line("<required-kinds>");
         xml.depth += 1;
         for definition in &config.kinds {
             xml.line("<kind-block>");
             xml.depth += 1;
-            xml.signed("kind-signature", sign_kind, |xml| kind(xml, definition));
+            xml.signed("kind-signature", sign_kind, |xml| kind(xml, definition, inside));
             xml.depth -= 1;
             xml.line("</kind-block>");
         }
@@ -119,7 +126,7 @@ fn signers(xml: &mut Xml, config: &OverlayConfig) {
     config.mandatory_extensions.iter().for_each(|name| xml.element("mandatory-extension", name));
 }
 
-fn kind(xml: &mut Xml, kind: &KindDefinition) {
+fn kind(xml: &mut Xml, kind: &KindDefinition, restrictions: Option<&DomainRestrictions>) {
     match kind.name() {
         Some(name) => xml.line(&format!(r#"<kind name="{name}">"#)),
         None => xml.line(&format!(r#"<kind id="{}">"#, kind.id)),
@@ -132,8 +139,22 @@ fn kind(xml: &mut Xml, kind: &KindDefinition) {
     }
     xml.element("max-count", kind.max_count);
     xml.element("max-size", kind.max_size);
+    if let (kind_id::SIP_REGISTRATION, Some(restrictions)) = (kind.id, restrictions) {
+        domain_restrictions(xml, restrictions);
+    }
     xml.depth -= 1;
     xml.line("</kind>");
+}
+
+/// In the form of the grammar of RFC 7904 §3.4, with the prefix declared where it is used: a Kind
+/// travels alone (T-82, T-84).
+fn domain_restrictions(xml: &mut Xml, restrictions: &DomainRestrictions) {
+    let DomainRestrictions { enable, patterns } = restrictions;
+    xml.line(&format!(r#"<sip:domain-restriction xmlns:sip="{NAMESPACE_SIP}" enable="{enable}">"#));
+    xml.depth += 1;
+    patterns.iter().for_each(|pattern| xml.element("sip:pattern", pattern.as_str()));
+    xml.depth -= 1;
+    xml.line("</sip:domain-restriction>");
 }
 
 #[derive(Default)]

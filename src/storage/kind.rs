@@ -8,7 +8,9 @@ use thiserror::Error;
 use super::name::resource_id;
 use super::place::Place;
 use crate::base::{NodeId, ResourceId};
-use crate::config::{self, KindDefinition, SignedConfig};
+use crate::config::{
+    self, DomainRestrictions, KindDefinition, OverlayConfig, OverlayName, SignedConfig,
+};
 use crate::crypto::{Certificate, Provider};
 use crate::message::{DataModel, KindId};
 
@@ -97,7 +99,18 @@ impl From<&KindDefinition> for Kind {
 
 /// The Kinds of an overlay, in the order of their Kind-IDs; clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct KindTable(Arc<[Kind]>);
+pub struct KindTable {
+    kinds: Arc<[Kind]>,
+    /// Which names users may register; `None` for all.
+    names: Option<Arc<Names>>,
+}
+
+/// The namespaces of an overlay (RFC 7904 §3.4).
+#[derive(Debug)]
+struct Names {
+    overlay: OverlayName,
+    restrictions: DomainRestrictions,
+}
 
 impl KindTable {
     /// A table of these Kinds.
@@ -122,7 +135,7 @@ impl KindTable {
                 Err(at) => table.insert(at, kind),
             }
         }
-        Ok(Self(table.into()))
+        Ok(Self { kinds: table.into(), names: None })
     }
 
     /// SIP-REGISTRATION and the two certificate Kinds, with the limits of our own overlays.
@@ -134,7 +147,7 @@ impl KindTable {
             max_count,
             max_size,
         };
-        Self(Arc::from([
+        let kinds = Arc::from([
             kind(
                 KindId::SIP_REGISTRATION,
                 DataModel::Dictionary,
@@ -144,7 +157,8 @@ impl KindTable {
             ),
             kind(KindId::CERTIFICATE_BY_NODE, DataModel::Array, AccessControl::NodeMatch, 4, 2048),
             kind(KindId::CERTIFICATE_BY_USER, DataModel::Array, AccessControl::UserMatch, 16, 2048),
-        ]))
+        ]);
+        Self { kinds, names: None }
     }
 
     /// The Kinds of a document that may be believed, or those of calls if it is silent (T-69).
@@ -156,23 +170,57 @@ impl KindTable {
         document: &SignedConfig,
         provider: &dyn Provider,
     ) -> Result<Self, KindError> {
-        if document.config.kinds.is_empty() {
-            return Ok(Self::for_calls());
-        }
-        Self::new(document.accepted_kinds(provider).iter().map(Kind::from))
+        let table = match document.config.kinds.is_empty() {
+            true => Self::for_calls(),
+            false => Self::new(document.accepted_kinds(provider).iter().map(Kind::from))?,
+        };
+        Ok(table.restricted(&document.config))
     }
 
     /// These Kinds and one more, or another definition of one.
     pub fn with(&self, kind: Kind) -> Self {
-        let others = self.0.iter().filter(|known| known.id != kind.id);
+        let others = self.kinds.iter().filter(|known| known.id != kind.id);
         let mut table: Vec<Kind> = others.copied().chain([kind]).collect();
         table.sort_unstable_by_key(|kind| kind.id);
-        Self(table.into())
+        Self { kinds: table.into(), names: self.names.clone() }
+    }
+
+    /// These Kinds, with registrations for those names only that a configuration admits.
+    #[must_use]
+    pub fn restricted(self, config: &OverlayConfig) -> Self {
+        let names = config.domain_restrictions.clone().map(|restrictions| {
+            Arc::new(Names { overlay: config.instance_name.clone(), restrictions })
+        });
+        Self { names, ..self }
     }
 
     /// What is known of a Kind.
     pub fn kind(&self, id: KindId) -> Option<&Kind> {
-        self.0.binary_search_by_key(&id, |kind| kind.id).ok().map(|at| &self.0[at])
+        self.kinds.binary_search_by_key(&id, |kind| kind.id).ok().map(|at| &self.kinds[at])
+    }
+
+    /// Whether `node_id` of `certificate` may write a value of `kind` at `place` of `resource`:
+    /// by the Kind's policy and, for a registration, because the certificate's user name is an
+    /// Address of Record that the overlay takes (RFC 7904 §3.3). A request does not say for which
+    /// name it is, so this is all that there is to look at (T-85).
+    pub(super) fn permits(
+        &self,
+        kind: &Kind,
+        resource: &ResourceId,
+        place: &Place,
+        certificate: &Certificate,
+        node_id: NodeId,
+    ) -> bool {
+        let admits = || kind.id != KindId::SIP_REGISTRATION || self.admits(&certificate.user_name);
+        kind.access.permits(resource, place, certificate, node_id) && admits()
+    }
+
+    fn admits(&self, user_name: &str) -> bool {
+        let Some((user, domain)) = user_name.rsplit_once('@') else { return false };
+        let admits = |names: &Names| names.restrictions.admit(&names.overlay, domain);
+        !user.is_empty()
+            && OverlayName::new(domain).is_ok()
+            && self.names.as_deref().is_none_or(admits)
     }
 }
 

@@ -18,9 +18,9 @@ impl Storage {
             let resource = ResourceId::from_u128(position);
             let mut stored = self.take(position);
             for values in &mut stored.kinds {
-                let kind = self.kinds.kind(values.kind).copied();
+                let kind = self.kinds.kind(values.kind);
                 values.retain(|held| {
-                    kind.is_some_and(|kind| kind.keeps(&resource, held))
+                    kind.is_some_and(|kind| self.kinds.keeps(kind, &resource, held))
                         && !is_revoked(&held.signer)
                 });
             }
@@ -29,17 +29,17 @@ impl Storage {
     }
 }
 
-impl Kind {
+impl KindTable {
     /// Whether a value that was stored under an earlier definition could be stored under this.
     /// Limits are for what comes from now on.
-    fn keeps(&self, resource: &ResourceId, held: &Held) -> bool {
+    fn keeps(&self, kind: &Kind, resource: &ResourceId, held: &Held) -> bool {
         let (place, signer) = (&held.place, &held.signer);
         let model = match place {
             Place::Single => DataModel::Single,
             Place::Index(_) => DataModel::Array,
             Place::Key(_) => DataModel::Dictionary,
         };
-        let may = |node_id| self.access.permits(resource, place, signer, node_id);
-        model == self.data_model && signer.node_ids.iter().copied().any(may)
+        let may = |node_id| self.permits(kind, resource, place, signer, node_id);
+        model == kind.data_model && signer.node_ids.iter().copied().any(may)
     }
 }

@@ -157,7 +157,8 @@ impl Storage {
         let admit = |value: StoredData| {
             let held = self.admit_value(now, &request.resource, kind, &value, verifier)?;
             let may = |r: Requester<'_>| {
-                kind.access.permits(&request.resource, &held.place, r.certificate, r.node_id)
+                let (certificate, node_id) = (r.certificate, r.node_id);
+                self.kinds.permits(kind, &request.resource, &held.place, certificate, node_id)
             };
             if requester.is_some_and(|r| !may(r)) { Err(FORBIDDEN) } else { Ok(held) }
         };
@@ -174,7 +175,8 @@ impl Storage {
         verifier: Verifier<'_>,
     ) -> Result<Held, ErrorResponse> {
         let (signer, node_id) = verifier.signer(now, resource, kind.id, value).ok_or(FORBIDDEN)?;
-        if !kind.access.permits(resource, &Place::of(&value.value), &signer, node_id) {
+        let place = Place::of(&value.value);
+        if !self.kinds.permits(kind, resource, &place, &signer, node_id) {
             return Err(FORBIDDEN);
         }
         if value.value.data().value.len() > kind.max_size as usize {

@@ -119,7 +119,7 @@ impl KindTable {
                 let place = Place::of(&value.value);
                 let signer = verifier
                     .signer(now, resource, kind.id, &value)
-                    .filter(|(c, node_id)| kind.access.permits(resource, &place, c, *node_id));
+                    .filter(|(c, node_id)| self.permits(kind, resource, &place, c, *node_id));
                 let Some((signer, signer_node_id)) = signer else {
                     verified.partial = true;
                     continue;

@@ -1,6 +1,7 @@
 //! Who may write what.
 
 use super::*;
+use crate::config::{DomainPattern, DomainRestrictions, OverlayConfig};
 
 /// R6940-7.4.1.1-09, R6940-7.4.1.1-17, R6940-6.3.4-15, R6940-7.1-01, R6940-7.1-02: only values
 /// with a good signature for this very place, by a certificate valid now.
@@ -103,5 +104,90 @@ fn registered_kinds_are_as_registered() {
     let ours = KindTable::for_calls();
     for id in [REGISTRATION, KindId::CERTIFICATE_BY_NODE, ARRAY] {
         assert_eq!(ours.kind(id), of_document.kind(id));
+    }
+}
+
+fn restricted(enable: bool, patterns: &[&str]) -> OverlayConfig {
+    let patterns = patterns.iter().map(|p| DomainPattern::new(p).expect("a pattern")).collect();
+    let domain_restrictions = Some(DomainRestrictions { enable, patterns });
+    let config = OverlayConfig::self_signed("example.org").expect("a name");
+    OverlayConfig { domain_restrictions, ..config }
+}
+
+/// R7904-3.3-02, R7904-3.3-05, R7904-3.4-01, R7904-3.4-02, R7904-3.4-03: a registration is
+/// stored if the overlay takes the domain of the name in the certificate that signed it, and a
+/// reader believes no other.
+#[test]
+fn registrations_are_of_domains_that_the_overlay_takes() {
+    let names = ["own@example.org", "a@a.my.example", "m@my.example", "evil@example.org.evil"];
+    let open = OverlayConfig::self_signed("example.org").expect("a name");
+    for (config, taken) in [
+        (open, [true; 4]),
+        (restricted(false, &[".*"]), [true, false, false, false]),
+        (restricted(true, &[r".*\.my\.example"]), [false, true, false, false]),
+        (restricted(true, &[r"example\.org", ".*my.*"]), [true, true, true, false]),
+        (restricted(true, &[]), [false; 4]),
+    ] {
+        let mut world = World::new();
+        world.users = names.map(identity).into();
+        world.storage = Storage::new(kinds().restricted(&config));
+        for (user, is_taken) in taken.into_iter().enumerate() {
+            let resource = resource_of(&world.users[user]);
+            let value = world.value(user, REGISTRATION, 1, at_key(&world.users[user], "a"));
+            let kinds = vec![KindData::new(REGISTRATION, 0, &[value])];
+            let request = StoreReq { resource: resource.clone(), replica_number: 0, kinds };
+            let stored = world.send(user, &request);
+            assert_eq!(stored.is_ok(), is_taken, "{} with {config:?}", names[user]);
+            assert!(stored.is_ok() || code(stored) == ErrorCode::FORBIDDEN);
+            // What is no registration is not restricted.
+            let text = world.value(user, SINGLE, 1, single("a"));
+            let kinds = vec![KindData::new(SINGLE, 0, &[text])];
+            let request = StoreReq { resource, replica_number: 0, kinds };
+            assert!(world.send(user, &request).is_ok());
+        }
+    }
+}
+
+/// R7904-3.3-02, R6940-11.1-23: what another peer answers is judged by the same rule, and what is
+/// here when a document restricts names goes.
+#[test]
+fn registrations_of_other_domains_are_not_believed_and_go() {
+    let mut world = World::new();
+    let value = world.value(0, REGISTRATION, 1, at_key(&world.users[0], "a"));
+    world.store(0, REGISTRATION, &[value]).expect("stored");
+    let answer = world.fetch(REGISTRATION, &all_keys()).expect("fetched");
+    for (config, is_taken) in
+        [(restricted(false, &[]), true), (restricted(true, &["other"]), false)]
+    {
+        let table = kinds().restricted(&config);
+        let resolve = |identity: &SignerIdentity| find(&world.users, identity);
+        let verifier = Verifier { resolve: &resolve, provider: &provider() };
+        let (now, resource) = (world.now(), world.alice());
+        let read = table.verify_fetched(now, &resource, &answer, &[REGISTRATION], verifier);
+        assert_eq!((read.values.len(), read.partial), (usize::from(is_taken), !is_taken));
+        world.storage.reconfigure(table, |_| false);
+        assert_eq!(world.storage.value_count(), usize::from(is_taken));
+    }
+}
+
+/// R7904-3.3-03: a user name that is no Address of Record has no registration.
+#[test]
+fn only_an_address_of_record_is_registered() {
+    for (name, is_aor) in [
+        ("carol@example.org", true),
+        ("carol@home@example.org", true),
+        ("carol", false),
+        ("@example.org", false),
+        ("carol@", false),
+        ("carol@exa_mple", false),
+    ] {
+        let mut world = World::new();
+        world.users = vec![identity(name)];
+        let value = world.value(0, REGISTRATION, 1, at_key(&world.users[0], "a"));
+        let resource = resource_of(&world.users[0]);
+        let kinds = vec![KindData::new(REGISTRATION, 0, &[value])];
+        let stored = world.send(0, &StoreReq { resource, replica_number: 0, kinds });
+        assert_eq!(stored.is_ok(), is_aor, "{name}");
+        assert!(stored.is_ok() || code(stored) == ErrorCode::FORBIDDEN);
     }
 }
