@@ -18,6 +18,7 @@ pub mod fuzz;
 mod kind;
 mod name;
 mod parse;
+mod refresh;
 mod sequence;
 mod signature;
 #[cfg(test)]
@@ -229,6 +230,10 @@ impl OverlayConfig {
             self.mandatory_extensions.iter().find(|e| !known.contains(&e.as_str()))
         {
             return unsupported("mandatory extension", extension);
+        }
+        // It is the key of every link (RFC 6940 §13.4), and ours have none.
+        if self.shared_secret.is_some() {
+            return unsupported("way to open links", "shared-secret");
         }
         if self.no_ice {
             return unsupported("overlay link protocol", "TLS-TCP-FH-NO-ICE");

@@ -1,6 +1,6 @@
 //! From XML to a configuration.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -20,7 +20,7 @@ use super::{
 use crate::base::NodeId;
 
 /// A configuration with what its signatures cover. Nothing here has been verified.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SignedConfig {
     /// What the configuration says.
     pub config: OverlayConfig,
@@ -64,6 +64,18 @@ impl SignedConfig {
             signatures,
             kind_blocks,
         })
+    }
+}
+
+/// Without the bytes, which hold the secret of an overlay that has one.
+impl fmt::Debug for SignedConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config, document: _, bytes: _, signatures, kind_blocks } = self;
+        f.debug_struct("SignedConfig")
+            .field("config", config)
+            .field("signatures", signatures)
+            .field("kind_blocks", kind_blocks)
+            .finish_non_exhaustive()
     }
 }
 

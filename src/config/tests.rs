@@ -337,8 +337,23 @@ fn what_is_unknown_is_passed_over() {
 /// R6940-14.16-01: the secret is in no log and in no error.
 #[test]
 fn the_shared_secret_is_not_printed() {
+    let text = document("instance-name='example.org'", "<shared-secret>hush</shared-secret>");
+    let signed = SignedConfig::parse(text.as_bytes(), None).expect("good");
+    assert_eq!(signed.config.shared_secret, Some(SharedSecret::new(" hush ")));
+    // Bytes are printed as text or as numbers.
+    let printed = format!("{signed:?} {:?}", signed.config);
+    assert!(!printed.contains("hush") && !printed.contains("104, 117, 115, 104"), "{printed}");
+    for broken in [text.replace("</shared-secret>", "</x>"), text.replace("hush", "hush&hush;")] {
+        assert!(!refusal(OverlayConfig::parse(broken)).contains("hush"));
+    }
+}
+
+/// Without a link that shows the secret (RFC 6940 §13.4) we stay out of such an overlay.
+#[test]
+fn an_overlay_with_a_shared_secret_is_not_for_us() {
     let config = config("<shared-secret>hush</shared-secret>").expect("good");
-    assert!(!format!("{config:?}").contains("hush"));
+    let sentence = config.check_supported().expect_err("not ours").to_string();
+    assert!(sentence.contains("shared-secret") && !sentence.contains("hush"), "{sentence}");
 }
 
 fn name() -> impl Strategy<Value = OverlayName> {

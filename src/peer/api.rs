@@ -281,6 +281,9 @@ pub enum JoinError {
     /// The peer responsible for our place did not answer.
     #[error("the peer responsible for our place did not answer")]
     NoAdmittingPeer,
+    /// The overlay has no clients (RFC 6940 §11.1).
+    #[error("every node of this overlay has to be a peer")]
+    ClientsNotPermitted,
     /// The admitting peer refused.
     #[error("the overlay refused us: {0}")]
     Refused(ErrorCode),

@@ -45,6 +45,9 @@ impl Peer {
         if !matches!(self.stage, Stage::Idle) {
             return;
         }
+        if !self.config.clients_permitted {
+            return self.emit(Event::JoinFailed(JoinError::ClientsNotPermitted));
+        }
         addresses.truncate(ADDRESSES_MAX);
         self.bootstrap = addresses;
         let step = Step::Waiting;

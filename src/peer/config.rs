@@ -34,6 +34,8 @@ pub struct PeerConfig {
     /// Whether messages of other overlays are answered with an error (RFC 6940 §6.1), and not with
     /// silence: local policy.
     pub is_verbose: bool,
+    /// Whether a node may stay a client.
+    pub clients_permitted: bool,
     /// Nodes whose certificates do not count.
     pub bad_nodes: Vec<NodeId>,
     /// How much the peer wants to know of the ring; its own choice.
@@ -60,6 +62,7 @@ impl PeerConfig {
             ping_interval: Duration::from_secs(3600),
             is_reactive: true,
             is_verbose: true,
+            clients_permitted: true,
             bad_nodes: Vec::new(),
             table: Table::Wide,
             links_max: LINKS_MAX_DEFAULT,
@@ -87,6 +90,7 @@ impl PeerConfig {
         self.update_interval = Duration::from_secs(config.chord.update_interval_s.into());
         self.ping_interval = Duration::from_secs(config.chord.ping_interval_s.into());
         self.is_reactive = config.chord.reactive;
+        self.clients_permitted = config.clients_permitted;
         self.bad_nodes = config.bad_nodes.clone();
     }
 }

@@ -322,6 +322,10 @@ impl Peer {
         if let Err(error) = new.check_supported() {
             return ConfigEffect::Unsupported(error);
         }
+        // Being a peer takes another way in.
+        if matches!(self.stage, Stage::Client(_)) && !new.clients_permitted {
+            return ConfigEffect::Rejoin;
+        }
         let is_fixed = |old: &OverlayConfig| {
             old.topology_plugin == new.topology_plugin
                 && old.node_id_length == new.node_id_length
@@ -353,6 +357,8 @@ impl Peer {
         let Some(document) = &self.config.document else { return };
         let update = match part {
             Part::Document if document.signatures.is_empty() => None,
+            // No link of ours shows that the other side knows it (RFC 6940 §14.16).
+            Part::Document if document.config.shared_secret.is_some() => None,
             Part::Document => Some(ConfigUpdateReq::Config(document.document.clone())),
             Part::Kind(id) => {
                 let learned = self.configuration.kinds.get(&id).map(|(_, block)| block);

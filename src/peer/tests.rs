@@ -11,5 +11,6 @@ mod messages;
 mod net;
 mod partitions;
 mod real;
+mod registration;
 mod reroute;
 mod ring;

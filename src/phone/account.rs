@@ -464,6 +464,7 @@ fn join_failed_words(error: &JoinError) -> String {
         JoinError::NoAdmittingPeer => {
             "Not joined because the peer next to our place did not answer; trying again.".into()
         }
+        JoinError::ClientsNotPermitted => "Not joined because the overlay has no clients.".into(),
         JoinError::Refused(code) => {
             format!("Not joined because the overlay refused us ({code}); trying again.")
         }

@@ -154,3 +154,24 @@ fn nobody_routes_through_who_has_sent_no_update() {
     net.inject(client, 3, packet.encode().expect("short"));
     assert!(through_client(&mut net));
 }
+
+/// R6940-11.1-10: where the document has no clients, nobody becomes one.
+#[test]
+fn nobody_is_a_client_where_all_have_to_be_peers() {
+    let mut net = Net::new(72);
+    net.config.clients_permitted = false;
+    net.grow(2);
+    let client = net.add();
+    net.command(client, Command::Connect(vec![Net::address(0)]));
+    net.run(seconds(30));
+    let refused = |(node, event): &(usize, Event)| {
+        *node == client && matches!(event, Event::JoinFailed(JoinError::ClientsNotPermitted))
+    };
+    assert!(net.events.iter().any(refused));
+    assert!(served_by(&net, client).is_empty());
+    assert_eq!(net.peer(client).links(), 0);
+    net.join(client, 0);
+    net.run(seconds(30));
+    net.assert_ring(2);
+    assert_eq!(net.joined(), [0, 1, client], "as a peer it comes in");
+}

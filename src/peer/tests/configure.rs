@@ -509,3 +509,36 @@ fn a_kind_goes_with_its_signer() {
     assert!(kinds.kind(NOTES).is_none());
     assert!(net.peer(0).values_stored() < before[0]);
 }
+
+/// R6940-11.1-10, R6940-11.1-23: a client leaves in order when a document wants peers alone.
+#[test]
+fn a_client_leaves_where_clients_are_not_permitted_any_more() {
+    let mut net = ring(75, 3);
+    let client = net.add();
+    net.command(client, Command::Connect(vec![Net::address(0)]));
+    net.run(Duration::from_secs(5));
+    assert_eq!(net.peer(client).links(), 1);
+    net.ask(0, Command::Configure(next(|c| c.clients_permitted = false))).expect("in force");
+    net.run(Duration::from_secs(5));
+    assert_eq!(effects(&net, client), [(22, ConfigEffect::Rejoin)]);
+    assert!(has_left(&net, client));
+    assert_eq!(net.peer(client).links(), 0);
+    assert!((0..3).all(|node| effects(&net, node) == [(22, ConfigEffect::InForce)]));
+}
+
+/// R6940-14.16-01: a document with a shared secret goes over no link, for none shows that the
+/// other side has the secret; nor is it printed.
+#[test]
+fn a_secret_is_not_handed_on() {
+    let mut net = ring(76, 3);
+    let secret = next(|c| c.shared_secret = Some(crate::config::SharedSecret::new("hush")));
+    assert!(!format!("{secret:?}").contains("hush"));
+    net.command(0, Command::Configure(secret));
+    net.run(Duration::from_secs(10));
+    assert!(matches!(&effects(&net, 0)[..], [(22, ConfigEffect::Unsupported(_))]));
+    assert!(has_left(&net, 0));
+    for node in [1, 2] {
+        assert_eq!(updates(&net, 0, node), 0);
+        assert!(effects(&net, node).is_empty());
+    }
+}
