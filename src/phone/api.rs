@@ -96,6 +96,15 @@ pub enum Command {
     Count,
 }
 
+/// What an enrollment server knows a user by (RFC 6940 §11.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The account's name, which need not be the user name.
+    pub account: String,
+    /// The account's password.
+    pub password: Password,
+}
+
 /// Settings of the user, kept in `settings.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::api::Settings;
 use super::data::{Data, Memories};
 use super::state::{
-    CERTIFICATE, DOCUMENT, KEY, OVERLAYS, StateError, StateFolder, folder_name, user_of_folder,
-    write_private,
+    ACCOUNT, CERTIFICATE, DOCUMENT, KEY, OVERLAYS, StateError, StateFolder, folder_name,
+    user_of_folder, write_private,
 };
 use crate::config::OverlayName;
 use crate::crypto::{Password, Secret, VaultError, is_sealed};
@@ -68,6 +68,8 @@ struct ArchivedUser {
     name: String,
     key: Base64,
     certificate: Option<Base64>,
+    /// What the enrollment server knows the user by.
+    account: Option<Base64>,
 }
 
 /// Bytes, as JSON has them.
@@ -200,7 +202,12 @@ impl StateFolder {
             let Some(bytes) = self.read(&key)? else { continue };
             let key = Base64::new(&self.unseal(&key, bytes)?);
             let certificate = self.read(&certificate)?.map(|bytes| Base64::new(&bytes));
-            let archived = ArchivedUser { name: user.clone(), key, certificate };
+            let account = folder.join(ACCOUNT);
+            let account = match self.read(&account)? {
+                Some(bytes) => Some(Base64::new(&self.unseal(&account, bytes)?)),
+                None => None,
+            };
+            let archived = ArchivedUser { name: user.clone(), key, certificate, account };
             if let Some(overlay) = overlays.last_mut() {
                 overlay.users.push(archived);
             }
@@ -240,6 +247,13 @@ impl StateFolder {
             }
             if let (Some(bytes), None) = (&user.certificate, self.read(&certificate)?) {
                 is_good &= add(certificate, bytes, false);
+            }
+            // Where nothing is sealed, no password is kept.
+            let account = folder.join(ACCOUNT);
+            if let (Some(bytes), None, true) =
+                (&user.account, self.read(&account)?, self.is_sealing())
+            {
+                is_good &= add(account, bytes, true);
             }
         }
         Ok(is_good.then_some(files))
@@ -388,6 +402,7 @@ mod tests {
                 name: "../../alice".into(),
                 key: Base64::new(b"key"),
                 certificate: None,
+                account: None,
             };
             let overlay =
                 ArchivedOverlay { name: overlay.into(), document: None, users: vec![user] };

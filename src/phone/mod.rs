@@ -20,12 +20,12 @@ mod talk;
 mod words;
 
 pub use api::{
-    Backend, Call, CallId, CallReport, CallState, Command, Device, Direction, Event, Handle,
-    HistoryEntry, Me, OverlayState, Quality, Settings, Snapshot, Theme, Verified, channel,
+    Backend, Call, CallId, CallReport, CallState, Command, Credentials, Device, Direction, Event,
+    Handle, HistoryEntry, Me, OverlayState, Quality, Settings, Snapshot, Theme, Verified, channel,
 };
 pub use backup::{Backup, Restored};
 pub use engine::{PhoneOptions, start};
-pub use identity::StoredIdentity;
+pub use identity::{Standing, StoredIdentity};
 pub use keystore::{KeyStore, platform_key_store};
 pub use names::{callee, own_name};
 pub use protection::{KeyStoreJob, Protection, StoreKey};

@@ -16,7 +16,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::keystore::KeyStore;
-use super::state::{KEY, OVERLAYS, StateError, StateFolder};
+use super::state::{ACCOUNT, KEY, OVERLAYS, StateError, StateFolder};
 use crate::crypto::{Password, SealingKey, Secret, VaultError, is_sealed};
 
 /// How private keys are kept in the user's folder, and whether we can read them.
@@ -159,6 +159,11 @@ impl StateFolder {
         }
     }
 
+    /// Whether a secret that is kept now would be sealed.
+    pub(super) fn is_sealing(&self) -> bool {
+        matches!(self.guard, Guard::Open { .. })
+    }
+
     /// What a file at `place` should hold, for a secret.
     pub(super) fn seal(&self, place: &Path, secret: &[u8]) -> Result<Vec<u8>, StateError> {
         match &self.guard {
@@ -239,9 +244,11 @@ impl StateFolder {
     /// Every file with a secret in it.
     fn secret_places(&self) -> Vec<PathBuf> {
         let users = self.user_folders().into_iter();
-        let keys =
-            users.map(|(overlay, user)| Path::new(OVERLAYS).join(overlay).join(user).join(KEY));
-        keys.filter(|place| self.root.join(place).is_file()).collect()
+        let secrets = users.flat_map(|(overlay, user)| {
+            let folder = Path::new(OVERLAYS).join(overlay).join(user);
+            [folder.join(KEY), folder.join(ACCOUNT)]
+        });
+        secrets.filter(|place| self.root.join(place).is_file()).collect()
     }
 
     fn vault(&self, error: VaultError) -> StateError {

@@ -7,6 +7,8 @@
 //! overlays/NAME/document.xml         the overlay's configuration document
 //! overlays/NAME/USER/certificate.der our certificate there
 //! overlays/NAME/USER/key.der         its private key: sealed, or readable by the user alone
+//! overlays/NAME/USER/account         what the enrollment server knows us by, with the password
+//!                                    only if it is sealed
 //! overlays/NAME/USER/values.db       what our peer keeps for the overlay
 //! ```
 
@@ -270,6 +272,18 @@ pub enum StateError {
     /// The system has no randomness.
     #[error("This computer has no random numbers to give; try again.")]
     Random,
+    /// A certificate that was just made is not valid now.
+    #[error(
+        "The certificate from the enrollment server is not valid at this computer's date; \
+         check the date."
+    )]
+    Clock,
+    /// A certificate would make another node of us.
+    #[error(
+        "The enrollment server gave a certificate for another peer than this one was; \
+         the one from before is kept. Ask whoever runs the server."
+    )]
+    OtherNode,
     /// Our identity does not work in this overlay.
     #[error("Our identity cannot be used in this overlay: {0}.")]
     Identity(#[from] IdentityError),
@@ -386,6 +400,7 @@ pub(super) const OVERLAYS: &str = "overlays";
 pub(super) const DOCUMENT: &str = "document.xml";
 pub(super) const CERTIFICATE: &str = "certificate.der";
 pub(super) const KEY: &str = "key.der";
+pub(super) const ACCOUNT: &str = "account";
 const VALUES: &str = "values.db";
 
 #[cfg(test)]
