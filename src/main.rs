@@ -51,10 +51,8 @@ fn open_window(
         let _inside = runtime.enter();
         start(options).map_err(|e| e.to_string())?
     };
-    let snapshot = phone.snapshot();
-    if let (true, Some(last)) = (snapshot.settings.join_at_start, &snapshot.last) {
-        let user = last.user.clone();
-        phone.send(Command::Join { document: None, user, bootstrap: Vec::new() });
+    if phone.snapshot().settings.join_at_start {
+        phone.send(Command::Rejoin);
     }
     let close = std::sync::Arc::new(tokio::sync::Notify::new());
     let options = chordial::gui::WindowOptions {
@@ -67,7 +65,7 @@ fn open_window(
         close.notify_one();
     });
     let result = chordial::gui::run(phone.clone(), options).map_err(|e| format!("{e}."));
-    // Closing the window leaves the overlay in order.
+    // Closing the window leaves all overlays in order.
     runtime.block_on(cli::farewell(phone));
     result
 }

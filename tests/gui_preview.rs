@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chordial::gui::{WindowOptions, run};
 use chordial::phone::{
-    Call, CallId, CallState, Device, Direction, HistoryEntry, Me, OverlayState, Quality, Settings,
-    Snapshot, Theme, Verified, channel,
+    Call, CallId, CallState, Device, Direction, DocumentFacts, HistoryEntry, Me, Membership,
+    OverlayState, Quality, Settings, Snapshot, Theme, Verified, channel,
 };
 
 const SCENES: [&str; 12] = [
@@ -55,13 +55,14 @@ fn scene_snapshot(scene: &str) -> Snapshot {
     let mut snapshot = joined();
     match scene {
         "first" => snapshot = Snapshot::default(),
-        "again" => snapshot = Snapshot { last: snapshot.me, ..Snapshot::default() },
+        "again" => snapshot = Snapshot { last: snapshot.me().cloned(), ..Snapshot::default() },
         "joining" => {
-            snapshot.overlay = OverlayState::Joining { step: "Finding our place".into() };
+            snapshot.memberships[0].state =
+                OverlayState::Joining { step: "Finding our place".into() };
         }
         "failed" => {
             let reason = "Not joined because none of the 3 known peers answered.".into();
-            snapshot.overlay = OverlayState::Failed { reason };
+            snapshot.memberships[0].state = OverlayState::Failed { reason };
         }
         "new" => snapshot.history.clear(),
         "incoming" => {
@@ -91,18 +92,20 @@ fn scene_snapshot(scene: &str) -> Snapshot {
 }
 
 fn joined() -> Snapshot {
+    let me = Me {
+        user: "alice".into(),
+        overlay: "smith-family".into(),
+        node_id: "8f3a91c04be2d7760f1e5a9cc3b81d42".into(),
+    };
+    let state = OverlayState::Joined {
+        registered: true,
+        links: 7,
+        values_stored: 23,
+        listen: Some("192.0.2.7:6084".parse().expect("an address")),
+    };
+    let document = DocumentFacts { is_self_signed: true, ..DocumentFacts::default() };
     Snapshot {
-        me: Some(Me {
-            user: "alice".into(),
-            overlay: "smith-family".into(),
-            node_id: "8f3a91c04be2d7760f1e5a9cc3b81d42".into(),
-        }),
-        overlay: OverlayState::Joined {
-            registered: true,
-            links: 7,
-            values_stored: 23,
-            listen: Some("192.0.2.7:6084".parse().expect("an address")),
-        },
+        memberships: vec![Membership { me, state, document }],
         history: history(),
         microphones: vec![device("m1", "Built-in microphone"), device("m2", "USB headset")],
         speakers: vec![device("s1", "Built-in speakers"), device("s2", "USB headset")],
@@ -137,6 +140,7 @@ fn history() -> Vec<HistoryEntry> {
 fn call(id: u64, peer: &str, state: CallState) -> Call {
     Call {
         id: CallId(id),
+        overlay: "smith-family".into(),
         direction: Direction::Outgoing,
         peer: peer.into(),
         state,

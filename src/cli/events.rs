@@ -86,11 +86,14 @@ fn with_event(name: &str, mut value: Value) -> Value {
 
 fn object(event: &Event) -> Value {
     match event {
-        Event::Joined { node_id, listen } => {
-            json!({ "event": "joined", "node_id": node_id, "listen": listen })
+        Event::Joined { overlay, node_id, listen } => {
+            let (event, overlay) = ("joined", overlay);
+            json!({ "event": event, "overlay": overlay, "node_id": node_id, "listen": listen })
         }
         Event::Registered { aor } => json!({ "event": "registered", "aor": aor }),
-        Event::Document { sequence } => json!({ "event": "document", "sequence": sequence }),
+        Event::Document { overlay, sequence } => {
+            json!({ "event": "document", "overlay": overlay, "sequence": sequence })
+        }
         Event::Incoming { call, peer } => {
             json!({ "event": "incoming", "call": call, "peer": peer })
         }
@@ -105,8 +108,12 @@ fn object(event: &Event) -> Value {
             value
         }
         Event::Error { message } => json!({ "event": "error", "message": message }),
-        Event::Left => json!({ "event": "left" }),
-        Event::Counted { status, counters } => counted(*status, counters),
+        Event::Left { overlay } => json!({ "event": "left", "overlay": overlay }),
+        Event::Counted { overlay, status, counters } => {
+            let mut value = counted(*status, counters);
+            value["overlay"] = json!(overlay);
+            value
+        }
     }
 }
 
@@ -143,18 +150,20 @@ fn counted(status: NodeStatus, counters: &NodeCounters) -> Value {
 
 fn sentence(event: &Event) -> String {
     match event {
-        Event::Joined { node_id, listen: Some(listen) } => {
+        Event::Joined { node_id, listen: Some(listen), .. } => {
             format!("Joined as peer {node_id}; others can join through {listen}.")
         }
-        Event::Joined { node_id, listen: None } => format!("Joined as peer {node_id}."),
+        Event::Joined { node_id, listen: None, .. } => format!("Joined as peer {node_id}."),
         Event::Registered { aor } => format!("Reachable as {aor}."),
-        Event::Document { sequence } => format!("The overlay has a new document, {sequence}."),
+        Event::Document { overlay, sequence } => {
+            format!("The overlay {overlay} has a new document, {sequence}.")
+        }
         Event::Incoming { peer, .. } => format!("{peer} calls."),
         Event::Answered { peer, .. } => format!("Talking to {peer}."),
         Event::Ended { reason, .. } => reason.clone(),
         Event::Error { message } => message.clone(),
-        Event::Left => "Left the overlay.".to_owned(),
-        Event::Counted { status, counters } => counted_sentence(*status, counters),
+        Event::Left { overlay } => format!("Left the overlay {overlay}."),
+        Event::Counted { status, counters, .. } => counted_sentence(*status, counters),
     }
 }
 
@@ -190,7 +199,7 @@ mod tests {
             LinkCounters { certificates_refused: 3, frames_malformed: 2, ..Default::default() };
         let counters = Box::new(NodeCounters { links, ..NodeCounters::default() });
         let status = NodeStatus { joined: true, links: 5, values_stored: 7 };
-        let event = Event::Counted { status, counters };
+        let event = Event::Counted { overlay: "lab.example".into(), status, counters };
         let value = object(&event);
         assert_eq!(value["event"], "counters");
         assert_eq!(

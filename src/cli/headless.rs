@@ -1,5 +1,6 @@
 //! A phone without a window.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
@@ -13,8 +14,8 @@ use super::{DONE, FAILED, bad_input};
 use crate::link::Pcap;
 use crate::media::{Recording, SinkChoice};
 use crate::phone::{
-    CallId, CallReport, Command, Direction, Event, Handle, OverlayState, PhoneOptions, callee,
-    own_name, start,
+    CallId, CallReport, Command, Direction, Event, Handle, Membership, OverlayState, PhoneOptions,
+    callee, own_name, start,
 };
 
 /// Is a peer until interrupted.
@@ -187,10 +188,15 @@ async fn cannot_start(phone: &Handle, event: &Event) -> bool {
     let mut phone = phone.clone();
     let settled = async {
         loop {
-            let snapshot = phone.snapshot();
-            if snapshot.overlay != OverlayState::Out || !phone.changed().await {
-                return matches!(snapshot.overlay, OverlayState::Failed { .. })
-                    && snapshot.me.is_none();
+            if let Some(Membership { me, state, .. }) = phone.snapshot().default_membership() {
+                let has_node = !me.node_id.is_empty();
+                let failed = matches!(state, OverlayState::Failed { .. });
+                if has_node || failed {
+                    return !has_node;
+                }
+            }
+            if !phone.changed().await {
+                return false;
             }
         }
     };
@@ -204,22 +210,23 @@ fn refused(event: &Event) -> u8 {
     }
 }
 
-/// Leaves the overlay in order, if the phone is in one; takes a few seconds at most.
+/// Leaves all overlays in order, if the phone is in any; takes a few seconds at most.
 pub async fn farewell(phone: Handle) {
     let mut events = phone.events();
     leave(&phone, &mut events, |_| ()).await;
 }
 
 async fn leave(phone: &Handle, events: &mut Receiver<Event>, show: impl Fn(&Event)) {
-    if phone.snapshot().me.is_none() {
-        return;
-    }
-    phone.send(Command::Leave);
+    let snapshot = phone.snapshot();
+    let nodes = snapshot.memberships.iter().filter(|m| !m.me.node_id.is_empty());
+    let mut overlays: BTreeSet<_> = nodes.map(|m| m.me.overlay.clone()).collect();
+    phone.send(Command::Leave(None));
     let left = async {
-        while let Some(event) = next(events).await {
+        while !overlays.is_empty() {
+            let Some(event) = next(events).await else { return };
             show(&event);
-            if event == Event::Left {
-                return;
+            if let Event::Left { overlay } = event {
+                overlays.remove(&overlay);
             }
         }
     };

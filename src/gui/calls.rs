@@ -48,7 +48,7 @@ pub fn list_ui(
     });
     if found.is_empty() {
         ui.add_space(space::XL);
-        let alone = matches!(snapshot.overlay, OverlayState::Joined { links: 0, .. });
+        let alone = matches!(snapshot.overlay(), OverlayState::Joined { links: 0, .. });
         if alone && snapshot.history.is_empty() && view.dial.trim().is_empty() {
             widgets::empty(ui, words::ALONE, words::ALONE_HINT);
             ui.vertical_centered(|ui| {
@@ -144,13 +144,13 @@ pub fn person_ui(
 
 /// Whether somebody can be called now.
 fn can_dial(snapshot: &Snapshot) -> bool {
-    matches!(snapshot.overlay, OverlayState::Joined { .. })
+    matches!(snapshot.overlay(), OverlayState::Joined { .. })
 }
 
 /// Who one is and whether one is in, or why not.
 fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
     let roles = roles(ui);
-    let (sentence, colour) = match &snapshot.overlay {
+    let (sentence, colour) = match snapshot.overlay() {
         OverlayState::Out => (words::OFFLINE.to_owned(), roles.quiet),
         OverlayState::Joining { step } => (step.clone(), roles.warn),
         OverlayState::Joined { registered: true, .. } => (words::JOINED.to_owned(), roles.good),
@@ -159,7 +159,7 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
     };
     let mut command = None;
     ui.spacing_mut().item_spacing.y = space::XS;
-    if let Some(me) = &snapshot.me {
+    if let Some(me) = snapshot.me() {
         let aor = me.aor();
         ui.add(egui::Label::new(RichText::new(aor).size(size::NAME)).truncate());
     }
@@ -168,13 +168,13 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
         ui.painter().circle_filled(dot.center(), 4.0, colour);
         ui.add(egui::Label::new(RichText::new(sentence).color(colour)).truncate());
     });
-    match &snapshot.overlay {
+    match snapshot.overlay() {
         OverlayState::Joining { .. } => widgets::wandering_bar(ui),
         OverlayState::Failed { reason } => {
             ui.label(reason);
             ui.add_space(space::XS);
             if widgets::button(ui, Kind::Primary, Some(Icon::Again), words::TRY_AGAIN).clicked() {
-                let me = snapshot.me.as_ref().or(snapshot.last.as_ref());
+                let me = snapshot.me().or(snapshot.last.as_ref());
                 command = me.map(|me| Command::Join {
                     document: None,
                     user: me.user.clone(),

@@ -16,7 +16,7 @@ const CHOICE_HEIGHT: f32 = 132.0;
 
 /// Whether the first pages stand where the main window would.
 pub fn is_shown(snapshot: &Snapshot, view: &ViewState) -> bool {
-    match snapshot.overlay {
+    match snapshot.overlay() {
         OverlayState::Out => true,
         OverlayState::Joined { .. } => false,
         OverlayState::Joining { .. } | OverlayState::Failed { .. } => {
@@ -27,11 +27,11 @@ pub fn is_shown(snapshot: &Snapshot, view: &ViewState) -> bool {
 
 /// Moves the first pages on with what the phone says.
 pub fn follow(snapshot: &Snapshot, view: &mut ViewState) {
-    if matches!(snapshot.overlay, OverlayState::Joined { .. }) {
+    if matches!(snapshot.overlay(), OverlayState::Joined { .. }) {
         view.setup = Setup::Choices;
         return;
     }
-    let out = snapshot.overlay == OverlayState::Out;
+    let out = *snapshot.overlay() == OverlayState::Out;
     if let Setup::Going { command, notice_cleared, begun } = &mut view.setup {
         *begun |= !out;
         let refused = *notice_cleared && snapshot.notice.is_some();
@@ -246,16 +246,16 @@ fn going_ui(
     let overlay = match command {
         Command::StartOverlay { name, .. } => Some(name.as_str()),
         Command::Join { document: None, .. } | Command::Found { .. } => {
-            snapshot.me.as_ref().or(snapshot.last.as_ref()).map(|me| me.overlay.as_str())
+            snapshot.me().or(snapshot.last.as_ref()).map(|me| me.overlay.as_str())
         }
-        _ => snapshot.me.as_ref().map(|me| me.overlay.as_str()),
+        _ => snapshot.me().map(|me| me.overlay.as_str()),
     };
     ui.label(RichText::new(words::going_title(overlay)).size(size::LARGE));
     ui.add_space(space::L);
-    if let OverlayState::Failed { reason } = &snapshot.overlay {
+    if let OverlayState::Failed { reason } = snapshot.overlay() {
         return failed_ui(ui, snapshot, reason, view, command);
     }
-    let step = match &snapshot.overlay {
+    let step = match snapshot.overlay() {
         OverlayState::Joining { step } => step.as_str(),
         _ => words::PREPARING,
     };
@@ -266,7 +266,7 @@ fn going_ui(
     let escape = ui.input(|input| input.key_pressed(Key::Escape));
     if widgets::button(ui, Kind::Plain, None, words::CANCEL).clicked() || escape {
         view.setup = form_of(command);
-        return vec![Command::Leave];
+        return vec![Command::Leave(overlay.map(str::to_owned))];
     }
     Vec::new()
 }
@@ -302,7 +302,7 @@ fn failed_ui(
         }
         if widgets::button(ui, Kind::Plain, Some(Icon::Back), back_label).clicked() || escape {
             view.setup = form;
-            commands = vec![Command::Leave];
+            commands = vec![Command::Leave(snapshot.me().map(|me| me.overlay.clone()))];
         }
     });
     commands
@@ -310,7 +310,7 @@ fn failed_ui(
 
 /// Who we are in the overlay that is out of reach, if it was founded on this computer.
 pub fn founder(snapshot: &Snapshot) -> Option<&Me> {
-    let me = snapshot.me.as_ref().or(snapshot.last.as_ref())?;
+    let me = snapshot.me().or(snapshot.last.as_ref())?;
     snapshot.founded.contains(&me.overlay).then_some(me)
 }
 

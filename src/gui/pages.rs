@@ -98,7 +98,7 @@ pub fn question_ui(
         return None;
     }
     match question {
-        Question::Leave => Some(Command::Leave),
+        Question::Leave => snapshot.me().map(|me| Command::Leave(Some(me.overlay.clone()))),
         Question::Clear => Some(Command::ClearHistory),
         Question::Close => {
             view.closing = true;
@@ -110,7 +110,7 @@ pub fn question_ui(
 
 fn me_ui(ui: &mut Ui, snapshot: &Snapshot) {
     widgets::group(ui, words::ME);
-    let Some(me) = &snapshot.me else {
+    let Some(me) = snapshot.me() else {
         ui.label(words::OFFLINE);
         return;
     };
@@ -127,7 +127,7 @@ fn me_ui(ui: &mut Ui, snapshot: &Snapshot) {
 }
 
 fn figures_ui(ui: &mut Ui, snapshot: &Snapshot) {
-    let state = match &snapshot.overlay {
+    let state = match snapshot.overlay() {
         OverlayState::Out => words::OFFLINE.to_owned(),
         OverlayState::Joining { step } => step.clone(),
         OverlayState::Failed { reason } => reason.clone(),
@@ -135,7 +135,7 @@ fn figures_ui(ui: &mut Ui, snapshot: &Snapshot) {
         OverlayState::Joined { .. } => words::NOT_REGISTERED.to_owned(),
     };
     figure_ui(ui, words::STATE, &state, None);
-    if let OverlayState::Joined { links, values_stored, listen, .. } = &snapshot.overlay {
+    if let OverlayState::Joined { links, values_stored, listen, .. } = snapshot.overlay() {
         figure_ui(ui, words::LINKS, &links.to_string(), None);
         figure_ui(ui, words::VALUES, &values_stored.to_string(), None);
         let address = listen.map(|listen| listen.to_string());
@@ -178,14 +178,14 @@ fn save_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Com
     ui.label(words::INVITE_HINT);
     ui.add_space(space::XS);
     if view.save_path.is_empty()
-        && let Some(me) = &snapshot.me
+        && let Some(me) = snapshot.me()
     {
         view.save_path = view::save_path_default(&me.overlay);
     }
     let field = widgets::field(ui, words::SAVE_PATH, "", &mut view.save_path, view.save_fault);
     let enter = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
     let clicked = ui
-        .add_enabled_ui(snapshot.me.is_some(), |ui| {
+        .add_enabled_ui(snapshot.me().is_some(), |ui| {
             widgets::button(ui, Kind::Primary, None, words::SAVE).clicked()
         })
         .inner;
@@ -200,11 +200,10 @@ fn save_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Com
             ui.label(RichText::new(words::SAVED).color(good));
         });
     }
-    if !(clicked || enter) || snapshot.me.is_none() {
-        return None;
-    }
+    let me = snapshot.me().filter(|_| clicked || enter)?;
     view.save_fault = target.as_ref().err().copied();
-    target.ok().map(Command::SaveDocument)
+    let overlay = me.overlay.clone();
+    target.ok().map(|path| Command::SaveDocument { overlay, path })
 }
 
 fn device_ui(ui: &mut Ui, label: &str, devices: &[Device], chosen: &mut Option<String>) {
@@ -249,7 +248,7 @@ fn theme_ui(ui: &mut Ui, settings: &mut Settings) {
 
 fn account_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
     widgets::group(ui, words::ACCOUNT);
-    if let Some(me) = &snapshot.me {
+    if let Some(me) = snapshot.me() {
         ui.label(me.aor());
     }
     ui.label(RichText::new(words::LEAVE_HINT).color(roles(ui).quiet));

@@ -12,8 +12,8 @@ use super::view::{Page, Setup, ViewState};
 use super::window::Window;
 use super::{look, words};
 use crate::phone::{
-    Backend, Call, CallId, CallState, Command, Device, Direction, HistoryEntry, Me, OverlayState,
-    Quality, Settings, Snapshot, Theme, Verified, channel,
+    Backend, Call, CallId, CallState, Command, Device, Direction, DocumentFacts, HistoryEntry, Me,
+    Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified, channel,
 };
 
 /// A window on `snapshot`, and the phone's end of it.
@@ -55,15 +55,20 @@ fn write(harness: &mut Harness<'_, Window>, field: &str, text: &str) {
 }
 
 fn joined() -> Snapshot {
-    let me = Me { user: "alice".into(), overlay: "smith".into(), node_id: "8f3a91".into() };
     let listen = "192.0.2.7:6084".parse().ok();
+    let state = OverlayState::Joined { registered: true, links: 7, values_stored: 23, listen };
     Snapshot {
-        me: Some(me),
-        overlay: OverlayState::Joined { registered: true, links: 7, values_stored: 23, listen },
+        memberships: membership(state),
         history: vec![past("bob@smith", true), past("carol@smith", false)],
         microphones: vec![Device { id: "m1".into(), name: "USB headset".into() }],
         ..Snapshot::default()
     }
+}
+
+/// The same user, as far in as this.
+fn membership(state: OverlayState) -> Vec<Membership> {
+    let me = Me { user: "alice".into(), overlay: "smith".into(), node_id: "8f3a91".into() };
+    vec![Membership { me, state, document: DocumentFacts::default() }]
 }
 
 fn past(peer: &str, answered: bool) -> HistoryEntry {
@@ -80,6 +85,7 @@ fn past(peer: &str, answered: bool) -> HistoryEntry {
 fn call(id: u64, state: CallState) -> Call {
     Call {
         id: CallId(id),
+        overlay: "smith".into(),
         direction: Direction::Incoming,
         peer: "bob@smith".into(),
         state,
@@ -236,7 +242,7 @@ fn the_title_says_what_goes_on() {
     assert!(title(snapshot).ends_with("\u{2014} dora is calling you"));
     assert!(title(with_call(CallState::Ringing)).ends_with("\u{2014} calling bob"));
     let reason = "Not joined because nobody answered.".to_owned();
-    let failed = Snapshot { overlay: OverlayState::Failed { reason }, ..joined() };
+    let failed = Snapshot { memberships: membership(OverlayState::Failed { reason }), ..joined() };
     assert!(title(failed).ends_with("\u{2014} not joined"));
 }
 
@@ -350,7 +356,7 @@ fn leaving_asks_before_calls_are_lost() {
     assert_eq!(commands(&mut backend), [], "Esc keeps everything");
     click(&mut harness, words::LEAVE);
     click(&mut harness, words::YES_LEAVE);
-    assert_eq!(commands(&mut backend), [Command::Leave]);
+    assert_eq!(commands(&mut backend), [Command::Leave(Some("smith".into()))]);
 }
 
 #[test]
@@ -383,7 +389,8 @@ fn the_network_page_shows_the_figures_and_saves_the_document() {
     harness.state_mut().view.save_path = "/tmp/smith.xml".into();
     harness.run();
     click(&mut harness, words::SAVE);
-    assert_eq!(commands(&mut backend), [Command::SaveDocument("/tmp/smith.xml".into())]);
+    let (overlay, path) = ("smith".into(), "/tmp/smith.xml".into());
+    assert_eq!(commands(&mut backend), [Command::SaveDocument { overlay, path }]);
     assert!(harness.query_by_label(words::SAVED).is_none(), "not before it is");
     tell(&mut harness, &backend, Snapshot { saved: Some("/tmp/smith.xml".into()), ..joined() });
     harness.get_by_label(words::SAVED);
@@ -427,12 +434,12 @@ fn an_overlay_is_started_in_two_steps() {
     };
     assert_eq!(commands(&mut backend), [Command::DismissNotice, start.clone()]);
     let step = "Opening the port".to_owned();
-    let overlay = OverlayState::Joining { step };
-    tell(&mut harness, &backend, Snapshot { overlay, ..Snapshot::default() });
+    let memberships = membership(OverlayState::Joining { step });
+    tell(&mut harness, &backend, Snapshot { memberships, ..Snapshot::default() });
     harness.get_by_label("Opening the port");
     let reason = "The port is in use.".to_owned();
-    let overlay = OverlayState::Failed { reason };
-    tell(&mut harness, &backend, Snapshot { overlay, ..Snapshot::default() });
+    let memberships = membership(OverlayState::Failed { reason });
+    tell(&mut harness, &backend, Snapshot { memberships, ..Snapshot::default() });
     harness.get_by_label("The port is in use.");
     click(&mut harness, words::TRY_AGAIN);
     assert_eq!(commands(&mut backend), [Command::DismissNotice, start]);
@@ -461,13 +468,13 @@ fn an_overlay_is_joined_by_its_document() {
     };
     assert_eq!(commands(&mut backend), [Command::DismissNotice, join]);
     click(&mut harness, words::CANCEL);
-    assert_eq!(commands(&mut backend), [Command::Leave]);
+    assert_eq!(commands(&mut backend), [Command::Leave(None)]);
     assert_eq!(harness.state().view.setup, Setup::Join, "what was typed stays");
 }
 
 #[test]
 fn a_refused_join_goes_back_to_its_form() {
-    let last = joined().me;
+    let last = joined().me().cloned();
     let (mut harness, mut backend) = open(Snapshot { last, ..Snapshot::default() }, WIDE);
     click(&mut harness, "Join again as alice@smith");
     let join = Command::Join { document: None, user: "alice".into(), bootstrap: vec![] };
@@ -481,8 +488,9 @@ fn a_refused_join_goes_back_to_its_form() {
 
 #[test]
 fn being_out_after_a_start_says_why_and_tries_again() {
-    let overlay = OverlayState::Failed { reason: "Not joined because nobody answered.".into() };
-    let (mut harness, mut backend) = open(Snapshot { overlay, ..joined() }, WIDE);
+    let failed = OverlayState::Failed { reason: "Not joined because nobody answered.".into() };
+    let memberships = membership(failed);
+    let (mut harness, mut backend) = open(Snapshot { memberships, ..joined() }, WIDE);
     harness.get_by_label("Not joined because nobody answered.");
     click(&mut harness, words::TRY_AGAIN);
     let join = Command::Join { document: None, user: "alice".into(), bootstrap: vec![] };
@@ -492,8 +500,8 @@ fn being_out_after_a_start_says_why_and_tries_again() {
 /// Only the user founds an overlay again, and only where it was founded before.
 #[test]
 fn a_founder_out_of_reach_may_start_the_overlay_again() {
-    let overlay = OverlayState::Failed { reason: "Not joined because nobody answered.".into() };
-    let failed = Snapshot { overlay, ..joined() };
+    let failed = OverlayState::Failed { reason: "Not joined because nobody answered.".into() };
+    let failed = Snapshot { memberships: membership(failed), ..joined() };
     let (harness, _backend) = open(failed.clone(), WIDE);
     assert!(harness.query_by_label(words::FOUND_AGAIN).is_none());
     let founded = vec!["smith".to_owned()];
@@ -502,7 +510,7 @@ fn a_founder_out_of_reach_may_start_the_overlay_again() {
     let (mut harness, mut backend) = open(failed.clone(), WIDE);
     click(&mut harness, words::FOUND_AGAIN);
     assert_eq!(commands(&mut backend), std::slice::from_ref(&found));
-    let out = Snapshot { last: joined().me, founded, ..Snapshot::default() };
+    let out = Snapshot { last: joined().me().cloned(), founded, ..Snapshot::default() };
     let (mut harness, mut backend) = open(out, WIDE);
     click(&mut harness, "Join again as alice@smith");
     commands(&mut backend);
@@ -537,7 +545,7 @@ fn everything_that_takes_the_focus_has_a_name() {
     let reason = "Over.".to_owned();
     ended.calls.push(call(2, CallState::Ended { reason, duration: Duration::ZERO }));
     let notice = Some("Something failed.".to_owned());
-    let last = joined().me;
+    let last = joined().me().cloned();
     let scenes = [
         Snapshot { last, ..Snapshot::default() },
         Snapshot { notice, ..joined() },

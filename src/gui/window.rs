@@ -232,9 +232,9 @@ fn rail_buttons_ui(ui: &mut Ui, view: &mut ViewState) {
 
 /// My picture with a dot of health, said in words on hover.
 fn rail_picture_ui(ui: &mut Ui, snapshot: &Snapshot) {
-    let Some(me) = &snapshot.me else { return };
+    let Some(me) = snapshot.me() else { return };
     let roles = roles(ui);
-    let (colour, state) = match &snapshot.overlay {
+    let (colour, state) = match snapshot.overlay() {
         OverlayState::Joined { registered: true, .. } => (roles.good, words::JOINED),
         OverlayState::Joined { .. } => (roles.warn, words::NOT_REACHABLE_YET),
         OverlayState::Joining { step } => (roles.warn, step.as_str()),
@@ -253,7 +253,7 @@ fn rail_picture_ui(ui: &mut Ui, snapshot: &Snapshot) {
 fn notice_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
     let own = view.fault;
     // What the page says already is not said twice.
-    let page = match &snapshot.overlay {
+    let page = match snapshot.overlay() {
         OverlayState::Failed { reason } => Some(reason.as_str()),
         _ => None,
     };

@@ -180,7 +180,7 @@ pub const NOT_JOINED_BECAUSE: &str = "Not joined";
 /// The window's title: the program, who one is, and what goes on, for the task bar.
 pub fn title(snapshot: Option<&Snapshot>, suffix: Option<&str>) -> String {
     let mut title = APP.to_owned();
-    if let Some(me) = snapshot.and_then(|snapshot| snapshot.me.as_ref()) {
+    if let Some(me) = snapshot.and_then(Snapshot::me) {
         title.push_str(" \u{b7} ");
         title.push_str(&me.aor());
     }
@@ -211,7 +211,7 @@ fn doing(snapshot: &Snapshot) -> Option<String> {
             _ => format!("calling {name}"),
         });
     }
-    match &snapshot.overlay {
+    match snapshot.overlay() {
         OverlayState::Joining { .. } | OverlayState::Joined { registered: false, .. } => {
             Some("joining".to_owned())
         }

@@ -51,11 +51,19 @@ pub enum Command {
         /// Bootstrap nodes to try beside those of the document.
         bootstrap: Vec<SocketAddr>,
     },
-    /// Leave the overlay and end every call.
-    Leave,
-    /// Write the current overlay's document to a file, to be handed to others.
-    SaveDocument(PathBuf),
-    /// Call an Address of Record, or a user name of this overlay.
+    /// Join every overlay that we were in when the program ended last.
+    Rejoin,
+    /// Leave the overlay of this name and end the calls in it, or give up entering it. Without a
+    /// name all overlays are left because the program ends: [`Command::Rejoin`] joins them again.
+    Leave(Option<String>),
+    /// Write an overlay's document to a file, to be handed to others.
+    SaveDocument {
+        /// The overlay's name.
+        overlay: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Call an Address of Record, or a user name of the default overlay.
     Dial(String),
     /// Answer an incoming call.
     Answer(CallId),
@@ -115,8 +123,11 @@ pub struct Settings {
     pub speaker: Option<String>,
     /// Dark, light, or as the system has it.
     pub theme: Theme,
-    /// Join the last overlay when the program starts.
+    /// Join the overlays again, in which the program was when it ended, when it starts.
     pub join_at_start: bool,
+    /// The name of the overlay that names without a domain are of; without one, or while we are
+    /// not in it, that is the overlay entered first.
+    pub default_overlay: Option<String>,
 }
 
 /// Colours of the window.
@@ -135,10 +146,9 @@ pub enum Theme {
 /// All that a face draws, at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
-    /// Who we are, once an overlay has been chosen.
-    pub me: Option<Me>,
-    /// The overlay as far as we are in it.
-    pub overlay: OverlayState,
+    /// The overlays that we are in, on the way into or could not get into, in the order in which
+    /// they were entered.
+    pub memberships: Vec<Membership>,
     /// Calls, the newest first; an ended one stays until it is dismissed.
     pub calls: Vec<Call>,
     /// Recent calls, the newest first.
@@ -163,6 +173,52 @@ pub struct Snapshot {
     pub backup: Backup,
     /// The Addresses of Record that the last command to restore has found in the backup.
     pub restored: Vec<String>,
+}
+
+impl Snapshot {
+    /// The membership whose overlay names without a domain are of.
+    pub fn default_membership(&self) -> Option<&Membership> {
+        let default = self.settings.default_overlay.as_ref();
+        let chosen = default.and_then(|name| self.membership(name));
+        chosen.or_else(|| self.memberships.first())
+    }
+
+    /// The membership in the overlay of this name.
+    pub fn membership(&self, overlay: &str) -> Option<&Membership> {
+        self.memberships.iter().find(|membership| membership.me.overlay == overlay)
+    }
+
+    /// Who we are in the default overlay.
+    pub fn me(&self) -> Option<&Me> {
+        self.default_membership().map(|membership| &membership.me)
+    }
+
+    /// How far we are in the default overlay.
+    pub fn overlay(&self) -> &OverlayState {
+        self.default_membership().map_or(&OverlayState::Out, |membership| &membership.state)
+    }
+}
+
+/// An overlay that we are in, on the way into or could not get into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Who we are there.
+    pub me: Me,
+    /// How far we are.
+    pub state: OverlayState,
+    /// What the overlay's document says.
+    pub document: DocumentFacts,
+}
+
+/// What an overlay's document says that concerns a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DocumentFacts {
+    /// Its number; a newer document has a higher one (RFC 6940 §11.1).
+    pub sequence: u16,
+    /// When it ends, milliseconds since the Unix epoch.
+    pub expires_unix_ms: Option<u64>,
+    /// Whether users sign their own certificates, so that nobody vouches for names.
+    pub is_self_signed: bool,
 }
 
 /// Our own identity in an overlay.
@@ -195,7 +251,7 @@ pub struct Device {
 /// How far we are in the overlay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum OverlayState {
-    /// Nothing chosen yet: the first page.
+    /// In none.
     #[default]
     Out,
     /// On the way in; the step in plain words.
@@ -236,6 +292,8 @@ pub enum Direction {
 pub struct Call {
     /// The call's name in commands.
     pub id: CallId,
+    /// The name of the overlay that it was begun in.
+    pub overlay: String,
     /// Who called.
     pub direction: Direction,
     /// The other side's Address of Record.
@@ -339,8 +397,10 @@ impl HistoryEntry {
 /// What happened, for faces that print it line by line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// We are a peer of the overlay.
+    /// We are a peer of an overlay.
     Joined {
+        /// The overlay's name.
+        overlay: String,
         /// Our Node-ID in hexadecimal.
         node_id: String,
         /// Where our bootstrap link listens.
@@ -351,8 +411,10 @@ pub enum Event {
         /// The Address of Record.
         aor: String,
     },
-    /// The overlay has a newer document, which is kept.
+    /// An overlay has a newer document, which is kept.
     Document {
+        /// The overlay's name.
+        overlay: String,
         /// Its sequence.
         sequence: u16,
     },
@@ -386,10 +448,16 @@ pub enum Event {
         /// The sentence.
         message: String,
     },
-    /// We have left the overlay.
-    Left,
-    /// What the node has counted since it was started: the answer to [`Command::Count`].
+    /// We have left an overlay.
+    Left {
+        /// The overlay's name.
+        overlay: String,
+    },
+    /// What the node of an overlay has counted since it was started: the answer to
+    /// [`Command::Count`], for each overlay.
     Counted {
+        /// The overlay's name.
+        overlay: String,
         /// Nodes with a link to us, and values that we keep.
         status: NodeStatus,
         /// Messages and links, and what was wrong with them.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::account::AccountId;
 use super::api::{
     Call, CallId, CallReport, CallState, Direction, Event, HistoryEntry, Quality, Verified,
 };
@@ -30,6 +31,9 @@ pub(super) struct Calls {
 
 /// A call that is not over.
 pub(super) struct Running {
+    /// The membership that it was begun in, and its overlay's name.
+    pub(super) account: AccountId,
+    overlay: String,
     pub(super) direction: Direction,
     /// The other side's Address of Record.
     pub(super) peer: String,
@@ -69,8 +73,9 @@ pub(super) enum Phase {
 }
 
 /// One device of a call.
-#[derive(Default)]
 pub(super) struct Leg {
+    /// The membership whose user agent has the leg.
+    pub(super) account: AccountId,
     /// Our candidates for media with this device.
     pub(super) agent: Option<IceAgent>,
     /// What our offer says.
@@ -118,10 +123,15 @@ impl Calls {
         self.ended.remove(&id);
     }
 
-    pub(super) fn of_leg(&mut self, leg: LegId) -> Option<(CallId, &mut Running)> {
+    /// The call of a leg of this membership's user agent.
+    pub(super) fn of_leg(
+        &mut self,
+        account: AccountId,
+        leg: LegId,
+    ) -> Option<(CallId, &mut Running)> {
         self.running
             .iter_mut()
-            .find(|(_, call)| call.legs.contains_key(&leg))
+            .find(|(_, call)| call.legs.get(&leg).is_some_and(|leg| leg.account == account))
             .map(|(id, call)| (*id, call))
     }
 
@@ -135,6 +145,7 @@ impl Calls {
 
     pub(super) fn begin(
         &mut self,
+        (account, overlay): (AccountId, &str),
         direction: Direction,
         peer: String,
         phase: Phase,
@@ -145,6 +156,8 @@ impl Calls {
         self.ended.clear();
         let id = CallId(self.last_id);
         let call = Running {
+            account,
+            overlay: overlay.to_owned(),
             direction,
             peer,
             phase,
@@ -197,6 +210,7 @@ impl Running {
         };
         Call {
             id,
+            overlay: self.overlay.clone(),
             direction: self.direction,
             peer: self.peer.clone(),
             state,
@@ -235,9 +249,9 @@ impl Running {
 impl Engine {
     /// Calls a name.
     pub(super) fn dial(&mut self, name: &str) -> Result<(), String> {
-        let Some(account) = &self.account else {
-            return Err("Join an overlay before calling.".into());
-        };
+        let account_id = self.account_for(name);
+        let account = account_id.and_then(|id| Some((id, self.accounts.get(id)?)));
+        let (account_id, account) = account.ok_or("Join an overlay before calling.")?;
         let aor = callee(&account.document.config, &account.aor, name)?;
         if !self.calls.running.is_empty() {
             return Err("Hang up the present call first.".into());
@@ -245,9 +259,11 @@ impl Engine {
         let node = account.node.clone();
         let step = format!("Looking up {aor}");
         let now = self.now();
-        let id = self.calls.begin(Direction::Outgoing, aor.to_string(), Phase::Dialling(step), now);
-        let reports = self.reports.clone();
+        let membership = (account_id, account.overlay());
+        let (peer, phase) = (aor.to_string(), Phase::Dialling(step));
         let options = account.ice_options();
+        let id = self.calls.begin(membership, Direction::Outgoing, peer, phase, now);
+        let reports = self.reports.clone();
         let rng = Rng::new(self.rng.bytes());
         let task = tokio::spawn(async move {
             let (inner, outer) = mpsc::channel(DIAL_REPORTS_MAX);
@@ -264,6 +280,13 @@ impl Engine {
             call.dial_task = Some(task.abort_handle());
         }
         Ok(())
+    }
+
+    /// The membership in which a name is called: that of its domain, else the default one.
+    fn account_for(&self, name: &str) -> Option<AccountId> {
+        let of_domain = name.rsplit_once('@').and_then(|(_, domain)| self.accounts.named(domain));
+        let default = || self.accounts.named(&self.snapshot.default_membership()?.me.overlay);
+        of_domain.or_else(default)
     }
 
     pub(super) fn call_report(&mut self, id: CallId, report: CallReports) {
@@ -290,8 +313,9 @@ impl Engine {
                 call.report.ice_ms.get_or_insert(elapsed_ms.saturating_sub(timings.dtls_ms));
                 let path = timings.dtls_ms + timings.ice_ms;
                 call.report.attach_ms.get_or_insert(elapsed_ms.saturating_sub(path));
-                let flow = self.sip_flow_up(*flow);
-                self.invite(id, flow, agent);
+                let account = call.account;
+                let flow = self.sip_flow_up(account, *flow);
+                self.invite(id, account, flow, agent);
             }
             DialReport::Unreachable(sentence) => call.failure = Some(sentence),
             DialReport::Finished(sentence) => {
@@ -351,9 +375,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends every call, because we leave.
-    pub(super) fn end_calls(&mut self) {
-        let ids: Vec<_> = self.calls.running.keys().copied().collect();
+    /// Ends every call that a membership has a part in, because we leave.
+    pub(super) fn end_calls(&mut self, account: AccountId) {
+        let is_of = |call: &Running| {
+            call.account == account || call.legs.values().any(|leg| leg.account == account)
+        };
+        let running = self.calls.running.iter();
+        let ids: Vec<_> = running.filter(|(_, call)| is_of(call)).map(|(id, _)| *id).collect();
         for id in ids {
             // Nothing can fail here: the sentence is about a call that is running.
             let _ = self.hang_up(id);
@@ -363,9 +391,9 @@ impl Engine {
     pub(super) fn hang_up_legs(&mut self, id: CallId, reason: Option<Reason>) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         let legs = std::mem::take(&mut call.legs);
-        for leg in legs.into_keys() {
+        for (leg, Leg { account, .. }) in legs {
             let reason = reason.clone();
-            self.sip_input(sip::Input::Command(sip::Command::HangUp { leg, reason }));
+            self.sip_command(account, sip::Command::HangUp { leg, reason });
         }
     }
 

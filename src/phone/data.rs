@@ -30,6 +30,8 @@ pub struct Memories {
     founded: Vec<(String, String)>,
     /// Overlay and user joined last.
     last: Vec<(String, String)>,
+    /// Overlays that we were in, and who we were there.
+    joined: Vec<(String, String)>,
 }
 
 impl Data {
@@ -181,6 +183,7 @@ impl Data {
             keys: self.pairs("SELECT aor, node_id FROM keys ORDER BY aor")?,
             founded: self.pairs("SELECT overlay, listen FROM founded ORDER BY overlay")?,
             last: self.pairs("SELECT overlay, user FROM last")?,
+            joined: self.pairs("SELECT overlay, user FROM joined ORDER BY rowid")?,
         })
     }
 
@@ -194,6 +197,7 @@ impl Data {
             (&memories.keys, "INSERT OR IGNORE INTO keys (aor, node_id) VALUES (?1, ?2)"),
             (&memories.founded, "INSERT OR IGNORE INTO founded (overlay, listen) VALUES (?1, ?2)"),
             (&memories.last, "INSERT OR IGNORE INTO last (id, overlay, user) VALUES (0, ?1, ?2)"),
+            (&memories.joined, "INSERT OR IGNORE INTO joined (overlay, user) VALUES (?1, ?2)"),
         ] {
             for (first, second) in pairs {
                 change.execute(insert, [first, second])?;
@@ -205,6 +209,33 @@ impl Data {
     fn pairs(&self, query: &str) -> rusqlite::Result<Vec<(String, String)>> {
         let mut statement = self.connection.prepare(query)?;
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    }
+
+    /// The overlays that we were in when the program ended, in the order in which they were
+    /// joined first.
+    pub fn joined(&self) -> rusqlite::Result<Vec<Me>> {
+        let mut statement =
+            self.connection.prepare("SELECT overlay, user FROM joined ORDER BY rowid")?;
+        let rows = statement.query_map([], |row| {
+            Ok(Me { overlay: row.get(0)?, user: row.get(1)?, node_id: String::new() })
+        })?;
+        rows.collect()
+    }
+
+    /// Remembers that we are in an overlay.
+    pub fn add_joined(&self, overlay: &str, user: &str) -> rusqlite::Result<()> {
+        self.connection.execute(
+            "INSERT INTO joined (overlay, user) VALUES (?1, ?2)
+             ON CONFLICT (overlay) DO UPDATE SET user = ?2",
+            [overlay, user],
+        )?;
+        Ok(())
+    }
+
+    /// Remembers that the user wants to be in an overlay no more.
+    pub fn remove_joined(&self, overlay: &str) -> rusqlite::Result<()> {
+        self.connection.execute("DELETE FROM joined WHERE overlay = ?1", [overlay])?;
+        Ok(())
     }
 }
 
@@ -225,6 +256,7 @@ const SCHEMA: &str = "
         unix_ms INTEGER NOT NULL
     );
     CREATE TABLE IF NOT EXISTS founded (overlay TEXT PRIMARY KEY, listen TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS joined (overlay TEXT PRIMARY KEY, user TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS last (
         id INTEGER PRIMARY KEY CHECK (id = 0),
         overlay TEXT NOT NULL,
@@ -259,6 +291,11 @@ mod tests {
         data.set_founded("example.org", listen).expect("set");
         data.set_last("example.net", "eve").expect("set");
         data.set_last("example.org", "alice").expect("set");
+        for (overlay, user) in [("b.example", "eve"), ("a.example", "al"), ("b.example", "bob")] {
+            data.add_joined(overlay, user).expect("set");
+        }
+        data.add_joined("c.example", "al").expect("set");
+        data.remove_joined("c.example").expect("removed");
         assert_eq!(data.key_seen("bob@example.org", "aa"), Ok(Verified::SelfSignedNew));
         drop(data);
         let data = Data::open(&path).expect("opened");
@@ -267,6 +304,8 @@ mod tests {
         assert_eq!(data.key_seen("bob@example.org", "bb"), Ok(Verified::SelfSignedChanged));
         let last = data.last().expect("read").expect("there");
         assert_eq!(last.aor(), "alice@example.org");
+        let joined: Vec<_> = data.joined().expect("read").iter().map(Me::aor).collect();
+        assert_eq!(joined, ["bob@b.example", "al@a.example"]);
         assert_eq!(data.founded(), Ok(vec!["example.org".to_owned()]));
         assert_eq!(data.founded_listen("example.org"), Ok(Some(listen)));
         assert_eq!(data.founded_listen("example.net"), Ok(None));

@@ -4,9 +4,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::account::Entry;
-use super::api::{Event, OverlayState};
+use super::account::AccountId;
+use super::api::Event;
 use super::engine::Engine;
+use super::enter::{Again, Entry};
 use crate::config::{OverlayConfig, SignedConfig};
 use crate::crypto::{Identity, X509Provider};
 use crate::peer::ConfigEffect;
@@ -16,7 +17,7 @@ impl Engine {
     /// The document in a file, or that of the overlay chosen now, or else joined last.
     pub(super) fn document(&self, path: Option<&Path>) -> Result<SignedConfig, String> {
         let state = &self.options.state;
-        let chosen = self.snapshot.me.as_ref().or(self.snapshot.last.as_ref());
+        let chosen = self.snapshot.me().or(self.snapshot.last.as_ref());
         let document = match (path, chosen) {
             (Some(path), _) => state.read_document(path),
             (None, Some(me)) => state.document(&me.overlay),
@@ -25,52 +26,53 @@ impl Engine {
         document.map_err(|e| e.to_string())
     }
 
-    pub(super) fn save_document(&mut self, path: &Path) -> Result<(), String> {
+    pub(super) fn save_document(&mut self, overlay: &str, path: &Path) -> Result<(), String> {
         self.snapshot.saved = None;
-        let account = self.account.as_ref().ok_or("Join an overlay first.")?;
+        let account = self.accounts.named(overlay).and_then(|id| self.accounts.get(id));
+        let account = account.ok_or("Join an overlay first.")?;
         std::fs::write(path, &account.document.document)
             .map_err(|e| format!("The document was not saved as {}: {e}.", path.display()))?;
         self.snapshot.saved = Some(path.to_path_buf());
         Ok(())
     }
 
-    /// The overlay has a newer document. If it cannot be followed without a break, the node is
+    /// An overlay has a newer document. If it cannot be followed without a break, the node is
     /// leaving already.
-    pub(super) fn configured(&mut self, document: Arc<SignedConfig>, effect: &ConfigEffect) {
+    pub(super) fn configured(
+        &mut self,
+        id: AccountId,
+        document: Arc<SignedConfig>,
+        effect: &ConfigEffect,
+    ) {
+        let overlay = document.config.instance_name.as_str().to_owned();
         match self.options.state.save_document(&document) {
-            Ok(()) => self.event(Event::Document { sequence: document.config.sequence }),
+            Ok(()) => {
+                let sequence = document.config.sequence;
+                self.event(Event::Document { overlay: overlay.clone(), sequence });
+            }
             Err(error) => {
-                self.notice(format!("The overlay's new document was not kept: {error}"));
+                self.notice(format!("The new document of {overlay} was not kept: {error}"));
             }
         }
-        if let Some(account) = &mut self.account {
-            account.document = document;
-            account.joins_again = *effect == ConfigEffect::Rejoin;
+        let is_founder = self.data.founded_listen(&overlay).ok().flatten().is_some();
+        if let Some(account) = self.accounts.running.get_mut(&id) {
+            account.document = document.clone();
+            account.again = (*effect == ConfigEffect::Rejoin).then(|| Again {
+                document: Arc::unwrap_or_clone(document),
+                user: account.aor.user.clone(),
+                entry: if is_founder { Entry::Found } else { Entry::Join(Vec::new()) },
+            });
         }
-        match effect {
-            ConfigEffect::InForce | ConfigEffect::Rejoin => {}
+        let sentence = match effect {
+            ConfigEffect::InForce | ConfigEffect::Rejoin => return,
             ConfigEffect::Unsupported(error) => {
-                self.notice(format!("We have to leave, for the overlay has changed: {error}."));
+                format!("We have to leave {overlay}, for it has changed: {error}.")
             }
-            ConfigEffect::Banned => {
-                self.notice("The overlay does not accept us any more.".into());
-            }
-        }
-    }
-
-    /// The node has left, for good or to come back under another document.
-    pub(super) async fn node_left(&mut self) {
-        let again = self.account.as_ref().filter(|account| account.joins_again);
-        let again = again.map(|account| (account.document.clone(), account.aor.user.clone()));
-        self.left();
-        let Some((document, user)) = again else { return };
-        let overlay = document.config.instance_name.as_str();
-        let is_founder = self.data.founded_listen(overlay).ok().flatten().is_some();
-        let entry = if is_founder { Entry::Found } else { Entry::Join(Vec::new()) };
-        if let Err(reason) = self.enter(Arc::unwrap_or_clone(document), &user, entry).await {
-            self.overlay_state(OverlayState::Failed { reason: reason.clone() });
-            self.notice(reason);
-        }
+            ConfigEffect::Banned => format!("The overlay {overlay} does not accept us any more."),
+        };
+        // A list of calls that cannot be written to has been reported already.
+        let _ = self.data.remove_joined(&overlay);
+        self.notice(sentence);
     }
 }
 
@@ -181,7 +183,7 @@ mod tests {
                     joining.tell(PeerCommand::Join(vec![listen])).await.expect("lives");
                     node_of_bob = Some(joining);
                 }
-                Event::Document { sequence } => break sequence,
+                Event::Document { sequence, .. } => break sequence,
                 Event::Error { message } => panic!("{message}"),
                 _ => {}
             }

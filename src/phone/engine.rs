@@ -6,10 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::account::{Account, AccountReport};
-use super::api::{
-    Backend, CallId, Command, Device, Event, Handle, OverlayState, Settings, Snapshot, channel,
-};
+use super::account::{AccountId, AccountReport, Accounts};
+use super::api::{Backend, CallId, Command, Device, Event, Handle, Settings, Snapshot, channel};
 use super::calls::{CallReports, Calls};
 use super::data::Data;
 use super::protection::StoreKey;
@@ -17,7 +15,7 @@ use super::ring::Ring;
 use super::signal::Flows;
 use super::state::{StateError, StateFolder};
 use crate::base::{Now, Rng};
-use crate::link::{Clock, NodeEvent, Pcap, os_seed, unix_ms};
+use crate::link::{Clock, Pcap, os_seed, unix_ms};
 use crate::media::{Recording, SinkChoice, SourceChoice, device};
 use crate::sip;
 
@@ -40,7 +38,7 @@ pub struct PhoneOptions {
     pub is_attended: bool,
 }
 
-/// Starts a phone on the current tokio runtime. It ends, leaving the overlay, when the last
+/// Starts a phone on the current tokio runtime. It ends, leaving all overlays, when the last
 /// handle is dropped.
 pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
     let (settings, settings_notice) = options.state.settings();
@@ -68,8 +66,8 @@ pub(super) enum Report {
     Call(CallId, CallReports),
     /// A SIP message on a flow, or its end.
     Sip(sip::FlowId, Option<bytes::Bytes>),
-    /// From the overlay.
-    Account(AccountReport),
+    /// From an overlay.
+    Account(AccountId, AccountReport),
     /// Devices were listed.
     Devices(Vec<Device>, Vec<Device>),
     /// The platform's key store has answered, or can't be used.
@@ -84,7 +82,7 @@ pub(super) struct Engine {
     pub(super) settings: Settings,
     pub(super) data: Data,
     pub(super) snapshot: Snapshot,
-    pub(super) account: Option<Account>,
+    pub(super) accounts: Accounts,
     pub(super) calls: Calls,
     pub(super) flows: Flows,
     /// Whether we have been in an overlay before, whose port may still be closing.
@@ -99,6 +97,8 @@ pub(super) struct Engine {
     pub(super) reports: Reports,
     inbox: mpsc::Receiver<Report>,
     backend: Backend,
+    /// Whether no face is left: we go once all overlays are left.
+    is_ending: bool,
 }
 
 impl Engine {
@@ -115,7 +115,7 @@ impl Engine {
             settings,
             data,
             snapshot,
-            account: None,
+            accounts: Accounts::default(),
             calls: Calls::default(),
             flows: Flows::default(),
             has_left: false,
@@ -127,66 +127,48 @@ impl Engine {
             reports,
             inbox,
             backend,
+            is_ending: false,
         }
     }
 
     async fn run(mut self) {
         self.list_devices();
         self.ask_key_store();
-        while self.step().await {
+        loop {
+            self.step().await;
             self.flush_sip();
+            let remain = self.go_on_leaving().await;
             self.ring();
             self.publish();
+            if self.is_ending && !remain {
+                return;
+            }
         }
-        self.leave(LEAVE_MAX).await;
-        self.publish();
     }
 
-    /// Waits for one thing to happen and handles it; `false` once no face is left.
-    async fn step(&mut self) -> bool {
-        let sip_deadline = self.account.as_ref().and_then(|a| a.agent.deadline());
+    /// Waits for one thing to happen and handles it.
+    async fn step(&mut self) {
         let busy = self.calls.is_any_talking() || self.flows.is_any_open();
         tokio::select! {
-            command = self.backend.commands.recv() => match command {
-                Some(command) => self.command(command).await,
-                None => return false,
+            command = self.backend.commands.recv(), if !self.is_ending => match command {
+                Some(command) => self.command(command),
+                None => {
+                    self.is_ending = true;
+                    self.leave_all();
+                }
             },
             report = self.inbox.recv() => {
-                match report {
-                    Some(Report::KeyStore(answer)) => self.key_store_answered(answer).await,
-                    Some(report) => self.report(report),
-                    None => {}
+                if let Some(report) = report {
+                    self.report(report).await;
                 }
             }
-            event = node_event(&mut self.account) => self.node_event(event).await,
-            () = self.clock.sleep_until(sip_deadline) => {
-                self.sip_input(sip::Input::Timeout);
-            }
+            () = self.clock.sleep_until(self.accounts.sip_deadline()) => self.sip_timeout(),
+            () = self.accounts.leaving_overdue() => {}
             () = tokio::time::sleep(DURATION_STEP), if busy => {}
         }
-        true
     }
 
-    /// Waits until the other side has heard that its calls are over, for a moment at most.
-    pub(super) async fn finish_signalling(&mut self) {
-        let end = tokio::time::Instant::now() + FAREWELL_MAX;
-        self.flush_sip();
-        while self.is_signalling() {
-            let sip_deadline = self.account.as_ref().and_then(|a| a.agent.deadline());
-            tokio::select! {
-                report = self.inbox.recv() => {
-                    if let Some(report) = report {
-                        self.report(report);
-                    }
-                }
-                () = self.clock.sleep_until(sip_deadline) => self.sip_input(sip::Input::Timeout),
-                () = tokio::time::sleep_until(end) => return,
-            }
-            self.flush_sip();
-        }
-    }
-
-    pub(super) async fn command(&mut self, command: Command) {
+    pub(super) fn command(&mut self, command: Command) {
         if self.waits_for_keys(&command) {
             return;
         }
@@ -197,17 +179,21 @@ impl Engine {
         }
         let result = match command {
             Command::StartOverlay { name, user, listen } => {
-                self.start_overlay(&name, &user, listen).await
+                self.start_overlay(&name, &user, listen)
             }
-            Command::Found { document, user } => self.found(document.as_deref(), &user).await,
+            Command::Found { document, user } => self.found(document.as_deref(), &user),
             Command::Join { document, user, bootstrap } => {
-                self.join(document.as_deref(), &user, &bootstrap).await
+                self.join(document.as_deref(), &user, &bootstrap)
             }
-            Command::Leave => {
-                self.leave(LEAVE_MAX).await;
+            Command::Rejoin => self.rejoin(),
+            Command::Leave(overlay) => {
+                match overlay {
+                    Some(overlay) => self.leave(&overlay),
+                    None => self.leave_all(),
+                }
                 Ok(())
             }
-            Command::SaveDocument(path) => self.save_document(&path),
+            Command::SaveDocument { overlay, path } => self.save_document(&overlay, &path),
             Command::Dial(name) => self.dial(&name),
             Command::Answer(call) => self.answer(call),
             Command::Decline(call) => self.decline(call),
@@ -237,14 +223,13 @@ impl Engine {
         }
     }
 
-    fn report(&mut self, report: Report) {
+    async fn report(&mut self, report: Report) {
         match report {
             Report::Call(call, report) => self.call_report(call, report),
             Report::Sip(flow, Some(bytes)) => self.sip_datagram(flow, &bytes),
             Report::Sip(flow, None) => self.sip_flow_down(flow),
-            Report::Account(report) => self.account_report(report),
-            // It may let commands go on, which takes an await; see `step`.
-            Report::KeyStore(_) => {}
+            Report::Account(id, report) => self.account_report(id, report).await,
+            Report::KeyStore(answer) => self.key_store_answered(answer),
             Report::Devices(microphones, speakers) => {
                 self.snapshot.microphones = microphones;
                 self.snapshot.speakers = speakers;
@@ -311,10 +296,6 @@ impl Engine {
         let _ = self.backend.events.send(event);
     }
 
-    pub(super) fn overlay_state(&mut self, state: OverlayState) {
-        self.snapshot.overlay = state;
-    }
-
     /// Rings if a call waits to be answered, here or there.
     fn ring(&mut self) {
         let wanted = self.calls.ringing().filter(|_| self.options.is_attended);
@@ -334,23 +315,9 @@ impl Engine {
     }
 }
 
-/// The next event of the overlay's node; for ever without one.
-async fn node_event(account: &mut Option<Account>) -> NodeEvent {
-    let Some(account) = account else { return std::future::pending().await };
-    match account.events.recv().await {
-        Some(event) => event,
-        None => std::future::pending().await,
-    }
-}
-
 // limits
 
 /// Reports waiting for the engine: a second of figures and messages of several calls.
 const REPORTS_MAX: usize = 256;
-/// How long leaving may take before the program goes on.
-const LEAVE_MAX: Duration = Duration::from_secs(4);
-/// How long a BYE and its answer may take before the connections close anyway: one
-/// retransmission (RFC 3261 §17.1.2.2) and the way there and back.
-const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// How often the duration of a call is looked at.
 const DURATION_STEP: Duration = Duration::from_millis(250);

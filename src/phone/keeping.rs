@@ -23,7 +23,7 @@ impl Engine {
 
     /// The key store has answered. Without one, keys that are in plain stay so, as the snapshot
     /// says; keys that are sealed wait for another try.
-    pub(super) async fn key_store_answered(&mut self, answer: Result<StoreKey, String>) {
+    pub(super) fn key_store_answered(&mut self, answer: Result<StoreKey, String>) {
         let state = &mut self.options.state;
         let result = answer.and_then(|key| state.use_key_store(key).map_err(|e| e.to_string()));
         self.show_keys();
@@ -33,7 +33,7 @@ impl Engine {
             *problem = Some(sentence.clone());
         }
         for command in std::mem::take(&mut self.waiting) {
-            self.command(command).await;
+            self.command(command);
         }
     }
 
@@ -44,6 +44,7 @@ impl Engine {
             Command::StartOverlay { .. }
                 | Command::Found { .. }
                 | Command::Join { .. }
+                | Command::Rejoin
                 | Command::Protect(_)
                 | Command::BackUp { .. }
                 | Command::Restore { .. }

@@ -8,6 +8,7 @@ mod data;
 mod dial;
 mod document;
 mod engine;
+mod enter;
 mod identity;
 mod keeping;
 mod keystore;
@@ -17,11 +18,14 @@ mod ring;
 mod signal;
 mod state;
 mod talk;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub use api::{
-    Backend, Call, CallId, CallReport, CallState, Command, Credentials, Device, Direction, Event,
-    Handle, HistoryEntry, Me, OverlayState, Quality, Settings, Snapshot, Theme, Verified, channel,
+    Backend, Call, CallId, CallReport, CallState, Command, Credentials, Device, Direction,
+    DocumentFacts, Event, Handle, HistoryEntry, Me, Membership, OverlayState, Quality, Settings,
+    Snapshot, Theme, Verified, channel,
 };
 pub use backup::{Backup, Restored};
 pub use engine::{PhoneOptions, start};

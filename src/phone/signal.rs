@@ -9,9 +9,9 @@ use bytes::Bytes;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::AbortHandle;
 
-use super::account::sip_aor;
+use super::account::{AccountId, sip_aor};
 use super::api::{CallId, Direction, Event, Verified};
-use super::calls::{CallReports, Leg, Phase};
+use super::calls::{CallReports, Calls, Leg, Phase};
 use super::engine::{Engine, Report};
 use super::talk::{self, Talk, TalkReport, TalkSetup};
 use super::words;
@@ -19,7 +19,7 @@ use crate::base::{Instant, Rng};
 use crate::crypto::Certificate;
 use crate::link::{
     AppFlow, FlowInfo, FlowSender, IceAgent, IceOptions, IceRole, PcapDirection, PcapProtocol,
-    os_seed, unix_ms,
+    os_seed,
 };
 use crate::media::sdp::{self, Negotiated, Offer, Origin};
 use crate::sip::{self, Command, FlowId, Input, LegId, Output, Reason};
@@ -35,6 +35,8 @@ pub(super) struct Flows {
 
 /// A secure connection to one device.
 struct Flow {
+    /// The membership that it is for.
+    account: AccountId,
     sender: FlowSender,
     info: FlowInfo,
     certificate: Arc<Certificate>,
@@ -54,15 +56,20 @@ impl Flows {
         !self.open.is_empty()
     }
 
-    fn close(&mut self, id: FlowId) {
-        if let Some(flow) = self.open.remove(&id) {
-            flow.reader.abort();
-        }
+    fn account(&self, id: FlowId) -> Option<AccountId> {
+        self.open.get(&id).map(|flow| flow.account)
     }
 
-    /// Our whole side, because we leave.
-    pub(super) fn close_all(&mut self) {
-        for flow in std::mem::take(&mut self.open).into_values() {
+    /// Closes a flow; whose it was, if it was open.
+    fn close(&mut self, id: FlowId) -> Option<AccountId> {
+        let flow = self.open.remove(&id)?;
+        flow.reader.abort();
+        Some(flow.account)
+    }
+
+    /// All of a membership, because we have left.
+    pub(super) fn close_all(&mut self, account: AccountId) {
+        for (_, flow) in self.open.extract_if(.., |_, flow| flow.account == account) {
             flow.reader.abort();
         }
     }
@@ -70,7 +77,7 @@ impl Flows {
 
 impl Engine {
     /// A connection to a device is up: the user agent learns who is there.
-    pub(super) fn sip_flow_up(&mut self, app: AppFlow) -> FlowId {
+    pub(super) fn sip_flow_up(&mut self, account: AccountId, app: AppFlow) -> FlowId {
         self.flows.last_flow += 1;
         let id = FlowId(self.flows.last_flow);
         let AppFlow { certificate, mut flow, .. } = app;
@@ -88,33 +95,55 @@ impl Engine {
         });
         let verified_users = certificate.user_name.parse().into_iter().collect();
         let reader = reader.abort_handle();
-        let flow = Flow { sender, info, certificate, reader, idle_since: None };
+        let flow = Flow { account, sender, info, certificate, reader, idle_since: None };
         self.flows.open.insert(id, flow);
-        self.sip_input(Input::FlowUp { flow: id, verified_users });
+        self.sip_input(account, Input::FlowUp { flow: id, verified_users });
         id
     }
 
     pub(super) fn sip_datagram(&mut self, flow: FlowId, bytes: &Bytes) {
         self.capture(flow, PcapDirection::Received, bytes);
-        self.sip_input(Input::Datagram { flow, bytes });
+        if let Some(account) = self.flows.account(flow) {
+            self.sip_input(account, Input::Datagram { flow, bytes });
+        }
     }
 
     pub(super) fn sip_flow_down(&mut self, flow: FlowId) {
-        self.flows.close(flow);
-        self.sip_input(Input::FlowDown { flow });
+        if let Some(account) = self.flows.close(flow) {
+            self.sip_input(account, Input::FlowDown { flow });
+        }
     }
 
-    /// Hands something to the user agent.
-    pub(super) fn sip_input(&mut self, input: Input<'_>) {
+    /// Hands something to the user agent of a membership.
+    fn sip_input(&mut self, account: AccountId, input: Input<'_>) {
         let now = self.now();
-        if let Some(account) = &mut self.account {
+        if let Some(account) = self.accounts.running.get_mut(&account) {
             account.agent.handle(now, input);
         }
     }
 
-    /// Does all that the user agent wants, and closes flows that nobody needs any more.
+    pub(super) fn sip_command(&mut self, account: AccountId, command: Command) {
+        self.sip_input(account, Input::Command(command));
+    }
+
+    /// A user agent's deadline has come.
+    pub(super) fn sip_timeout(&mut self) {
+        let now = self.now();
+        for account in self.accounts.running.values_mut() {
+            if account.agent.deadline().is_some_and(|deadline| deadline <= now.instant) {
+                account.agent.handle(now, Input::Timeout);
+            }
+        }
+    }
+
+    fn sip_output(&mut self) -> Option<(AccountId, Output)> {
+        let mut accounts = self.accounts.running.iter_mut();
+        accounts.find_map(|(id, account)| Some((*id, account.agent.poll()?)))
+    }
+
+    /// Does all that the user agents want, and closes flows that nobody needs any more.
     pub(super) fn flush_sip(&mut self) {
-        while let Some(output) = self.account.as_mut().and_then(|a| a.agent.poll()) {
+        while let Some((account, output)) = self.sip_output() {
             match output {
                 Output::Send { flow, bytes } => {
                     self.capture(flow, PcapDirection::Sent, &bytes);
@@ -123,14 +152,14 @@ impl Engine {
                         let _ = open.sender.send(bytes);
                     }
                 }
-                Output::Event(event) => self.sip_event(event),
+                Output::Event(event) => self.sip_event(account, event),
             }
         }
         let now = self.clock.now();
-        let Some(account) = &self.account else { return };
         let mut idle = Vec::new();
         for (id, flow) in &mut self.flows.open {
-            if account.agent.is_flow_used(*id) {
+            let account = self.accounts.get(flow.account);
+            if account.is_some_and(|account| account.agent.is_flow_used(*id)) {
                 flow.idle_since = None;
             } else if now.saturating_since(*flow.idle_since.get_or_insert(now)) > IDLE_MAX {
                 idle.push(*id);
@@ -141,9 +170,9 @@ impl Engine {
         }
     }
 
-    /// Whether a request or answer of ours is still on its way.
-    pub(super) fn is_signalling(&self) -> bool {
-        let Some(account) = &self.account else { return false };
+    /// Whether a request or answer of ours in this membership is still on its way.
+    pub(super) fn is_signalling(&self, account: AccountId) -> bool {
+        let Some(account) = self.accounts.get(account) else { return false };
         self.flows.open.keys().any(|id| account.agent.is_flow_used(*id))
     }
 
@@ -156,9 +185,15 @@ impl Engine {
     }
 
     /// Calls a device that has been connected to.
-    pub(super) fn invite(&mut self, id: CallId, flow: FlowId, agent: IceAgent) {
+    pub(super) fn invite(
+        &mut self,
+        id: CallId,
+        account_id: AccountId,
+        flow: FlowId,
+        agent: IceAgent,
+    ) {
         let verified = self.verified(flow);
-        let Some(account) = &self.account else { return };
+        let Some(account) = self.accounts.get(account_id) else { return };
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         let to = usage::parse_aor(&call.peer, "").map(|aor| aor.to_sip_uri());
         let to = to.ok().and_then(|uri| uri.parse::<sip::Uri>().ok());
@@ -170,8 +205,8 @@ impl Engine {
         let origin = Origin { session_id: self.rng.u64(), version: 0 };
         let offer = sdp::offer(origin, &local).into_bytes();
         let (agent, local) = (Some(agent), Some(local));
-        call.legs.insert(leg, Leg { agent, local, offer: None });
-        self.sip_input(Input::Command(Command::Invite { leg, flow, from, to, offer }));
+        call.legs.insert(leg, Leg { account: account_id, agent, local, offer: None });
+        self.sip_command(account_id, Command::Invite { leg, flow, from, to, offer });
     }
 
     /// Answers an incoming call: at once, or when our candidates are known.
@@ -187,9 +222,9 @@ impl Engine {
     /// Declines an incoming call.
     pub(super) fn decline(&mut self, id: CallId) -> Result<(), String> {
         let Some(call) = self.calls.running.get_mut(&id) else { return Ok(()) };
-        for leg in std::mem::take(&mut call.legs).into_keys() {
+        for (leg, Leg { account, .. }) in std::mem::take(&mut call.legs) {
             let status = rsip::StatusCode::Decline;
-            self.sip_input(Input::Command(Command::Reject { leg, status }));
+            self.sip_command(account, Command::Reject { leg, status });
         }
         self.end_call(id, "You declined.".to_owned());
         Ok(())
@@ -206,8 +241,8 @@ impl Engine {
                 self.answer_if_ready(id);
             }
             Err(sentence) => {
-                let status = rsip::StatusCode::ServerInternalError;
-                self.sip_input(Input::Command(Command::Reject { leg, status }));
+                let (account, status) = (call.account, rsip::StatusCode::ServerInternalError);
+                self.sip_command(account, Command::Reject { leg, status });
                 self.end_call(id, sentence);
             }
         }
@@ -216,8 +251,9 @@ impl Engine {
     fn answer_if_ready(&mut self, id: CallId) {
         let now = self.clock.now();
         let origin = Origin { session_id: self.rng.u64(), version: 0 };
-        let Some(account) = &self.account else { return };
         let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let account_id = call.account;
+        let Some(account) = self.accounts.get(account_id) else { return };
         let ready = call.legs.iter_mut().find(|(_, leg)| leg.agent.is_some());
         let Some((leg_id, leg)) = ready.filter(|_| call.phase == Phase::Answering) else { return };
         let (leg_id, Some(agent), Some(offer)) = (*leg_id, leg.agent.take(), &leg.offer) else {
@@ -228,14 +264,14 @@ impl Engine {
         call.talking(now);
         let peer = call.peer.clone();
         let answer = answer.into_bytes();
-        self.sip_input(Input::Command(Command::Answer { leg: leg_id, answer }));
-        self.talk(id, agent, negotiated);
+        self.sip_command(account_id, Command::Answer { leg: leg_id, answer });
+        self.talk(id, account_id, agent, negotiated);
         self.event(Event::Answered { call: id, peer });
     }
 
     /// Begins a call's sound.
-    fn talk(&mut self, id: CallId, agent: IceAgent, negotiated: Negotiated) {
-        let Some(account) = &self.account else { return };
+    fn talk(&mut self, id: CallId, account: AccountId, agent: IceAgent, negotiated: Negotiated) {
+        let Some(account) = self.accounts.get(account) else { return };
         let (source, sink) = self.choices();
         let setup = TalkSetup {
             agent,
@@ -263,14 +299,14 @@ impl Engine {
         }
     }
 
-    fn sip_event(&mut self, event: sip::Event) {
+    fn sip_event(&mut self, account: AccountId, event: sip::Event) {
         match event {
             sip::Event::Incoming { leg, flow, from, offer, .. } => {
-                self.incoming(leg, flow, &from.to_string(), offer);
+                self.incoming(account, leg, flow, &from.to_string(), offer);
             }
             sip::Event::Ringing { leg } => {
                 let now = self.clock.now();
-                if let Some((_, call)) = self.calls.of_leg(leg) {
+                if let Some((_, call)) = self.calls.of_leg(account, leg) {
                     let elapsed_ms = call.elapsed_ms(now);
                     call.report.ringing_ms.get_or_insert(elapsed_ms);
                     if matches!(call.phase, Phase::Dialling(_)) {
@@ -278,12 +314,12 @@ impl Engine {
                     }
                 }
             }
-            sip::Event::Answered { leg, answer } => self.answered(leg, answer),
+            sip::Event::Answered { leg, answer } => self.answered(account, leg, answer),
             sip::Event::Detached { leg } => {
-                self.leg_ended(leg, &sip::End::Failed(sip::Failure::FlowLost));
-                self.sip_input(Input::Command(Command::HangUp { leg, reason: None }));
+                self.leg_ended(account, leg, &sip::End::Failed(sip::Failure::FlowLost));
+                self.sip_command(account, Command::HangUp { leg, reason: None });
             }
-            sip::Event::Ended { leg, end } => self.leg_ended(leg, &end),
+            sip::Event::Ended { leg, end } => self.leg_ended(account, leg, &end),
             sip::Event::Refused {
                 claimed: Some(claimed),
                 status: rsip::StatusCode::Forbidden,
@@ -298,28 +334,41 @@ impl Engine {
         }
     }
 
-    fn incoming(&mut self, leg: LegId, flow: FlowId, peer: &str, offer: Option<Vec<u8>>) {
+    fn incoming(
+        &mut self,
+        account_id: AccountId,
+        leg: LegId,
+        flow: FlowId,
+        peer: &str,
+        offer: Option<Vec<u8>>,
+    ) {
         let verified = self.verified(flow);
-        let reject = |status| Input::Command(Command::Reject { leg, status });
+        let reject = |status| Command::Reject { leg, status };
         let now = self.now();
+        let Some(account) = self.accounts.get(account_id) else { return };
+        let overlay = account.overlay().to_owned();
+        let begin = |calls: &mut Calls| {
+            let (membership, phase) = ((account_id, overlay.as_str()), Phase::Incoming);
+            calls.begin(membership, Direction::Incoming, peer.to_owned(), phase, now)
+        };
         if !self.calls.running.is_empty() {
-            self.sip_input(reject(rsip::StatusCode::BusyHere));
-            let id = self.calls.begin(Direction::Incoming, peer.to_owned(), Phase::Incoming, now);
+            let id = begin(&mut self.calls);
+            self.sip_command(account_id, reject(rsip::StatusCode::BusyHere));
             return self.end_call(id, format!("You missed a call from {peer}: you were busy."));
         }
         let text = offer.and_then(|o| String::from_utf8(o).ok());
         let Some(Ok(offer)) = text.map(|text| Offer::parse(&text)) else {
-            return self.sip_input(reject(rsip::StatusCode::NotAcceptableHere));
+            return self.sip_command(account_id, reject(rsip::StatusCode::NotAcceptableHere));
         };
-        let id = self.calls.begin(Direction::Incoming, peer.to_owned(), Phase::Incoming, now);
+        let id = begin(&mut self.calls);
         if let Some(call) = self.calls.running.get_mut(&id) {
             call.verified = verified;
-            let leg_state = Leg { offer: Some(offer), ..Leg::default() };
-            call.legs.insert(leg, leg_state);
+            let offer = Some(offer);
+            call.legs.insert(leg, Leg { account: account_id, agent: None, local: None, offer });
         }
-        self.sip_input(Input::Command(Command::Ring { leg }));
+        self.sip_command(account_id, Command::Ring { leg });
         self.event(Event::Incoming { call: id, peer: peer.to_owned() });
-        self.gather(id, leg);
+        self.gather(id, account_id, leg);
         if self.options.auto_answer {
             // Nothing can fail here: the call has just come in.
             let _ = self.answer(id);
@@ -327,8 +376,8 @@ impl Engine {
     }
 
     /// Finds our candidates while the phone rings.
-    fn gather(&mut self, id: CallId, leg: LegId) {
-        let Some(account) = &self.account else { return };
+    fn gather(&mut self, id: CallId, account: AccountId, leg: LegId) {
+        let Some(account) = self.accounts.get(account) else { return };
         let options = account.ice_options();
         let credentials = ice_credentials(&mut self.rng);
         let reports = self.reports.clone();
@@ -340,17 +389,16 @@ impl Engine {
         });
     }
 
-    fn answered(&mut self, leg: LegId, answer: Option<Vec<u8>>) {
+    fn answered(&mut self, account: AccountId, leg: LegId, answer: Option<Vec<u8>>) {
         let now = self.clock.now();
-        let hang_up =
-            Input::Command(Command::HangUp { leg, reason: Some(Reason::completed_elsewhere()) });
-        let Some((id, call)) = self.calls.of_leg(leg) else { return };
+        let hang_up = |leg| Command::HangUp { leg, reason: Some(Reason::completed_elsewhere()) };
+        let Some((id, call)) = self.calls.of_leg(account, leg) else { return };
         let answer = answer.and_then(|a| String::from_utf8(a).ok()).unwrap_or_default();
         let state = call.legs.get_mut(&leg).and_then(|l| Some((l.agent.take()?, l.local.take()?)));
         let Some((agent, local)) = state.filter(|_| call.phase != Phase::Talking) else {
             // Two devices were answered at once: the first one has the call.
             call.legs.remove(&leg);
-            return self.sip_input(hang_up);
+            return self.sip_command(account, hang_up(leg));
         };
         let negotiated = match sdp::accept(&local, &answer) {
             Ok(negotiated) => negotiated,
@@ -361,22 +409,16 @@ impl Engine {
         };
         call.talking(now);
         let peer = call.peer.clone();
-        let others: Vec<_> = call.legs.keys().copied().filter(|other| *other != leg).collect();
-        for other in others {
-            call.legs.remove(&other);
-            let reason = Some(Reason::completed_elsewhere());
-            let command = Command::HangUp { leg: other, reason };
-            if let Some(account) = &mut self.account {
-                let now = crate::base::Now::new(now, unix_ms());
-                account.agent.handle(now, Input::Command(command));
-            }
+        let others: Vec<_> = call.legs.extract_if(.., |other, _| *other != leg).collect();
+        for (other, Leg { account, .. }) in others {
+            self.sip_command(account, hang_up(other));
         }
-        self.talk(id, agent, negotiated);
+        self.talk(id, account, agent, negotiated);
         self.event(Event::Answered { call: id, peer });
     }
 
-    fn leg_ended(&mut self, leg: LegId, end: &sip::End) {
-        let Some((id, call)) = self.calls.of_leg(leg) else { return };
+    fn leg_ended(&mut self, account: AccountId, leg: LegId, end: &sip::End) {
+        let Some((id, call)) = self.calls.of_leg(account, leg) else { return };
         let talked = call.phase == Phase::Talking;
         let sentence = words::end(end, &call.peer, talked);
         if talked || call.direction == Direction::Incoming {
