@@ -12,7 +12,7 @@ use crate::storage::resource_id;
 /// An address of record without its scheme, such as `alice@example.org`: at once what people
 /// dial, the user name of a certificate, and a Resource Name.
 ///
-/// The domain is in lower case, the user part as it was given (T-27).
+/// What [`parse_aor`] reads has its domain in lower case and its user part as it was given (T-27).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Aor {
     /// The part before the `@`, without escapes.
@@ -22,6 +22,16 @@ pub struct Aor {
 }
 
 impl Aor {
+    /// The user name of a certificate, or what [`Aor`] displays, to the octet: an Address of Record
+    /// has no scheme, escapes or password (RFC 7904 §2). `None` if it has no user or no domain.
+    pub fn of_user_name(name: &str) -> Option<Self> {
+        let (user, domain) = name.rsplit_once('@').filter(|(user, _)| !user.is_empty())?;
+        if name.len() > limits::AOR_LENGTH_MAX || OverlayName::new(domain).is_err() {
+            return None;
+        }
+        Some(Self { user: user.to_owned(), domain: domain.to_owned() })
+    }
+
     /// Where the user's registrations are (RFC 7904 §7).
     pub fn resource(&self) -> ResourceId {
         resource_id(self.to_string().as_bytes())
@@ -171,6 +181,27 @@ mod tests {
         assert_eq!(refused("a@b@c"), AorError::Domain("b@c".into()));
         assert_eq!(refused(&"a".repeat(300)), AorError::TooLong);
         assert_eq!(refused("älice"), AorError::Character("älice".into(), 'ä'));
+    }
+
+    /// R7904-2-01: a certificate's name is an Address of Record as it stands.
+    #[test]
+    fn user_names_are_read_to_the_octet() {
+        for name in ["a:b@example.org", "50%41@example.org", "sip:x@Example.org", "a@b@example.org"]
+        {
+            let aor = Aor::of_user_name(name).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(aor.to_string(), name);
+            assert_eq!(aor.resource(), resource_id(name.as_bytes()));
+        }
+        // Written as a URI it is read as what it is, if it can be typed at all.
+        for name in ["a:b@example.org", "50%41@example.org", "sip:x@example.org"] {
+            let aor = Aor::of_user_name(name).expect("a name");
+            assert_eq!(parse(&aor.to_sip_uri()), Ok(aor));
+        }
+        for name in ["carol", "@example.org", "carol@", "carol@two words", "carol@example.org "] {
+            assert_eq!(Aor::of_user_name(name), None, "{name}");
+        }
+        let long = format!("{}@example.org", "a".repeat(243));
+        assert_eq!(Aor::of_user_name(&long), None);
     }
 
     #[test]

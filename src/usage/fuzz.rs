@@ -1,6 +1,6 @@
 //! Fuzz targets: registrations, names and GRUUs. See [`crate::fuzz`].
 
-use super::{Gruu, SipRegistration, certificate_store, parse_aor};
+use super::{Aor, Gruu, SipRegistration, certificate_store, parse_aor};
 use crate::base::fuzz::round_trip;
 use crate::message::{DataValue, StoredDataValue};
 
@@ -14,8 +14,12 @@ pub fn stored(bytes: &[u8]) {
 /// A name, as typed or found in a registration.
 pub fn name(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some(aor) = Aor::of_user_name(text) {
+        assert_eq!(aor.to_string(), text);
+    }
     if let Ok(aor) = parse_aor(text, "example.org") {
-        assert_eq!(parse_aor(&aor.to_sip_uri(), ""), Ok(aor));
+        assert_eq!(parse_aor(&aor.to_sip_uri(), ""), Ok(aor.clone()));
+        assert_eq!(Aor::of_user_name(&aor.to_string()), Some(aor));
     }
     if let Ok(Some(gruu)) = Gruu::parse(text, 16)
         && parse_aor(&gruu.aor.to_string(), "").as_ref() == Ok(&gruu.aor)
