@@ -38,6 +38,7 @@ pub use error::ConfigError;
 pub use kind::{AccessControl, DataModel, KindDefinition, kind_id};
 pub use name::{NameError, OverlayName};
 pub use parse::{KindBlock, SignedConfig};
+pub use refresh::Refresh;
 pub use sequence::{is_newer, next_sequence};
 pub use signature::Judge;
 

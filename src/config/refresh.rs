@@ -3,26 +3,46 @@
 use super::OverlayConfig;
 use crate::base::Rng;
 
-impl OverlayConfig {
-    /// When to look for a newer document next, in milliseconds since the Unix epoch: at a random
-    /// time before this one expires, so that not all nodes of an overlay ask at once. Whoever
-    /// gets none asks again here: the time that is left shrinks with each attempt. After the end
-    /// the attempts go on. `None` for a document that never expires.
-    pub fn refresh_unix_ms(&self, now_unix_ms: u64, rng: &mut Rng) -> Option<u64> {
-        let end = self.expiration_unix_ms?;
-        let left_ms = end.saturating_sub(now_unix_ms);
-        // From half of what is left to nine tenths of it.
-        let wait_ms = left_ms / 2 + rng.below(left_ms / 5 * 2 + 1);
-        let is_over = left_ms < PAUSE_MIN_MS;
-        let pause_ms = PAUSE_MIN_MS + if is_over { rng.below(PAUSE_MIN_MS) } else { 0 };
-        Some(now_unix_ms.saturating_add(wait_ms.max(pause_ms)))
+/// When to look for a newer document: at a random time before the present one expires, so that
+/// not all nodes of an overlay ask at once. Whoever finds none looks again in a part of the time
+/// that is left then, and does not give up when none is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refresh {
+    due_unix_ms: Option<u64>,
+}
+
+impl Refresh {
+    /// The first look, from the time on when the document came into force.
+    pub fn new(config: &OverlayConfig, now_unix_ms: u64, rng: &mut Rng) -> Self {
+        let due = |end| now_unix_ms.saturating_add(part_of(end, now_unix_ms, rng));
+        Self { due_unix_ms: config.expiration_unix_ms.map(due) }
     }
+
+    /// When it is due, in milliseconds since the Unix epoch; `None` if the document never expires.
+    pub fn due_unix_ms(&self) -> Option<u64> {
+        self.due_unix_ms
+    }
+
+    /// It has been looked for a newer document, and this one is still the newest.
+    pub fn looked(&mut self, config: &OverlayConfig, now_unix_ms: u64, rng: &mut Rng) {
+        let due = |end| {
+            let pause_ms = PAUSE_MIN_MS + rng.below(PAUSE_MIN_MS);
+            now_unix_ms.saturating_add(part_of(end, now_unix_ms, rng).max(pause_ms))
+        };
+        self.due_unix_ms = config.expiration_unix_ms.map(due);
+    }
+}
+
+/// From half of the time until `end` to nine tenths of it.
+fn part_of(end_unix_ms: u64, now_unix_ms: u64, rng: &mut Rng) -> u64 {
+    let left_ms = end_unix_ms.saturating_sub(now_unix_ms);
+    left_ms / 2 + rng.below(left_ms / 5 * 2)
 }
 
 // limits
 
-/// Between two attempts, at least: a server that is down hears of each node of its overlay no more
-/// than every ten minutes or so.
+/// Between two looks, at least: a server that is down hears of each node of its overlay no more
+/// than every ten to twenty minutes.
 const PAUSE_MIN_MS: u64 = 10 * 60 * 1000;
 
 #[cfg(test)]
@@ -37,46 +57,51 @@ mod tests {
         OverlayConfig { expiration_unix_ms, ..config }
     }
 
-    /// R6940-11.1-05: a time before the end, another one for each node.
+    /// R6940-11.1-05: at a time before the end, which is another one for each node.
     #[test]
     fn a_document_is_fetched_again_before_it_expires() {
         let config = config(Some(NOW_MS + 30 * DAY_MS));
-        let at = |seed| {
-            let at = config.refresh_unix_ms(NOW_MS, &mut Rng::from_number(seed));
-            (at.expect("it expires") - NOW_MS) / DAY_MS
+        let day = |seed| {
+            let refresh = Refresh::new(&config, NOW_MS, &mut Rng::from_number(seed));
+            (refresh.due_unix_ms().expect("it expires") - NOW_MS) / DAY_MS
         };
-        let days: Vec<u64> = (0..200).map(at).collect();
+        let days: Vec<u64> = (0..200).map(day).collect();
         assert!(days.iter().all(|day| (15..27).contains(day)), "{days:?}");
         for day in 15..27 {
             assert!(days.contains(&day), "nobody asks on day {day}: {days:?}");
         }
     }
 
-    /// R6940-11.1-05: whoever is not answered asks again, more often towards the end and no more
-    /// often than a server bears.
+    /// R6940-11.1-05: whoever finds nothing newer looks again, more often towards the end and no
+    /// more often than a server bears.
     #[test]
-    fn attempts_go_on_with_pauses() {
-        let config = config(Some(NOW_MS + DAY_MS));
+    fn looks_go_on_with_pauses() {
+        let end = NOW_MS + DAY_MS;
+        let config = config(Some(end));
         let mut rng = Rng::from_number(7);
-        let mut times = vec![NOW_MS];
+        let mut refresh = Refresh::new(&config, NOW_MS, &mut rng);
+        let mut times = Vec::new();
         while times.len() < 30 {
-            let last = times[times.len() - 1];
-            times.extend(config.refresh_unix_ms(last, &mut rng));
+            let due = refresh.due_unix_ms().expect("it expires");
+            times.push(due);
+            refresh.looked(&config, due, &mut rng);
         }
-        let before = times.iter().filter(|at| **at < NOW_MS + DAY_MS).count();
-        assert!((4..12).contains(&before), "{before} attempts in time");
+        let before = times.iter().filter(|at| **at < end).count();
+        assert!((4..12).contains(&before), "{before} in time");
         for pair in times.windows(2) {
             assert!(pair[1] - pair[0] >= PAUSE_MIN_MS, "{times:?}");
-        }
-        for pair in times.windows(2).filter(|pair| pair[0] > NOW_MS + DAY_MS) {
-            assert!(pair[1] - pair[0] <= 2 * PAUSE_MIN_MS, "{times:?}");
+            assert!(pair[0] < end || pair[1] - pair[0] < 2 * PAUSE_MIN_MS, "{times:?}");
         }
     }
 
     #[test]
-    fn what_never_expires_is_not_fetched_again() {
+    fn what_never_expires_is_not_fetched_again_and_what_has_expired_at_once() {
         let mut rng = Rng::from_number(1);
-        assert_eq!(config(None).refresh_unix_ms(NOW_MS, &mut rng), None);
-        assert!(config(Some(u64::MAX)).refresh_unix_ms(u64::MAX, &mut rng).is_some());
+        let mut refresh = Refresh::new(&config(None), NOW_MS, &mut rng);
+        assert_eq!(refresh.due_unix_ms(), None);
+        refresh.looked(&config(None), NOW_MS, &mut rng);
+        assert_eq!(refresh.due_unix_ms(), None);
+        let over = Refresh::new(&config(Some(NOW_MS)), NOW_MS, &mut rng);
+        assert_eq!(over.due_unix_ms(), Some(NOW_MS));
     }
 }
