@@ -32,6 +32,7 @@ use std::net::IpAddr;
 use sha1::{Digest as _, Sha1};
 
 use crate::base::NodeId;
+use crate::crypto::{NodeIdDigest, X509Provider};
 
 pub use domain::{DomainPattern, DomainRestrictions, PatternError};
 pub use error::ConfigError;
@@ -243,6 +244,20 @@ impl OverlayConfig {
             return unsupported("overlay link protocol", &self.overlay_link_protocols.join(", "));
         }
         Ok(())
+    }
+
+    /// Who judges the certificates of the overlay's nodes: its trust anchors, and the rule for
+    /// self-signed ones where they are permitted (RFC 6940 §11.3).
+    pub fn provider(&self) -> X509Provider {
+        X509Provider {
+            overlay: self.instance_name.as_str().to_owned(),
+            node_id_length: self.node_id_length,
+            self_signed: self.self_signed_permitted.map(|digest| match digest {
+                Digest::Sha1 => NodeIdDigest::Sha1,
+                Digest::Sha256 => NodeIdDigest::Sha256,
+            }),
+            roots: self.root_certs.clone(),
+        }
     }
 
     /// Whether the overlay permits a link protocol.

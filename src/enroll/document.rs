@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::config::{ConfigError, OverlayName, SignedConfig, is_newer};
+use crate::config::{ConfigError, Judge, OverlayName, SignedConfig, is_newer};
 
 /// Why a document is not taken: a part of a sentence each.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -24,6 +24,18 @@ pub enum DocumentError {
         /// The sequence of the other one.
         found: u16,
     },
+    /// It is another overlay's of the same name, or a forgery.
+    #[error(
+        "the document handed out there is not the one that the invitation is for; ask for a new \
+         invitation"
+    )]
+    NotInvited,
+    /// Nobody who may change the kept document has signed it.
+    #[error(
+        "the document handed out there is not signed by those who may change the one that is \
+         kept here, so it is not believed"
+    )]
+    WronglySigned,
 }
 
 /// The configuration of `overlay` in a document that was handed to us, if it still holds.
@@ -49,5 +61,27 @@ pub(super) fn not_older(
     match kept.map(|kept| kept.config.sequence) {
         Some(kept) if is_newer(kept, found) => Err(DocumentError::Older { kept, found }),
         _ => Ok(()),
+    }
+}
+
+/// Checks that a document which nobody vouches for is the kept one, or is signed by those who may
+/// change it and newer (RFC 6940 §11.1).
+pub(super) fn follows(
+    found: &SignedConfig,
+    kept: &SignedConfig,
+    unix_ms: u64,
+) -> Result<(), DocumentError> {
+    if found.bytes == kept.bytes {
+        return Ok(());
+    }
+    let provider = kept.config.provider();
+    let judge = Judge { provider: &provider, unix_ms: Some(unix_ms) };
+    if found.signer(&kept.config.configuration_signers, judge).is_none() {
+        return Err(DocumentError::WronglySigned);
+    }
+    let (found, kept) = (found.config.sequence, kept.config.sequence);
+    match is_newer(found, kept) {
+        true => Ok(()),
+        false => Err(DocumentError::Older { kept, found }),
     }
 }

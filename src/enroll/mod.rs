@@ -4,6 +4,9 @@
 //! | module | what | source |
 //! |---|---|---|
 //! | `find` | all roads to a document side by side: [`find()`] | RFC 6940 §11.2 |
+//! | `invitation` | a link that names an overlay and proves its document | |
+//! | `lan` | peers on the same network, by DNS-SD over mDNS | RFC 6762, 6763 |
+//! | `share` | a peer hands out its document | |
 //! | `document` | whether a document may take the place of another | RFC 6940 §11.2, T-81 |
 //! | `dns` | which addresses serve `https://NAME/` | RFC 2782 |
 //! | `https` | one request over HTTPS, with what the two above need and no more | RFC 2818 |
@@ -16,7 +19,10 @@ mod dns;
 mod document;
 mod find;
 mod https;
+mod invitation;
+mod lan;
 mod prepare;
+mod share;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -24,14 +30,20 @@ mod trust;
 pub use client::{EnrollError, Enrollment, Password, enroll};
 pub use dns::{DnsError, Resolver};
 pub use document::DocumentError;
-pub use find::{FindFailure, Finding, Kept, Query, Road, RoadFailure, RoadNews, RoadState, find};
+pub use find::{FindFailure, Finding, Query, Road, RoadFailure, RoadNews, RoadState, find};
 pub use https::{HttpsError, HttpsUrl, UrlError};
+pub use invitation::{Fingerprint, INVITATION_SCHEME, Invitation, InvitationError};
+pub use lan::{Advertisement, Lan, LanError, LanPeer, LanPeers};
 pub use prepare::{prepared_account, prepared_password};
+pub use share::{PeerError, Share};
 pub use trust::Trust;
 
 /// What bounds servers that we know nothing about yet.
 pub mod limits {
     use std::time::Duration;
+
+    /// The path of an overlay's document (RFC 6940 §11.2).
+    pub(super) const WELL_KNOWN: &str = "/.well-known/reload-config";
 
     /// Addresses tried for one name; more than that is no help to anybody.
     pub const ADDRESSES_MAX: usize = 8;
@@ -49,4 +61,14 @@ pub mod limits {
     pub const DNS_WAIT: Duration = Duration::from_secs(2);
     /// Records of a service that are looked at.
     pub const SRV_RECORDS_MAX: usize = 16;
+    /// A document from a peer: one of many, of which another will do.
+    pub const PEER_MAX: Duration = Duration::from_secs(5);
+    /// Those who are handed our document at one time.
+    pub const SHARE_CONNECTIONS_MAX: usize = 16;
+    /// How long one of them may take.
+    pub const SHARE_CONNECTION_MAX: Duration = Duration::from_secs(10);
+    /// Peers on the same network that are looked at.
+    pub const LAN_PEERS_MAX: usize = 64;
+    /// Addresses of one of them.
+    pub const LAN_ADDRESSES_MAX: usize = 4;
 }

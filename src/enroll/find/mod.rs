@@ -1,46 +1,70 @@
 //! An overlay's document by its name. All roads are tried side by side: the first one that proves
 //! what it brings wins.
+//!
+//! | road | what proves the document |
+//! |---|---|
+//! | [`Road::Dns`] | the certificate of the web server that hands it out (RFC 6940 §11.2) |
+//! | [`Road::Invitation`] | the fingerprint in the invitation |
+//! | [`Road::Cache`] | it was proved when it was kept |
+//! | [`Road::Lan`] | the signature of somebody who may change the kept one |
+//!
+//! Where none is kept, nothing proves what peers on the same network hand out, and so it is taken
+//! only after all other roads have failed, and said to be without proof ([`Finding::is_proved`]).
+//! With an invitation at hand, what does not have its fingerprint is not taken on any road.
 
+mod peers;
+mod search;
 mod web;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
 use thiserror::Error;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 use super::dns::{DnsError, Resolver};
 use super::document::DocumentError;
 use super::https::HttpsError;
+use super::invitation::Invitation;
+use super::lan::{LanError, LanPeers};
+use super::share::PeerError;
 use super::trust::Trust;
 use crate::config::{OverlayName, SignedConfig};
+
+pub use search::find;
 
 /// What is looked for, and what we know already.
 #[derive(Clone, Debug)]
 pub struct Query {
     /// The overlay's name, which the user gave (RFC 6940 §11.2).
     pub overlay: OverlayName,
-    /// What is left from the last time.
-    pub kept: Option<Kept>,
+    /// What the user was invited with.
+    pub invitation: Option<Invitation>,
+    /// The document that was kept when we were last in the overlay.
+    pub kept: Option<SignedConfig>,
     /// The time, in milliseconds since the Unix epoch.
     pub unix_ms: u64,
     /// Who is asked about names.
     pub resolver: Result<Resolver, DnsError>,
     /// Whose web certificates are believed.
     pub trust: Trust,
+    /// Who is seen on the same network ([`Lan::peers`](super::Lan::peers)); `None` where it is not
+    /// to be searched.
+    pub lan: Option<Result<LanPeers, LanError>>,
 }
 
-/// What was kept when we were last in the overlay.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// Its document, which was authenticated then.
-    pub document: SignedConfig,
-    /// Peers that we had a link to (RFC 6940 §11.4).
-    pub peers: Vec<SocketAddr>,
+impl Query {
+    /// A search with what the system offers, but not on the same network.
+    pub fn new(overlay: OverlayName, unix_ms: u64) -> Self {
+        Self {
+            overlay,
+            invitation: None,
+            kept: None,
+            unix_ms,
+            resolver: Resolver::system(),
+            trust: Trust::system(),
+            lan: None,
+        }
+    }
 }
 
 /// A document that can be joined with.
@@ -50,8 +74,11 @@ pub struct Finding {
     pub document: SignedConfig,
     /// How it came.
     pub road: Road,
-    /// Peers to join through, beside those of the document. They are hints: whoever is there has
-    /// to show a certificate of the overlay.
+    /// Whether anything proves that it is the overlay's. If not, the user has to know that
+    /// whoever is on the same network could have made it.
+    pub is_proved: bool,
+    /// Peers to join through, beside those of the document, at most ten. They are hints: whoever
+    /// is there has to show a certificate of the overlay.
     pub bootstrap: Vec<SocketAddr>,
 }
 
@@ -60,6 +87,10 @@ pub struct Finding {
 pub enum Road {
     /// DNS and HTTPS (RFC 6940 §11.2).
     Dns,
+    /// The peers that an invitation names.
+    Invitation,
+    /// Peers on the same network.
+    Lan,
     /// It was kept from the last time.
     Cache,
 }
@@ -80,8 +111,14 @@ pub enum RoadState {
     AskingDns,
     /// The document is fetched from the overlay's web server.
     AskingWeb,
+    /// Peers on the same network are looked for.
+    Searching,
+    /// A peer is asked for the document.
+    AskingPeer(SocketAddr),
     /// The road led to a document.
     Found,
+    /// The road led to a document that nothing proves.
+    FoundUnproved,
     /// The road leads nowhere.
     Failed(RoadFailure),
 }
@@ -98,6 +135,18 @@ pub enum RoadFailure {
     /// What is handed out is not taken.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// The network cannot be searched.
+    #[error(transparent)]
+    Lan(#[from] LanError),
+    /// A peer hands out no document.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    /// Nobody answers on the same network.
+    #[error("nobody on this network is in it")]
+    NobodyHere,
+    /// The invitation has no addresses.
+    #[error("the invitation names no peer to ask")]
+    NoAddress,
     /// The document kept here is no longer valid.
     #[error("the document kept here has expired")]
     KeptExpired,
@@ -120,9 +169,23 @@ impl fmt::Display for RoadState {
         match self {
             Self::AskingDns => f.write_str("Asking DNS…"),
             Self::AskingWeb => f.write_str("Asking the overlay's web server…"),
+            Self::Searching => f.write_str("Looking around on this network…"),
+            Self::AskingPeer(address) => write!(f, "Asking the peer at {address}…"),
             Self::Found => f.write_str("Found."),
+            Self::FoundUnproved => f.write_str("Found, but nothing proves that it is the one."),
             Self::Failed(failure) => write!(f, "{}.", capitalized(&failure.to_string())),
         }
+    }
+}
+
+impl fmt::Display for Road {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dns => "DNS and web",
+            Self::Invitation => "Invitation",
+            Self::Lan => "This network",
+            Self::Cache => "Last time",
+        })
     }
 }
 
@@ -137,119 +200,7 @@ impl fmt::Display for FindFailure {
     }
 }
 
-/// Looks for the document of an overlay; `report` hears how far each road has come.
-///
-/// A document that was kept is used if nothing newer comes in [`KEPT_WAIT`].
-///
-/// # Errors
-///
-/// Fails if no road leads to a document in [`FIND_MAX`].
-pub async fn find(query: Query, report: impl Fn(RoadNews)) -> Result<Finding, FindFailure> {
-    let (news, mut reports) = mpsc::unbounded_channel();
-    let mut search = Search { kept: None, failures: Vec::new(), query: Arc::new(query) };
-    let mut roads = JoinSet::new();
-    search.start(&mut roads, &news);
-    drop(news);
-    let waiting = sleep(if search.kept.is_some() { KEPT_WAIT } else { FIND_MAX });
-    tokio::pin!(waiting);
-    loop {
-        tokio::select! {
-            biased;
-            Some(news) = reports.recv() => report(news),
-            Some(done) = roads.join_next() => {
-                // A road that panicked leads nowhere either.
-                let Ok((road, result)) = done else { continue };
-                let state = match &result {
-                    Ok(_) => RoadState::Found,
-                    Err(failure) => RoadState::Failed(failure.clone()),
-                };
-                report(RoadNews { road, state });
-                match result {
-                    Ok(document) => return Ok(search.finding(document, road)),
-                    Err(failure) => search.failures.push((road, failure)),
-                }
-                if roads.is_empty() {
-                    break;
-                }
-            }
-            () = &mut waiting => {
-                search.failures.push((Road::Dns, RoadFailure::Late));
-                break;
-            }
-        }
-    }
-    search.end(report)
-}
-
-/// What a road brings.
-type Brought = (Road, Result<SignedConfig, RoadFailure>);
-
-struct Search {
-    query: Arc<Query>,
-    /// The document from the last time, if it still holds.
-    kept: Option<SignedConfig>,
-    failures: Vec<(Road, RoadFailure)>,
-}
-
-impl Search {
-    fn start(&mut self, roads: &mut JoinSet<Brought>, news: &mpsc::UnboundedSender<RoadNews>) {
-        if let Some(kept) = &self.query.kept {
-            if kept.document.config.is_expired(self.query.unix_ms) {
-                let failure = RoadFailure::KeptExpired;
-                let state = RoadState::Failed(failure.clone());
-                let _ = news.send(RoadNews { road: Road::Cache, state });
-                self.failures.push((Road::Cache, failure));
-            } else {
-                self.kept = Some(kept.document.clone());
-            }
-        }
-        let (query, news) = (self.query.clone(), Reporter { road: Road::Dns, news: news.clone() });
-        roads.spawn(async move { (Road::Dns, web::document(&query, &news).await) });
-    }
-
-    fn finding(&self, document: SignedConfig, road: Road) -> Finding {
-        let peers = self.query.kept.iter().flat_map(|kept| kept.peers.iter().copied());
-        Finding { document, road, bootstrap: peers.take(PEERS_MAX).collect() }
-    }
-
-    /// Nothing better has come.
-    fn end(mut self, report: impl Fn(RoadNews)) -> Result<Finding, FindFailure> {
-        match self.kept.take() {
-            Some(kept) => {
-                report(RoadNews { road: Road::Cache, state: RoadState::Found });
-                Ok(self.finding(kept, Road::Cache))
-            }
-            None => Err(FindFailure {
-                overlay: self.query.overlay.clone(),
-                roads: std::mem::take(&mut self.failures),
-            }),
-        }
-    }
-}
-
-/// Where a road tells how far it has come.
-struct Reporter {
-    road: Road,
-    news: mpsc::UnboundedSender<RoadNews>,
-}
-
-impl Reporter {
-    fn tell(&self, state: RoadState) {
-        // The search may be over.
-        let _ = self.news.send(RoadNews { road: self.road, state });
-    }
-}
-
 fn capitalized(sentence: &str) -> String {
     let mut chars = sentence.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }
-
-// limits
-
-/// How long a search takes at most: a DNS server that is down, and then a web server that is.
-const FIND_MAX: Duration = Duration::from_secs(30);
-/// How long a newer document is waited for if there is one from the last time.
-const KEPT_WAIT: Duration = Duration::from_secs(3);
-/// Peers remembered (RFC 6940 §11.4 suggests ten).
-const PEERS_MAX: usize = 10;

@@ -1,10 +1,12 @@
 //! The road of RFC 6940 §11.2: DNS says where the web server of the overlay's name is, and that
 //! server proves the name by its certificate.
 
-use super::{Query, Reporter, RoadFailure, RoadState};
+use super::search::Reporter;
+use super::{Query, RoadFailure, RoadState};
 use crate::config::{MEDIA_TYPE, SignedConfig, limits::DOCUMENT_BYTES_MAX};
-use crate::enroll::document;
+use crate::enroll::document::{self, DocumentError};
 use crate::enroll::https::{self, HttpsError, HttpsUrl, Server};
+use crate::enroll::limits::WELL_KNOWN;
 
 /// The document that the overlay's web server hands out.
 pub(super) async fn document(query: &Query, news: &Reporter) -> Result<SignedConfig, RoadFailure> {
@@ -21,9 +23,10 @@ pub(super) async fn document(query: &Query, news: &Reporter) -> Result<SignedCon
         return Err(HttpsError::of_status(&url, answer.status).into());
     }
     let found = document::read(&answer.body, &query.overlay, query.unix_ms)?;
-    document::not_older(&found, query.kept.as_ref().map(|kept| &kept.document))?;
+    let invitation = query.invitation.as_ref();
+    if invitation.is_some_and(|invitation| !invitation.is_for(&found, query.unix_ms)) {
+        return Err(DocumentError::NotInvited.into());
+    }
+    document::not_older(&found, query.kept.as_ref())?;
     Ok(found)
 }
-
-/// The path of an overlay's document (RFC 6940 §11.2).
-const WELL_KNOWN: &str = "/.well-known/reload-config";

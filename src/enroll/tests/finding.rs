@@ -3,13 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 
-use super::servers::{Dns, Page, Seen, Web, WebAuthority, Zone};
+use super::servers::{Dns, LOOPBACK, Page, Seen, Web, WebAuthority, Zone};
 use super::{DAY_MS, now_ms};
 use crate::config::{OverlayConfig, OverlayName, SignedConfig};
-use crate::crypto::Keys;
+use crate::crypto::{Identity, Keys};
 use crate::enroll::{
-    DnsError, DocumentError, FindFailure, Finding, HttpsError, Kept, Query, Road, RoadFailure,
-    RoadNews, RoadState, find,
+    DnsError, DocumentError, FindFailure, Finding, HttpsError, Invitation, LanPeer, LanPeers,
+    Query, Road, RoadFailure, RoadNews, RoadState, Share, Trust, find,
 };
 
 const OVERLAY: &str = "example.test";
@@ -61,10 +61,12 @@ impl Lab {
     fn query(&self, kept: Option<SignedConfig>) -> Query {
         Query {
             overlay: OverlayName::new(OVERLAY).expect("a name"),
-            kept: kept.map(|document| Kept { document, peers: Vec::new() }),
+            invitation: None,
+            kept,
             unix_ms: now_ms(),
             resolver: Ok(self.dns.resolver()),
             trust: self.authority.trust(),
+            lan: None,
         }
     }
 
@@ -275,4 +277,147 @@ async fn the_next_server_is_asked() {
     let dns = Dns::start(zone).await;
     let lab = Lab { authority, web, dns, news: Mutex::default() };
     assert_eq!(lab.find(None).await.map(|found| found.road), Ok(Road::Dns));
+}
+
+/// Peers that hand out documents.
+async fn shares<const N: usize>(documents: [&SignedConfig; N]) -> ([Share; N], Vec<SocketAddr>) {
+    let mut shares = Vec::new();
+    for document in documents {
+        shares.push(Share::start(LOOPBACK, document).await.expect("a port"));
+    }
+    let addresses = shares.iter().map(Share::address).collect();
+    (shares.try_into().expect("as many"), addresses)
+}
+
+fn lan_peers(addresses: &[SocketAddr]) -> LanPeers {
+    let peer = |address: &SocketAddr| LanPeer {
+        overlay: OverlayName::new("Example.TEST").expect("a name"),
+        sequence: 1,
+        addresses: vec![*address],
+    };
+    tokio::sync::watch::channel(addresses.iter().map(peer).collect()).1
+}
+
+/// A search without a web server.
+fn off_line(kept: Option<SignedConfig>) -> Query {
+    Query {
+        overlay: OverlayName::new(OVERLAY).expect("a name"),
+        invitation: None,
+        kept,
+        unix_ms: now_ms(),
+        resolver: Err(DnsError::NoServer),
+        trust: Trust::none(),
+        lan: None,
+    }
+}
+
+fn founder() -> Identity {
+    let provider = OverlayConfig::self_signed(OVERLAY).expect("a name").provider();
+    let keys = Keys::self_signed(&provider, "alice@example.test", now_ms(), 30).expect("made");
+    keys.identity(&provider).expect("accepted")
+}
+
+fn signed(founder: &Identity, sequence: u16) -> SignedConfig {
+    let config = OverlayConfig::self_signed(OVERLAY).expect("a name");
+    let configuration_signers = vec![founder.node_id];
+    let config = OverlayConfig { sequence, configuration_signers, ..config };
+    config.sign(founder).expect("signed")
+}
+
+/// R6940-11.2-08: without any server an invitation is enough. The peer that hands out another
+/// document, and the one that is gone, are passed over.
+#[tokio::test]
+async fn an_invitation_is_enough() {
+    let founder = founder();
+    let (ours, forged) = (signed(&founder, 3), signed(&self::founder(), 9));
+    let (_shares, mut addresses) = shares([&forged, &ours]).await;
+    addresses.push("127.0.0.1:9".parse().expect("an address"));
+    let invitation = Invitation::new(&signed(&founder, 1), addresses.clone(), now_ms());
+    let query = Query { invitation: Some(invitation), ..off_line(None) };
+    let finding = find(query, |_| ()).await.expect("found");
+    assert_eq!((finding.document, finding.road), (ours, Road::Invitation));
+    assert!(finding.is_proved);
+    assert_eq!(finding.bootstrap, addresses);
+}
+
+/// What the invitation does not vouch for is not taken, from wherever it comes: neither from a
+/// peer, nor from the web server of the name, nor from the last time.
+#[tokio::test]
+async fn an_invitation_is_binding() {
+    let other = signed(&founder(), 9);
+    let (_shares, addresses) = shares([&other]).await;
+    let invitation = Some(Invitation::new(&signed(&founder(), 1), addresses.clone(), now_ms()));
+    let body = other.document.to_vec();
+    let lab = Lab::new(move |_| page(&body)).await;
+    let lan = Some(Ok(lan_peers(&addresses)));
+    let query = Query { invitation, lan, ..lab.query(Some(other)) };
+    let failure = find(query, |_| ()).await.expect_err("another overlay");
+    let roads: Vec<_> = failure.roads.iter().map(|(road, _)| *road).collect();
+    assert_eq!(roads, [Road::Dns, Road::Invitation, Road::Lan]);
+    for (road, failure) in failure.roads {
+        assert_eq!(failure, RoadFailure::Document(DocumentError::NotInvited), "{road}");
+    }
+}
+
+/// R6940-4.6.1-01: a stranger on the network does not replace the document that is kept; who may
+/// sign it does, with a newer one alone. The stranger's address is a hint all the same (T-71).
+#[tokio::test]
+async fn the_network_replaces_nothing_without_a_signature() {
+    let founder = founder();
+    let kept = signed(&founder, 3);
+    for (document, expected) in [
+        (signed(&self::founder(), 9), Err(DocumentError::WronglySigned)),
+        (document(9), Err(DocumentError::WronglySigned)),
+        (signed(&founder, 2), Err(DocumentError::Older { kept: 3, found: 2 })),
+        (signed(&founder, 4), Ok(Road::Lan)),
+        (kept.clone(), Ok(Road::Lan)),
+    ] {
+        let (_shares, addresses) = shares([&document]).await;
+        let lan = Some(Ok(lan_peers(&addresses)));
+        let states = Mutex::new(Vec::new());
+        let finding = find(Query { lan, ..off_line(Some(kept.clone())) }, |news| {
+            let is_lan = news.road == Road::Lan;
+            states.lock().expect("no panic").extend(is_lan.then_some(news.state));
+        });
+        let finding = finding.await.expect("at least the kept one");
+        assert_eq!(finding.bootstrap, addresses);
+        assert!(finding.is_proved);
+        let last = states.into_inner().expect("no panic").pop();
+        match expected {
+            Ok(road) => assert_eq!((finding.road, &finding.document), (road, &document)),
+            Err(error) => {
+                assert_eq!((finding.road, &finding.document), (Road::Cache, &kept));
+                assert_eq!(last, Some(RoadState::Failed(RoadFailure::Document(error))));
+            }
+        }
+    }
+}
+
+/// R6940-4.6.1-01: where nothing is kept, what the network hands out is taken after all other
+/// roads have failed, and is said to be without proof.
+#[tokio::test]
+async fn the_network_alone_proves_nothing() {
+    let forged = signed(&founder(), 9);
+    let (_shares, addresses) = shares([&forged]).await;
+    let lan = || Some(Ok(lan_peers(&addresses)));
+    let finding = find(Query { lan: lan(), ..off_line(None) }, |_| ()).await.expect("found");
+    assert_eq!((finding.road, finding.is_proved), (Road::Lan, false));
+    assert_eq!(finding.document, forged);
+
+    let lab = Lab::new(|_| page(&document(1).document)).await;
+    let query = Query { lan: lan(), ..lab.query(None) };
+    let finding = find(query, |_| ()).await.expect("found");
+    assert_eq!((finding.document, finding.road), (document(1), Road::Dns), "the web proves it");
+}
+
+/// Nobody there is a sentence with all that was tried.
+#[tokio::test]
+async fn an_unknown_overlay_is_not_found() {
+    let query = Query { lan: Some(Ok(lan_peers(&[]))), ..off_line(None) };
+    let failure = find(query, |_| ()).await.expect_err("nobody");
+    assert_eq!(
+        failure.to_string(),
+        "the overlay example.test was not found: this computer has no DNS server to ask; nobody \
+         on this network is in it"
+    );
 }
