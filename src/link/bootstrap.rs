@@ -233,7 +233,7 @@ impl Port {
 }
 
 /// Whether a record is the beginning of a handshake (RFC 6347 §4.2.2), cheaply.
-fn is_client_hello(datagram: &[u8]) -> bool {
+pub(super) fn is_client_hello(datagram: &[u8]) -> bool {
     const HANDSHAKE: u8 = 22;
     const CLIENT_HELLO: u8 = 1;
     const RECORD_HEADER: usize = 13;

@@ -1,11 +1,16 @@
 //! The framing header around every message on a link (RFC 6940 §6.6.2). Pure.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 
 use crate::base::{DecodeError, Encode, Reader, Writer};
 
 /// Bytes that a data frame adds to its message: type, sequence number and length.
 pub const OVERHEAD: usize = 8;
+
+/// Sequence numbers that a receiver remembers (RFC 6940 §6.6.2).
+pub const REMEMBERED: usize = 32;
 
 /// One unit on a link: a message or the acknowledgement of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +70,31 @@ impl Encode for Frame {
                 writer.u32(*received);
             }
         }
+    }
+}
+
+/// Makes the acknowledgements for the frames that arrive on a connection.
+#[derive(Debug, Default)]
+pub(super) struct Acknowledger {
+    received: VecDeque<u32>,
+}
+
+impl Acknowledger {
+    /// The acknowledgement of the frame with this number, and whether the number has come before.
+    pub(super) fn take(&mut self, sequence: u32) -> (Frame, bool) {
+        let received = self.received.iter().fold(0, |mask, earlier| {
+            match sequence.wrapping_sub(*earlier) {
+                // "Less than N but greater than N-32": bit 31 is never set.
+                distance @ 1..=31 => mask | 1 << (distance - 1),
+                _ => mask,
+            }
+        });
+        let is_known = self.received.contains(&sequence);
+        if self.received.len() == REMEMBERED {
+            self.received.pop_front();
+        }
+        self.received.push_back(sequence);
+        (Frame::Ack { ack_sequence: sequence, received }, is_known)
     }
 }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::dtls::{Dtls, DtlsOutput, DtlsRole, LocalCertificate};
 use super::framing::Frame;
+use super::pace::limits::WINDOW_MAX;
 use super::reliability::{Input, Output, Reliability, limits};
 use super::stun::{BindingQuery, Packet, answer_binding};
 use crate::base::{DecodeError, Instant, Reader};
@@ -23,7 +24,7 @@ pub fn frame(bytes: &[u8]) {
 pub fn reliability(bytes: &[u8]) {
     let mut script = Reader::new(bytes);
     let mut pair = Pair {
-        ends: [Reliability::new(), Reliability::new()],
+        ends: [Reliability::default(), Reliability::default()],
         flying: VecDeque::new(),
         sent: BTreeSet::new(),
         given_back: BTreeSet::new(),
@@ -93,7 +94,7 @@ impl Pair {
     fn input(&mut self, who: usize, input: Input) {
         let end = &mut self.ends[who];
         end.handle(self.now, input);
-        assert!(end.pending() <= limits::QUEUE_MAX + limits::WINDOW_MAX);
+        assert!(end.pending() <= limits::QUEUE_MAX + WINDOW_MAX);
         while let Some(output) = end.poll() {
             match output {
                 Output::Record(record) => self.flying.push_back((1 - who, record)),

@@ -5,7 +5,7 @@
 //! | [`addresses`](self), [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
 //! | [`dtls`] | mutual certificates, keys for media | RFC 6347, 5764 |
 //! | [`transport`] | a task for each path: [`SecureFlow`], [`MediaFlow`] | |
-//! | [`framing`], [`reliability`] | each message acknowledged on its hop | RFC 6940 §6.6.2–3 |
+//! | [`framing`], [`reliability`], [`pace`] | a hop that acknowledges | RFC 6940 §6.6.2–3 |
 //! | [`overlay`] | the two together: [`OverlayLink`] | RFC 6940 §6.6.4 |
 //! | [`bootstrap`] | links without ICE on a known port | RFC 6940 §6.6.6 |
 //! | `clock` | the machine's clocks and randomness | |
@@ -33,6 +33,7 @@ pub mod fuzz;
 pub mod ice;
 mod node;
 pub mod overlay;
+pub mod pace;
 pub mod pcap;
 pub mod reliability;
 mod store;
@@ -48,12 +49,15 @@ pub use error::{LinkError, SendError};
 pub use ice::{IceAgent, IceOptions, IceRole, Upkeep};
 pub use node::{AppFlow, Node, NodeError, NodeEvent, NodeOptions, NodeStatus};
 pub use overlay::{OverlayEvent, OverlayLink, OverlaySender};
+pub use pace::SenderKind;
 pub use pcap::{Direction as PcapDirection, Pcap, Protocol as PcapProtocol};
 pub use store::StoreProblem;
 pub use transport::{
     Credentials, FlowInfo, FlowSender, MediaFlow, MediaSender, SecureFlow, Timings,
 };
 
+#[cfg(test)]
+mod path_tests;
 #[cfg(test)]
 mod restart_tests;
 #[cfg(test)]

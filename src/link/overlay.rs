@@ -6,6 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::clock::Clock;
 use super::error::{LinkError, SendError};
+use super::pace::SenderKind;
 use super::pcap::{Direction, Pcap, Protocol};
 use super::reliability::{Input, Output, Reliability, Stats};
 use super::transport::{FlowInfo, SecureFlow};
@@ -49,6 +50,11 @@ pub struct OverlayLink {
 impl OverlayLink {
     /// Runs the link on `flow`; what passes is written to `pcap` too.
     pub fn new(flow: SecureFlow, pcap: Option<Pcap>) -> Self {
+        Self::with_sender(flow, pcap, SenderKind::default())
+    }
+
+    /// The same with a sender of this kind.
+    pub fn with_sender(flow: SecureFlow, pcap: Option<Pcap>, sender: SenderKind) -> Self {
         let (commands, inbox) = mpsc::channel(OUTGOING_MAX);
         let (events_out, events) = mpsc::channel(EVENTS_MAX);
         let (stats_out, stats) = watch::channel(Stats::default());
@@ -56,7 +62,7 @@ impl OverlayLink {
         let task = LinkTask {
             flow,
             pcap,
-            reliability: Reliability::new(),
+            reliability: Reliability::new(sender),
             clock: Clock::start(),
             inbox,
             events: events_out,

@@ -1,9 +1,8 @@
 //! Simple Reliability (RFC 6940 §6.6.3): each message is acknowledged and sent up to five times.
 //! Pure: records, messages and moments go in, records, messages and verdicts come out.
 //!
-//! The sender is not the stop-and-wait one of §6.6.3.1, which the text calls one possible sender,
-//! but a small window that opens and closes as TCP's does (RFC 8085 §3.1.1): a peer that forwards
-//! for others must not wait a round trip for each message. Timeouts are those of §6.6.3.1.
+//! How many messages may be on their way is a matter of the sender, which [`SenderKind`] chooses;
+//! the timeouts are those of §6.6.3.1 with either.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,7 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::framing::Frame;
+use super::framing::{Acknowledger, Frame};
+use super::pace::{Loss, Pace, RttEstimate, SenderKind};
 use crate::base::Instant;
 
 /// Bounds and timers of one connection.
@@ -32,14 +32,11 @@ pub mod limits {
     pub const TRANSMISSIONS_TRUSTED: u32 = 2;
     /// A link is suspect when this transmission finds no acknowledgement since the first.
     pub const TRANSMISSIONS_SUSPECT: u32 = 4;
-    /// Messages that may be on their way at the start: what RFC 6928 allows in bytes.
-    pub const WINDOW_INITIAL: usize = 4;
-    /// Messages that may be on their way at most; few, as queues build up elsewhere.
-    pub const WINDOW_MAX: usize = 16;
+    /// A transmission is lost if the other side has acknowledged one that is as much later, and
+    /// has not got it (RFC 9002 §6.1.1).
+    pub const GAP: u32 = 3;
     /// Messages waiting for the window; more are dropped and reported.
     pub const QUEUE_MAX: usize = 256;
-    /// Sequence numbers that a receiver remembers (RFC 6940 §6.6.2).
-    pub const REMEMBERED: usize = 32;
     /// A message with the same bytes within this time is a retransmission of the link, as these
     /// carry fresh sequence numbers. Shorter than the 3 s after which an end-to-end
     /// retransmission, which must pass, may come (RFC 6940 §6.2.1).
@@ -108,12 +105,12 @@ pub struct Reliability {
     next_sequence: u32,
     waiting: VecDeque<Bytes>,
     in_flight: VecDeque<Outstanding>,
-    window: Window,
+    pace: Box<dyn Pace>,
     rtt: RttEstimate,
     last_ack: Option<Instant>,
     suspect: bool,
     failed: bool,
-    received: VecDeque<u32>,
+    received: Acknowledger,
     seen: VecDeque<(u64, Instant)>,
     outputs: VecDeque<Output>,
     stats: Stats,
@@ -121,23 +118,23 @@ pub struct Reliability {
 
 impl Default for Reliability {
     fn default() -> Self {
-        Self::new()
+        Self::new(SenderKind::default())
     }
 }
 
 impl Reliability {
     /// A fresh connection: sequence numbers start at 0 (RFC 6940 §6.6.2).
-    pub fn new() -> Self {
+    pub fn new(sender: SenderKind) -> Self {
         Self {
             next_sequence: 0,
             waiting: VecDeque::new(),
             in_flight: VecDeque::new(),
-            window: Window { size: WINDOW_INITIAL, threshold: WINDOW_MAX, credit: 0, shut: None },
-            rtt: RttEstimate::default(),
+            pace: sender.start(),
+            rtt: RttEstimate::new(RTO_INITIAL, (RTO_MIN, RTO_MAX)),
             last_ack: None,
             suspect: false,
             failed: false,
-            received: VecDeque::new(),
+            received: Acknowledger::default(),
             seen: VecDeque::new(),
             outputs: VecDeque::new(),
             stats: Stats::default(),
@@ -157,7 +154,9 @@ impl Reliability {
             Input::Send(message) => self.waiting.push_back(message),
             Input::Record(record) => match Frame::read(&record) {
                 Ok(Frame::Data { sequence, message }) => self.on_data(now, sequence, message),
-                Ok(Frame::Ack { ack_sequence, .. }) => self.on_ack(now, ack_sequence),
+                Ok(Frame::Ack { ack_sequence, received }) => {
+                    self.on_ack(now, ack_sequence, received);
+                }
                 Err(_) => self.stats.malformed += 1,
             },
             Input::Timeout => self.on_timeout(now),
@@ -172,12 +171,14 @@ impl Reliability {
 
     /// When to call [`Self::handle`] with [`Input::Timeout`].
     pub fn deadline(&self) -> Option<Instant> {
-        self.in_flight.iter().map(|outstanding| outstanding.due).min()
+        let next = (!self.waiting.is_empty()).then(|| self.pace.next(self.in_flight.len()));
+        let due = self.in_flight.iter().map(|outstanding| outstanding.due).min();
+        [due, next.flatten()].into_iter().flatten().min()
     }
 
     /// What has been counted so far.
     pub fn stats(&self) -> Stats {
-        Stats { rtt_ms: self.rtt.smoothed.map(|rtt| rtt.as_millis() as u64), ..self.stats }
+        Stats { rtt_ms: self.rtt.smoothed().map(|rtt| rtt.as_millis() as u64), ..self.stats }
     }
 
     /// Messages not acknowledged yet, on their way or waiting.
@@ -196,14 +197,13 @@ impl Reliability {
     }
 
     fn on_data(&mut self, now: Instant, sequence: u32, message: Bytes) {
-        let ack = Frame::Ack { ack_sequence: sequence, received: self.mask(sequence) };
+        let (ack, is_known) = self.received.take(sequence);
         self.outputs.extend(ack.write().map(Output::Record));
         let fingerprint = fingerprint(&message);
-        let repeated = self.received.contains(&sequence)
+        let repeated = is_known
             || self.seen.iter().any(|(other, at)| {
                 *other == fingerprint && now.saturating_since(*at) < REPEAT_WINDOW
             });
-        remember(&mut self.received, sequence, REMEMBERED);
         if repeated {
             self.stats.duplicates += 1;
             return;
@@ -213,18 +213,7 @@ impl Reliability {
         self.outputs.push_back(Output::Deliver(message));
     }
 
-    /// The bitmask of RFC 6940 §6.6.2 for a frame with this number.
-    fn mask(&self, sequence: u32) -> u32 {
-        self.received.iter().fold(0, |mask, earlier| {
-            match sequence.wrapping_sub(*earlier) {
-                // "Less than N but greater than N-32": bit 31 is never set.
-                distance @ 1..=31 => mask | 1 << (distance - 1),
-                _ => mask,
-            }
-        })
-    }
-
-    fn on_ack(&mut self, now: Instant, sequence: u32) {
+    fn on_ack(&mut self, now: Instant, sequence: u32, received: u32) {
         let position = self
             .in_flight
             .iter()
@@ -239,11 +228,41 @@ impl Reliability {
         {
             self.rtt.measure(now.saturating_since(*sent));
         }
-        self.window.acknowledged();
+        self.pace.acknowledged(now);
         self.last_ack = Some(now);
         if std::mem::take(&mut self.suspect) {
             self.outputs.push_back(Output::Restored);
         }
+        self.close_gaps(now, sequence, received);
+    }
+
+    /// Sends again what is lost, as the other side has got what was sent well after it. The mask
+    /// of an acknowledgement only tells what is not lost (T-36).
+    fn close_gaps(&mut self, now: Instant, sequence: u32, received: u32) {
+        let rtt = self.rtt.smoothed().unwrap_or(RTO_INITIAL);
+        let is_lost = |outstanding: &Outstanding| {
+            let Some((last, sent)) = outstanding.sequences.last() else { return false };
+            let behind = sequence.wrapping_sub(*last);
+            let has_arrived = behind < 32 && received & 1 << (behind.max(1) - 1) != 0;
+            (GAP..1 << 31).contains(&behind)
+                && !has_arrived
+                && now.saturating_since(*sent) > rtt
+                && (outstanding.sequences.len() as u32) < TRANSMISSIONS_MAX
+        };
+        while let Some(position) = self.in_flight.iter().position(is_lost) {
+            let Some(outstanding) = self.in_flight.remove(position) else { return };
+            self.again(now, outstanding, Loss::Gap);
+        }
+    }
+
+    fn again(&mut self, now: Instant, outstanding: Outstanding, loss: Loss) {
+        self.pace.lost(now, loss, self.rtt.timeout());
+        self.stats.retransmissions += 1;
+        let wait = match loss {
+            Loss::Timeout => outstanding.wait * 2,
+            Loss::Gap => outstanding.wait,
+        };
+        self.transmit(now, Outstanding { wait, ..outstanding });
     }
 
     fn on_timeout(&mut self, now: Instant) {
@@ -267,10 +286,7 @@ impl Reliability {
                 self.report_all();
                 self.outputs.push_back(Output::Suspect);
             }
-            self.window.lost(now, self.rtt.timeout());
-            self.stats.retransmissions += 1;
-            let wait = message.wait * 2;
-            self.transmit(now, Outstanding { wait, ..message });
+            self.again(now, message, Loss::Timeout);
         }
     }
 
@@ -299,7 +315,7 @@ impl Reliability {
     }
 
     fn fill_window(&mut self, now: Instant) {
-        while self.in_flight.len() < self.window.size {
+        while self.pace.may_send(now, self.in_flight.len()) {
             let Some(message) = self.waiting.pop_front() else { return };
             let wait = self.rtt.timeout();
             let is_reported = false;
@@ -340,66 +356,6 @@ struct Outstanding {
 impl Outstanding {
     fn first_sent(&self) -> Instant {
         self.sequences.first().map_or(Instant::ORIGIN, |(_, at)| *at)
-    }
-}
-
-/// How many messages may be on their way: slow start, then one more for each full window; back to
-/// one message when a timeout shows loss.
-#[derive(Debug)]
-struct Window {
-    size: usize,
-    threshold: usize,
-    credit: usize,
-    /// Losses before this moment belong to the same event.
-    shut: Option<Instant>,
-}
-
-impl Window {
-    fn acknowledged(&mut self) {
-        self.credit += 1;
-        if self.size < self.threshold || self.credit >= self.size {
-            self.credit = 0;
-            self.size = (self.size + 1).min(WINDOW_MAX);
-        }
-    }
-
-    fn lost(&mut self, now: Instant, rto: Duration) {
-        if self.shut.is_some_and(|until| now < until) {
-            return;
-        }
-        self.shut = Some(now + rto);
-        self.threshold = (self.size / 2).max(2);
-        self.size = 1;
-        self.credit = 0;
-    }
-}
-
-/// RFC 6298 §2, rounded up to milliseconds (RFC 6940 §6.6.3.1).
-#[derive(Debug, Default)]
-struct RttEstimate {
-    smoothed: Option<Duration>,
-    variation: Duration,
-}
-
-impl RttEstimate {
-    fn measure(&mut self, rtt: Duration) {
-        match self.smoothed {
-            None => {
-                self.smoothed = Some(rtt);
-                self.variation = rtt / 2;
-            }
-            Some(smoothed) => {
-                self.variation = self.variation * 3 / 4 + smoothed.abs_diff(rtt) / 4;
-                self.smoothed = Some(smoothed * 7 / 8 + rtt / 8);
-            }
-        }
-    }
-
-    fn timeout(&self) -> Duration {
-        let Some(smoothed) = self.smoothed else { return RTO_INITIAL };
-        let exact = smoothed + self.variation * 4;
-        let rounded = Duration::from_millis(exact.as_micros().div_ceil(1000) as u64);
-        rounded.clamp(RTO_MIN, RTO_MAX)
     }
 }
 

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::base::Rng;
+use crate::link::pace::limits::{PAUSE, WINDOW_INITIAL};
 
 fn at(ms: u64) -> Instant {
     Instant::from_micros(ms * 1000)
@@ -43,7 +44,7 @@ fn in_silence(connection: &mut Reliability) -> Vec<(u64, Output)> {
 /// R6940-6.6.3.1-07, R6940-6.6.3.1-08: five transmissions, then the connection has failed.
 #[test]
 fn a_silent_peer_hears_a_message_five_times() {
-    let mut sender = Reliability::new();
+    let mut sender = Reliability::default();
     sender.handle(at(0), Input::Send(Bytes::from_static(b"hello")));
     let history = in_silence(&mut sender);
     let sent: Vec<_> =
@@ -58,7 +59,7 @@ fn a_silent_peer_hears_a_message_five_times() {
 /// still tries: a message after its second transmission, everything when the link is suspect.
 #[test]
 fn what_is_not_acknowledged_is_given_out_once() {
-    let mut sender = Reliability::new();
+    let mut sender = Reliability::default();
     for number in 0..WINDOW_INITIAL as u8 + 2 {
         sender.handle(at(0), Input::Send(vec![number].into()));
     }
@@ -76,7 +77,7 @@ fn what_is_not_acknowledged_is_given_out_once() {
     let last = history.iter().rposition(|(_, o)| matches!(o, Output::Undelivered(_))).unwrap();
     assert!(last < suspect, "whoever hears of the doubt has all messages back");
 
-    let mut sender = Reliability::new();
+    let mut sender = Reliability::default();
     for number in 0..3u8 {
         sender.handle(at(0), Input::Send(vec![number].into()));
     }
@@ -89,7 +90,7 @@ fn what_is_not_acknowledged_is_given_out_once() {
 /// On a link that acknowledges other messages, only the last transmission decides.
 #[test]
 fn a_message_that_gets_lost_alone_is_tried_to_the_end() {
-    let mut sender = Reliability::new();
+    let mut sender = Reliability::default();
     sender.handle(at(0), Input::Send(Bytes::from_static(b"unlucky")));
     let mut undelivered = Vec::new();
     for ms in (100..20_000).step_by(100) {
@@ -121,7 +122,7 @@ fn a_message_that_gets_lost_alone_is_tried_to_the_end() {
 /// R6940-6.6.3.1-09: suspect at the third retransmission, restored by an acknowledgement.
 #[test]
 fn a_link_without_acknowledgements_is_suspect_until_one_comes() {
-    let mut sender = Reliability::new();
+    let mut sender = Reliability::default();
     sender.handle(at(0), Input::Send(Bytes::from_static(b"hello")));
     let suspect: Vec<_> = in_silence(&mut sender)
         .into_iter()
@@ -130,7 +131,7 @@ fn a_link_without_acknowledgements_is_suspect_until_one_comes() {
         .collect();
     assert_eq!(suspect, [3500]);
 
-    let mut sender = Reliability::new();
+    let mut sender = Reliability::default();
     sender.handle(at(0), Input::Send(Bytes::from_static(b"hello")));
     for ms in [500, 1500, 3500] {
         sender.handle(at(ms), Input::Timeout);
@@ -146,7 +147,7 @@ fn a_link_without_acknowledgements_is_suspect_until_one_comes() {
 /// frames before it.
 #[test]
 fn acknowledgements_tell_which_frames_came_before() {
-    let mut receiver = Reliability::new();
+    let mut receiver = Reliability::default();
     let mut model = Vec::<u32>::new();
     let mut rng = Rng::from_number(1);
     for step in 0..500u64 {
@@ -171,7 +172,7 @@ fn acknowledgements_tell_which_frames_came_before() {
 /// retransmission has the same bytes but comes later, and must pass.
 #[test]
 fn retransmissions_are_not_delivered_twice() {
-    let mut receiver = Reliability::new();
+    let mut receiver = Reliability::default();
     let delivered = |receiver: &mut Reliability| {
         drain(receiver).iter().filter(|output| matches!(output, Output::Deliver(_))).count()
     };
@@ -185,23 +186,9 @@ fn retransmissions_are_not_delivered_twice() {
     assert_eq!(receiver.stats().duplicates, 2);
 }
 
-/// R6940-6.6.3.1-03: RFC 6298 with milliseconds.
-#[test]
-fn the_timeout_follows_the_round_trip() {
-    let mut estimate = RttEstimate::default();
-    assert_eq!(estimate.timeout(), Duration::from_millis(500));
-    estimate.measure(Duration::from_micros(100_100));
-    // SRTT + 4 * RTTVAR = 100.1 + 4 * 50.05 ms, rounded up.
-    assert_eq!(estimate.timeout(), Duration::from_millis(301));
-    for _ in 0..100 {
-        estimate.measure(Duration::from_millis(1));
-    }
-    assert_eq!(estimate.timeout(), RTO_MIN);
-}
-
 #[test]
 fn a_queue_that_is_full_says_so() {
-    let mut sender = Reliability::new();
+    let mut sender = Reliability::default();
     for number in 0..(QUEUE_MAX + WINDOW_INITIAL + 1) as u32 {
         sender.handle(at(0), Input::Send(number.to_be_bytes().to_vec().into()));
     }
@@ -213,10 +200,10 @@ fn a_queue_that_is_full_says_so() {
     assert_eq!(sender.pending(), QUEUE_MAX + WINDOW_INITIAL);
 }
 
-/// R6940-6.6.3-01: the window shrinks to one message when there is loss.
+/// A timeout shuts the window to one message.
 #[test]
 fn loss_closes_the_window() {
-    let mut sender = Reliability::new();
+    let mut sender = Reliability::default();
     for number in 0..40u8 {
         sender.handle(at(0), Input::Send(vec![number].into()));
     }
@@ -227,7 +214,164 @@ fn loss_closes_the_window() {
     // window has room again.
     sender.handle(at(510), ack(4));
     assert_eq!(drain(&mut sender), []);
-    assert_eq!(sender.window.size, 2);
+}
+
+/// A message that the others have overtaken is sent again without waiting for its timeout, unless
+/// an acknowledgement says that it has arrived after all.
+#[test]
+fn a_gap_is_closed_as_soon_as_it_shows() {
+    for (received, closed) in [(0b0011, true), (0b0111, false)] {
+        let mut sender = Reliability::default();
+        for number in 0..4u8 {
+            sender.handle(at(0), Input::Send(vec![number].into()));
+        }
+        drain(&mut sender);
+        sender.handle(at(100), ack(1));
+        sender.handle(at(120), ack(2));
+        let frame = Frame::Ack { ack_sequence: 3, received };
+        sender.handle(at(140), Input::Record(frame.write().unwrap()));
+        let again: Vec<_> = drain(&mut sender).iter().filter_map(sequence_of).collect();
+        assert_eq!(again, if closed { vec![4] } else { vec![] });
+    }
+}
+
+/// R6940-6.6.3.1-01, R6940-6.6.3.1-10: the stop-and-wait sender has one message on its way, however
+/// often that is sent, and waits 10 ms after each acknowledgement.
+#[test]
+fn stop_and_wait_does_both() {
+    let mut ends = [Reliability::new(SenderKind::StopAndWait), Reliability::default()];
+    let mut path =
+        Lossy { rng: Rng::from_number(4), loss_percent: 5, queue: BTreeMap::new(), counter: 0 };
+    let mut now = Instant::ORIGIN;
+    for number in 0..50u32 {
+        ends[0].handle(now, Input::Send(number.to_be_bytes().to_vec().into()));
+    }
+    let (mut on_its_way, mut acknowledged) = (BTreeMap::new(), Vec::<(Instant, Bytes)>::new());
+    let mut sent = Vec::new();
+    loop {
+        for (side, end) in ends.iter_mut().enumerate() {
+            while let Some(output) = end.poll() {
+                assert_ne!(output, Output::Suspect);
+                let Output::Record(record) = output else { continue };
+                if let (0, Ok(Frame::Data { sequence, message })) = (side, Frame::read(&record)) {
+                    on_its_way.insert(sequence, message.clone());
+                    sent.push((now, message));
+                }
+                path.send(now, 1 - side, record);
+            }
+        }
+        let arrival = path.queue.first_key_value().map(|((due, _), _)| *due);
+        let timers = ends.iter().filter_map(Reliability::deadline).min();
+        let Some(next) = [arrival, timers].into_iter().flatten().min() else { break };
+        now = next;
+        if arrival == Some(next) {
+            let (_, (to, record)) = path.queue.pop_first().unwrap();
+            if let (0, Ok(Frame::Ack { ack_sequence, .. })) = (to, Frame::read(&record)) {
+                let message = on_its_way[&ack_sequence].clone();
+                if acknowledged.last().is_none_or(|(_, last)| *last != message) {
+                    acknowledged.push((now, message));
+                }
+            }
+            ends[to].handle(now, Input::Record(record));
+        } else {
+            ends.iter_mut().for_each(|end| end.handle(now, Input::Timeout));
+        }
+    }
+    assert!(sent.len() > 50, "{} sent, some of them again", sent.len());
+    assert_eq!(acknowledged.len(), 50, "in their order");
+    sent.dedup_by(|later, earlier| later.1 == earlier.1);
+    assert_eq!(sent.len(), 50, "none is sent before the one ahead of it is acknowledged");
+    for ((acknowledged, _), (next, _)) in acknowledged.iter().zip(&sent[1..]) {
+        assert_eq!(*next, *acknowledged + PAUSE, "at once after the pause");
+    }
+}
+
+/// What a saturated sender did on a slow path, second by second.
+struct Saturated {
+    sent: Vec<u64>,
+    delivered: u64,
+    overflowed: u64,
+    /// The most that has waited at the bottleneck, in milliseconds.
+    delay_ms_max: u64,
+}
+
+/// A sender that always has more to say, on a path of 100 kbit/s with room for one second, 50 ms
+/// each way and 2 % loss, which is dark from the 60th to the 85th second.
+fn saturate(seconds: u64) -> Saturated {
+    const LENGTH: usize = 1000;
+    let micros_each = (LENGTH as u64 + 8 + 37 + 28) * 8 * 10;
+    let mut rng = Rng::from_number(9);
+    let mut ends = [Reliability::default(), Reliability::default()];
+    let mut queue = BTreeMap::new();
+    let (mut now, mut free, mut made) = (Instant::ORIGIN, Instant::ORIGIN, 0u64);
+    let mut run =
+        Saturated { sent: vec![0; seconds as usize], delivered: 0, overflowed: 0, delay_ms_max: 0 };
+    while now < at(seconds * 1000) {
+        while ends[0].pending() < 64 {
+            made += 1;
+            let message = [&made.to_be_bytes()[..], &[0; LENGTH - 8]].concat();
+            ends[0].handle(now, Input::Send(message.into()));
+        }
+        let is_dark = (at(60_000)..at(85_000)).contains(&now);
+        for (side, end) in ends.iter_mut().enumerate() {
+            while let Some(output) = end.poll() {
+                made += 1;
+                match output {
+                    Output::Record(record) if side == 0 => {
+                        run.sent[(now.as_millis() / 1000) as usize] += 1;
+                        let waits = free.saturating_since(now);
+                        if is_dark || rng.below(100) < 2 {
+                            continue;
+                        }
+                        if waits > Duration::from_secs(1) {
+                            run.overflowed += 1;
+                            continue;
+                        }
+                        run.delay_ms_max = run.delay_ms_max.max(waits.as_millis() as u64);
+                        free = free.max(now) + Duration::from_micros(micros_each);
+                        queue.insert((free + Duration::from_millis(50), made), (1, record));
+                    }
+                    Output::Record(record) => {
+                        queue.insert((now + Duration::from_millis(50), made), (0, record));
+                    }
+                    Output::Deliver(_) => run.delivered += 1,
+                    Output::Failed => panic!("the link failed at {now:?}"),
+                    _ => {}
+                }
+            }
+        }
+        let arrival = queue.first_key_value().map(|((due, _), _)| *due);
+        let timers = ends.iter().filter_map(Reliability::deadline).min();
+        now = [arrival, timers].into_iter().flatten().min().expect("it never rests").max(now);
+        if arrival == Some(now) {
+            let (_, (to, record)) = queue.pop_first().expect("not empty");
+            ends[to].handle(now, Input::Record(record));
+        } else {
+            ends.iter_mut().for_each(|end| end.handle(now, Input::Timeout));
+        }
+    }
+    run
+}
+
+/// R6940-6.6.3-01: a sender that always has more fills a slow path, and no more: little of what it
+/// sends overflows, and when nothing comes back it all but stops (RFC 8085 §3.1).
+#[test]
+fn a_slow_path_is_filled_and_not_flooded() {
+    let run = saturate(110);
+    let capacity = 60 * 100_000 / 8 / 1073;
+    let steady: u64 = run.sent[..60].iter().sum();
+    eprintln!(
+        "{steady} of {capacity} frames, {} overflowed, queue up to {} ms; {:?} in the dark",
+        run.overflowed,
+        run.delay_ms_max,
+        &run.sent[60..86]
+    );
+    assert!(steady <= capacity * 11 / 10, "{steady} frames of {capacity}");
+    assert!(steady >= capacity * 7 / 10, "{steady} frames of {capacity}");
+    assert!(run.overflowed * 100 < steady * 3, "{} of {steady} overflowed", run.overflowed);
+    let dark: u64 = run.sent[75..85].iter().sum();
+    assert!(dark * 5 < capacity / 6, "{dark} frames in 10 s without an answer");
+    assert!(run.sent[100..].iter().sum::<u64>() > 10 * 6, "it comes back");
 }
 
 struct Lossy {
@@ -249,7 +393,7 @@ impl Lossy {
 
 /// Two connections over a path that loses and reorders: what each was handed, in order.
 fn run_lossy(seed: u64, loss_percent: u64, messages: u32) -> (Vec<u32>, [Stats; 2]) {
-    let mut ends = [Reliability::new(), Reliability::new()];
+    let mut ends = [Reliability::default(), Reliability::default()];
     let mut path =
         Lossy { rng: Rng::from_number(seed), loss_percent, queue: BTreeMap::new(), counter: 0 };
     let mut delivered = Vec::new();

@@ -10,14 +10,14 @@ use super::dtls::tests::{accept_all, accept_only, certificate};
 use super::*;
 use crate::base::Rng;
 
-const LOOPBACK: SocketAddr =
+pub(super) const LOOPBACK: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
-fn credentials(local: &LocalCertificate, verify: Verify) -> Credentials {
+pub(super) fn credentials(local: &LocalCertificate, verify: Verify) -> Credentials {
     Credentials { local: local.clone(), verify }
 }
 
-fn anyone(name: &str) -> Credentials {
+pub(super) fn anyone(name: &str) -> Credentials {
     credentials(&certificate(name), accept_all())
 }
 
@@ -26,7 +26,7 @@ async fn gather(role: IceRole, seed: u64, stun_servers: Vec<SocketAddr>) -> IceA
     gather_with(role, seed, options).await
 }
 
-async fn gather_with(role: IceRole, seed: u64, options: IceOptions) -> IceAgent {
+pub(super) async fn gather_with(role: IceRole, seed: u64, options: IceOptions) -> IceAgent {
     let mut rng = Rng::from_number(seed);
     IceAgent::gather(role, rng.ice_string(8), rng.ice_string(24), &options).await.unwrap()
 }
@@ -50,7 +50,7 @@ async fn flows(
     )
 }
 
-async fn message(link: &mut OverlayLink) -> Bytes {
+pub(super) async fn message(link: &mut OverlayLink) -> Bytes {
     let wait = timeout(Duration::from_secs(10), async {
         loop {
             match link.recv().await {
@@ -64,7 +64,7 @@ async fn message(link: &mut OverlayLink) -> Bytes {
     wait.await.expect("a message in time")
 }
 
-async fn down(link: &mut OverlayLink) -> LinkError {
+pub(super) async fn down(link: &mut OverlayLink) -> LinkError {
     let wait = timeout(Duration::from_secs(20), async {
         loop {
             match link.recv().await {
@@ -355,99 +355,6 @@ async fn a_capture_holds_both_directions_with_their_frames() {
     });
     written.await.expect("both frames are in the capture");
     assert_eq!(capture.left_out(), 0);
-}
-
-/// A relay between two sides that notes and may swallow what passes.
-struct Tap {
-    ends: [std::sync::Arc<tokio::net::UdpSocket>; 2],
-    seen: std::sync::Arc<std::sync::Mutex<Vec<Vec<u8>>>>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
-}
-
-impl Tap {
-    /// Lies between these two; each is to take the tap's end for the other side.
-    async fn between(sides: [SocketAddr; 2]) -> Self {
-        let mut ends = Vec::new();
-        for _ in 0..2 {
-            ends.push(std::sync::Arc::new(tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap()));
-        }
-        let ends: [_; 2] = ends.try_into().unwrap();
-        let seen = std::sync::Arc::<std::sync::Mutex<Vec<Vec<u8>>>>::default();
-        // What comes to one end leaves by the other.
-        let tasks = (0..2).map(|from| {
-            let (inlet, outlet, seen) = (ends[from].clone(), ends[1 - from].clone(), seen.clone());
-            tokio::spawn(async move {
-                let mut buffer = [0; 2048];
-                while let Ok((length, _)) = inlet.recv_from(&mut buffer).await {
-                    seen.lock().unwrap().push(buffer[..length].to_vec());
-                    let _ = outlet.send_to(&buffer[..length], sides[1 - from]).await;
-                }
-            })
-        });
-        let tasks = tasks.collect();
-        Self { ends, seen, tasks }
-    }
-
-    /// What passes from now on, as soon as it is as much.
-    async fn next(&self, count: usize) -> Vec<Vec<u8>> {
-        self.seen.lock().unwrap().clear();
-        let enough = timeout(Duration::from_secs(20), async {
-            while self.seen.lock().unwrap().len() < count {
-                tokio::task::yield_now().await;
-            }
-        });
-        enough.await.expect("more datagrams");
-        self.seen.lock().unwrap().clone()
-    }
-
-    fn cut(&self) {
-        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
-    }
-}
-
-/// R6940-6.5.1.10.3-01: an idle overlay link is kept open by STUN Binding indications and by
-/// nothing else, which also tell that the other side is there; without them it is lost.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_idle_link_is_kept_open_by_indications_alone() {
-    let (every, lost) = (Duration::from_millis(40), Duration::from_secs(2));
-    let upkeep = Upkeep::KeepAlive { every, lost };
-    let options = IceOptions { loopback: true, stun_servers: Vec::new(), upkeep };
-    let agents = [
-        gather_with(IceRole::Controlling, 1, options.clone()).await,
-        gather_with(IceRole::Controlled, 2, options).await,
-    ];
-    let home = |agent: &IceAgent| {
-        let ours = |c: &&Candidate| c.addr.ip() == LOOPBACK.ip();
-        agent.local().candidates.iter().find(ours).unwrap().clone()
-    };
-    let homes = [home(&agents[0]), home(&agents[1])];
-    let tap = Tap::between([homes[0].addr, homes[1].addr]).await;
-    let through = |side: usize| {
-        let addr = tap.ends[1 - side].local_addr().unwrap();
-        let candidates = vec![Candidate { addr, ..homes[side].clone() }];
-        IceParameters { candidates, ..agents[side].local().clone() }
-    };
-    let (to_sender, to_answerer) = (through(1), through(0));
-    let [controlling, controlled] = agents;
-    let (sender, answerer) = (anyone("sender"), anyone("answerer"));
-    let (at_sender, at_answerer) = tokio::join!(
-        SecureFlow::over_ice(controlling, &to_sender, DtlsRole::Server, &sender),
-        SecureFlow::over_ice(controlled, &to_answerer, DtlsRole::Client, &answerer),
-    );
-    let (mut at_sender, mut at_answerer) = (at_sender.unwrap(), at_answerer.unwrap());
-
-    // The last of the handshake is over after some; then far more than `lost` would allow.
-    tap.next(10).await;
-    let idle = tap.next(2 * 75).await;
-    let indication = |datagram: &&Vec<u8>| datagram[..2] == [0x00, 0x11] && datagram.len() == 28;
-    assert_eq!(idle.iter().filter(indication).count(), idle.len(), "{idle:?}");
-    at_sender.send(Bytes::from_static(b"still here")).unwrap();
-    assert_eq!(at_answerer.recv().await.as_deref(), Some(&b"still here"[..]));
-
-    tap.cut();
-    let ends = async { (at_sender.recv().await, at_answerer.recv().await) };
-    assert_eq!(timeout(lost * 5, ends).await.unwrap(), (None, None));
-    assert_eq!((at_sender.reason(), at_answerer.reason()), (LinkError::Lost, LinkError::Lost));
 }
 
 /// R6940-13.2-01: what is no DTLS gets no answer at the bootstrap port and opens no link; STUN,

@@ -107,8 +107,24 @@ pub struct IceCandidate {
     pub extensions: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+impl IceCandidate {
+    /// Whether the candidate is for ICE or for a connection without, if its OverlayLinkType is
+    /// one that we know.
+    pub fn uses_ice(&self) -> Option<bool> {
+        match self.overlay_link {
+            OVERLAY_LINK_DTLS_UDP_SR => Some(true),
+            OVERLAY_LINK_DTLS_UDP_SR_NO_ICE | OVERLAY_LINK_TLS_TCP_FH_NO_ICE => Some(false),
+            _ => None,
+        }
+    }
+}
+
 /// OverlayLinkType of DTLS over UDP with simple reliability, on ICE.
 pub const OVERLAY_LINK_DTLS_UDP_SR: u8 = 1;
+/// OverlayLinkType of DTLS over UDP with simple reliability, without ICE.
+pub const OVERLAY_LINK_DTLS_UDP_SR_NO_ICE: u8 = 3;
+/// OverlayLinkType of TLS over TCP with the framing header, without ICE.
+pub const OVERLAY_LINK_TLS_TCP_FH_NO_ICE: u8 = 4;
 
 /// What a candidate is (§6.5.1.1); peer-reflexive ones are never signalled (T-14).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -43,12 +43,17 @@ fn cut(message: &[u8], header: usize, start: usize, end: usize) -> Bytes {
     part.into()
 }
 
-/// The length of a message's forwarding header, if there is one.
+/// The length of a message's forwarding header, if there is one and it is whole.
 fn header_length(message: &[u8]) -> Option<usize> {
+    header_length_declared(message).filter(|length| *length <= message.len())
+}
+
+/// The length that a message's forwarding header claims to have, in bytes, whether that much has
+/// come or not; `None` if not even the claim has.
+pub fn header_length_declared(message: &[u8]) -> Option<usize> {
     let lists = message.get(VIA_LENGTH..ForwardingHeader::FIXED_LENGTH)?;
     let lists = lists.chunks(2).map(|field| usize::from(field[0]) << 8 | usize::from(field[1]));
-    let length = ForwardingHeader::FIXED_LENGTH + lists.sum::<usize>();
-    (length <= message.len()).then_some(length)
+    Some(ForwardingHeader::FIXED_LENGTH + lists.sum::<usize>())
 }
 
 /// Joins fragments that arrive at their destination. A request and its answer share a

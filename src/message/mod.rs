@@ -30,7 +30,8 @@ mod tests;
 pub use crate::crypto::{GenericCertificate, SecurityBlock};
 pub use attach::{
     APPLICATION_SIP, APPLICATION_SIPS, AppAttach, Attach, CandidateType, IceCandidate,
-    OVERLAY_LINK_DTLS_UDP_SR, ROLE_ACTIVE, ROLE_PASSIVE,
+    OVERLAY_LINK_DTLS_UDP_SR, OVERLAY_LINK_DTLS_UDP_SR_NO_ICE, OVERLAY_LINK_TLS_TCP_FH_NO_ICE,
+    ROLE_ACTIVE, ROLE_PASSIVE,
 };
 pub use config_update::ConfigUpdateReq;
 pub use contents::{MessageCode, MessageContents, MessageExtension, Method};
@@ -38,7 +39,7 @@ pub use destination::{Destination, DestinationView, ListView};
 pub use error::{ErrorCode, ErrorResponse};
 pub use fetch::{FetchAns, FetchReq, Places, StoredDataSpecifier};
 pub use find::{FindAns, FindKindData, FindReq};
-pub use fragment::{Reassembly, split};
+pub use fragment::{Reassembly, header_length_declared, split};
 pub use header::{ForwardingHeader, ForwardingOption, Fragment, HeaderError, overlay_hash};
 pub use membership::{ChordLeave, JoinAns, JoinReq, LeaveReq};
 pub use packet::{Opened, Packet, decode_body};

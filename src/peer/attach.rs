@@ -7,7 +7,7 @@ use crate::base::{Encode, NodeId, ResourceId};
 use crate::crypto::Certificate;
 use crate::message::{
     APPLICATION_SIP, APPLICATION_SIPS, AppAttach, Attach, Destination, ErrorCode, ErrorResponse,
-    Method, ROLE_ACTIVE, ROLE_PASSIVE, decode_body,
+    IceCandidate, Method, ROLE_ACTIVE, ROLE_PASSIVE, decode_body,
 };
 
 use super::api::{
@@ -210,6 +210,7 @@ impl Peer {
         let offer = outcome.and_then(|reply| {
             let offer = decode_body::<Attach>(&reply.body, own).ok();
             let offer = offer.filter(|o| o.role == ROLE_ACTIVE && reply.signed.node_id != own);
+            let offer = offer.filter(|o| self.suits(&o.candidates));
             offer.map(|offer| (offer, reply.signed)).ok_or(Failure::Invalid)
         });
         let (offer, signed) = match offer {
@@ -310,6 +311,9 @@ impl Peer {
             Ok(offer) if offer.role == ROLE_PASSIVE && node != own => offer,
             _ => return self.refuse_question(&question, ErrorCode::INVALID_MESSAGE, "not passive"),
         };
+        if !self.suits(&offer.candidates) {
+            return self.refuse_question(&question, ErrorCode::INVALID_MESSAGE, UNSUITABLE);
+        }
         let is_near = !self.chord.is_joined() || self.chord.is_better(node);
         let spare = if is_near { LINKS_SPARE } else { 0 };
         let is_full = self.links.len() >= self.config.links_max + spare;
@@ -410,6 +414,7 @@ impl Peer {
         let answer = outcome.and_then(|reply| {
             let offer = decode_body::<AppAttach>(&reply.body, self.identity.node_id).ok();
             let offer = offer.filter(|o| o.role == ROLE_ACTIVE && o.application == application);
+            let offer = offer.filter(|o| self.suits(&o.candidates));
             offer.map(|offer| (offer, reply.signed.certificate)).ok_or(Failure::Invalid)
         });
         match answer {
@@ -430,6 +435,9 @@ impl Peer {
             Ok(offer) if offer.role == ROLE_PASSIVE => offer,
             _ => return self.refuse_question(&question, ErrorCode::INVALID_MESSAGE, "not passive"),
         };
+        if !self.suits(&offer.candidates) {
+            return self.refuse_question(&question, ErrorCode::INVALID_MESSAGE, UNSUITABLE);
+        }
         if ![APPLICATION_SIP, APPLICATION_SIPS].contains(&offer.application) {
             return self.refuse_question(&question, ErrorCode::NOT_FOUND, "no such application");
         }
@@ -471,6 +479,13 @@ impl Peer {
         self.act(link, LinkAction::Connect { remote, role, purpose, expected });
     }
 
+    /// Whether candidates are of the overlay's kind: an overlay is all ICE or all No-ICE, and no
+    /// Attach mixes the two (RFC 6940 §6.5.1.1, §6.5.1.5). Unknown types are passed over.
+    fn suits(&self, candidates: &[IceCandidate]) -> bool {
+        let mut known = candidates.iter().filter_map(IceCandidate::uses_ice);
+        known.all(|uses_ice| uses_ice != self.config.no_ice)
+    }
+
     fn refuse_question(&mut self, question: &Question, code: ErrorCode, text: &str) {
         self.refuse(question, ErrorResponse::with_text(code, text));
     }
@@ -500,11 +515,13 @@ fn app_attach(ice: IceParameters, role: &[u8], application: u16) -> AppAttach {
 fn ice_parameters(
     ufrag: Vec<u8>,
     password: Vec<u8>,
-    candidates: Vec<crate::message::IceCandidate>,
+    candidates: Vec<IceCandidate>,
 ) -> IceParameters {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     IceParameters { ufrag: text(ufrag), password: text(password), candidates }
 }
+
+const UNSUITABLE: &str = "candidates with ICE in an overlay without, or the reverse";
 
 // limits
 

@@ -21,6 +21,8 @@ pub struct PeerConfig {
     pub initial_ttl: u8,
     /// How long an answer may take before the request is sent again: overlay-reliability-timer.
     pub reliability_timer: Duration,
+    /// Whether links are made without ICE: no-ice.
+    pub no_ice: bool,
     /// The largest message in bytes.
     pub message_size_max: usize,
     /// The largest message or fragment in bytes that a link carries well.
@@ -56,6 +58,7 @@ impl PeerConfig {
             node_id_length: NodeId::LENGTH_DEFAULT,
             initial_ttl: 100,
             reliability_timer: Duration::from_millis(3000),
+            no_ice: false,
             message_size_max: OverlayConfig::MESSAGE_SIZE_OURS as usize,
             link_mtu: LINK_MTU_DEFAULT,
             update_interval: Duration::from_secs(600),
@@ -99,6 +102,7 @@ impl From<&OverlayConfig> for PeerConfig {
     fn from(config: &OverlayConfig) -> Self {
         let mut peer_config = Self::new(&config.instance_name);
         peer_config.node_id_length = config.node_id_length;
+        peer_config.no_ice = config.no_ice;
         peer_config.take(config);
         peer_config
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::base::{Encode, NodeId, TooLong, TransactionId};
 use crate::message::{
     ConfigUpdateReq, Destination, ErrorCode, ErrorResponse, ForwardingHeader, Fragment, HeaderView,
-    MessageCode, MessageContents, Method, Opened, Packet, split,
+    MessageCode, MessageContents, Method, Opened, Packet, header_length_declared, split,
 };
 use crate::routing::{
     DropReason, Gate, NoRoom, RequestKey, Seen, Signed, Topology, Verdict, answer_header, examine,
@@ -29,6 +29,11 @@ impl Peer {
         let previous = open.node;
         let is_bootstrap = open.rank == Rank::Bootstrap;
         let is_stranger = is_bootstrap && open.certificate.node_ids.len() > 1;
+        let length_max = self.config.message_size_max;
+        if header_length_declared(bytes).is_some_and(|length| length > length_max) {
+            self.drop_message(DropReason::Header);
+            return self.close(link);
+        }
         let Ok(message) = HeaderView::parse(bytes, self.config.node_id_length) else {
             return self.drop_message(DropReason::Header);
         };
@@ -64,6 +69,10 @@ impl Peer {
             }
             Verdict::Refuse(code) => self.refuse_header(&message.to_header(), previous, code),
             Verdict::Drop(reason) => self.drop_message(reason),
+        }
+        // Who passes a message on measures it too, so this is the work of the node next to us.
+        if message.fragment().offset as usize + message.payload().len() > length_max {
+            self.close(link);
         }
     }
 

@@ -224,7 +224,7 @@ fn check<'a>(message: &HeaderView<'_>, gate: &Gate) -> Result<(), Verdict<'a>> {
         return Err(refuse(message, ErrorCode::TTL_EXCEEDED));
     }
     let end = message.fragment().offset as usize + message.payload().len();
-    if end > gate.payload_max || message.lists_length() > LISTS_MAX {
+    if end > gate.payload_max || message.lists_length() > LISTS_MAX.min(gate.payload_max / 2) {
         return Err(refuse(message, ErrorCode::MESSAGE_TOO_LARGE));
     }
     let list = message.destination_list();
@@ -303,7 +303,9 @@ const ALL_FLAGS: u8 = ForwardingOption::FORWARD_CRITICAL
 const VIA_LIST_MAX: usize = 8;
 /// Entries of a request's destination list; ours have two at most.
 const DESTINATIONS_MAX: usize = 64;
-/// Bytes of all lists and options together: a via list of 255 hops fits.
+/// Bytes of all lists and options together: a via list of 255 hops fits. No more than half of the
+/// largest message in any case, so that lists that grow on their way never make a header that is
+/// larger than a message, for which a link is closed (RFC 6940 §6.6).
 const LISTS_MAX: usize = 8192;
 
 #[cfg(test)]

@@ -56,6 +56,8 @@ pub struct Net {
     pub deaf: BTreeSet<usize>,
     /// Nodes between which no link comes up.
     pub walls: BTreeSet<(usize, usize)>,
+    /// What peers have wanted of links, without what they have sent.
+    pub actions: Vec<(Instant, usize, LinkId, LinkAction)>,
     /// Every message that was delivered.
     pub trace: Vec<Delivered>,
     pub config: PeerConfig,
@@ -84,6 +86,7 @@ impl Net {
             loss_permille: 0,
             deaf: BTreeSet::new(),
             walls: BTreeSet::new(),
+            actions: Vec::new(),
             trace: Vec::new(),
             config: PeerConfig::new("example.org"),
             requests: 0,
@@ -302,6 +305,9 @@ impl Net {
     }
 
     fn act(&mut self, end: End, action: LinkAction) {
+        if self.is_traced && !matches!(action, LinkAction::Send(_)) {
+            self.actions.push((self.now, end.0, end.1, action.clone()));
+        }
         match action {
             LinkAction::Dial(address) => self.dial(end, address),
             LinkAction::Gather(..) => {
@@ -333,8 +339,8 @@ impl Net {
             }
             LinkAction::Close => {
                 self.waiting.remove(&end);
+                // What was sent before arrives before.
                 if let Some(other) = self.wires.remove(&end) {
-                    self.wires.remove(&other);
                     self.later(LATENCY, Happening::Down(other, LinkError::Lost));
                 }
             }
@@ -407,6 +413,7 @@ impl Net {
                 self.input(node, Input::Link(link, LinkEvent::Undelivered(&bytes)));
             }
             Happening::Down((node, link), error) => {
+                self.wires.remove(&(node, link));
                 self.input(node, Input::Link(link, LinkEvent::Down(error)));
             }
             Happening::Late(end) => {

@@ -112,3 +112,46 @@ fn a_message_goes_around_twice_at_most() {
     let reason = crate::routing::DropReason::Undelivered;
     assert_eq!(end.dropped_for(reason) - begin.dropped_for(reason), 3);
 }
+
+/// R6940-6.6-04: a node takes a request to its grave; its links are given up, and the second
+/// transmission goes another way and is answered.
+#[test]
+fn a_request_that_dies_on_the_way_is_sent_another_way() {
+    let mut seen = 0;
+    for seed in 60..70 {
+        let mut net = ring(seed);
+        // Somebody whose request for 9's registration passes through a third node.
+        let hop = net.joined().into_iter().find_map(|from| {
+            let begin = net.trace.len();
+            net.fetch(from, 9).expect("an answer");
+            let fetches: Vec<_> = net.trace[begin..]
+                .iter()
+                .filter(|t| t.3 == Some(Method::Fetch.request()))
+                .map(|t| t.2)
+                .collect();
+            (fetches.len() > 1).then(|| (from, fetches[0]))
+        });
+        let Some((from, hop)) = hop else { continue };
+        let spec = FetchSpec {
+            resource: crate::storage::resource_id(net.user(9).as_bytes()),
+            kind: KindId::SIP_REGISTRATION,
+            places: Places::Dictionary(Vec::new()),
+        };
+        let begin = net.trace.len();
+        let request = net.command(from, Command::Fetch(spec));
+        net.run(LATENCY + Duration::from_millis(1));
+        let is_first =
+            |t: &&super::net::Delivered| (t.1, t.3) == (from, Some(Method::Fetch.request()));
+        assert_eq!(net.trace[begin..].iter().find(is_first).expect("a Fetch").2, hop);
+        net.kill(hop);
+        net.run(Duration::from_secs(10));
+        let done = net.events.iter().find_map(|(_, event)| match event {
+            Event::Done(id, Ok(Answer::Fetched(found))) if *id == request => Some(found),
+            _ => None,
+        });
+        let found = done.unwrap_or_else(|| panic!("seed {seed}: no good answer"));
+        assert_eq!((found.values.len(), found.transmissions), (1, 2));
+        seen += 1;
+    }
+    assert!(seen > 0, "in some ring a request has more than one hop");
+}
