@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::backup::Backup;
+use super::pins::{KeyAlarm, KeyAnswer};
 use super::protection::Protection;
 use crate::crypto::Password;
 use crate::link::{NodeCounters, NodeStatus};
@@ -100,6 +101,24 @@ pub enum Command {
         /// What opens it.
         password: Password,
     },
+    /// Say whose a key is that is in [`Snapshot::key_alarms`], or was refused.
+    AnswerAlarm {
+        /// The overlay's name.
+        overlay: String,
+        /// The name that the key is under.
+        aor: String,
+        /// The key's Node-ID in hexadecimal.
+        node_id: String,
+        /// Whose it is.
+        answer: KeyAnswer,
+    },
+    /// Forget all keys of a name, so that the next one is taken for the first.
+    ForgetKeys {
+        /// The overlay's name.
+        overlay: String,
+        /// The name.
+        aor: String,
+    },
     /// Tell what was counted so far: [`Event::Counted`].
     Count,
 }
@@ -171,6 +190,9 @@ pub struct Snapshot {
     pub protection: Protection,
     /// Whether there is a backup of our identities.
     pub backup: Backup,
+    /// Keys under names that had others before: no sound goes to them or comes from them until
+    /// the user has answered.
+    pub key_alarms: Vec<KeyAlarm>,
     /// The Addresses of Record that the last command to restore has found in the backup.
     pub restored: Vec<String>,
 }

@@ -305,7 +305,7 @@ mod tests {
         state
             .save_settings(&Settings { theme: Theme::Dark, ..Settings::default() })
             .expect("saved");
-        data.key_seen("bob@example.org", "aa").expect("remembered");
+        data.judge_key("example.org", "bob@example.org", "aa", 7).expect("remembered");
         data.set_last("example.org", "alice").expect("remembered");
         let path = dir.path().join("alice.backup");
         state.back_up(&data, &path, &password(), NOW_MS).expect("backed up");

@@ -39,6 +39,8 @@ pub(super) struct Running {
     pub(super) peer: String,
     pub(super) phase: Phase,
     pub(super) verified: Verified,
+    /// The Node-ID of the caller's key, for as long as the user has not said whether it is theirs.
+    pub(super) unproven: Option<String>,
     muted: bool,
     /// SIP legs: one for an incoming call, one for each device of an outgoing one.
     pub(super) legs: BTreeMap<LegId, Leg>,
@@ -46,7 +48,7 @@ pub(super) struct Running {
     /// may come.
     dialling: bool,
     /// Why devices failed: the last one's sentence becomes the call's.
-    failure: Option<String>,
+    pub(super) failure: Option<String>,
     pub(super) talk: Option<Talk>,
     path: Option<String>,
     statistics: AudioStatistics,
@@ -162,6 +164,7 @@ impl Calls {
             peer,
             phase,
             verified: Verified::Unknown,
+            unproven: None,
             muted: false,
             legs: BTreeMap::new(),
             dialling: false,

@@ -7,12 +7,12 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
-use super::api::{Direction, HistoryEntry, Me, Verified};
+use super::api::{Direction, HistoryEntry, Me};
 
 /// The database.
 #[derive(Debug)]
 pub struct Data {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 /// An overlay's name and a user in it.
@@ -24,8 +24,8 @@ pub type OverlayUser = (String, String);
 pub struct Memories {
     /// Recent calls, the newest first.
     calls: Vec<HistoryEntry>,
-    /// Keys seen: Address of Record and Node-ID.
-    keys: Vec<(String, String)>,
+    /// Keys that stand for names, or were refused: overlay, Address of Record, Node-ID, which.
+    pins: Vec<[String; 4]>,
     /// Overlays founded, and where they listened.
     founded: Vec<(String, String)>,
     /// Overlay and user joined last.
@@ -40,6 +40,7 @@ impl Data {
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.execute_batch(SCHEMA)?;
+        connection.execute_batch(super::pins::SCHEMA)?;
         Ok(Self { connection })
     }
 
@@ -88,24 +89,6 @@ impl Data {
     pub fn clear_calls(&self) -> rusqlite::Result<()> {
         self.connection.execute("DELETE FROM calls", [])?;
         Ok(())
-    }
-
-    /// Compares a self-signed key with the one seen first for this name, which it becomes if
-    /// there was none. A Node-ID is the digest of its key (RFC 6940 §11.3.1) and stands for it.
-    pub fn key_seen(&self, aor: &str, node_id: &str) -> rusqlite::Result<Verified> {
-        let known: Option<String> = self
-            .connection
-            .query_row("SELECT node_id FROM keys WHERE aor = ?1", [aor], |row| row.get(0))
-            .optional()?;
-        match known {
-            Some(known) if known == node_id => Ok(Verified::SelfSignedKnown),
-            Some(_) => Ok(Verified::SelfSignedChanged),
-            None => {
-                self.connection
-                    .execute("INSERT INTO keys (aor, node_id) VALUES (?1, ?2)", [aor, node_id])?;
-                Ok(Verified::SelfSignedNew)
-            }
-        }
     }
 
     /// Remembers that an overlay was founded here, and where it listened.
@@ -180,7 +163,7 @@ impl Data {
     pub fn memories(&self) -> rusqlite::Result<Memories> {
         Ok(Memories {
             calls: self.calls()?,
-            keys: self.pairs("SELECT aor, node_id FROM keys ORDER BY aor")?,
+            pins: self.pins()?,
             founded: self.pairs("SELECT overlay, listen FROM founded ORDER BY overlay")?,
             last: self.pairs("SELECT overlay, user FROM last")?,
             joined: self.pairs("SELECT overlay, user FROM joined ORDER BY rowid")?,
@@ -194,7 +177,6 @@ impl Data {
             memories.calls.iter().rev().try_for_each(|call| self.add_call(call))?;
         }
         for (pairs, insert) in [
-            (&memories.keys, "INSERT OR IGNORE INTO keys (aor, node_id) VALUES (?1, ?2)"),
             (&memories.founded, "INSERT OR IGNORE INTO founded (overlay, listen) VALUES (?1, ?2)"),
             (&memories.last, "INSERT OR IGNORE INTO last (id, overlay, user) VALUES (0, ?1, ?2)"),
             (&memories.joined, "INSERT OR IGNORE INTO joined (overlay, user) VALUES (?1, ?2)"),
@@ -203,7 +185,23 @@ impl Data {
                 change.execute(insert, [first, second])?;
             }
         }
+        for [overlay, aor, node_id, state] in &memories.pins {
+            change.execute(
+                "INSERT OR IGNORE INTO pins (overlay, aor, node_id, state, since_ms)
+                 VALUES (?1, ?2, ?3, ?4, 0)",
+                [overlay, aor, node_id, state],
+            )?;
+        }
         change.commit()
+    }
+
+    fn pins(&self) -> rusqlite::Result<Vec<[String; 4]>> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT overlay, aor, node_id, state FROM pins ORDER BY since_ms, rowid")?;
+        let rows = statement
+            .query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?;
+        rows.collect()
     }
 
     fn pairs(&self, query: &str) -> rusqlite::Result<Vec<(String, String)>> {
@@ -249,7 +247,6 @@ const SCHEMA: &str = "
         outcome TEXT NOT NULL,
         answered INTEGER NOT NULL
     );
-    CREATE TABLE IF NOT EXISTS keys (aor TEXT PRIMARY KEY, node_id TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS backed_up (
         overlay TEXT NOT NULL,
         user TEXT NOT NULL,
@@ -274,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_keys_and_the_last_overlay_survive_a_restart() {
+    fn calls_and_the_last_overlay_survive_a_restart() {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("data.db");
         let entry = HistoryEntry {
@@ -296,12 +293,9 @@ mod tests {
         }
         data.add_joined("c.example", "al").expect("set");
         data.remove_joined("c.example").expect("removed");
-        assert_eq!(data.key_seen("bob@example.org", "aa"), Ok(Verified::SelfSignedNew));
         drop(data);
         let data = Data::open(&path).expect("opened");
         assert_eq!(data.calls(), Ok(vec![entry]));
-        assert_eq!(data.key_seen("bob@example.org", "aa"), Ok(Verified::SelfSignedKnown));
-        assert_eq!(data.key_seen("bob@example.org", "bb"), Ok(Verified::SelfSignedChanged));
         let last = data.last().expect("read").expect("there");
         assert_eq!(last.aor(), "alice@example.org");
         let joined: Vec<_> = data.joined().expect("read").iter().map(Me::aor).collect();

@@ -50,6 +50,7 @@ pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
         founded: data.founded().unwrap_or_default(),
         protection: options.state.protection(),
         backup: options.state.backup_state(&data),
+        key_alarms: data.key_alarms().unwrap_or_default(),
         notice,
         settings: settings.clone(),
         ..Snapshot::default()
@@ -213,6 +214,10 @@ impl Engine {
             Command::Unlock(password) => self.unlock(password.as_ref()),
             Command::BackUp { path, password } => self.back_up(&path, &password),
             Command::Restore { path, password } => self.restore(&path, &password),
+            Command::AnswerAlarm { overlay, aor, node_id, answer } => {
+                self.answer_alarm(&overlay, &aor, &node_id, answer)
+            }
+            Command::ForgetKeys { overlay, aor } => self.forget_keys(&overlay, &aor),
             Command::Count => {
                 self.tell_counters();
                 Ok(())

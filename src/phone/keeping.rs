@@ -101,6 +101,7 @@ impl Engine {
         self.snapshot.history = self.data.calls().unwrap_or_default();
         self.snapshot.last = self.data.last().ok().flatten();
         self.snapshot.founded = self.data.founded().unwrap_or_default();
+        self.show_alarms();
         Ok(())
     }
 

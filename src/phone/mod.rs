@@ -13,6 +13,7 @@ mod identity;
 mod keeping;
 mod keystore;
 mod names;
+mod pins;
 mod protection;
 mod ring;
 mod signal;
@@ -20,6 +21,7 @@ mod state;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod words;
 
 pub use api::{
@@ -32,5 +34,6 @@ pub use engine::{PhoneOptions, start};
 pub use identity::{Standing, StoredIdentity};
 pub use keystore::{KeyStore, platform_key_store};
 pub use names::{callee, own_name};
+pub use pins::{KeyAlarm, KeyAnswer, SeenKey, key_words};
 pub use protection::{KeyStoreJob, Protection, StoreKey};
 pub use state::{StateError, StateFolder};

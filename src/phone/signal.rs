@@ -10,10 +10,11 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::AbortHandle;
 
 use super::account::{AccountId, sip_aor};
-use super::api::{CallId, Direction, Event, Verified};
+use super::api::{CallId, Direction, Event};
 use super::calls::{CallReports, Calls, Leg, Phase};
 use super::engine::{Engine, Report};
 use super::talk::{self, Talk, TalkReport, TalkSetup};
+use super::trust::{Judgement, unproven_words};
 use super::words;
 use crate::base::{Instant, Rng};
 use crate::crypto::Certificate;
@@ -192,13 +193,21 @@ impl Engine {
         flow: FlowId,
         agent: IceAgent,
     ) {
-        let verified = self.verified(flow);
+        let Some(judgement) = self.judge_flow(account_id, flow, Some(id)) else { return };
         let Some(account) = self.accounts.get(account_id) else { return };
         let Some(call) = self.calls.running.get_mut(&id) else { return };
+        if judgement.unproven.is_some() {
+            // Other devices of the name may be the ones that we know.
+            if call.legs.is_empty() {
+                call.verified = judgement.verified;
+            }
+            call.failure = Some(unproven_words(&call.peer, judgement.is_refused));
+            return;
+        }
         let to = usage::parse_aor(&call.peer, "").map(|aor| aor.to_sip_uri());
         let to = to.ok().and_then(|uri| uri.parse::<sip::Uri>().ok());
         let (Ok(from), Some(to)) = (sip_aor(&account.aor), to) else { return };
-        call.verified = verified;
+        call.verified = judgement.verified;
         self.flows.last_leg += 1;
         let leg = LegId(self.flows.last_leg);
         let local = talk::description(&agent, &account.certificate);
@@ -212,6 +221,12 @@ impl Engine {
     /// Answers an incoming call: at once, or when our candidates are known.
     pub(super) fn answer(&mut self, id: CallId) -> Result<(), String> {
         let Some(call) = self.calls.running.get_mut(&id) else { return Ok(()) };
+        if call.unproven.is_some() {
+            let peer = &call.peer;
+            return Err(format!(
+                "{peer} has another key than before; say whether it is theirs, then answer."
+            ));
+        }
         if call.phase == Phase::Incoming {
             call.phase = Phase::Answering;
             self.answer_if_ready(id);
@@ -342,7 +357,7 @@ impl Engine {
         peer: &str,
         offer: Option<Vec<u8>>,
     ) {
-        let verified = self.verified(flow);
+        let Some(judgement) = self.judge_flow(account_id, flow, None) else { return };
         let reject = |status| Command::Reject { leg, status };
         let now = self.now();
         let Some(account) = self.accounts.get(account_id) else { return };
@@ -356,13 +371,19 @@ impl Engine {
             self.sip_command(account_id, reject(rsip::StatusCode::BusyHere));
             return self.end_call(id, format!("You missed a call from {peer}: you were busy."));
         }
+        if judgement.is_refused {
+            let id = begin(&mut self.calls);
+            self.sip_command(account_id, reject(rsip::StatusCode::Forbidden));
+            let sentence = format!("A call from {peer} was refused: you have refused its key.");
+            return self.end_call(id, sentence);
+        }
         let text = offer.and_then(|o| String::from_utf8(o).ok());
         let Some(Ok(offer)) = text.map(|text| Offer::parse(&text)) else {
             return self.sip_command(account_id, reject(rsip::StatusCode::NotAcceptableHere));
         };
         let id = begin(&mut self.calls);
         if let Some(call) = self.calls.running.get_mut(&id) {
-            call.verified = verified;
+            (call.verified, call.unproven) = (judgement.verified, judgement.unproven);
             let offer = Some(offer);
             call.legs.insert(leg, Leg { account: account_id, agent: None, local: None, offer });
         }
@@ -429,16 +450,16 @@ impl Engine {
         }
     }
 
-    /// How sure the certificate of a flow makes us of the name in it.
-    fn verified(&self, flow: FlowId) -> Verified {
-        let Some(flow) = self.flows.open.get(&flow) else { return Verified::Unknown };
-        let certificate = &flow.certificate;
-        if !certificate.self_signed {
-            return Verified::Authority;
-        }
-        let node_id = certificate.node_ids.first().map(ToString::to_string).unwrap_or_default();
-        // Without a memory every key is new.
-        self.data.key_seen(&certificate.user_name, &node_id).unwrap_or(Verified::SelfSignedNew)
+    /// What the certificate of a flow says of the name in it.
+    fn judge_flow(
+        &mut self,
+        account: AccountId,
+        flow: FlowId,
+        call: Option<CallId>,
+    ) -> Option<Judgement> {
+        let overlay = self.accounts.get(account)?.overlay().to_owned();
+        let certificate = self.flows.open.get(&flow)?.certificate.clone();
+        Some(self.judge(&overlay, &certificate, call))
     }
 }
 

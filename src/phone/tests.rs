@@ -1,5 +1,7 @@
 //! Phones in one process, over real nodes on the loopback interface.
 
+mod trust;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
