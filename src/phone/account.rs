@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::api::{DocumentFacts, Event, Me, Membership, OverlayState};
 use super::engine::{Engine, Report, Reports};
 use super::enter::{Again, Entering, Opened};
+use super::refresh::Lookout;
 use crate::config::{OverlayConfig, SignedConfig};
 use crate::link::{IceOptions, LocalCertificate, Node, NodeEvent, Upkeep};
 use crate::peer::{Command, JoinError, JoinStep, StoreSpec};
@@ -45,6 +46,8 @@ pub(super) struct Account {
     /// Whether our Address of Record is stored.
     pub(super) registered: bool,
     pub(super) leaving: Leaving,
+    /// Looks for the next document.
+    pub(super) lookout: Option<Lookout>,
     /// Whatever works for this membership ends with it.
     pub(super) tasks: JoinSet<()>,
 }
@@ -153,6 +156,8 @@ pub(super) enum AccountReport {
     Registered(Result<(), String>),
     /// The node's figures have changed.
     Status,
+    /// The document has expired: a sentence.
+    Expired(String),
 }
 
 impl Engine {
@@ -161,6 +166,7 @@ impl Engine {
             AccountReport::Opened(result) => self.opened(id, *result).await,
             AccountReport::Node(event) => self.node_event(id, event),
             AccountReport::Status => self.show_status(id),
+            AccountReport::Expired(sentence) => self.notice(sentence),
             AccountReport::Registered(Ok(())) => {
                 let Some(account) = self.accounts.running.get_mut(&id) else { return };
                 account.registered = true;

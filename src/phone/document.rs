@@ -63,6 +63,9 @@ impl Engine {
                 entry: if is_founder { Entry::Found } else { Entry::Join(Vec::new()) },
             });
         }
+        if *effect == ConfigEffect::InForce {
+            self.look_out(id);
+        }
         let sentence = match effect {
             ConfigEffect::InForce | ConfigEffect::Rejoin => return,
             ConfigEffect::Unsupported(error) => {

@@ -271,9 +271,11 @@ impl Engine {
             stun_servers: opened.stun_servers,
             registered: false,
             leaving: Leaving::No,
+            lookout: None,
             tasks,
         };
         self.accounts.running.insert(id, account);
+        self.look_out(id);
         self.account_state(id, OverlayState::Joining { step: "Starting".into() });
         Ok(())
     }

@@ -15,6 +15,7 @@ mod keystore;
 mod names;
 mod pins;
 mod protection;
+mod refresh;
 mod ring;
 mod signal;
 mod state;
