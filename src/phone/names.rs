@@ -3,17 +3,27 @@
 use crate::config::OverlayConfig;
 use crate::usage::{self, Aor};
 
-/// Our Address of Record in the overlay of a document, from what was typed.
+/// Our Address of Record in the overlay of a document, from what was typed. It is checked here as
+/// those who store its registration will check it (RFC 7904 §3.3).
 ///
 /// # Errors
-/// One sentence: it is no name, or one of another overlay.
+/// One sentence: it is no name, one of another overlay, or one that the overlay does not take.
 pub fn own_name(config: &OverlayConfig, user: &str) -> Result<Aor, String> {
     let overlay = config.instance_name.as_str();
     let aor = usage::parse_aor(user, overlay).map_err(|e| sentence(&e))?;
     if !config.instance_name.matches(&aor.domain) {
         return Err(format!("{aor} is no name of the overlay {overlay}."));
     }
-    Ok(aor)
+    if !config.admits_domain(&aor.domain) {
+        return Err(format!(
+            "{aor} can't be registered: the document of {overlay} takes names of other domains only."
+        ));
+    }
+    // A URI may hold in escapes what no certificate of ours does.
+    match aor.user.chars().find(|c| !c.is_ascii_graphic() || *c == '@') {
+        Some(bad) => Err(sentence(&usage::AorError::Character(aor.user, bad))),
+        None => Ok(aor),
+    }
 }
 
 /// Whom `own` calls by what was typed.
@@ -45,6 +55,7 @@ fn sentence(error: &usage::AorError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{DomainPattern, DomainRestrictions};
 
     #[test]
     fn what_is_typed_becomes_a_name_or_a_sentence() {
@@ -64,5 +75,26 @@ mod tests {
             assert!(!error.starts_with(char::is_lowercase) || error.contains('@'), "{error}");
         }
         assert!(own_name(&config, "alice@other.example").is_err());
+        let error = own_name(&config, "sip:al%20ice@example.org").expect_err("a blank");
+        assert!(error.contains("al ice"), "{error}");
+    }
+
+    /// R7904-3.3-01, R7904-3.4-02: a name that the overlay does not take is refused before it is
+    /// stored, with the reason.
+    #[test]
+    fn own_names_are_checked_as_those_do_who_store_them() {
+        let open = OverlayConfig::self_signed("example.org").expect("a name");
+        let restricted = |pattern: Option<&str>| {
+            let patterns = pattern.map(|p| DomainPattern::new(p).expect("a pattern"));
+            let patterns: Vec<_> = patterns.into_iter().collect();
+            let enable = !patterns.is_empty();
+            let domain_restrictions = Some(DomainRestrictions { enable, patterns });
+            OverlayConfig { domain_restrictions, ..open.clone() }
+        };
+        assert!(own_name(&open, "alice").is_ok());
+        assert!(own_name(&restricted(None), "alice").is_ok());
+        assert!(own_name(&restricted(Some(r"(.*\.)?example\.org")), "alice").is_ok());
+        let error = own_name(&restricted(Some(r".*\.my\.example")), "alice").expect_err("refused");
+        assert!(error.contains("alice@example.org") && error.contains("other domains"), "{error}");
     }
 }

@@ -14,7 +14,7 @@ use super::api::{CallId, Direction, Event};
 use super::calls::{CallReports, Calls, Leg, Phase};
 use super::engine::{Engine, Report};
 use super::talk::{self, Talk, TalkReport, TalkSetup};
-use super::trust::{Judgement, unproven_words};
+use super::trust::{Judgement, named, unproven_words};
 use super::words;
 use crate::base::{Instant, Rng};
 use crate::crypto::Certificate;
@@ -94,7 +94,8 @@ impl Engine {
             // The engine has ended otherwise.
             let _ = reports.send(Report::Sip(id, None)).await;
         });
-        let verified_users = certificate.user_name.parse().into_iter().collect();
+        let named = named(&certificate).and_then(|aor| sip_aor(&aor).ok());
+        let verified_users = named.into_iter().collect();
         let reader = reader.abort_handle();
         let flow = Flow { account, sender, info, certificate, reader, idle_since: None };
         self.flows.open.insert(id, flow);

@@ -6,6 +6,7 @@ use super::engine::Engine;
 use super::pins::{KeyAnswer, KeyStanding, key_words};
 use crate::crypto::Certificate;
 use crate::link::unix_ms;
+use crate::usage::Aor;
 
 /// What the certificate of a device says of the name in it.
 pub(super) struct Judgement {
@@ -29,7 +30,8 @@ impl Engine {
         if !certificate.self_signed {
             return good(Verified::Authority);
         }
-        let aor = &certificate.user_name;
+        let raw = || certificate.user_name.clone();
+        let aor = &named(certificate).map_or_else(raw, |aor| aor.to_string());
         let node_id = certificate.node_ids.first().map(ToString::to_string).unwrap_or_default();
         let call = call.and_then(|id| self.calls.running.get(&id));
         let is_new = call.is_some_and(|call| call.verified == Verified::SelfSignedNew);
@@ -112,6 +114,14 @@ impl Engine {
     }
 }
 
+/// Whom a certificate names: its user name is no URI, so nothing in it is a scheme or an escape, and
+/// the case of its domain means nothing. Whoever reads it otherwise takes one for another.
+pub(super) fn named(certificate: &Certificate) -> Option<Aor> {
+    let mut aor = Aor::of_user_name(&certificate.user_name)?;
+    aor.domain.make_ascii_lowercase();
+    Some(aor)
+}
+
 /// Why a device is not called, or a call not answered.
 pub(super) fn unproven_words(peer: &str, is_refused: bool) -> String {
     match is_refused {
@@ -119,5 +129,49 @@ pub(super) fn unproven_words(peer: &str, is_refused: bool) -> String {
         false => {
             format!("{peer} has another key than before; say whether it is theirs, and call again.")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Keys, NodeIdDigest, Provider, X509Provider};
+    use crate::phone::account::sip_aor;
+    use crate::sip;
+
+    fn certificate(user_name: &str) -> Certificate {
+        let provider = X509Provider {
+            overlay: "example.org".into(),
+            node_id_length: 16,
+            self_signed: Some(NodeIdDigest::Sha256),
+            roots: Vec::new(),
+        };
+        let made = Keys::self_signed(&provider, user_name, unix_ms(), 30).expect("made");
+        provider.certificate(&made.certificate_der).expect("accepted").as_ref().clone()
+    }
+
+    /// R7904-2-01: a name that would be somebody else's as a URI is another name, in SIP and where
+    /// keys are compared.
+    #[test]
+    fn nobody_takes_another_name_by_writing_it_otherwise() {
+        let alice: sip::Aor = "alice@example.org".parse().expect("a name");
+        let in_sip = |user_name: &str| {
+            let named = named(&certificate(user_name)).expect("a name");
+            (named.to_string(), sip_aor(&named).expect("written"))
+        };
+        for other in [
+            "sip:alice@example.org",
+            "SIPS:alice@example.org",
+            "al%69ce@example.org",
+            "alice:x@example.org",
+        ] {
+            let (name, aor) = in_sip(other);
+            assert_eq!(name, other);
+            assert_ne!(aor, alice, "{other}");
+        }
+        for same in ["alice@example.org", "alice@EXAMPLE.org"] {
+            assert_eq!(in_sip(same), ("alice@example.org".to_owned(), alice.clone()));
+        }
+        assert_eq!(named(&certificate("alice")), None);
     }
 }

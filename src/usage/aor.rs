@@ -66,12 +66,12 @@ impl fmt::Display for Aor {
 /// One sentence for people that names what is wrong.
 pub fn parse_aor(text: &str, default_domain: &str) -> Result<Aor, AorError> {
     let text = text.trim();
-    let rest = match text.split_once(':') {
-        Some((scheme, rest)) if is_sip(scheme) => rest,
+    let (is_uri, rest) = match text.split_once(':') {
+        Some((scheme, rest)) if is_sip(scheme) => (true, rest),
         Some((scheme, _)) if scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
             return Err(AorError::Scheme(scheme.to_owned()));
         }
-        _ => text,
+        _ => (false, text),
     };
     // Parameters and headers follow the domain; the user part may hold both characters.
     let (user, domain) = match rest.split_once('@') {
@@ -84,7 +84,10 @@ pub fn parse_aor(text: &str, default_domain: &str) -> Result<Aor, AorError> {
     if user.is_empty() {
         return Err(AorError::NoUser);
     }
-    if let Some(bad) = user.chars().find(|c| !c.is_ascii_graphic() || *c == '@') {
+    // What nobody types, other programs' certificates may hold: a URI has it in escapes.
+    let is_bad =
+        |c: &char| if is_uri { c.is_control() } else { !c.is_ascii_graphic() || *c == '@' };
+    if let Some(bad) = user.chars().find(is_bad) {
         return Err(AorError::Character(user, bad));
     }
     let domain = OverlayName::new(&domain.to_ascii_lowercase())
@@ -192,8 +195,10 @@ mod tests {
             assert_eq!(aor.to_string(), name);
             assert_eq!(aor.resource(), resource_id(name.as_bytes()));
         }
-        // Written as a URI it is read as what it is, if it can be typed at all.
-        for name in ["a:b@example.org", "50%41@example.org", "sip:x@example.org"] {
+        // Written as a URI it is read as what it is.
+        for name in
+            ["a:b@example.org", "50%41@example.org", "sip:x@example.org", "\"a @\"@example.org"]
+        {
             let aor = Aor::of_user_name(name).expect("a name");
             assert_eq!(parse(&aor.to_sip_uri()), Ok(aor));
         }
