@@ -50,6 +50,16 @@ impl Circle {
         }
     }
 
+    /// Learns of one peer that `teacher` has led us to; `false` if we know it already.
+    pub(super) fn meet(&mut self, teacher: NodeId, node: NodeId) -> bool {
+        self.known.insert(node, teacher).is_none()
+    }
+
+    /// How many peers are known.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+
     pub(super) fn give_up(&mut self, node: NodeId) {
         self.given_up.insert(node);
     }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::base::{Encode, NodeId, ResourceId};
-use crate::message::{ChordUpdateContents, ErrorCode, JoinReq, Method};
+use crate::message::{ChordUpdateContents, ErrorCode, JoinReq, Method, PingReq};
 
 use super::api::{Event, JoinError, JoinStep, LinkAction, LinkError, LinkId};
 use super::attach::{AttachPlan, Reason};
@@ -42,10 +42,19 @@ enum Step {
     Dialing,
     /// Until the admitting peer has sent its Update.
     Attaching,
+    /// It has not: our successors are looked for one after the other.
+    Discovering,
     /// The admitting peer is busy with somebody else.
     Postponed,
     /// Until the admitting peer names us as its predecessor.
     Asked,
+}
+
+impl Step {
+    /// Whether the Update of the admitting peer is what we wait for, or have waited for.
+    fn is_before_asking(self) -> bool {
+        matches!(self, Self::Attaching | Self::Discovering)
+    }
 }
 
 impl Joining {
@@ -162,7 +171,7 @@ impl Peer {
         let Stage::Joining(joining) = &mut self.stage else { return };
         if joining.step == Step::Attaching && reason == Some(Reason::Admitting) {
             joining.admitting = Some(node);
-            self.timers.set(Timer::Join, self.now.instant + STEP_MAX);
+            self.timers.set(Timer::Join, self.now.instant + UPDATE_MAX);
         }
     }
 
@@ -210,7 +219,7 @@ impl Peer {
         if joining.step == Step::Asked && is_admitting && is_admitted {
             return self.joined();
         }
-        if joining.step == Step::Attaching && is_admitting {
+        if joining.step.is_before_asking() && is_admitting {
             self.emit(Event::Joining(JoinStep::Neighbors));
             self.attach_circle();
             return self.ask(from);
@@ -218,6 +227,40 @@ impl Peer {
         if joining.step == Step::Asked {
             self.attach_circle();
         }
+    }
+
+    /// Asks for the successor of `node` through the admitting peer, which has not told us its own
+    /// (RFC 6940 §10.5).
+    fn discover(&mut self, node: NodeId) {
+        let Stage::Joining(joining) = &mut self.stage else { return };
+        joining.step = Step::Discovering;
+        let through = joining.admitting;
+        self.timers.set(Timer::Join, self.now.instant + STEP_MAX);
+        let next = ResourceId::from_u128(node.to_u128().wrapping_add(1));
+        let body = PingReq::default().to_bytes().unwrap_or_default();
+        let goal = Goal::Discover;
+        if self.request(vec![next.into()], through, Method::Ping, body, &[], goal).is_err() {
+            self.join_failed(JoinError::NoAdmittingPeer);
+        }
+    }
+
+    /// One more successor is known, or we have come around, or nobody answers any more. What is
+    /// behind us the admitting peer tells us when it admits us.
+    pub(super) fn discovered(&mut self, outcome: Result<Reply, Failure>) {
+        let own = self.identity.node_id;
+        let Stage::Joining(joining) = &mut self.stage else { return };
+        let Some(admitting) = joining.admitting.filter(|_| joining.step == Step::Discovering)
+        else {
+            return;
+        };
+        let found = outcome.ok().map(|reply| reply.signed.node_id).filter(|node| *node != own);
+        if let Some(node) = found.filter(|node| joining.circle.meet(admitting, *node))
+            && joining.circle.len() < self.chord.side()
+        {
+            return self.discover(node);
+        }
+        self.attach_circle();
+        self.ask(admitting);
     }
 
     /// The admitting peer has answered our Join, or not.
@@ -266,7 +309,14 @@ impl Peer {
                         self.dial_failed(link, &LinkError::NoPath);
                     }
                 }
-                Step::Attaching | Step::Asked => self.join_failed(JoinError::NoAdmittingPeer),
+                Step::Attaching => match joining.admitting {
+                    Some(_) => {
+                        self.emit(Event::Joining(JoinStep::Neighbors));
+                        self.discover(self.identity.node_id);
+                    }
+                    None => self.join_failed(JoinError::NoAdmittingPeer),
+                },
+                Step::Discovering | Step::Asked => self.join_failed(JoinError::NoAdmittingPeer),
                 Step::Postponed => match joining.admitting {
                     Some(admitting) => self.ask(admitting),
                     None => self.join_failed(JoinError::NoAdmittingPeer),
@@ -363,7 +413,7 @@ impl Peer {
         *joining = Joining::new(address + skip, failures.saturating_add(1));
         joining.bootstrap_link = bootstrap_link;
         self.drop_spares();
-        self.transactions.finish_all(|p| matches!(p.context.goal, Goal::Join));
+        self.transactions.finish_all(|p| matches!(p.context.goal, Goal::Join | Goal::Discover));
         self.emit(Event::JoinFailed(error));
         let at = self.soon(PAUSE_MIN.saturating_mul(1 << failures.min(5)));
         self.timers.set(Timer::Join, at);
@@ -395,6 +445,8 @@ const RACE_MAX: usize = 4;
 pub(super) const LIST_MAX: usize = 64;
 /// A step is five transmissions of a request, and some time for ICE and DTLS.
 const STEP_MAX: Duration = Duration::from_secs(25);
+/// From the link with the admitting peer to its Update, which is sent as soon as the link is up.
+const UPDATE_MAX: Duration = Duration::from_secs(5);
 /// What a neighbour has to answer one retransmission of our Attach, and for ICE and DTLS. Who needs
 /// longer is taken for lost, as a peer that has just died would be, and met after the join.
 const NEIGHBOR_GRACE: Duration = Duration::from_secs(2);

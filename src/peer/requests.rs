@@ -37,6 +37,8 @@ pub(super) enum Goal {
     Attach(LinkId),
     AppAttach(LinkId, RequestId, u16),
     Join,
+    /// Who is our next successor, while the admitting peer does not tell.
+    Discover,
     Leave,
     Update(NodeId),
     Copy(Copy),
@@ -176,6 +178,7 @@ impl Peer {
                 self.app_attach_answered(link, request, application, outcome);
             }
             Goal::Join => self.join_answered(outcome),
+            Goal::Discover => self.discovered(outcome),
             Goal::Leave => self.leave_answered(),
             Goal::Update(node) => self.update_answered(node, outcome.err()),
             Goal::Copy(copy) => self.copy_answered(&copy, outcome.err()),

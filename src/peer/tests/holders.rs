@@ -239,7 +239,7 @@ fn a_silent_peer_is_passed_by() {
         let mut net = registered(600 + seed, 12);
         let resource = resource_of(&net, 5);
         let holders = line(&net, &resource);
-        net.deaf.insert(holders[0]);
+        net.unheard.insert((holders[0], Method::Fetch));
         let from = holders[7];
         found += net.fetch(from, 5).map_or(0, |fetched| fetched.values.len());
     }

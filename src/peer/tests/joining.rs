@@ -102,6 +102,39 @@ fn a_join_step_by_step() {
     assert!(predecessors.iter().chain(successors).all(|n| told.contains(n)));
 }
 
+/// R6940-10.5-11: who does not get the admitting peer's tables finds its successors by Pings to the
+/// place behind its own, the place behind whoever answers, and so on, and joins all the same.
+#[test]
+fn a_join_without_the_admitting_peers_tables() {
+    for count in [1, 2, 8] {
+        let mut net = Net::ring(4, count);
+        let joiner = net.add();
+        let own = net.id(joiner).to_u128();
+        let mut ring: Vec<NodeId> = (0..count).map(|node| net.id(node)).collect();
+        ring.sort_by_key(|id| id.to_u128().wrapping_sub(own));
+        net.unheard.insert((joiner, Method::Update));
+        let begin = net.trace.len();
+        net.join(joiner, 0);
+        let sent = |net: &Net, method: Method| -> Vec<Option<Destination>> {
+            let requests = net.trace[begin..].iter().filter(|t| is(t, joiner, method.request()));
+            requests.map(|t| t.4.header.destination_list.last().cloned()).collect()
+        };
+        run_until(&mut net, |net| !sent(net, Method::Join).is_empty());
+        let behind = |id: u128| Some(ResourceId::from_u128(id.wrapping_add(1)).into());
+        let places = [own].into_iter().chain(ring.iter().map(|id| id.to_u128()));
+        let expected: Vec<_> = places.take(net.peer(joiner).chord.side()).map(behind).collect();
+        assert_eq!(sent(&net, Method::Ping), expected, "{count} peers");
+        for successor in ring.iter().skip(1).take(3) {
+            assert!(sent(&net, Method::Attach).contains(&Some((*successor).into())), "{successor}");
+        }
+        assert!(!has_joined(&net, joiner));
+        net.unheard.clear();
+        net.run(seconds(10));
+        assert!(has_joined(&net, joiner) && !has_failed(&net, joiner));
+        net.assert_ring(3);
+    }
+}
+
 /// R6940-6.4.2.1-05: at the moment at which it becomes responsible it has everything.
 #[test]
 fn a_new_peer_has_everything_from_the_first_moment() {

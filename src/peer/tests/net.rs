@@ -52,8 +52,8 @@ pub struct Net {
     rng: Rng,
     /// Messages that get lost, of a thousand.
     pub loss_permille: u64,
-    /// Nodes that no Fetch reaches.
-    pub deaf: BTreeSet<usize>,
+    /// Requests that do not reach a node.
+    pub unheard: BTreeSet<(usize, Method)>,
     /// Nodes between which no link comes up.
     pub walls: BTreeSet<(usize, usize)>,
     /// What peers have wanted of links, without what they have sent.
@@ -84,7 +84,7 @@ impl Net {
             events: Vec::new(),
             rng: Rng::from_number(seed),
             loss_permille: 0,
-            deaf: BTreeSet::new(),
+            unheard: BTreeSet::new(),
             walls: BTreeSet::new(),
             actions: Vec::new(),
             trace: Vec::new(),
@@ -402,7 +402,8 @@ impl Net {
                 }
                 if let Some(packet) = self.decode(&bytes) {
                     let code = message_code(&packet);
-                    if code == Some(Method::Fetch.request()) && self.deaf.contains(&end.0) {
+                    let method = code.and_then(Method::of_request);
+                    if method.is_some_and(|method| self.unheard.contains(&(end.0, method))) {
                         return;
                     }
                     self.trace.push((self.now, from.0, end.0, code, packet));
