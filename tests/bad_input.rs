@@ -60,6 +60,29 @@ fn an_overlay_document_is_not_overwritten() {
     assert!(!lab.path("other.xml").exists());
 }
 
+/// R6940-11.4-04: the peers that a peer was directly connected with, and no other address, are kept
+/// for its next join, which needs no bootstrap node to be named.
+#[test]
+fn a_peer_comes_back_through_those_it_knows() {
+    let (lab, founder) = Overlay::found("carol");
+    let nobody = "127.0.0.1:9";
+    let mut peer = lab.peer("dave", &["--bootstrap", nobody]);
+    peer.wait("registered");
+    peer.interrupt();
+    assert_eq!(peer.finish().0, 0);
+    let cache = lab.path("dave/overlays/lab.example/bootstrap.txt");
+    let cached = std::fs::read_to_string(&cache).expect("a list of addresses");
+    assert_eq!(cached, format!("{}\n", lab.bootstrap()));
+
+    let arguments = words("peer --json --user dave --listen 127.0.0.1:0 --overlay")
+        .and(&text(&lab.document()))
+        .and("--state")
+        .and(&text(&lab.path("dave")));
+    let mut again = Phone::start(program().args(arguments), "dave");
+    again.wait("registered");
+    drop(founder);
+}
+
 /// An overlay, and the folder of somebody who called from there.
 struct Lab {
     lab: Overlay,

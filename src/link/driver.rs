@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::bootstrap::{BootstrapListener, dial};
+use super::cache::BootstrapCache;
 use super::clock::{Clock, unix_ms};
 use super::convert;
 use super::counters::{LinkCounters, NodeCounters};
@@ -80,6 +81,7 @@ pub(super) struct Driver {
     requests: BTreeMap<RequestId, (Instant, Reply)>,
     next_link: u64,
     next_request: u64,
+    cache: BootstrapCache,
     store: Option<StoreFile>,
     /// When changes are written next, if there are any.
     write_at: Option<Instant>,
@@ -113,7 +115,6 @@ impl Driver {
             clock,
             rng,
             options,
-            credentials,
             listener,
             inbox,
             events,
@@ -127,6 +128,8 @@ impl Driver {
             requests: BTreeMap::new(),
             next_link: 1,
             next_request: 0,
+            cache: BootstrapCache::new(clock, credentials.clone()),
+            credentials,
             store: None,
             write_at: None,
         }
@@ -175,6 +178,9 @@ impl Driver {
                 Some(link) => self.accepted(link),
                 None => return false,
             },
+            addresses = self.cache.changed(), if self.peer.is_joined() => {
+                self.event(NodeEvent::BootstrapNodes(addresses));
+            }
             () = self.clock.sleep_until(deadline) => self.handle(Input::Timeout),
             () = self.clock.sleep_until(self.write_at) => self.write_changes(),
             problem = store_problem(&mut self.store) => {
@@ -279,6 +285,7 @@ impl Driver {
             }
         });
         self.ended.up += 1;
+        self.cache.up(id, info.remote, &certificate);
         self.links.insert(id, Link::Up(sender));
         self.handle(Input::Link(id, LinkEvent::Up(certificate)));
     }
@@ -301,6 +308,7 @@ impl Driver {
             }
             Report::Flow(result) => self.flow(id, result),
             Report::Gathered(Err(error)) | Report::Up(Err(error)) | Report::Down(error) => {
+                self.cache.down(id);
                 let was_up = self.take_out(id);
                 self.ended.ended(&error, was_up);
                 self.handle(Input::Link(id, LinkEvent::Down(convert::error_to_peer(&error))));
@@ -340,6 +348,7 @@ impl Driver {
     fn act(&mut self, id: LinkId, action: LinkAction) {
         match action {
             LinkAction::Dial(address) => {
+                self.cache.dialing(id, address);
                 let credentials = self.credentials.clone();
                 let pcap = self.options.pcap.clone();
                 self.work(id, async move { Report::Up(dial(address, &credentials, pcap).await) });
@@ -356,6 +365,7 @@ impl Driver {
                 }
             }
             LinkAction::Close => {
+                self.cache.down(id);
                 self.take_out(id);
             }
         }
@@ -410,17 +420,7 @@ impl Driver {
             Role::Requester => DtlsRole::Server,
             Role::Responder => DtlsRole::Client,
         };
-        let der = expected.der.clone();
-        let verify = self.credentials.verify.clone();
-        let credentials = Credentials {
-            local: self.credentials.local.clone(),
-            verify: Arc::new(move |shown| {
-                if shown != der {
-                    return Err("another certificate than the one that signed".to_owned());
-                }
-                verify(shown)
-            }),
-        };
+        let credentials = self.credentials.only(&expected);
         if let Purpose::Application(application) = purpose {
             let attached = Duration::ZERO;
             let link = AppLink { application, certificate: expected, attached, reply: None };

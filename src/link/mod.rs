@@ -11,6 +11,7 @@
 //! | `clock` | the machine's clocks and randomness | |
 //! | `node`, `driver`, `convert`, `counters` | what runs a [`Peer`](crate::peer::Peer) | |
 //! | `store` | values that survive a restart | |
+//! | `cache` | where we can join the next time | RFC 6940 §11.4 |
 //! | [`pcap`] | what passed, for Wireshark | |
 //!
 //! The sender of an Attach is ICE controlling and DTLS server (RFC 6940 §6.5.1.13); on a
@@ -20,6 +21,7 @@
 
 mod addresses;
 pub mod bootstrap;
+mod cache;
 pub mod candidate;
 mod clock;
 mod convert;

@@ -74,6 +74,9 @@ pub enum NodeEvent {
     Configured(Arc<SignedConfig>, ConfigEffect),
     /// Somebody else's connection for an application is up.
     AppFlow(AppFlow),
+    /// Where we can join the next time: peers that we have been directly connected with, the
+    /// latest first (RFC 6940 §11.4).
+    BootstrapNodes(Vec<SocketAddr>),
     /// The values that we keep will not all survive a restart, or have not.
     StoreProblem(StoreProblem),
 }

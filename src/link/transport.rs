@@ -16,6 +16,7 @@ use super::error::{LinkError, SendError};
 use super::ice::{IceAgent, IceConn};
 use super::stun::Packet;
 use crate::base::Instant;
+use crate::crypto::Certificate;
 
 /// Bounds of the channels and timers.
 pub mod limits {
@@ -74,6 +75,22 @@ pub struct Credentials {
     pub local: LocalCertificate,
     /// What we accept.
     pub verify: Verify,
+}
+
+impl Credentials {
+    /// The same for a link with one node alone, which has to show this very certificate.
+    pub fn only(&self, expected: &Certificate) -> Self {
+        let (der, verify) = (expected.der.clone(), self.verify.clone());
+        Self {
+            local: self.local.clone(),
+            verify: Arc::new(move |shown| {
+                if shown != der {
+                    return Err("another certificate than the expected one".to_owned());
+                }
+                verify(shown)
+            }),
+        }
+    }
 }
 
 /// DTLS records in and out, such as SIP messages (RFC 7904 §5). Dropping it closes the flow.

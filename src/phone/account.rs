@@ -201,9 +201,17 @@ impl Engine {
             NodeEvent::AppFlow(flow) if self.flows.has_room() => {
                 self.sip_flow_up(id, flow);
             }
+            NodeEvent::BootstrapNodes(addresses) => self.remember_bootstrap_nodes(id, &addresses),
             NodeEvent::StoreProblem(problem) => self.notice(problem.to_string()),
             // Dropping a flow closes it.
             NodeEvent::AppFlow(_) => {}
+        }
+    }
+
+    /// Keeps addresses for the next join. Without them it takes the document's bootstrap nodes.
+    fn remember_bootstrap_nodes(&self, id: AccountId, addresses: &[SocketAddr]) {
+        if let Some(account) = self.accounts.get(id) {
+            let _ = self.options.state.save_bootstrap_cache(account.overlay(), addresses);
         }
     }
 

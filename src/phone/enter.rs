@@ -64,6 +64,8 @@ struct Opening {
     is_chosen: bool,
     tries: u32,
     entry: Entry,
+    /// Peers that we have been connected with before.
+    cached: Vec<SocketAddr>,
 }
 
 /// A node that has its port and does nothing yet.
@@ -201,7 +203,8 @@ impl Engine {
             seed: os_seed(),
         };
         let tries = if self.has_left { PORT_TRIES } else { 1 };
-        Ok(Opening { document, aor, options, is_chosen, tries, entry })
+        let cached = self.options.state.bootstrap_cache(&overlay);
+        Ok(Opening { document, aor, options, is_chosen, tries, entry, cached })
     }
 
     /// Opens the port in a task of its own: names are looked up, and a port may be in use for a
@@ -313,8 +316,8 @@ impl Engine {
 
 impl Opening {
     async fn open(self) -> Result<Opened, String> {
-        let Self { document, aor, mut options, is_chosen, tries, entry } = self;
-        let bootstrap = bootstrap_addresses(&document.config, &entry).await;
+        let Self { document, aor, mut options, is_chosen, tries, entry, cached } = self;
+        let bootstrap = bootstrap_addresses(&document.config, &entry, &cached).await;
         options.loopback |= bootstrap.iter().any(|a| a.ip().is_loopback());
         options.stun_servers =
             bootstrap.iter().copied().filter(|a| !a.ip().is_loopback()).collect();
@@ -396,25 +399,36 @@ async fn start_node(
     result.map_err(|e| format!("The overlay's port can't be opened: {e}; choose another."))
 }
 
-/// The user's bootstrap nodes first, then the document's; names are looked up.
-async fn bootstrap_addresses(config: &OverlayConfig, entry: &Entry) -> Vec<SocketAddr> {
-    let mut addresses = match entry {
-        Entry::Start(_) | Entry::Found => Vec::new(),
-        Entry::Join(bootstrap) => bootstrap.clone(),
-    };
+/// The user's bootstrap nodes first, then by turns the document's and those that we have been
+/// connected with (RFC 6940 §11.4); names are looked up.
+async fn bootstrap_addresses(
+    config: &OverlayConfig,
+    entry: &Entry,
+    cached: &[SocketAddr],
+) -> Vec<SocketAddr> {
+    let mut named = Vec::new();
     for node in config.bootstrap_nodes.iter().take(BOOTSTRAP_MAX) {
         match &node.address {
-            BootstrapAddress::Ip(ip) => addresses.push(SocketAddr::new(*ip, node.port)),
+            BootstrapAddress::Ip(ip) => named.push(SocketAddr::new(*ip, node.port)),
             BootstrapAddress::Name(host) => {
                 let found = tokio::net::lookup_host((host.as_str(), node.port));
                 if let Ok(Ok(found)) = timeout(LOOKUP_MAX, found).await {
-                    addresses.extend(found);
+                    named.extend(found);
                 }
             }
         }
     }
-    addresses.dedup();
-    addresses.truncate(BOOTSTRAP_MAX);
+    let mut addresses = match entry {
+        Entry::Start(_) | Entry::Found => Vec::new(),
+        Entry::Join(bootstrap) => bootstrap.clone(),
+    };
+    let turns = (0..named.len().max(cached.len())).flat_map(|n| [named.get(n), cached.get(n)]);
+    for address in turns.flatten() {
+        if !addresses.contains(address) {
+            addresses.push(*address);
+        }
+    }
+    addresses.truncate(2 * BOOTSTRAP_MAX);
     addresses
 }
 
@@ -437,7 +451,7 @@ const LISTEN_DEFAULT: SocketAddr =
 
 // limits
 
-/// Bootstrap nodes tried; RFC 6940 §11.4 suggests remembering ten.
+/// Bootstrap nodes of a document that are tried, and as many that we have been connected with.
 const BOOTSTRAP_MAX: usize = 10;
 /// Longest look-up of a bootstrap node's name.
 const LOOKUP_MAX: Duration = Duration::from_secs(5);

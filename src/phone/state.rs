@@ -5,6 +5,7 @@
 //! vault.toml                         how private keys are sealed, if they are
 //! chordial.db                        recent calls, keys seen, the overlay joined last
 //! overlays/NAME/document.xml         the overlay's configuration document
+//! overlays/NAME/bootstrap.txt        where it was entered or can be, one address a line
 //! overlays/NAME/USER/certificate.der our certificate there
 //! overlays/NAME/USER/key.der         its private key: sealed, or readable by the user alone
 //! overlays/NAME/USER/account         what the enrollment server knows us by, with the password
@@ -14,6 +15,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -138,6 +140,31 @@ impl StateFolder {
         let overlay = document.config.instance_name.as_str();
         let path = Path::new(OVERLAYS).join(overlay).join(DOCUMENT);
         self.write(&path, &document.document)
+    }
+
+    /// Where we can join an overlay beside its bootstrap nodes, the latest first: peers that we
+    /// have been directly connected with (RFC 6940 §11.4). What is not an address is left out.
+    pub fn bootstrap_cache(&self, overlay: &str) -> Vec<SocketAddr> {
+        let path = self.overlay(overlay).join(BOOTSTRAP);
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).take(BOOTSTRAP_MAX).collect()
+    }
+
+    /// Puts these addresses before those that are kept; the oldest beyond ten are forgotten.
+    pub fn save_bootstrap_cache(
+        &self,
+        overlay: &str,
+        addresses: &[SocketAddr],
+    ) -> Result<(), StateError> {
+        let before = self.bootstrap_cache(overlay);
+        let older = before.iter().filter(|address| !addresses.contains(address));
+        let all: Vec<SocketAddr> =
+            addresses.iter().chain(older).take(BOOTSTRAP_MAX).copied().collect();
+        if all == before {
+            return Ok(());
+        }
+        let text: String = all.iter().map(|address| format!("{address}\n")).collect();
+        self.write(&Path::new(OVERLAYS).join(overlay).join(BOOTSTRAP), text.as_bytes())
     }
 
     /// Where the values are that our peer as `user` keeps for the overlay.
@@ -402,6 +429,9 @@ pub(super) const CERTIFICATE: &str = "certificate.der";
 pub(super) const KEY: &str = "key.der";
 pub(super) const ACCOUNT: &str = "account";
 const VALUES: &str = "values.db";
+const BOOTSTRAP: &str = "bootstrap.txt";
+/// Peers remembered for the next join, as RFC 6940 §11.4 suggests.
+const BOOTSTRAP_MAX: usize = 10;
 
 #[cfg(test)]
 pub(super) mod tests {
@@ -440,6 +470,23 @@ pub(super) mod tests {
         assert_eq!(read, Settings { theme: Theme::System, ..settings });
         assert!(notice.is_some());
         assert!(dir.path().join("settings.toml.bad").exists());
+    }
+
+    #[test]
+    fn ten_addresses_are_kept_for_the_next_join() {
+        let (dir, state) = folder();
+        assert!(state.bootstrap_cache("example.org").is_empty());
+        let address = |n: u8| SocketAddr::from(([192, 0, 2, n], 6084));
+        let first: Vec<_> = (1..=8).map(address).collect();
+        state.save_bootstrap_cache("example.org", &first).expect("written");
+        let later = [address(20), address(3), address(21)];
+        state.save_bootstrap_cache("example.org", &later).expect("written");
+        let expected: Vec<_> = [20, 3, 21, 1, 2, 4, 5, 6, 7, 8].map(address).to_vec();
+        assert_eq!(state.bootstrap_cache("example.org"), expected);
+        let path = dir.path().join("overlays/example.org/bootstrap.txt");
+        let text = fs::read_to_string(&path).expect("there");
+        fs::write(&path, text.replace("192.0.2.3:6084", "what?")).expect("written");
+        assert_eq!(state.bootstrap_cache("example.org").len(), 9, "a bad line is left out");
     }
 
     #[test]
