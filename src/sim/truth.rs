@@ -130,13 +130,23 @@ impl Deaths {
             known.is_registered() && holders(world, **user, known.place).next().is_none()
         };
         let lost = held.iter().filter(is_gone).map(|user| {
-            let lately = |d: &&Death| at.saturating_since(d.at) <= limits::REPAIR && d.at <= *at;
-            let recent = self.0.iter().filter(lately).filter(|d| d.held.contains(user)).count();
-            let age = at.saturating_since(users[*user as usize].acknowledged_at);
-            let is_excused = recent >= COPIES.min(world.ring.len()) || age <= limits::REPAIR;
+            let known = &users[*user as usize];
+            let (holders, last) = self.went_together(*user, *at);
+            let age = last.saturating_since(known.acknowledged_at);
+            let is_excused = holders >= COPIES.min(world.ring.len()) || age <= limits::REPAIR;
             Loss { user: *user, is_excused }
         });
         lost.collect()
+    }
+
+    /// How many of those who held a user's registration went within one repair interval, the last
+    /// of them included, and when that one did. Others may have gone since the one at `at`, while
+    /// what it held was on its way.
+    fn went_together(&self, user: u32, at: Instant) -> (usize, Instant) {
+        let held = || self.0.iter().filter(|death| death.held.contains(&user));
+        let last = held().map(|death| death.at).max().unwrap_or(at);
+        let lately = |death: &&Death| last.saturating_since(death.at) <= limits::REPAIR;
+        (held().filter(lately).count(), last)
     }
 }
 
@@ -179,6 +189,20 @@ const COPIES: usize = 3;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The first of three holders is looked after when the other two are gone as well.
+    #[test]
+    fn holders_that_went_after_the_first_count() {
+        let seconds = |s: u64| Instant::from_micros(s * 1_000_000);
+        let mut deaths = Deaths::default();
+        for (at, held) in [(10, 1), (100, 7), (105, 2), (106, 7), (108, 7)] {
+            deaths.add(seconds(at), vec![held]);
+        }
+        assert_eq!(deaths.went_together(7, seconds(100)), (3, seconds(108)));
+        assert_eq!(deaths.went_together(1, seconds(10)), (1, seconds(10)));
+        deaths.add(seconds(108 + limits::REPAIR.as_secs()), vec![7]);
+        assert_eq!(deaths.went_together(7, seconds(108)).0, 2, "the first two had time enough");
+    }
 
     #[test]
     fn the_ring_goes_around_both_ways() {
