@@ -16,7 +16,7 @@ pub fn own_name(config: &OverlayConfig, user: &str) -> Result<Aor, String> {
     }
     if !config.admits_domain(&aor.domain) {
         return Err(format!(
-            "{aor} can't be registered: the document of {overlay} takes names of other domains only."
+            "{aor} can't be registered: the document of {overlay} takes names of other domains."
         ));
     }
     // A URI may hold in escapes what no certificate of ours does.
