@@ -114,8 +114,8 @@ impl Engine {
     }
 }
 
-/// Whom a certificate names: its user name is no URI, so nothing in it is a scheme or an escape, and
-/// the case of its domain means nothing. Whoever reads it otherwise takes one for another.
+/// Whom a certificate names: its user name is no URI, so nothing in it is a scheme or an escape,
+/// and the case of its domain means nothing. Whoever reads it otherwise takes one for another.
 pub(super) fn named(certificate: &Certificate) -> Option<Aor> {
     let mut aor = Aor::of_user_name(&certificate.user_name)?;
     aor.domain.make_ascii_lowercase();
