@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match Arguments::read() {
         Ok(Asked::Window { state, pcap }) => window(state, pcap),
         Ok(Asked::Sim(arguments)) => simulate(&arguments),
-        Ok(Asked::Job(job)) => cli::run(job),
+        Ok(Asked::Job(job)) => cli::run(*job),
         Err(code) => code,
     }
 }

@@ -61,6 +61,24 @@ fn a_name_that_nobody_has_is_not_found() {
     }
 }
 
+/// R7904-4.2-01: who has their calls forwarded does not ring; whoever they go to does.
+#[test]
+fn forwarded_calls_reach_somebody_else() {
+    let (overlay, mut carol) = Overlay::found_by_speaker("carol");
+    let mut bob = overlay.peer("bob", &["--forward-to", "carol", "--answer"]);
+    bob.wait("registered");
+    let (code, events) = overlay.call("alice", "bob", TALK_S, &[]).finish();
+    assert_eq!(code, 0, "{events:?}");
+    assert_eq!(carol.wait("incoming")["peer"], "alice@lab.example");
+    assert_heard(SPEECH_BOB, &overlay.heard_by("alice-calling"));
+    bob.interrupt();
+    bob.finish();
+    assert!(!bob.has_seen("incoming"));
+    let mut peer = overlay.peer("bob", &["--forward-to", "bob"]);
+    assert_eq!(peer.finish().0, 2);
+    assert!(peer.stderr().contains("your own name"));
+}
+
 /// Who talks is busy for a second caller and goes on talking; a caller who is interrupted while
 /// the phone rings is missed, and one who is interrupted while talking hangs up.
 #[test]

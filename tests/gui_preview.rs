@@ -145,6 +145,8 @@ fn call(id: u64, peer: &str, state: CallState) -> Call {
         peer: peer.into(),
         state,
         verified: Verified::SelfSignedKnown,
+        is_domain_unverified: false,
+        forwarded_to: None,
         muted: false,
         level_sent: 0.12,
         level_received: 0.4,

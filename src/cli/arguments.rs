@@ -127,6 +127,12 @@ pub struct PhoneArguments {
     /// Answer every call
     #[arg(long)]
     pub answer: bool,
+    /// Have calls to this device's user forwarded to another name
+    #[arg(long, value_name = "NAME")]
+    pub forward_to: Option<String>,
+    /// Have callers use SIPS, and refuse SIP
+    #[arg(long)]
+    pub sips_only: bool,
     /// A recording in the place of the microphone
     #[arg(long, value_name = "FILE.wav")]
     pub play: Option<PathBuf>,
@@ -225,7 +231,7 @@ pub enum Asked {
     /// Simulate.
     Sim(SimArguments),
     /// Anything else.
-    Job(Job),
+    Job(Box<Job>),
 }
 
 /// What needs neither window nor simulator.
@@ -302,20 +308,20 @@ impl Arguments {
             None => Asked::Window { state: self.state, pcap: self.pcap },
             Some(CommandLine::Sim(arguments)) => Asked::Sim(arguments),
             Some(CommandLine::Overlay { command: OverlayCommand::New { name, out } }) => {
-                Asked::Job(Job::NewOverlay { name, out })
+                Asked::Job(Box::new(Job::NewOverlay { name, out }))
             }
-            Some(CommandLine::Peer(phone)) => Asked::Job(Job::Peer(phone)),
+            Some(CommandLine::Peer(phone)) => Asked::Job(Box::new(Job::Peer(phone))),
             Some(CommandLine::Call { name, seconds, phone }) => {
-                Asked::Job(Job::Call { phone, name, seconds })
+                Asked::Job(Box::new(Job::Call { phone, name, seconds }))
             }
             Some(CommandLine::Backup { out, backup_password_file: password_file, keys }) => {
-                Asked::Job(Job::BackUp { keys, out, password_file })
+                Asked::Job(Box::new(Job::BackUp { keys, out, password_file }))
             }
             Some(CommandLine::Restore { file, backup_password_file: password_file, keys }) => {
-                Asked::Job(Job::Restore { keys, file, password_file })
+                Asked::Job(Box::new(Job::Restore { keys, file, password_file }))
             }
             Some(CommandLine::Demo { peers, seconds, json, pcap }) => {
-                Asked::Job(Job::Demo { peers, seconds, json, pcap })
+                Asked::Job(Box::new(Job::Demo { peers, seconds, json, pcap }))
             }
         }
     }

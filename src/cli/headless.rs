@@ -1,6 +1,7 @@
 //! A phone without a window.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
@@ -15,7 +16,7 @@ use crate::link::Pcap;
 use crate::media::{Recording, SinkChoice};
 use crate::phone::{
     CallId, CallReport, Command, Direction, Event, Handle, Membership, OverlayState, PhoneOptions,
-    callee, own_name, start,
+    Settings, callee, forwarding, own_name, start,
 };
 
 /// Is a peer until interrupted.
@@ -67,10 +68,17 @@ fn open(
     printer.keys(&state.protection());
     // A document that cannot be read, a name that is none, or a file that cannot be played, shows
     // before anything is started.
-    let document = state.read_document(&arguments.overlay).map_err(|e| e.to_string())?.config;
-    let own = own_name(&document, &arguments.user)?;
+    let document = state.read_document(&arguments.overlay).map_err(|e| e.to_string())?;
+    let document = Arc::new(document);
+    let own = own_name(&document.config, &arguments.user)?;
     if let Some(name) = name {
         callee(&document, &own, name)?;
+    }
+    let overlay = document.config.instance_name.as_str();
+    let forward_to = arguments.forward_to.as_deref();
+    let forward_to = forward_to.map(|to| forwarding(to, overlay)).transpose()?;
+    if forward_to.as_ref().is_some_and(|to| *to == own.to_string()) {
+        return Err(format!("{own} is your own name."));
     }
     let play = arguments.play.as_deref().map(Recording::read).transpose();
     if let Some(record) = &arguments.record {
@@ -88,6 +96,11 @@ fn open(
     };
     let phone = start(options).map_err(|e| e.to_string())?;
     let events = phone.events();
+    let before = phone.snapshot().settings.clone();
+    let settings = Settings { forward_to, sips_only: arguments.sips_only, ..before.clone() };
+    if settings != before {
+        phone.send(Command::Configure(settings));
+    }
     let (document, user) = (arguments.overlay.clone(), arguments.user.clone());
     let command = if arguments.first {
         Command::Found { document: Some(document), user }

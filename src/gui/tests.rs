@@ -90,6 +90,8 @@ fn call(id: u64, state: CallState) -> Call {
         peer: "bob@smith".into(),
         state,
         verified: Verified::SelfSignedKnown,
+        is_domain_unverified: false,
+        forwarded_to: None,
         muted: false,
         level_sent: 0.1,
         level_received: 0.5,

@@ -243,7 +243,10 @@ impl Driver {
     fn command(&mut self, command: Command, reply: Reply) {
         self.next_request += 1;
         let request = RequestId(self.next_request);
-        let answered = !matches!(command, Command::Found | Command::Join(_) | Command::Leave);
+        let answered = !matches!(
+            command,
+            Command::Found | Command::Join(_) | Command::Leave | Command::Applications(_)
+        );
         if answered {
             self.requests.insert(request, (self.clock.now(), reply));
         }

@@ -19,6 +19,7 @@ use super::transport::{Credentials, SecureFlow};
 use crate::base::NodeId;
 use crate::config::SignedConfig;
 use crate::crypto::{Certificate, Identity, Keys, Provider};
+use crate::message::Destination;
 use crate::peer::{Answer, Command, ConfigEffect, JoinError, JoinStep, PeerConfig, RequestError};
 use crate::storage::KindTable;
 
@@ -166,8 +167,8 @@ impl Node {
         *self.counters.borrow()
     }
 
-    /// Gives a command and waits for its answer. [`Command::Found`], [`Command::Join`] and
-    /// [`Command::Leave`] have none: their progress comes as events.
+    /// Gives a command and waits for its answer. [`Command::Found`], [`Command::Join`],
+    /// [`Command::Leave`] and [`Command::Applications`] have none.
     pub async fn request(&self, command: Command) -> Result<Answer, NodeError> {
         match self.send(command).await? {
             Done::Answer(answer) => Ok(*answer),
@@ -176,7 +177,11 @@ impl Node {
     }
 
     /// Makes a connection for an application, from AppAttach to DTLS.
-    pub async fn app_attach(&self, to: NodeId, application: u16) -> Result<AppFlow, NodeError> {
+    pub async fn app_attach(
+        &self,
+        to: Vec<Destination>,
+        application: u16,
+    ) -> Result<AppFlow, NodeError> {
         match self.send(Command::AppAttach(to, application)).await? {
             Done::Flow(flow) => Ok(flow),
             Done::Answer(_) => Err(NodeError::Ended),

@@ -108,7 +108,8 @@ async fn a_link_over_ice_carries_messages_both_ways() {
     assert_eq!(at_alice.send(longest), Err(SendError::Down));
 }
 
-/// R6940-6.5.1.13-03: the certificate must be that of the signer of the Attach.
+/// R6940-6.5.1.13-03, R7904-5.1-03: the certificate must be that of the signer of the Attach or
+/// AppAttach; a connection with another one is closed and never used.
 #[tokio::test]
 async fn the_wrong_node_on_the_path_is_refused() {
     let (alice, bob, mallory) = (certificate("alice"), certificate("bob"), certificate("mallory"));

@@ -156,8 +156,11 @@ pub enum Command {
     Unpublish(StoreSpec),
     /// Fetch values.
     Fetch(FetchSpec),
-    /// Make a connection for an application with this Application-ID.
-    AppAttach(NodeId, u16),
+    /// Make a connection for an application with this Application-ID. Only the node at the end of
+    /// the list is accepted.
+    AppAttach(Vec<Destination>, u16),
+    /// Have these applications from now on: for others there are no connections when somebody asks.
+    Applications(Vec<u16>),
     /// Ask whether somebody is there.
     Ping(Destination),
     /// Ask a peer about itself (RFC 6940 §6.4.2.5).

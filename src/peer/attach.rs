@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::base::{Encode, NodeId, ResourceId};
 use crate::crypto::Certificate;
 use crate::message::{
-    APPLICATION_SIP, APPLICATION_SIPS, AppAttach, Attach, Destination, ErrorCode, ErrorResponse,
-    IceCandidate, Method, ROLE_ACTIVE, ROLE_PASSIVE, decode_body,
+    AppAttach, Attach, Destination, ErrorCode, ErrorResponse, IceCandidate, Method, ROLE_ACTIVE,
+    ROLE_PASSIVE, decode_body,
 };
 
 use super::api::{
@@ -67,7 +67,7 @@ pub(super) enum Gathering {
     Spare,
     Attach(AttachPlan),
     Answer(Box<Question>, Attach, Option<AttachPlan>),
-    AppAttach(RequestId, NodeId, u16),
+    AppAttach(RequestId, Vec<Destination>, u16),
     AppAnswer(Box<Question>, AppAttach),
 }
 
@@ -135,17 +135,22 @@ impl Peer {
         })
     }
 
-    pub(super) fn app_attach(&mut self, request: RequestId, node: NodeId, application: u16) {
+    pub(super) fn app_attach(
+        &mut self,
+        request: RequestId,
+        to: Vec<Destination>,
+        application: u16,
+    ) {
         if !self.is_in_overlay() {
             return self.done(request, Err(RequestError::NotJoined));
         }
-        if node == self.identity.node_id {
+        if to.last().and_then(Destination::node) == Some(self.identity.node_id) {
             return self.done(request, Err(RequestError::Refused(ErrorCode::NOT_FOUND)));
         }
         if self.links.pending().count() >= PENDING_MAX {
             return self.done(request, Err(RequestError::Busy));
         }
-        let gathering = Gathering::AppAttach(request, node, application);
+        let gathering = Gathering::AppAttach(request, to, application);
         let link = self.links.add(self.now.instant, LinkState::Gathering(gathering));
         self.act(link, LinkAction::Gather(Role::Requester, Purpose::Application(application)));
         self.watch_links();
@@ -159,8 +164,8 @@ impl Peer {
             Gathering::Answer(question, offer, plan) => {
                 self.answer_attach(link, &question, offer, plan, ice);
             }
-            Gathering::AppAttach(request, node, application) => {
-                self.send_app_attach(link, request, node, application, ice);
+            Gathering::AppAttach(request, to, application) => {
+                self.send_app_attach(link, request, to, application, ice);
             }
             Gathering::AppAnswer(question, offer) => {
                 self.answer_app_attach(link, &question, offer, ice);
@@ -385,13 +390,13 @@ impl Peer {
         &mut self,
         link: LinkId,
         request: RequestId,
-        node: NodeId,
+        to: Vec<Destination>,
         application: u16,
         ice: IceParameters,
     ) {
         let body = app_attach(ice, ROLE_PASSIVE, application).to_bytes().unwrap_or_default();
         let goal = Goal::AppAttach(link, request, application);
-        match self.request(vec![node.into()], None, Method::AppAttach, body, &[], goal) {
+        match self.request(to, None, Method::AppAttach, body, &[], goal) {
             Ok(transaction) => {
                 let state = LinkState::AppRequested { request, transaction };
                 self.links.put(self.now.instant, link, state);
@@ -429,7 +434,7 @@ impl Peer {
         }
     }
 
-    /// Somebody wants a connection for an application; we have SIP.
+    /// Somebody wants a connection for an application.
     pub(super) fn serve_app_attach(&mut self, question: Question) {
         let offer = match decode_body::<AppAttach>(&question.body, self.identity.node_id) {
             Ok(offer) if offer.role == ROLE_PASSIVE => offer,
@@ -438,7 +443,7 @@ impl Peer {
         if !self.suits(&offer.candidates) {
             return self.refuse_question(&question, ErrorCode::INVALID_MESSAGE, UNSUITABLE);
         }
-        if ![APPLICATION_SIP, APPLICATION_SIPS].contains(&offer.application) {
+        if !self.applications.contains(&offer.application) {
             return self.refuse_question(&question, ErrorCode::NOT_FOUND, "no such application");
         }
         if self.links.pending().count() >= PENDING_MAX {

@@ -286,7 +286,7 @@ impl World {
                 let places = Places::Dictionary(Vec::new());
                 Command::Fetch(FetchSpec { resource, kind, places })
             }
-            7 => Command::AppAttach(node, 5060),
+            7 => Command::AppAttach(vec![node.into()], 5060),
             8 => Command::Ping(node.into()),
             _ => Command::Ping(resource.into()),
         })

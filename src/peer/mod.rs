@@ -53,7 +53,7 @@ use std::time::Duration;
 
 use crate::base::{Instant, NodeId, Now, Rng};
 use crate::crypto::{Identity, Provider};
-use crate::message::{Packet, Reassembly};
+use crate::message::{APPLICATION_SIP, APPLICATION_SIPS, Packet, Reassembly};
 use crate::routing::chord::Chord;
 use crate::routing::{AnswerCache, ReturnPaths, Transactions, Verifier};
 use crate::storage::{KindTable, Storage};
@@ -117,6 +117,8 @@ pub struct Peer {
     fingers: Fingers,
     /// Nodes that could not be attached to, and when they may be tried again.
     unreachable: BTreeMap<NodeId, Instant>,
+    /// For which there are connections when somebody asks.
+    applications: Vec<u16>,
     /// Messages from us to us.
     loopback: VecDeque<Packet>,
     detours: Detours,
@@ -183,6 +185,7 @@ impl Peer {
             has_user_certificate: false,
             fingers: Fingers::default(),
             unreachable: BTreeMap::new(),
+            applications: vec![APPLICATION_SIP, APPLICATION_SIPS],
             loopback: VecDeque::new(),
             detours: Detours::default(),
             outputs: VecDeque::new(),
@@ -298,7 +301,8 @@ impl Peer {
             Command::Publish(spec) => self.publish(request, spec),
             Command::Unpublish(spec) => self.unpublish(request, spec),
             Command::Fetch(spec) => self.fetch(request, spec),
-            Command::AppAttach(node, application) => self.app_attach(request, node, application),
+            Command::AppAttach(to, application) => self.app_attach(request, to, application),
+            Command::Applications(applications) => self.applications = applications,
             Command::Ping(destination) => self.ping(request, destination),
             Command::Probe(of, requested) => self.probe(request, of, requested),
             Command::RouteQuery(of, query) => self.route_query(request, of, &query),

@@ -1,5 +1,6 @@
 //! Peers on a network in memory, under a virtual clock.
 
+mod applications;
 mod attaching;
 mod churn;
 mod client;

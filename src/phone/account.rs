@@ -8,15 +8,16 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::api::{DocumentFacts, Event, Me, Membership, OverlayState};
+use super::api::{DocumentFacts, Event, Me, Membership, OverlayState, Settings};
 use super::engine::{Engine, Report, Reports};
 use super::enter::{Again, Entering, Opened};
 use super::refresh::Lookout;
 use crate::config::{OverlayConfig, SignedConfig};
 use crate::link::{IceOptions, LocalCertificate, Node, NodeEvent, Upkeep};
+use crate::message::{APPLICATION_SIP, APPLICATION_SIPS};
 use crate::peer::{Command, JoinError, JoinStep, StoreSpec};
 use crate::sip::UserAgent;
-use crate::usage::{self, Aor};
+use crate::usage::{self, Aor, SIPS_ONLY, SipRegistration};
 
 /// Names one membership for as long as the phone runs; an overlay that is entered again has a new
 /// one.
@@ -82,6 +83,35 @@ impl Account {
     pub(super) fn ice_options(&self) -> IceOptions {
         let stun_servers = self.stun_servers.clone();
         IceOptions { loopback: self.loopback, stun_servers, upkeep: Upkeep::Consent }
+    }
+
+    /// Stores where calls to us go: here, or to the name that they are forwarded to.
+    fn register(&mut self, id: AccountId, settings: &Settings, reports: &Reports) {
+        let node = self.node.clone();
+        self.registered = false;
+        let forward_to = settings.forward_to.clone();
+        let registration = match forward_to.filter(|to| *to != self.aor.to_string()) {
+            Some(to) => SipRegistration::Uri(to),
+            None => SipRegistration::Route {
+                contact_prefs: if settings.sips_only { SIPS_ONLY.to_vec() } else { Vec::new() },
+                destinations: vec![node.node_id().into()],
+            },
+        };
+        let usage::Publication { resource, kind, value } =
+            usage::publication(&self.aor, node.node_id(), &registration);
+        let spec = StoreSpec { resource, kind, value, lifetime_s: REGISTRATION_LIFETIME_S };
+        let applications = match settings.sips_only {
+            true => vec![APPLICATION_SIPS],
+            false => vec![APPLICATION_SIP, APPLICATION_SIPS],
+        };
+        let reports = reports.clone();
+        self.tasks.spawn(async move {
+            // A node that has ended says so below.
+            let _ = node.tell(Command::Applications(applications)).await;
+            let result = node.request(Command::Publish(spec)).await;
+            let result = result.map(|_| ()).map_err(|e| e.to_string());
+            tell(&reports, id, AccountReport::Registered(result)).await;
+        });
     }
 
     /// Whether we are a peer and mean to remain one.
@@ -218,18 +248,10 @@ impl Engine {
     fn joined(&mut self, id: AccountId) {
         let reports = self.reports.clone();
         let Some(account) = self.accounts.running.get_mut(&id) else { return };
-        account.registered = false;
-        let node = account.node.clone();
-        let usage::Publication { resource, kind, value } =
-            usage::registration(&account.aor, node.node_id());
-        let spec = StoreSpec { resource, kind, value, lifetime_s: REGISTRATION_LIFETIME_S };
         let (overlay, user) = (account.overlay().to_owned(), account.aor.user.clone());
-        let (node_id, listen) = (node.node_id().to_string(), Some(node.listen()));
-        account.tasks.spawn(async move {
-            let result = node.request(Command::Publish(spec)).await;
-            let result = result.map(|_| ()).map_err(|e| e.to_string());
-            tell(&reports, id, AccountReport::Registered(result)).await;
-        });
+        let node_id = account.node.node_id().to_string();
+        let listen = Some(account.node.listen());
+        account.register(id, &self.settings, &reports);
         // A list of calls that cannot be written to has been reported already.
         let _ = self
             .data
@@ -251,6 +273,15 @@ impl Engine {
                 listen: Some(account.node.listen()),
             };
             self.account_state(id, state);
+        }
+    }
+
+    /// Stores our registrations anew, because the settings have changed.
+    pub(super) fn register_again(&mut self) {
+        for (id, account) in &mut self.accounts.running {
+            if account.is_joined() {
+                account.register(*id, &self.settings, &self.reports);
+            }
         }
     }
 

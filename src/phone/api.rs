@@ -82,6 +82,8 @@ pub enum Command {
     ClearHistory,
     /// Change the settings.
     Configure(Settings),
+    /// Have all calls to us forwarded to a name, or to nobody from now on.
+    Forward(Option<String>),
     /// Encrypt private keys under a password, or give them another one.
     Protect(Password),
     /// Open private keys by their password, or without one by this computer's key store.
@@ -147,6 +149,11 @@ pub struct Settings {
     /// The name of the overlay that names without a domain are of; without one, or while we are
     /// not in it, that is the overlay entered first.
     pub default_overlay: Option<String>,
+    /// The Address of Record that calls to us are forwarded to: it is stored in our place under our
+    /// name (RFC 7904 §3.2).
+    pub forward_to: Option<String>,
+    /// Whether callers are to use SIPS, and SIP is refused (RFC 7904 §5.1).
+    pub sips_only: bool,
 }
 
 /// Colours of the window.
@@ -324,6 +331,11 @@ pub struct Call {
     pub state: CallState,
     /// How sure we are of the other side's name.
     pub verified: Verified,
+    /// Whether the other side's name is of another domain than the overlay: unverified, for an
+    /// overlay that takes any name can't know to whom the domain belongs (RFC 7904 §8.2.3).
+    pub is_domain_unverified: bool,
+    /// Who has answered, if calls to the other side are forwarded; then the above is about them.
+    pub forwarded_to: Option<String>,
     /// Whether our microphone is cut off.
     pub muted: bool,
     /// What our microphone hears now, 0 to 1.

@@ -4,21 +4,25 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
-use super::account::AccountId;
+use super::account::{Account, AccountId};
 use super::api::{
     Call, CallId, CallReport, CallState, Direction, Event, HistoryEntry, Quality, Verified,
 };
-use super::dial::{DialReport, dial};
+use super::dial::{Connection, DialReport, Directory, Target, nobody, reach, resolve};
 use super::engine::{Engine, Report, Reports};
-use super::names::callee;
+use super::names::{own_sentence, way};
+use super::signal::ice_credentials;
 use super::talk::{Talk, TalkReport};
 use super::words;
-use crate::base::{Instant, Rng};
+use crate::base::Instant;
 use crate::link::IceAgent;
 use crate::media::sdp::{MediaDescription, Offer};
 use crate::media::{AudioStatistics, Ringing};
+use crate::message::Destination;
 use crate::sip::{self, LegId, Reason};
+use crate::usage::{Overlays, Resolved, Way};
 
 /// All calls, running and ended.
 #[derive(Default)]
@@ -44,9 +48,8 @@ pub(super) struct Running {
     muted: bool,
     /// SIP legs: one for an incoming call, one for each device of an outgoing one.
     pub(super) legs: BTreeMap<LegId, Leg>,
-    /// Devices that are being connected to or that have an INVITE on its way, and whether more
-    /// may come.
-    dialling: bool,
+    /// Look-ups and connections that are on their way: each may bring a leg or more.
+    dialling: usize,
     /// Why devices failed: the last one's sentence becomes the call's.
     pub(super) failure: Option<String>,
     pub(super) talk: Option<Talk>,
@@ -56,7 +59,12 @@ pub(super) struct Running {
     pub(super) started: Instant,
     started_unix_ms: u64,
     answered: Option<Instant>,
-    dial_task: Option<tokio::task::AbortHandle>,
+    /// Whatever is dialled ends with the call.
+    dial_tasks: JoinSet<()>,
+    /// Who has answered, if that is not who was called.
+    forwarded_to: Option<String>,
+    /// Whether the other side's name is of another domain than its overlay.
+    pub(super) is_domain_unverified: bool,
 }
 
 /// How far a running call has come.
@@ -78,6 +86,10 @@ pub(super) enum Phase {
 pub(super) struct Leg {
     /// The membership whose user agent has the leg.
     pub(super) account: AccountId,
+    /// Who is at the other end, as a certificate has proved.
+    pub(super) peer: String,
+    pub(super) verified: Verified,
+    pub(super) is_domain_unverified: bool,
     /// Our candidates for media with this device.
     pub(super) agent: Option<IceAgent>,
     /// What our offer says.
@@ -167,7 +179,7 @@ impl Calls {
             unproven: None,
             muted: false,
             legs: BTreeMap::new(),
-            dialling: false,
+            dialling: 0,
             failure: None,
             talk: None,
             path: None,
@@ -176,7 +188,9 @@ impl Calls {
             started: now.instant,
             started_unix_ms: now.unix_ms,
             answered: None,
-            dial_task: None,
+            dial_tasks: JoinSet::new(),
+            forwarded_to: None,
+            is_domain_unverified: false,
         };
         self.running.insert(id, call);
         id
@@ -191,6 +205,14 @@ impl Running {
 
     pub(super) fn talk_time(&self, now: Instant) -> Duration {
         self.answered.map_or(Duration::ZERO, |since| now.saturating_since(since))
+    }
+
+    /// A leg is the one that counts.
+    pub(super) fn chosen(&mut self, leg: LegId) {
+        let Some(leg) = self.legs.get(&leg) else { return };
+        self.verified = leg.verified;
+        self.is_domain_unverified = leg.is_domain_unverified;
+        self.forwarded_to = (leg.peer != self.peer).then(|| leg.peer.clone());
     }
 
     /// Both sides talk from now on.
@@ -218,6 +240,8 @@ impl Running {
             peer: self.peer.clone(),
             state,
             verified: self.verified,
+            is_domain_unverified: self.is_domain_unverified,
+            forwarded_to: self.forwarded_to.clone(),
             muted: self.muted,
             level_sent: self.statistics.level_sent,
             level_received: self.statistics.level_received,
@@ -250,46 +274,60 @@ impl Running {
 }
 
 impl Engine {
-    /// Calls a name.
+    /// Calls a name, or a device by its address.
     pub(super) fn dial(&mut self, name: &str) -> Result<(), String> {
-        let account_id = self.account_for(name);
-        let account = account_id.and_then(|id| Some((id, self.accounts.get(id)?)));
+        let directory = self.directory();
+        let accounts = directory.accounts.iter().filter_map(|id| self.accounts.get(*id));
+        let names: Vec<_> = accounts.map(Account::overlay).collect();
+        let way = way(&directory.overlays, &names, name)?;
+        let (overlay, aor, is_own) = match &way {
+            Way::LookUp(overlay, aor) => (*overlay, aor, true),
+            Way::Device(overlay, gruu) => (*overlay, &gruu.aor, false),
+            Way::Elsewhere(name) => return Err(format!("{name} is in none of your overlays.")),
+        };
+        let account = directory.accounts.get(overlay);
+        let account = account.and_then(|id| Some((*id, self.accounts.get(*id)?)));
         let (account_id, account) = account.ok_or("Join an overlay before calling.")?;
-        let aor = callee(&account.document.config, &account.aor, name)?;
+        if is_own && *aor == account.aor {
+            return Err(own_sentence(aor));
+        }
         if !self.calls.running.is_empty() {
             return Err("Hang up the present call first.".into());
         }
-        let node = account.node.clone();
-        let step = format!("Looking up {aor}");
-        let now = self.now();
-        let membership = (account_id, account.overlay());
-        let (peer, phase) = (aor.to_string(), Phase::Dialling(step));
-        let options = account.ice_options();
+        let (overlay, peer) = (account.overlay().to_owned(), aor.to_string());
+        let phase = Phase::Dialling(format!("Looking up {peer}"));
+        let (now, membership) = (self.now(), (account_id, overlay.as_str()));
         let id = self.calls.begin(membership, Direction::Outgoing, peer, phase, now);
         let reports = self.reports.clone();
-        let rng = Rng::new(self.rng.bytes());
-        let task = tokio::spawn(async move {
-            let (inner, outer) = mpsc::channel(DIAL_REPORTS_MAX);
-            let report = |report| {
-                // The channel holds all that one dialling reports.
-                let _ = inner.try_send(report);
-            };
-            tokio::join!(forward(outer, id, reports), async move {
-                dial(node, aor, options, rng, report).await;
-            });
-        });
         if let Some(call) = self.calls.running.get_mut(&id) {
-            call.dialling = true;
-            call.dial_task = Some(task.abort_handle());
+            call.dialling = 1;
+            call.dial_tasks.spawn(async move {
+                let (inner, outer) = mpsc::channel(DIAL_REPORTS_MAX);
+                let report = |report| {
+                    // The channel holds all that one search reports.
+                    let _ = inner.try_send(report);
+                };
+                tokio::join!(forward(outer, id, reports), async move {
+                    resolve(directory, way, report).await;
+                });
+            });
         }
         Ok(())
     }
 
-    /// The membership in which a name is called: that of its domain, else the default one.
-    fn account_for(&self, name: &str) -> Option<AccountId> {
-        let of_domain = name.rsplit_once('@').and_then(|(_, domain)| self.accounts.named(domain));
-        let default = || self.accounts.named(&self.snapshot.default_membership()?.me.overlay);
-        of_domain.or_else(default)
+    /// The overlays that we are in; names without a domain are of the first one.
+    fn directory(&self) -> Directory {
+        let default = self.snapshot.default_membership();
+        let default = default.and_then(|m| self.accounts.named(&m.me.overlay));
+        let mut running: Vec<_> = self.accounts.running.iter().collect();
+        // The sort is stable: the others stay in the order in which they were entered.
+        running.sort_by_key(|(id, _)| Some(**id) != default);
+        let documents = running.iter().map(|(_, account)| account.document.clone()).collect();
+        Directory {
+            overlays: Overlays::new(documents),
+            accounts: running.iter().map(|(id, _)| **id).collect(),
+            nodes: running.iter().map(|(_, account)| account.node.clone()).collect(),
+        }
     }
 
     pub(super) fn call_report(&mut self, id: CallId, report: CallReports) {
@@ -310,29 +348,96 @@ impl Engine {
                 call.report.fetch_ms = Some(elapsed_ms);
                 call.phase = Phase::Dialling(format!("Connecting to {}", call.peer));
             }
-            DialReport::Flow(flow, agent) => {
-                let timings = flow.flow.info().timings;
-                call.report.dtls_ms.get_or_insert(elapsed_ms);
-                call.report.ice_ms.get_or_insert(elapsed_ms.saturating_sub(timings.dtls_ms));
-                let path = timings.dtls_ms + timings.ice_ms;
-                call.report.attach_ms.get_or_insert(elapsed_ms.saturating_sub(path));
-                let account = call.account;
-                let flow = self.sip_flow_up(account, *flow);
-                self.invite(id, account, flow, agent);
+            DialReport::Resolved(accounts, Ok(resolved)) => {
+                call.dialling -= 1;
+                self.reach_all(id, &accounts, &resolved);
             }
-            DialReport::Unreachable(sentence) => call.failure = Some(sentence),
-            DialReport::Finished(sentence) => {
-                call.dialling = false;
-                call.failure = sentence.or(call.failure.take());
+            DialReport::Resolved(_, Err(sentence)) => {
+                call.dialling -= 1;
+                call.failure = Some(sentence);
+                self.end_if_hopeless(id);
+            }
+            DialReport::Reached(target, reached) => {
+                call.dialling -= 1;
+                match reached {
+                    Ok((connection, agent)) => self.reached(id, &target, connection, agent),
+                    Err(sentence) => call.failure = Some(sentence),
+                }
                 self.end_if_hopeless(id);
             }
         }
     }
 
+    /// Connects to every device, all at once.
+    fn reach_all(&mut self, id: CallId, accounts: &[AccountId], resolved: &Resolved) {
+        let Some(call) = self.calls.running.get(&id) else { return };
+        let (peer, mut targets) = (call.peer.clone(), Vec::new());
+        for device in &resolved.devices {
+            let Some(account_id) = accounts.get(device.overlay).copied() else { continue };
+            let Some(account) = self.accounts.get(account_id) else { continue };
+            // Calls from one of our devices do not ring on it.
+            let end = device.destinations.last().and_then(Destination::node);
+            if end != Some(account.node.node_id()) {
+                targets.push(Target { account: account_id, device: device.clone() });
+            }
+        }
+        if resolved.is_cut && !targets.is_empty() {
+            let count = targets.len();
+            self.notice(format!(
+                "Too many devices and names are registered under {peer}; only {count} are called."
+            ));
+        }
+        for target in targets {
+            self.reach(id, target);
+        }
+        if let Some(call) = self.calls.running.get_mut(&id) {
+            if call.dialling == 0 {
+                call.failure = Some(nobody(&peer, resolved));
+            }
+            self.end_if_hopeless(id);
+        }
+    }
+
+    fn reach(&mut self, id: CallId, target: Target) {
+        let known = self.flows.known(&target, self.clock.now());
+        let credentials = ice_credentials(&mut self.rng);
+        let Some(account) = self.accounts.get(target.account) else { return };
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let (node, options) = (account.node.clone(), account.ice_options());
+        let (reports, device) = (self.reports.clone(), target.device.clone());
+        call.dialling += 1;
+        call.dial_tasks.spawn(async move {
+            let reached = reach(node, device, known, credentials, options).await;
+            let report = DialReport::Reached(target, reached);
+            // The engine has ended otherwise.
+            let _ = reports.send(Report::Call(id, CallReports::Dial(report))).await;
+        });
+    }
+
+    fn reached(&mut self, id: CallId, target: &Target, connection: Connection, agent: IceAgent) {
+        let now = self.clock.now();
+        let flow = match connection {
+            Connection::Known(flow) => flow,
+            Connection::New(flow) => {
+                if let Some(call) = self.calls.running.get_mut(&id) {
+                    let elapsed_ms = call.elapsed_ms(now);
+                    let timings = flow.flow.info().timings;
+                    let report = &mut call.report;
+                    report.dtls_ms.get_or_insert(elapsed_ms);
+                    report.ice_ms.get_or_insert(elapsed_ms.saturating_sub(timings.dtls_ms));
+                    let path = timings.dtls_ms + timings.ice_ms;
+                    report.attach_ms.get_or_insert(elapsed_ms.saturating_sub(path));
+                }
+                self.sip_flow_up(target.account, *flow)
+            }
+        };
+        self.invite(id, target, flow, agent);
+    }
+
     /// An outgoing call without a device left has failed.
     pub(super) fn end_if_hopeless(&mut self, id: CallId) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
-        if call.dialling || !call.legs.is_empty() {
+        if call.dialling > 0 || !call.legs.is_empty() {
             return;
         }
         let peer = &call.peer;
@@ -404,9 +509,7 @@ impl Engine {
     pub(super) fn end_call(&mut self, id: CallId, sentence: String) {
         let now = self.clock.now();
         let Some(mut call) = self.calls.running.remove(&id) else { return };
-        if let Some(task) = call.dial_task.take() {
-            task.abort();
-        }
+        call.dial_tasks.abort_all();
         call.finish_report(now);
         // What was wrong with its sound is of no use any more.
         if self.sound_notice.take_if(|about| *about == id).is_some() {
@@ -454,5 +557,5 @@ async fn forward(mut news: mpsc::Receiver<DialReport>, id: CallId, reports: Repo
 
 /// Cards of ended calls.
 const ENDED_MAX: usize = 8;
-/// Reports of one dialling: found, finished, and one for each of eight devices.
-const DIAL_REPORTS_MAX: usize = 16;
+/// Reports of one search: the name's own, and the end.
+const DIAL_REPORTS_MAX: usize = 4;

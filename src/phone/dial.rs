@@ -1,93 +1,81 @@
-//! From a name to secure connections with the devices behind it: Fetch, then AppAttach to every
-//! contact (RFC 7904 §4, §5).
+//! From a name to secure connections with the devices behind it: Fetch, through the names that it
+//! is forwarded to, then AppAttach to every device (RFC 7904 §4, §5).
 
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::signal::{gather, ice_credentials};
-use crate::base::{NodeId, Rng};
+use super::account::AccountId;
+use super::signal::gather;
+use crate::base::NodeId;
 use crate::link::{AppFlow, IceAgent, IceOptions, IceRole, LinkError, Node, NodeError};
-use crate::message::{APPLICATION_SIP, KindId, Places};
+use crate::message::{Destination, KindId, Places};
 use crate::peer::{Answer, Command, FetchSpec, RequestError};
-use crate::usage::{self, Aor};
+use crate::sip::FlowId;
+use crate::usage::{self, Aor, Device, Overlays, Resolution, Resolved, Way};
 
 /// News from dialling.
 pub(super) enum DialReport {
-    /// The overlay knows the name.
+    /// The name itself was looked up.
     Found {
         /// Links that the Fetch crossed.
         hops: u32,
     },
-    /// A device is reachable, and our candidates for media with it are known.
-    Flow(Box<AppFlow>, IceAgent),
-    /// A device could not be reached: one sentence.
-    Unreachable(String),
-    /// No more devices are tried; one sentence if the name itself was the problem.
-    Finished(Option<String>),
+    /// All names were looked up in the overlays of these memberships, or one sentence about what
+    /// stood in the way.
+    Resolved(Vec<AccountId>, Result<Resolved, String>),
+    /// A device is reachable, and our candidates for media with it are known; or one sentence.
+    Reached(Target, Result<(Connection, IceAgent), String>),
 }
 
-/// Looks `aor` up and connects to each of its devices, all at once.
-pub(super) async fn dial(
-    node: Node,
-    aor: Aor,
-    options: IceOptions,
-    mut rng: Rng,
-    report: impl Fn(DialReport),
-) {
-    let contacts = match look_up(&node, &aor).await {
-        Ok((contacts, hops)) if contacts.is_empty() => {
-            report(DialReport::Found { hops });
-            return report(DialReport::Finished(Some(format!(
-                "{aor} was not found: nobody with this name is in the overlay now."
-            ))));
+/// A device to be called.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    /// The membership in whose overlay it is.
+    pub(super) account: AccountId,
+    pub(super) device: Device,
+}
+
+/// A connection that SIP can run on.
+pub(super) enum Connection {
+    /// One that was there before (RFC 7904 §5.1).
+    Known(FlowId),
+    New(Box<AppFlow>),
+}
+
+/// Where names are looked up: overlays, and our node in each.
+pub(super) struct Directory {
+    pub(super) overlays: Overlays,
+    pub(super) accounts: Vec<AccountId>,
+    pub(super) nodes: Vec<Node>,
+}
+
+/// Looks a name up, and the names that its calls are forwarded to.
+pub(super) async fn resolve(directory: Directory, way: Way, report: impl Fn(DialReport)) {
+    let Directory { overlays, accounts, nodes } = directory;
+    let mut search = Resolution::new(overlays, way);
+    let mut is_first = true;
+    while let Some((overlay, aor)) = search.next() {
+        let Some(node) = nodes.get(overlay) else { continue };
+        match look_up(node, &aor).await {
+            Ok((contacts, hops)) => {
+                if is_first {
+                    report(DialReport::Found { hops });
+                }
+                search.found(overlay, &aor, contacts);
+            }
+            Err(sentence) if is_first => {
+                return report(DialReport::Resolved(accounts, Err(sentence)));
+            }
+            // A name that calls are forwarded to is one among several ways.
+            Err(_) => {}
         }
-        Ok((contacts, hops)) => {
-            report(DialReport::Found { hops });
-            contacts
-        }
-        Err(sentence) => return report(DialReport::Finished(Some(sentence))),
-    };
-    let mut attempts = JoinSet::new();
-    for contact in contacts.into_iter().take(CONTACTS_MAX) {
-        let (node, aor, options) = (node.clone(), aor.clone(), options.clone());
-        let credentials = ice_credentials(&mut rng);
-        attempts.spawn(async move { attempt(&node, &aor, contact, credentials, &options).await });
+        is_first = false;
     }
-    while let Some(attempt) = attempts.join_next().await {
-        report(match attempt {
-            Ok(Ok((flow, agent))) => DialReport::Flow(Box::new(flow), agent),
-            Ok(Err(sentence)) => DialReport::Unreachable(sentence),
-            Err(_) => DialReport::Unreachable(format!("{aor} can't be reached.")),
-        });
-    }
-    report(DialReport::Finished(None));
+    report(DialReport::Resolved(accounts, Ok(search.finish())));
 }
 
-/// Connects to one device and finds our candidates for media at the same time.
-async fn attempt(
-    node: &Node,
-    aor: &Aor,
-    contact: NodeId,
-    credentials: (String, String),
-    options: &IceOptions,
-) -> Result<(AppFlow, IceAgent), String> {
-    let attach = timeout(ATTACH_MAX, node.app_attach(contact, APPLICATION_SIP));
-    let (flow, agent) = tokio::join!(attach, gather(IceRole::Controlling, credentials, options));
-    let flow = flow
-        .map_err(|_| {
-            let seconds = ATTACH_MAX.as_secs();
-            format!("{aor} can't be reached: no connection within {seconds} s.")
-        })?
-        .map_err(|error| unreachable(aor, &error))?;
-    if flow.certificate.user_name != aor.to_string() {
-        return Err(format!("{aor} can't be reached: another name answered in its place."));
-    }
-    Ok((flow, agent?))
-}
-
-async fn look_up(node: &Node, aor: &Aor) -> Result<(Vec<NodeId>, u32), String> {
+async fn look_up(node: &Node, aor: &Aor) -> Result<(Vec<usage::Contact>, u32), String> {
     let spec = FetchSpec {
         resource: aor.resource(),
         kind: KindId::SIP_REGISTRATION,
@@ -97,12 +85,70 @@ async fn look_up(node: &Node, aor: &Aor) -> Result<(Vec<NodeId>, u32), String> {
         Ok(Answer::Fetched(fetched)) => {
             let values = fetched.values.iter();
             let values = values.map(|v| (&v.value, v.signer.as_ref(), v.signer_node_id));
-            let contacts = usage::contacts(aor, values);
-            let nodes = contacts.iter().filter_map(usage::Contact::node_id);
-            Ok((nodes.filter(|id| *id != node.node_id()).collect(), fetched.hops))
+            Ok((usage::contacts(aor, values), fetched.hops))
         }
         Ok(_) => Err(format!("{aor} could not be looked up.")),
         Err(error) => Err(format!("{aor} could not be looked up in the overlay: {error}.")),
+    }
+}
+
+/// Connects to one device, unless that is done, and finds our candidates for media meanwhile.
+pub(super) async fn reach(
+    node: Node,
+    device: Device,
+    known: Option<FlowId>,
+    credentials: (String, String),
+    options: IceOptions,
+) -> Result<(Connection, IceAgent), String> {
+    let connecting = async {
+        match known {
+            Some(flow) => Ok(Connection::Known(flow)),
+            None => connect(&node, &device).await.map(|flow| Connection::New(Box::new(flow))),
+        }
+    };
+    let gathering = gather(IceRole::Controlling, credentials, &options);
+    let (connection, agent) = tokio::join!(connecting, gathering);
+    Ok((connection?, agent?))
+}
+
+async fn connect(node: &Node, device: &Device) -> Result<AppFlow, String> {
+    let Device { aor, destinations, application, .. } = device;
+    let flow = timeout(ATTACH_MAX, node.app_attach(destinations.clone(), *application))
+        .await
+        .map_err(|_| {
+            let seconds = ATTACH_MAX.as_secs();
+            format!("{aor} can't be reached: no connection within {seconds} s.")
+        })?
+        .map_err(|error| unreachable(aor, &error))?;
+    let certificate = &flow.certificate;
+    if certificate.user_name != aor.to_string() || !ends_at(device, &certificate.node_ids) {
+        return Err(format!("{aor} can't be reached: another name answered in its place."));
+    }
+    Ok(flow)
+}
+
+/// Whether the node at the end of a device's destination list has one of these Node-IDs; a list
+/// whose end hides its Node-ID leads to whoever it leads to (RFC 7904 §5.1, §6).
+pub(super) fn ends_at(device: &Device, node_ids: &[NodeId]) -> bool {
+    let end = device.destinations.last().and_then(Destination::node);
+    end.is_none_or(|end| node_ids.contains(&end))
+}
+
+/// Why there is nobody to call.
+pub(super) fn nobody(peer: &str, resolved: &Resolved) -> String {
+    let Resolved { elsewhere, has_loop, is_cut, .. } = resolved;
+    match &elsewhere[..] {
+        [first, ..] => format!(
+            "{peer} can't be reached: calls are forwarded to {first}, which is in none of your \
+             overlays."
+        ),
+        [] if *has_loop => {
+            format!("{peer} can't be reached: calls are forwarded in a circle.")
+        }
+        [] if *is_cut => {
+            format!("{peer} can't be reached: calls are forwarded from name to name too often.")
+        }
+        [] => format!("{peer} was not found: nobody with this name is in the overlay now."),
     }
 }
 
@@ -125,7 +171,5 @@ fn unreachable(aor: &Aor, error: &NodeError) -> String {
 
 // limits
 
-/// Devices tried at once; a person has few, and each costs a connection.
-const CONTACTS_MAX: usize = 8;
 /// Longest way from AppAttach to DTLS: five transmissions (15 s), ICE and handshake together.
 const ATTACH_MAX: Duration = Duration::from_secs(25);

@@ -10,6 +10,7 @@ use super::account::{AccountId, AccountReport, Accounts};
 use super::api::{Backend, CallId, Command, Device, Event, Handle, Settings, Snapshot, channel};
 use super::calls::{CallReports, Calls};
 use super::data::Data;
+use super::names::forwarding;
 use super::protection::StoreKey;
 use super::ring::Ring;
 use super::signal::Flows;
@@ -210,6 +211,7 @@ impl Engine {
             Command::DismissNotice => Ok(()),
             Command::ClearHistory => self.clear_history(),
             Command::Configure(settings) => self.configure(settings),
+            Command::Forward(to) => self.forward(to.as_deref()),
             Command::Protect(password) => self.protect(&password),
             Command::Unlock(password) => self.unlock(password.as_ref()),
             Command::BackUp { path, password } => self.back_up(&path, &password),
@@ -250,10 +252,26 @@ impl Engine {
 
     fn configure(&mut self, settings: Settings) -> Result<(), String> {
         self.options.state.save_settings(&settings).map_err(|e| e.to_string())?;
-        self.settings = settings.clone();
+        let before = std::mem::replace(&mut self.settings, settings.clone());
+        if (&before.forward_to, before.sips_only) != (&settings.forward_to, settings.sips_only) {
+            self.register_again();
+        }
         self.snapshot.settings = settings;
         self.list_devices();
         Ok(())
+    }
+
+    /// Forwards calls to us, which is a setting.
+    fn forward(&mut self, to: Option<&str>) -> Result<(), String> {
+        let default = self.snapshot.me().map_or("", |me| me.overlay.as_str());
+        let forward_to = to.map(|to| forwarding(to, default)).transpose()?;
+        if let Some(to) = &forward_to
+            && self.snapshot.memberships.iter().all(|m| m.me.aor() == *to)
+            && !self.snapshot.memberships.is_empty()
+        {
+            return Err(format!("{to} is your own name."));
+        }
+        self.configure(Settings { forward_to, ..self.settings.clone() })
     }
 
     /// Asks the system which devices there are; that may take a moment.

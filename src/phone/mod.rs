@@ -34,7 +34,7 @@ pub use backup::{Backup, Restored};
 pub use engine::{PhoneOptions, start};
 pub use identity::{Standing, StoredIdentity};
 pub use keystore::{KeyStore, platform_key_store};
-pub use names::{callee, own_name};
+pub use names::{callee, forwarding, own_name};
 pub use pins::{KeyAlarm, KeyAnswer, SeenKey, key_words};
 pub use protection::{KeyStoreJob, Protection, StoreKey};
 pub use state::{StateError, StateFolder};

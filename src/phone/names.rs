@@ -1,7 +1,9 @@
 //! Names that people type: their own in an overlay, and those they call.
 
-use crate::config::OverlayConfig;
-use crate::usage::{self, Aor};
+use std::sync::Arc;
+
+use crate::config::{OverlayConfig, SignedConfig};
+use crate::usage::{self, Aor, Overlays, Way, WayError};
 
 /// Our Address of Record in the overlay of a document, from what was typed. It is checked here as
 /// those who store its registration will check it (RFC 7904 §3.3).
@@ -26,24 +28,53 @@ pub fn own_name(config: &OverlayConfig, user: &str) -> Result<Aor, String> {
     }
 }
 
-/// Whom `own` calls by what was typed.
+/// Where what was typed leads to for somebody who is in these overlays; the first one is of names
+/// without a domain.
+///
+/// # Errors
+/// One sentence: it is no name, or leads into none of the overlays.
+pub(super) fn way(overlays: &Overlays, names: &[&str], text: &str) -> Result<Way, String> {
+    match overlays.way(text) {
+        Ok(Way::Elsewhere(name)) => Err(match names {
+            [only] => format!("{name} is in another overlay; names here end in @{only}."),
+            names => {
+                let names = names.join(" or @");
+                format!("{name} is in none of your overlays; names there end in @{names}.")
+            }
+        }),
+        Ok(way) => Ok(way),
+        Err(WayError::NoOverlay) => Err("Join an overlay before calling.".into()),
+        Err(error) => Err(sentence(&error)),
+    }
+}
+
+/// Whether `own` could call what was typed in the overlay of a document.
 ///
 /// # Errors
 /// One sentence: it is no name, one of another overlay, or our own.
-pub fn callee(config: &OverlayConfig, own: &Aor, name: &str) -> Result<Aor, String> {
-    let overlay = config.instance_name.as_str();
-    let aor = usage::parse_aor(name, overlay).map_err(|e| sentence(&e))?;
-    if aor == *own {
-        return Err(format!("{aor} is your own name."));
+pub fn callee(document: &Arc<SignedConfig>, own: &Aor, name: &str) -> Result<(), String> {
+    let overlays = Overlays::new(vec![document.clone()]);
+    match way(&overlays, &[document.config.instance_name.as_str()], name)? {
+        Way::LookUp(_, aor) if aor == *own => Err(own_sentence(own)),
+        _ => Ok(()),
     }
-    if !config.instance_name.matches(&aor.domain) {
-        return Err(format!("{aor} is in another overlay; names here end in @{overlay}."));
-    }
-    Ok(aor)
+}
+
+/// The name that calls are to be forwarded to, in full.
+///
+/// # Errors
+/// One sentence: it is no name.
+pub fn forwarding(text: &str, default_overlay: &str) -> Result<String, String> {
+    usage::parse_aor(text, default_overlay).map(|aor| aor.to_string()).map_err(|e| sentence(&e))
+}
+
+/// Nobody calls themselves.
+pub(super) fn own_sentence(own: &Aor) -> String {
+    format!("{own} is your own name.")
 }
 
 /// What cannot be a name, as a sentence of its own.
-fn sentence(error: &usage::AorError) -> String {
+fn sentence(error: &impl std::error::Error) -> String {
     let text = error.to_string();
     let mut letters = text.chars();
     match letters.next() {
@@ -62,19 +93,23 @@ mod tests {
         let config = OverlayConfig::self_signed("example.org").expect("a name");
         let alice = own_name(&config, " alice ").expect("a name");
         assert_eq!(alice.to_string(), "alice@example.org");
-        let bob = callee(&config, &alice, "sip:bob@example.org").expect("a name");
-        assert_eq!(bob.to_string(), "bob@example.org");
+        let document = Arc::new(SignedConfig::unsigned(&config).expect("a document"));
+        assert_eq!(callee(&document, &alice, "sip:bob@example.org"), Ok(()));
         for (name, word) in [
             ("", "missing"),
             ("ALICE@other.example", "another overlay"),
             ("alice", "own name"),
             ("a b", "no name"),
         ] {
-            let error = callee(&config, &alice, name).expect_err(name);
+            let error = callee(&document, &alice, name).expect_err(name);
             assert!(error.contains(word) && error.ends_with('.'), "{error}");
             assert!(!error.starts_with(char::is_lowercase) || error.contains('@'), "{error}");
         }
         assert!(own_name(&config, "alice@other.example").is_err());
+        let overlays = Overlays::new(vec![document.clone(), document]);
+        let error = way(&overlays, &["a.example", "b.example"], "bob@c.example");
+        let error = error.expect_err("elsewhere");
+        assert!(error.contains("none of your overlays") && error.contains("@a.example or @b"));
         let error = own_name(&config, "sip:al%20ice@example.org").expect_err("a blank");
         assert!(error.contains("al ice"), "{error}");
     }

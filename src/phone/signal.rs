@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use super::account::{AccountId, sip_aor};
 use super::api::{CallId, Direction, Event};
 use super::calls::{CallReports, Calls, Leg, Phase};
+use super::dial::{Target, ends_at};
 use super::engine::{Engine, Report};
 use super::talk::{self, Talk, TalkReport, TalkSetup};
 use super::trust::{Judgement, named, unproven_words};
@@ -23,8 +24,8 @@ use crate::link::{
     os_seed,
 };
 use crate::media::sdp::{self, Negotiated, Offer, Origin};
+use crate::message::{APPLICATION_SIPS, Destination};
 use crate::sip::{self, Command, FlowId, Input, LegId, Output, Reason};
-use crate::usage;
 
 /// The flows that SIP runs on.
 #[derive(Default)]
@@ -38,6 +39,7 @@ pub(super) struct Flows {
 struct Flow {
     /// The membership that it is for.
     account: AccountId,
+    application: u16,
     sender: FlowSender,
     info: FlowInfo,
     certificate: Arc<Certificate>,
@@ -55,6 +57,22 @@ impl Flows {
 
     pub(super) fn is_any_open(&self) -> bool {
         !self.open.is_empty()
+    }
+
+    /// A connection for SIP that leads to a device already and has just been in use: both sides
+    /// close what they have not used for a while (RFC 7904 §5.1).
+    pub(super) fn known(&self, target: &Target, now: Instant) -> Option<FlowId> {
+        let Target { account, device } = target;
+        let is_it = |flow: &Flow| {
+            let since = flow.idle_since.unwrap_or(now);
+            flow.account == *account
+                && flow.application == device.application
+                && flow.certificate.user_name == device.aor.to_string()
+                && ends_at(device, &flow.certificate.node_ids)
+                && device.destinations.last().and_then(Destination::node).is_some()
+                && now.saturating_since(since) < IDLE_MAX / 2
+        };
+        self.open.iter().find(|(_, flow)| is_it(flow)).map(|(id, _)| *id)
     }
 
     fn account(&self, id: FlowId) -> Option<AccountId> {
@@ -81,7 +99,7 @@ impl Engine {
     pub(super) fn sip_flow_up(&mut self, account: AccountId, app: AppFlow) -> FlowId {
         self.flows.last_flow += 1;
         let id = FlowId(self.flows.last_flow);
-        let AppFlow { certificate, mut flow, .. } = app;
+        let AppFlow { application, certificate, mut flow, .. } = app;
         let sender = flow.sender();
         let info = flow.info().clone();
         let reports = self.reports.clone();
@@ -97,7 +115,8 @@ impl Engine {
         let named = named(&certificate).and_then(|aor| sip_aor(&aor).ok());
         let verified_users = named.into_iter().collect();
         let reader = reader.abort_handle();
-        let flow = Flow { account, sender, info, certificate, reader, idle_since: None };
+        let flow =
+            Flow { account, application, sender, info, certificate, reader, idle_since: None };
         self.flows.open.insert(id, flow);
         self.sip_input(account, Input::FlowUp { flow: id, verified_users });
         id
@@ -187,36 +206,53 @@ impl Engine {
     }
 
     /// Calls a device that has been connected to.
-    pub(super) fn invite(
-        &mut self,
-        id: CallId,
-        account_id: AccountId,
-        flow: FlowId,
-        agent: IceAgent,
-    ) {
-        let Some(judgement) = self.judge_flow(account_id, flow, Some(id)) else { return };
-        let Some(account) = self.accounts.get(account_id) else { return };
+    pub(super) fn invite(&mut self, id: CallId, target: &Target, flow: FlowId, agent: IceAgent) {
+        let Target { account: account_id, device } = target;
+        let Some(judgement) = self.judge_flow(*account_id, flow, Some(id)) else { return };
+        let is_domain_unverified = self.is_domain_unverified(*account_id, &device.aor.domain);
+        let Some(account) = self.accounts.get(*account_id) else { return };
         let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let peer = device.aor.to_string();
         if judgement.unproven.is_some() {
             // Other devices of the name may be the ones that we know.
             if call.legs.is_empty() {
                 call.verified = judgement.verified;
             }
-            call.failure = Some(unproven_words(&call.peer, judgement.is_refused));
+            call.failure = Some(unproven_words(&peer, judgement.is_refused));
             return;
         }
-        let to = usage::parse_aor(&call.peer, "").map(|aor| aor.to_sip_uri());
-        let to = to.ok().and_then(|uri| uri.parse::<sip::Uri>().ok());
-        let (Ok(from), Some(to)) = (sip_aor(&account.aor), to) else { return };
-        call.verified = judgement.verified;
+        let mut to = device.aor.to_sip_uri();
+        if device.application == APPLICATION_SIPS {
+            to = to.replacen("sip:", "sips:", 1);
+        }
+        let (Ok(from), Ok(to)) = (sip_aor(&account.aor), to.parse::<sip::Uri>()) else { return };
+        let verified = judgement.verified;
+        if peer == call.peer {
+            (call.verified, call.is_domain_unverified) = (verified, is_domain_unverified);
+        }
         self.flows.last_leg += 1;
         let leg = LegId(self.flows.last_leg);
         let local = talk::description(&agent, &account.certificate);
         let origin = Origin { session_id: self.rng.u64(), version: 0 };
         let offer = sdp::offer(origin, &local).into_bytes();
-        let (agent, local) = (Some(agent), Some(local));
-        call.legs.insert(leg, Leg { account: account_id, agent, local, offer: None });
-        self.sip_command(account_id, Command::Invite { leg, flow, from, to, offer });
+        let new = Leg {
+            account: *account_id,
+            peer,
+            verified,
+            is_domain_unverified,
+            agent: Some(agent),
+            local: Some(local),
+            offer: None,
+        };
+        call.legs.insert(leg, new);
+        self.sip_command(*account_id, Command::Invite { leg, flow, from, to, offer });
+    }
+
+    /// Whether names of this domain are of another one than their overlay: an overlay that takes
+    /// any name can't know to whom the domain belongs (RFC 7904 §8.2.3).
+    fn is_domain_unverified(&self, account: AccountId, domain: &str) -> bool {
+        let account = self.accounts.get(account);
+        account.is_some_and(|a| !a.document.config.instance_name.matches(domain))
     }
 
     /// Answers an incoming call: at once, or when our candidates are known.
@@ -359,6 +395,8 @@ impl Engine {
         offer: Option<Vec<u8>>,
     ) {
         let Some(judgement) = self.judge_flow(account_id, flow, None) else { return };
+        let domain = peer.rsplit_once('@').map_or(peer, |(_, domain)| domain);
+        let is_domain_unverified = self.is_domain_unverified(account_id, domain);
         let reject = |status| Command::Reject { leg, status };
         let now = self.now();
         let Some(account) = self.accounts.get(account_id) else { return };
@@ -385,8 +423,17 @@ impl Engine {
         let id = begin(&mut self.calls);
         if let Some(call) = self.calls.running.get_mut(&id) {
             (call.verified, call.unproven) = (judgement.verified, judgement.unproven);
-            let offer = Some(offer);
-            call.legs.insert(leg, Leg { account: account_id, agent: None, local: None, offer });
+            call.is_domain_unverified = is_domain_unverified;
+            let new = Leg {
+                account: account_id,
+                peer: peer.to_owned(),
+                verified: judgement.verified,
+                is_domain_unverified,
+                agent: None,
+                local: None,
+                offer: Some(offer),
+            };
+            call.legs.insert(leg, new);
         }
         self.sip_command(account_id, Command::Ring { leg });
         self.event(Event::Incoming { call: id, peer: peer.to_owned() });
@@ -429,6 +476,7 @@ impl Engine {
                 return self.end_call(id, format!("No sound: {error}."));
             }
         };
+        call.chosen(leg);
         call.talking(now);
         let peer = call.peer.clone();
         let others: Vec<_> = call.legs.extract_if(.., |other, _| *other != leg).collect();

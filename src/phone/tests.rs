@@ -1,5 +1,6 @@
 //! Phones in one process, over real nodes on the loopback interface.
 
+mod forwarding;
 mod trust;
 
 use std::net::{Ipv4Addr, SocketAddr};

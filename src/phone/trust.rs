@@ -34,7 +34,9 @@ impl Engine {
         let aor = &named(certificate).map_or_else(raw, |aor| aor.to_string());
         let node_id = certificate.node_ids.first().map(ToString::to_string).unwrap_or_default();
         let call = call.and_then(|id| self.calls.running.get(&id));
-        let is_new = call.is_some_and(|call| call.verified == Verified::SelfSignedNew);
+        // A name that the call is forwarded to stands for itself.
+        let is_new =
+            call.is_some_and(|call| call.verified == Verified::SelfSignedNew && call.peer == *aor);
         if is_new {
             // All devices of a name that was new when we called it. What cannot be written is an
             // alarm below.

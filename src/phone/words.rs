@@ -7,6 +7,9 @@ use crate::sip::{End, Side};
 /// How an incoming call ends that the user does not want.
 pub(super) const DECLINED: &str = "You declined.";
 
+/// How a call ends for a device when another one of the same user has taken it.
+pub(super) const ELSEWHERE: &str = "Answered on another device.";
+
 /// How a leg with `peer` ended. `talked` is whether both sides had talked.
 pub(super) fn end(end: &End, peer: &str, talked: bool) -> String {
     match end {
@@ -25,12 +28,15 @@ pub(super) fn end(end: &End, peer: &str, talked: bool) -> String {
         End::Cancelled { by: Side::Us, .. } => "You gave up.".to_owned(),
         End::Cancelled { by: Side::Them, reason } => {
             if reason.as_ref().is_some_and(crate::sip::Reason::is_completed_elsewhere) {
-                "Answered on another device.".to_owned()
+                ELSEWHERE.to_owned()
             } else {
                 format!("You missed a call from {peer}.")
             }
         }
         End::HungUp { by: Side::Us, .. } => "You hung up.".to_owned(),
+        End::HungUp { reason: Some(reason), .. } if reason.is_completed_elsewhere() => {
+            ELSEWHERE.to_owned()
+        }
         End::HungUp { by: Side::Them, .. } => format!("{peer} hung up."),
         End::Failed(failure) if talked => failure.to_string(),
         End::Failed(failure) => format!("{peer} can't be reached: {failure}"),

@@ -79,6 +79,11 @@ pub enum GruuError {
     NoDestinations,
 }
 
+/// Whether there is a `gr` parameter, which a name has none of.
+pub(super) fn has_gr(text: &str) -> bool {
+    gr_parameter(text).is_some()
+}
+
 /// What stands before the parameters, and the value of `gr` among them.
 fn gr_parameter(text: &str) -> Option<(&str, &str)> {
     let at = text.find('@')?;

@@ -12,17 +12,32 @@ pub mod certificate_store;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod gruu;
+mod preferences;
+mod resolution;
 mod sip_registration;
+mod way;
 
 pub use aor::{Aor, AorError, parse_aor};
 pub use gruu::{Gruu, GruuError, reload_uri};
-pub use sip_registration::{Contact, Route, SipRegistration, contacts, registration};
+pub use preferences::{SIPS_ONLY, wants_sips};
+pub use resolution::{Device, Resolution, Resolved};
+pub use sip_registration::{Contact, Route, SipRegistration, contacts, publication, registration};
+pub use way::{Overlays, Way, WayError};
 
 /// What bounds the usages.
 pub mod limits {
-    /// Contacts of one user that are taken into account: who calls somebody with more is not to
+    /// Contacts of one name that are taken into account: who calls somebody with more is not to
     /// ring half the overlay (RFC 7904 §8.2.1).
     pub const CONTACTS_MAX: usize = 16;
+    /// Devices called at once; a person has few, and each costs a connection.
+    pub const DEVICES_MAX: usize = 8;
+    /// From one name to the next, at most: SIP has a limit of its own for the same reason
+    /// (RFC 3261 §8.1.1.6), and people forward to a colleague who forwards home.
+    pub const FORWARDS_MAX: usize = 5;
+    /// Names looked up for one call; each costs a Fetch.
+    pub const NAMES_MAX: usize = 16;
+    /// How deep a predicate of preferences may nest; people write one level.
+    pub const PREFERENCES_DEPTH_MAX: usize = 16;
     /// Entries of a destination list that are taken into account; ours have one, and a peer that
     /// hides its Node-ID needs two (RFC 7904 §6).
     pub const DESTINATIONS_MAX: usize = 8;

@@ -79,13 +79,17 @@ impl Decode for SipRegistration {
     }
 }
 
-/// Our own registration: whoever looks for `aor` is to connect to `node_id`, which stores it
-/// under its own key.
+/// Our own registration: whoever looks for `aor` is to connect to `node_id`. It says nothing
+/// else, for everybody can read it (RFC 7904 §8.2.4).
 pub fn registration(aor: &Aor, node_id: NodeId) -> Publication {
-    let route =
-        SipRegistration::Route { contact_prefs: Vec::new(), destinations: vec![node_id.into()] };
-    // One destination is far from any limit.
-    let bytes = route.to_bytes().unwrap_or_default();
+    let (contact_prefs, destinations) = (Vec::new(), vec![node_id.into()]);
+    publication(aor, node_id, &SipRegistration::Route { contact_prefs, destinations })
+}
+
+/// What `node_id` stores for whoever looks for `aor`, under its own key.
+pub fn publication(aor: &Aor, node_id: NodeId, registration: &SipRegistration) -> Publication {
+    // One destination or name is far from any limit.
+    let bytes = registration.to_bytes().unwrap_or_default();
     let key = Bytes::copy_from_slice(node_id.as_bytes());
     Publication {
         resource: aor.resource(),
@@ -152,7 +156,6 @@ pub fn contacts<'a>(
             contacts.push(Contact { device: signer_node_id, route });
         }
     }
-    contacts.truncate(limits::CONTACTS_MAX);
     contacts
 }
 
@@ -219,7 +222,7 @@ mod tests {
         }
     }
 
-    /// R7904-3.2-02, R7904-8.2.1-01: each device's registration counts, a route may lead to
+    /// R7904-3.2-02: each device's registration counts, a route may lead to
     /// another device, what is not the owner's or cannot be read does not count.
     #[test]
     fn contacts_are_what_the_owner_registered() {
@@ -259,11 +262,18 @@ mod tests {
         assert!(contacts(&aor, [(&long, &desk, id(&desk))]).is_empty());
     }
 
+    /// R7904-8.2.4-01: what everybody can read says no more than it must.
     #[test]
     fn our_registration_is_our_contact() {
         let aor = parse_aor("alice", "example.org").expect("a name");
         let ours = device("alice@example.org");
         let publication = registration(&aor, ours.node_ids[0]);
+        let bytes = &publication.value.data().value;
+        let Ok(SipRegistration::Route { contact_prefs, .. }) = SipRegistration::from_bytes(bytes)
+        else {
+            panic!("{bytes:?}");
+        };
+        assert!(contact_prefs.is_empty());
         assert_eq!(publication.resource, aor.resource());
         let found = contacts(&aor, [(&publication.value, &ours, ours.node_ids[0])]);
         assert_eq!(found[0].node_id(), Some(ours.node_ids[0]));

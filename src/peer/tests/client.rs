@@ -88,7 +88,7 @@ fn a_client_has_all_uses_and_no_duties() {
     }
     let (own, other) = (net.id(client), net.id(5));
     for (from, to) in [(client, other), (5, own)] {
-        let link = net.ask(from, Command::AppAttach(to, APPLICATION_SIP));
+        let link = net.ask(from, Command::AppAttach(vec![to.into()], APPLICATION_SIP));
         assert!(matches!(link, Ok(Answer::AppLink { .. })), "{from}: {link:?}");
     }
     net.run(seconds(200));

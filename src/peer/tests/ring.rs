@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::net::Net;
 use crate::base::NodeId;
-use crate::message::{APPLICATION_SIP, Destination, ErrorCode, Method};
+use crate::message::{Destination, ErrorCode, Method};
 use crate::peer::*;
 use crate::storage::resource_id;
 
@@ -70,28 +70,6 @@ fn eight_peers_find_each_other() {
         assert_eq!(copies(&net, of), 3);
     }
     assert_all_found(&mut net, &[0, 1, 2, 3, 4, 5, 6, 7]);
-}
-
-/// R6940-6.5.2.2-01, R6940-6.5.2.2-02, R6940-6.5.2.2-03: a connection for SIP, and for nothing
-/// that we do not have.
-#[test]
-fn applications_are_connected() {
-    let mut net = Net::ring(2, 8);
-    let answer = net.ask(3, Command::AppAttach(net.id(6), APPLICATION_SIP));
-    let Ok(Answer::AppLink { certificate, .. }) = answer else { panic!("{answer:?}") };
-    assert_eq!(certificate.node_ids[0], net.id(6));
-    let rang = net.events.iter().any(|(node, event)| {
-        *node == 6
-            && matches!(event, Event::AppLink { application: APPLICATION_SIP, certificate, .. }
-                if certificate.node_ids[0] == net.id(3))
-    });
-    assert!(rang);
-    let answer = net.ask(3, Command::AppAttach(net.id(6), 61500));
-    assert!(matches!(answer, Err(RequestError::Refused(ErrorCode::NOT_FOUND))));
-    // R6940-6.1.1-05: nobody has this Node-ID, so nobody answers.
-    let nobody = NodeId::from_u128(net.id(6).to_u128() ^ 1);
-    let answer = net.ask(3, Command::AppAttach(nobody, APPLICATION_SIP));
-    assert!(matches!(answer, Err(RequestError::Timeout)));
 }
 
 /// R6940-10.5-01 to R6940-10.5-10 in order, as seen on the wire; R6940-11.4-02, R6940-11.4-03,

@@ -1,5 +1,7 @@
 //! Names that nobody vouches for, and the keys under them.
 
+use std::path::Path;
+
 use super::*;
 use crate::phone::{CallId, KeyAlarm, KeyAnswer, Verified};
 
@@ -15,15 +17,15 @@ async fn founded() -> (tempfile::TempDir, PathBuf, Phone, SocketAddr) {
 
 impl Phone {
     /// A new device of bob, in the overlay.
-    async fn bob(document: &PathBuf, at: SocketAddr) -> Self {
+    async fn bob(document: &Path, at: SocketAddr) -> Self {
         let mut bob = Self::new();
         bob.join(document, at);
         bob.until("in", |s| states(s) == [("one.example", true)]).await;
         bob
     }
 
-    fn join(&mut self, document: &PathBuf, at: SocketAddr) {
-        let document = Some(document.clone());
+    fn join(&mut self, document: &Path, at: SocketAddr) {
+        let document = Some(document.to_path_buf());
         self.send(Command::Join { document, user: "bob".into(), bootstrap: vec![at] });
     }
 

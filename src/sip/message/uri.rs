@@ -51,6 +51,16 @@ impl Uri {
         self
     }
 
+    /// This SIP or SIPS URI with the scheme of another one: who is called by SIPS and who calls by
+    /// it have Contacts of that scheme (RFC 3261 §8.1.1.8, §12.1.1).
+    #[must_use]
+    pub fn with_scheme_of(mut self, other: &Self) -> Self {
+        if let (Self::Sip(uri), Self::Sip(other)) = (&mut self, other) {
+            uri.scheme.clone_from(&other.scheme);
+        }
+        self
+    }
+
     /// The Address of Record that a SIP or SIPS URI with a user part belongs to.
     pub fn aor(&self) -> Option<Aor> {
         match self {

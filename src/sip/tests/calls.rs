@@ -68,6 +68,25 @@ fn via_and_contact_name_the_overlay() {
     assert_eq!(*world.end(ALICE), End::HungUp { by: Side::Them, reason: None });
 }
 
+/// A call by SIPS has Contacts of SIPS on both sides, so that all that follows is SIPS too.
+#[test]
+fn a_call_by_sips_stays_so() {
+    let mut world = World::new();
+    world.invite_to("sips:bob@o");
+    world.run_until(100);
+    world.answer();
+    world.run_until(1000);
+    world.hang_up(BOB);
+    world.run_dry();
+    let target = |who, start: &str| {
+        let found = world.sent.iter().find(|(w, _, t)| *w == who && t.starts_with(start));
+        let request = found.and_then(|(_, _, text)| request(text)).expect("was sent");
+        request.uri().map(|uri| uri.to_string()).expect("a URI")
+    };
+    assert_eq!(target(ALICE, "ACK"), "sips:bob@o;gr=device2");
+    assert_eq!(target(BOB, "BYE"), "sips:alice@o;gr=device1");
+}
+
 #[test]
 fn a_call_is_refused() {
     let cases = [

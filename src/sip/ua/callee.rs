@@ -10,7 +10,7 @@ use super::{ALLOW, PRODUCT, SDP, UserAgent};
 use crate::base::Instant;
 use crate::sip::dialog::{Dialog, Order};
 use crate::sip::limits;
-use crate::sip::message::{NameAddr, Request, Response};
+use crate::sip::message::{NameAddr, Request, Response, Uri};
 
 impl UserAgent {
     /// Takes a request.
@@ -47,13 +47,13 @@ impl UserAgent {
 
     /// `Command::Ring`, and each repetition.
     pub(super) fn ring(&mut self, now: Instant, id: LegId) {
-        let contact = self.contact();
+        let contact = self.config.contact.clone();
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Stage::Incoming(incoming) = &mut leg.stage else { return };
         incoming.ring = Some(now + limits::RING_REPEAT);
         let tag = leg.dialog.local().tag();
         let mut response = Response::to(&incoming.invite, StatusCode::Ringing, tag);
-        complete(&mut response, &incoming.invite, &contact);
+        complete(&mut response, &incoming.invite, contact);
         let (key, flow) = (incoming.key.clone(), leg.flow);
         let bytes = self.table.respond(now, &key, &response);
         self.send_all(flow, bytes);
@@ -322,11 +322,11 @@ impl UserAgent {
 
     /// Sends the 200 to an INVITE and goes on sending it until the ACK comes.
     fn accept(&mut self, now: Instant, id: LegId, key: &ServerKey, invite: &Request) {
-        let contact = self.contact();
+        let contact = self.config.contact.clone();
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let tag = leg.dialog.local().tag();
         let mut response = Response::to(invite, StatusCode::OK, tag);
-        complete(&mut response, invite, &contact);
+        complete(&mut response, invite, contact);
         response.headers.push("Allow", ALLOW);
         response.set_body(SDP, leg.description.clone());
         let cseq = invite.headers.cseq().map_or(0, |cseq| cseq.number);
@@ -360,7 +360,7 @@ impl UserAgent {
         if request.method().is(Method::Options) {
             response.headers.push("Allow", ALLOW);
             response.headers.push("Accept", SDP);
-            response.headers.push("Contact", &self.contact());
+            response.headers.push("Contact", &contact_for(request, self.config.contact.clone()));
         }
         response.headers.push("Server", PRODUCT);
         let flow = key.flow();
@@ -432,17 +432,22 @@ impl UserAgent {
     fn is_on(&self, id: LegId, flow: FlowId) -> bool {
         self.legs.get(&id).is_some_and(|leg| leg.flow == flow)
     }
-
-    fn contact(&self) -> String {
-        NameAddr::new(self.config.contact.clone()).to_string()
-    }
 }
 
 /// Adds what a response that creates a dialog must have (RFC 3261 §12.1.1).
-fn complete(response: &mut Response, invite: &Request, contact: &str) {
+fn complete(response: &mut Response, invite: &Request, contact: Uri) {
     for value in invite.headers.all("Record-Route") {
         response.headers.push("Record-Route", value);
     }
-    response.headers.push("Contact", contact);
+    response.headers.push("Contact", &contact_for(invite, contact));
     response.headers.push("Server", PRODUCT);
+}
+
+/// Our Contact for the sender of a request.
+fn contact_for(request: &Request, contact: Uri) -> String {
+    let contact = match request.uri() {
+        Ok(uri) => contact.with_scheme_of(&uri),
+        Err(_) => contact,
+    };
+    NameAddr::new(contact).to_string()
 }

@@ -44,7 +44,8 @@ impl UserAgent {
         let mut dialog = Dialog::of_caller(call_id, local, to.without_headers(), cseq);
         let mut invite = dialog.request(Method::Invite);
         let branch = self.stamp(&mut invite);
-        invite.headers.push("Contact", &NameAddr::new(self.config.contact.clone()).to_string());
+        let contact = self.config.contact.clone().with_scheme_of(dialog.remote().uri());
+        invite.headers.push("Contact", &NameAddr::new(contact).to_string());
         invite.headers.push("Allow", ALLOW);
         invite.headers.push("Accept", SDP);
         invite.headers.push("Expires", &limits::RING_MAX.as_secs().to_string());
@@ -166,7 +167,7 @@ impl UserAgent {
             calling.cancel = Cancel::Wanted(reason);
             return;
         }
-        calling.cancel = Cancel::Sent(now + GIVE_UP);
+        calling.cancel = Cancel::Sent(now + GIVE_UP, reason.clone());
         let mut cancel = calling.invite.follow_up(Method::Cancel, None);
         if let Some(reason) = reason {
             cancel.headers.push("Reason", &reason.to_string());
@@ -217,9 +218,14 @@ impl UserAgent {
     /// The call was answered: acknowledge it, and end it if nobody wants it any more.
     fn on_ok(&mut self, now: Instant, id: LegId, response: &Response) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
-        let Stage::Calling(_) = &leg.stage else {
+        let Stage::Calling(calling) = &leg.stage else {
             let flow = leg.flow;
             return self.on_late_ok(flow, response);
+        };
+        // Who answers while our CANCEL is on its way is told the same reason.
+        let reason = match &calling.cancel {
+            Cancel::Wanted(reason) | Cancel::Sent(_, reason) => reason.clone(),
+            Cancel::No => None,
         };
         if leg.dialog.confirm(response).is_err() {
             return;
@@ -237,7 +243,7 @@ impl UserAgent {
         }
         self.send(flow, ack);
         if unwanted {
-            self.bye(now, id, None);
+            self.bye(now, id, reason);
         } else {
             self.event(Event::Answered { leg: id, answer });
         }

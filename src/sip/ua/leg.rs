@@ -69,7 +69,7 @@ pub(super) enum Cancel {
     /// As soon as a provisional response has come.
     Wanted(Option<Reason>),
     /// Sent; the INVITE is given up then even without a final response (RFC 3261 §9.1).
-    Sent(Instant),
+    Sent(Instant, Option<Reason>),
 }
 
 /// An INVITE of theirs without a final response.
@@ -145,7 +145,7 @@ impl Leg {
             Stage::Calling(calling) => match calling.cancel {
                 Cancel::No => (Some(calling.give_up), None, None),
                 Cancel::Wanted(_) => (None, None, None),
-                Cancel::Sent(until) => (None, None, Some(until)),
+                Cancel::Sent(until, _) => (None, None, Some(until)),
             },
             Stage::Incoming(incoming) => (Some(incoming.give_up), incoming.ring, None),
             Stage::Talking { .. } | Stage::Closing => (None, None, None),
