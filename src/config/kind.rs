@@ -117,7 +117,7 @@ impl KindDefinition {
 
     /// What an overlay needs so that its users can call each other. A user has up to 16 devices;
     /// a registration holds a route and a few preferences, a certificate up to 2 KiB of DER.
-    pub(super) fn for_calls() -> Vec<Self> {
+    pub fn for_calls() -> Vec<Self> {
         [
             (kind_id::SIP_REGISTRATION, 16, 1024),
             (kind_id::CERTIFICATE_BY_NODE, 4, 2048),

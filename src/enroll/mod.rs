@@ -13,6 +13,7 @@
 //! | `trust` | whose word on a web server's name is taken | RFC 6940 §11.2, §11.3 |
 //! | `client` | a certificate for a key of ours: [`enroll`] | RFC 6940 §11.3 |
 //! | `prepare` | account names and passwords as the octets that are compared | RFC 8265 |
+//! | [`server`] | the other side of all this: document, accounts, certificates | RFC 6940 §11.3 |
 
 mod client;
 mod dns;
@@ -22,6 +23,7 @@ mod https;
 mod invitation;
 mod lan;
 mod prepare;
+pub mod server;
 mod share;
 #[cfg(test)]
 mod tests;
