@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::accounts::AccountArguments;
+use super::serve::ServeArguments;
+
 /// Calls between people with no server in the middle.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "chordial", version, args_conflicts_with_subcommands = true)]
@@ -89,6 +92,10 @@ enum OverlayCommand {
         #[arg(long, value_name = "FILE.xml")]
         out: PathBuf,
     },
+    /// Be an overlay's configuration and enrollment server, and its first peer
+    Serve(ServeArguments),
+    /// Make, list, disable and revoke accounts of an overlay that is served from here
+    Account(AccountArguments),
 }
 
 /// Where a user's private keys are, and what opens them.
@@ -244,6 +251,10 @@ pub enum Job {
         /// The file.
         out: PathBuf,
     },
+    /// Serve an overlay.
+    Serve(ServeArguments),
+    /// Change or show accounts.
+    Account(AccountArguments),
     /// Be a peer.
     Peer(PhoneArguments),
     /// Call somebody.
@@ -311,6 +322,12 @@ impl Arguments {
                 Asked::Job(Box::new(Job::NewOverlay { name, out }))
             }
             Some(CommandLine::Peer(phone)) => Asked::Job(Box::new(Job::Peer(phone))),
+            Some(CommandLine::Overlay { command: OverlayCommand::Serve(serve) }) => {
+                Asked::Job(Box::new(Job::Serve(serve)))
+            }
+            Some(CommandLine::Overlay { command: OverlayCommand::Account(account) }) => {
+                Asked::Job(Box::new(Job::Account(account)))
+            }
             Some(CommandLine::Call { name, seconds, phone }) => {
                 Asked::Job(Box::new(Job::Call { phone, name, seconds }))
             }

@@ -21,11 +21,7 @@ impl Printer {
     }
 
     pub(super) fn event(&self, event: &Event) {
-        if self.json {
-            self.json(object(event));
-        } else {
-            self.line(&sentence(event));
-        }
+        self.say(object(event), &sentence(event));
     }
 
     /// How private keys are kept: whoever starts a phone should know when they are in plain.
@@ -65,6 +61,15 @@ impl Printer {
             report.packets_lost,
             report.path.as_deref().unwrap_or("no path"),
         ));
+    }
+
+    /// An event as an object or as a sentence.
+    pub(super) fn say(&self, object: Value, sentence: &str) {
+        if self.json {
+            self.json(object);
+        } else {
+            self.line(sentence);
+        }
     }
 
     fn json(&self, mut value: Value) {

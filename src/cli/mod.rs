@@ -1,14 +1,20 @@
-//! The command line: arguments, a phone without a window, and the demonstration.
+//! The command line: arguments, a phone without a window, the server of an overlay, and the
+//! demonstration.
 
+mod accounts;
 mod arguments;
 mod demo;
 mod events;
 mod headless;
 mod keeping;
+mod serve;
 
 pub use headless::{farewell, interrupted};
 
+pub use accounts::AccountArguments;
 pub use arguments::{Arguments, Asked, Job, PhoneArguments, SimArguments, SimTable};
+
+pub use serve::ServeArguments;
 
 use std::process::ExitCode;
 
@@ -23,6 +29,8 @@ const BAD_INPUT: u8 = 2;
 pub fn run(job: Job) -> ExitCode {
     let code = match job {
         Job::NewOverlay { name, out } => new_overlay(&name, &out),
+        Job::Serve(serve) => block_on(serve::serve(serve)),
+        Job::Account(account) => accounts::run(&account),
         Job::Peer(phone) => block_on(headless::peer(phone)),
         Job::Call { phone, name, seconds } => block_on(headless::call(phone, name, seconds)),
         Job::BackUp { keys, out, password_file } => {

@@ -433,7 +433,7 @@ async fn bootstrap_addresses(
 }
 
 /// The address under which others on the network know us, if we listen on all.
-fn reachable_address(listen: SocketAddr) -> SocketAddr {
+pub(super) fn reachable_address(listen: SocketAddr) -> SocketAddr {
     if !listen.ip().is_unspecified() {
         return listen;
     }

@@ -1,4 +1,5 @@
-//! The softphone without a window: [`Command`] in, [`Snapshot`] and [`Event`] out.
+//! The softphone without a window: [`Command`] in, [`Snapshot`] and [`Event`] out. A [`Host`] runs
+//! an overlay of one's own beside it.
 
 mod account;
 mod api;
@@ -9,6 +10,7 @@ mod dial;
 mod document;
 mod engine;
 mod enter;
+mod host;
 mod identity;
 mod keeping;
 mod keystore;
@@ -32,6 +34,7 @@ pub use api::{
 };
 pub use backup::{Backup, Restored};
 pub use engine::{PhoneOptions, start};
+pub use host::{Host, HostEvent, HostOptions};
 pub use identity::{Standing, StoredIdentity};
 pub use keystore::{KeyStore, platform_key_store};
 pub use names::{callee, forwarding, own_name};

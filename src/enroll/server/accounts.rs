@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::error::RegistryError;
 use super::limits;
 use super::password::PasswordHash;
-use super::registry::{OWN_ACCOUNT, Registry, amend, begin, sql_ms};
+use super::registry::{OWN_ACCOUNT, Registry, amend, begin, name as overlay_name, sql_ms};
 use crate::base::NodeId;
 use crate::config::SignedConfig;
 use crate::enroll::prepare::{prepared_account, prepared_password};
@@ -74,7 +74,7 @@ impl Registry {
         password: &str,
         unix_ms: u64,
     ) -> Result<(), RegistryError> {
-        let name = legal_name(name)?;
+        let name = legal_name(&self.account_of(name))?;
         let password = prepared_password(password);
         if password.is_empty() {
             return Err(RegistryError::Password);
@@ -130,7 +130,7 @@ impl Registry {
     ///
     /// Fails for a name that no account has.
     pub fn set_state(&mut self, name: &str, state: AccountState) -> Result<(), RegistryError> {
-        let id = account_id(&self.connection, name)?;
+        let id = self.account_id(name)?;
         self.connection
             .execute("UPDATE accounts SET state = ?1 WHERE id = ?2", params![state.as_str(), id])?;
         Ok(())
@@ -149,7 +149,7 @@ impl Registry {
         node_id: Option<NodeId>,
         unix_ms: u64,
     ) -> Result<SignedConfig, RegistryError> {
-        let id = account_id(&self.connection, name)?;
+        let id = self.account_id(name)?;
         let revoked = begin(&mut self.connection)?;
         if let Some(node_id) = node_id {
             let count = revoked.execute(
@@ -169,6 +169,25 @@ impl Registry {
         revoked.commit()?;
         self.export()?;
         Ok(document)
+    }
+
+    /// The account that a name means: the overlay's own domain may follow it.
+    pub(super) fn account_of(&self, typed: &str) -> String {
+        let prepared = prepared_account(typed);
+        let overlay = overlay_name(&self.connection).ok().flatten();
+        match (prepared.split_once('@'), overlay) {
+            (Some((account, domain)), Some(overlay)) if overlay.matches(domain) => {
+                account.to_owned()
+            }
+            _ => prepared,
+        }
+    }
+
+    fn account_id(&self, typed: &str) -> Result<i64, RegistryError> {
+        let name = self.account_of(typed);
+        let query = "SELECT id FROM accounts WHERE name = ?1";
+        let id = self.connection.query_row(query, [&name], |row| row.get(0)).optional()?;
+        id.ok_or(RegistryError::NoAccount(name))
     }
 }
 
@@ -236,13 +255,6 @@ pub fn random_password() -> Result<String, RegistryError> {
 /// What is kept of an invitation's code, which is too random to be guessed from it.
 pub(super) fn code_hash(code: &str) -> Vec<u8> {
     digest(&SHA256, code.as_bytes()).as_ref().to_vec()
-}
-
-fn account_id(connection: &Connection, name: &str) -> Result<i64, RegistryError> {
-    let prepared = prepared_account(name);
-    let query = "SELECT id FROM accounts WHERE name = ?1";
-    let id = connection.query_row(query, [&prepared], |row| row.get(0)).optional()?;
-    id.ok_or(RegistryError::NoAccount(prepared))
 }
 
 fn nodes(connection: &Connection, account: i64) -> Result<Vec<AccountNode>, RegistryError> {

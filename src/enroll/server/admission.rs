@@ -111,18 +111,6 @@ impl Registry {
         Ok(certificate)
     }
 
-    /// The account that a form means: the overlay's own domain may follow its name.
-    fn account_of(&self, typed: &str) -> String {
-        let prepared = prepared_account(typed);
-        let overlay = name(&self.connection).ok().flatten();
-        match (prepared.split_once('@'), overlay) {
-            (Some((account, domain)), Some(overlay)) if overlay.matches(domain) => {
-                account.to_owned()
-            }
-            _ => prepared,
-        }
-    }
-
     /// Checks a password. It takes the same time for accounts that exist and for those that
     /// don't, so that nobody learns from the time which do.
     fn authenticate(

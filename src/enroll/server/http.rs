@@ -135,7 +135,7 @@ impl Desk {
         self.take(Key::Asked(source), limits::ASKED);
         let form = match read_form(request).await {
             Ok(form) => form,
-            Err(answer) => return answer,
+            Err(error) => return error.answer(),
         };
         let account = prepared_account(&form.account);
         let account: String = account.chars().take(limits::NAME_LENGTH_MAX).collect();
@@ -187,44 +187,61 @@ impl Desk {
     }
 }
 
+/// Why a body is no form.
+enum FormError {
+    NotMultipart,
+    Broken,
+    TooLarge,
+    NotUtf8,
+}
+
+impl FormError {
+    fn answer(&self) -> Answer {
+        match self {
+            Self::NotMultipart => {
+                let sentence = "a form of type multipart/form-data is expected";
+                text(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence)
+            }
+            Self::Broken => text(StatusCode::BAD_REQUEST, "the form is broken"),
+            Self::TooLarge => text(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large"),
+            Self::NotUtf8 => text(StatusCode::BAD_REQUEST, "the form is not UTF-8"),
+        }
+    }
+}
+
+impl From<multer::Error> for FormError {
+    fn from(error: multer::Error) -> Self {
+        match error {
+            multer::Error::StreamSizeExceeded { .. } => Self::TooLarge,
+            _ => Self::Broken,
+        }
+    }
+}
+
 /// The form of RFC 6940 §11.3 (RFC 2388). Fields that are not known are passed over.
-async fn read_form(request: Request<Incoming>) -> Result<Form, Answer> {
+async fn read_form(request: Request<Incoming>) -> Result<Form, FormError> {
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let Some(boundary) = content_type.and_then(|value| multer::parse_boundary(value).ok()) else {
-        let sentence = "a form of type multipart/form-data is expected";
-        return Err(text(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence));
-    };
+    let boundary = content_type.and_then(|value| multer::parse_boundary(value).ok());
+    let boundary = boundary.ok_or(FormError::NotMultipart)?;
     let size = SizeLimit::new().whole_stream(limits::FORM_BYTES_MAX);
     let constraints = Constraints::new().size_limit(size);
     let stream = BodyDataStream::new(request.into_body());
     let mut parts = Multipart::with_constraints(stream, boundary, constraints);
     let mut form = Form::default();
-    while let Some(part) = parts.next_field().await.map_err(|error| unreadable(&error))? {
+    while let Some(part) = parts.next_field().await? {
         let name = part.name().unwrap_or_default().to_owned();
-        let value = part.bytes().await.map_err(|error| unreadable(&error))?;
+        let value = part.bytes().await?.to_vec();
         // RFC 6940 §11.3: names and passwords are UTF-8.
-        let as_text = |value: Bytes| {
-            let not_utf8 = |_| text(StatusCode::BAD_REQUEST, "the form is not UTF-8");
-            String::from_utf8(value.to_vec()).map_err(not_utf8)
-        };
+        let as_text = |value| String::from_utf8(value).map_err(|_| FormError::NotUtf8);
         match name.as_str() {
             "username" => form.account = as_text(value)?,
             "password" => form.password = as_text(value)?,
             "nodeids" => form.node_ids = Some(as_text(value)?.trim().to_owned()),
-            "csr" => form.csr_der = value.to_vec(),
+            "csr" => form.csr_der = value,
             _ => {}
         }
     }
     Ok(form)
-}
-
-fn unreadable(error: &multer::Error) -> Answer {
-    match error {
-        multer::Error::StreamSizeExceeded { .. } | multer::Error::FieldSizeExceeded { .. } => {
-            text(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large")
-        }
-        _ => text(StatusCode::BAD_REQUEST, "the form is broken"),
-    }
 }
 
 fn body(status: StatusCode, media_type: &'static str, bytes: Bytes) -> Answer {

@@ -116,11 +116,36 @@ pub mod limits {
     const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 }
 
+/// A folder of which nobody else starts a server: two would give the same peer's identity to two
+/// nodes. The command line needs no lock.
+#[derive(Debug)]
+pub struct FolderLock {
+    folder: PathBuf,
+    _file: fs::File,
+}
+
+impl FolderLock {
+    /// Takes the folder, which exists.
+    ///
+    /// # Errors
+    ///
+    /// Fails if another server runs in it.
+    pub fn take(folder: &Path) -> Result<Self, RegistryError> {
+        let path = folder.join(LOCK_FILE);
+        let file = fs::File::create(&path).map_err(|error| RegistryError::file(&path, &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { folder: folder.to_path_buf(), _file: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(RegistryError::InUse(folder.to_path_buf())),
+            Err(fs::TryLockError::Error(error)) => Err(RegistryError::file(&path, &error)),
+        }
+    }
+}
+
 /// How a server is started.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ServerOptions {
     /// The folder of a [`Registry`].
-    pub folder: PathBuf,
+    pub folder: FolderLock,
     /// What it shows in TLS.
     pub certificate: ServerCertificate,
 }
@@ -139,7 +164,7 @@ pub enum ServerEvent {
 pub struct Server {
     document: watch::Receiver<Arc<SignedConfig>>,
     _tasks: JoinSet<()>,
-    _lock: fs::File,
+    _lock: FolderLock,
 }
 
 impl Server {
@@ -147,20 +172,20 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Fails if the folder has no overlay or another server, and if the certificate to show
-    /// cannot be used.
+    /// Fails if the folder has no overlay, and if the certificate to show cannot be used.
     pub async fn start(
         listener: TcpListener,
         options: ServerOptions,
     ) -> Result<(Self, mpsc::Receiver<ServerEvent>), ServerError> {
-        let lock = lock(&options.folder)?;
+        let ServerOptions { folder: lock, certificate } = options;
+        let folder = lock.folder.clone();
         let opened = blocking({
-            let options = options.clone();
+            let (folder, certificate) = (folder.clone(), certificate.clone());
             move || {
-                let registry = Registry::open(&options.folder)?;
+                let registry = Registry::open(&folder)?;
                 registry.export()?;
                 let document = registry.document()?;
-                let tls = tls_config(&registry, &document, &options.certificate)?;
+                let tls = tls_config(&registry, &document, &certificate)?;
                 Ok((registry, document, tls))
             }
         });
@@ -169,7 +194,7 @@ impl Server {
         let (tls_in, tls) = watch::channel(tls);
         let (events, events_out) = mpsc::channel(limits::EVENTS_MAX);
         let desk = Arc::new(http::Desk {
-            folder: options.folder,
+            folder,
             document: document.clone(),
             events,
             rates: Default::default(),
@@ -177,7 +202,7 @@ impl Server {
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(http::serve(listener, tls, desk));
-        tasks.spawn(watch(registry, document_in, tls_in, options.certificate));
+        tasks.spawn(watch(registry, document_in, tls_in, certificate));
         Ok((Self { document, _tasks: tasks, _lock: lock }, events_out))
     }
 
@@ -208,17 +233,6 @@ pub enum ServerError {
     /// The runtime is ending.
     #[error("The program is ending.")]
     Ending,
-}
-
-/// Two servers of one overlay would give the same peer's identity to two nodes.
-fn lock(folder: &Path) -> Result<fs::File, RegistryError> {
-    let path = folder.join(LOCK_FILE);
-    let file = fs::File::create(&path).map_err(|error| RegistryError::file(&path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(RegistryError::InUse(folder.to_path_buf())),
-        Err(fs::TryLockError::Error(error)) => Err(RegistryError::file(&path, &error)),
-    }
 }
 
 /// Looks for what the command line has changed, and keeps the TLS certificate fresh.

@@ -89,17 +89,34 @@ impl Registry {
         fs::create_dir_all(folder).map_err(|error| RegistryError::file(folder, &error))?;
         let mut registry = Self::connect(folder)?;
         let founded = begin(&mut registry.connection)?;
-        if let Some(found) = name(&founded)? {
-            if !found.matches(&foundation.name) {
-                let wanted = foundation.name.clone();
-                return Err(RegistryError::OtherOverlay { wanted, found });
-            }
+        if name(&founded)?.is_some() {
+            check_name(&founded, &foundation.name)?;
         } else {
             insert_overlay(&founded, foundation, unix_ms)?;
         }
         founded.commit()?;
         registry.export()?;
         Ok(registry)
+    }
+
+    /// Opens the folder of this overlay if it is there, or of any without a name; `None` where
+    /// one of this name is to be founded.
+    ///
+    /// # Errors
+    ///
+    /// Fails for the folder of another overlay, and without a name for one without an overlay.
+    pub fn open_named(
+        folder: &Path,
+        wanted: Option<&OverlayName>,
+    ) -> Result<Option<Self>, RegistryError> {
+        match (Self::open(folder), wanted) {
+            (Err(RegistryError::NotFounded(_)), Some(_)) => Ok(None),
+            (Ok(registry), Some(wanted)) => {
+                check_name(&registry.connection, wanted)?;
+                Ok(Some(registry))
+            }
+            (result, _) => result.map(Some),
+        }
     }
 
     fn connect(folder: &Path) -> Result<Self, RegistryError> {
@@ -207,6 +224,16 @@ impl Registry {
         identity(&self.connection)
     }
 
+    /// Judges the overlay's certificates.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a database that cannot be used.
+    pub fn provider(&self) -> Result<X509Provider, RegistryError> {
+        let config = self.document()?.config;
+        Ok(provider(config.instance_name.as_str(), &self.authority()?))
+    }
+
     /// Writes what others need to know as files: the document, and the root for OpenSSL and curl.
     pub(super) fn export(&self) -> Result<(), RegistryError> {
         let root = pem("CERTIFICATE", self.authority()?.certificate_der());
@@ -239,6 +266,15 @@ pub(super) fn name(connection: &Connection) -> Result<Option<OverlayName>, Regis
     let name: Option<String> = connection.query_row(query, [], |row| row.get(0)).optional()?;
     let parsed = name.map(|name| OverlayName::new(&name)).transpose();
     parsed.map_err(|_| RegistryError::Damaged("the overlay's name"))
+}
+
+fn check_name(connection: &Connection, wanted: &OverlayName) -> Result<(), RegistryError> {
+    match name(connection)? {
+        Some(found) if !found.matches(wanted) => {
+            Err(RegistryError::OtherOverlay { wanted: wanted.clone(), found })
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn authority(connection: &Connection) -> Result<Authority, RegistryError> {

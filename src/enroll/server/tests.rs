@@ -368,7 +368,8 @@ impl Running {
         registry.set_places(&places(port), unix_ms()).expect("written");
         let addresses = vec![LOOPBACK.ip()];
         let certificate = ServerCertificate::Own { hosts: Vec::new(), addresses };
-        let options = ServerOptions { folder: dir.path().to_path_buf(), certificate };
+        let options =
+            ServerOptions { folder: FolderLock::take(dir.path()).expect("free"), certificate };
         let (server, _) = Server::start(listener, options).await.expect("started");
         let config = registry.document().expect("there").config;
         let trust = Trust::none().with_roots(&config.root_certs);
@@ -507,13 +508,11 @@ async fn the_present_document_is_handed_out() {
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
 }
 
-#[tokio::test]
-async fn one_server_runs_in_a_folder() {
-    let running = Running::start(Registration::Open).await;
-    let listener = TcpListener::bind(LOOPBACK).await.expect("a port");
-    let folder = running.registry.folder().to_path_buf();
-    let certificate = ServerCertificate::Own { hosts: Vec::new(), addresses: Vec::new() };
-    let options = ServerOptions { folder, certificate };
-    let error = Server::start(listener, options).await.expect_err("in use");
-    assert!(matches!(error, ServerError::Registry(RegistryError::InUse(_))), "{error}");
+#[test]
+fn one_server_runs_in_a_folder() {
+    let (dir, _registry) = registry(Registration::Open);
+    let taken = FolderLock::take(dir.path()).expect("free");
+    assert!(matches!(FolderLock::take(dir.path()), Err(RegistryError::InUse(_))));
+    drop(taken);
+    assert!(FolderLock::take(dir.path()).is_ok());
 }
