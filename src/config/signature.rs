@@ -49,7 +49,17 @@ impl SignedConfig {
     /// Which of `signers`, the configuration-signers of the document before this one, has signed
     /// this document.
     pub fn signer(&self, signers: &[NodeId], judge: Judge<'_>) -> Option<NodeId> {
-        self.signatures.iter().find_map(|s| signer(&self.bytes, s, signers, judge))
+        let is_one = |node_id: &NodeId| signers.contains(node_id);
+        self.signatures.iter().find_map(|s| signer(&self.bytes, s, is_one, judge))
+    }
+
+    /// Whether this is what somebody has signed, whoever it was, or nobody has. If not, it has been
+    /// changed or damaged since.
+    pub fn is_intact(&self) -> bool {
+        let provider = self.config.provider();
+        let judge = Judge { provider: &provider, unix_ms: None };
+        let holds = |block: &Vec<u8>| signer(&self.bytes, block, |_| true, judge).is_some();
+        self.signatures.is_empty() || self.signatures.iter().any(holds)
     }
 
     /// The signature block of a Kind of this document.
@@ -75,7 +85,8 @@ impl SignedConfig {
 impl KindBlock {
     /// Which of `signers` has signed this Kind.
     pub fn signer(&self, signers: &[NodeId], judge: Judge<'_>) -> Option<NodeId> {
-        signer(&self.bytes, self.signature.as_deref()?, signers, judge)
+        let is_one = |node_id: &NodeId| signers.contains(node_id);
+        signer(&self.bytes, self.signature.as_deref()?, is_one, judge)
     }
 
     /// This Kind as a `kind-block` element for a ConfigUpdate; `None` without a signature, for
@@ -100,7 +111,12 @@ fn input(element: &[u8], signer: &SignerIdentity) -> Vec<u8> {
     [element, &identity].concat()
 }
 
-fn signer(element: &[u8], block: &[u8], signers: &[NodeId], judge: Judge<'_>) -> Option<NodeId> {
+fn signer(
+    element: &[u8],
+    block: &[u8],
+    is_one: impl Fn(&NodeId) -> bool,
+    judge: Judge<'_>,
+) -> Option<NodeId> {
     let SecurityBlock { certificates, signature } = SecurityBlock::from_bytes(block).ok()?;
     let named = |certificate: &Certificate| certificate.named_by(&signature.identity);
     let certificate = certificates
@@ -109,7 +125,7 @@ fn signer(element: &[u8], block: &[u8], signers: &[NodeId], judge: Judge<'_>) ->
         .take(CERTIFICATES_MAX)
         .filter_map(|entry| judge.provider.certificate(&entry.certificate).ok())
         .find(|certificate| named(certificate).is_some())?;
-    let node_id = named(&certificate).filter(|node_id| signers.contains(node_id))?;
+    let node_id = named(&certificate).filter(is_one)?;
     if judge.unix_ms.is_some_and(|at| !certificate.is_valid_at(at)) {
         return None;
     }
@@ -213,10 +229,12 @@ mod tests {
             let changed = parse(&text.replacen(from, to, 1));
             assert_ne!(changed.bytes, signed.bytes);
             assert_eq!(signer_of(&changed, &[alice.node_id], NOW_MS), None, "{to}");
+            assert!(!changed.is_intact());
         }
         // What is around the element is not covered.
         let around = parse(&text.replacen("<overlay ", "<overlay  ", 1));
         assert_eq!(signer_of(&around, &[alice.node_id], NOW_MS), Some(alice.node_id));
+        assert!(around.is_intact());
     }
 
     /// T-29: a signature over the element alone is one as well.

@@ -8,22 +8,28 @@ use super::account::AccountId;
 use super::api::Event;
 use super::engine::Engine;
 use super::enter::{Again, Entry};
-use crate::config::{OverlayConfig, SignedConfig};
+use crate::config::{Judge, OverlayConfig, SignedConfig, is_newer};
 use crate::crypto::{Identity, X509Provider};
+use crate::link::unix_ms;
 use crate::peer::ConfigEffect;
 use crate::storage::KindTable;
 
 impl Engine {
     /// The document in a file, or that of the overlay chosen now, or else joined last.
-    pub(super) fn document(&self, path: Option<&Path>) -> Result<SignedConfig, String> {
+    pub(super) fn document(&mut self, path: Option<&Path>) -> Result<SignedConfig, String> {
         let state = &self.options.state;
-        let chosen = self.snapshot.me().or(self.snapshot.last.as_ref());
-        let document = match (path, chosen) {
-            (Some(path), _) => state.read_document(path),
-            (None, Some(me)) => state.document(&me.overlay),
-            (None, None) => return Err("No overlay was joined before; choose its document.".into()),
+        let Some(path) = path else {
+            let chosen = self.snapshot.me().or(self.snapshot.last.as_ref());
+            let me = chosen.ok_or("No overlay was joined before; choose its document.")?;
+            return state.document(&me.overlay).map_err(|e| e.to_string());
         };
-        document.map_err(|e| e.to_string())
+        let document = state.read_document(path).map_err(|e| e.to_string())?;
+        let kept = state.document(&document.config.instance_name).ok();
+        let (document, sentence) = brought(path, document, kept, unix_ms())?;
+        if let Some(sentence) = sentence {
+            self.notice(sentence);
+        }
+        Ok(document)
     }
 
     pub(super) fn save_document(&mut self, overlay: &str, path: &Path) -> Result<(), String> {
@@ -79,6 +85,59 @@ impl Engine {
     }
 }
 
+/// What to enter an overlay with when the user brings a document: this one or, if it has been
+/// replaced since, the one that is kept; and what the user should know. A file that the user brings
+/// is believed as to whose it is (RFC 6940 §11.2), but not if it is not what was signed.
+fn brought(
+    path: &Path,
+    document: SignedConfig,
+    kept: Option<SignedConfig>,
+    unix_ms: u64,
+) -> Result<(SignedConfig, Option<String>), String> {
+    let path = path.display();
+    if !document.is_intact() {
+        return Err(format!(
+            "The document in {path} is not what its owner has signed; get it again from there."
+        ));
+    }
+    let is_over = document.config.is_expired(unix_ms);
+    let Some(kept) = kept.filter(|kept| kept.bytes != document.bytes) else {
+        return match is_over {
+            true => Err(expired_words(&path.to_string())),
+            false => Ok((document, None)),
+        };
+    };
+    let provider = kept.config.provider();
+    let judge = Judge { provider: &provider, unix_ms: None };
+    let signers = &kept.config.configuration_signers;
+    let is_of_line = document.signer(signers, judge).is_some();
+    if is_of_line && is_newer(kept.config.sequence, document.config.sequence) {
+        let sentence = format!(
+            "The document in {path} was replaced long ago; the newer one that is kept here is used."
+        );
+        return Ok((kept, Some(sentence)));
+    }
+    if is_over {
+        return Err(expired_words(&path.to_string()));
+    }
+    let is_strange = !is_of_line && !signers.is_empty();
+    let sentence = is_strange.then(|| {
+        format!(
+            "The document in {path} is not from those who made the one that was kept here: go on \
+             only if you know that {} was made anew.",
+            document.config.instance_name
+        )
+    });
+    Ok((document, sentence))
+}
+
+fn expired_words(path: &str) -> String {
+    format!(
+        "The document in {path} has expired; if this computer's date is right, ask the overlay's \
+         owner for a newer one."
+    )
+}
+
 /// The Kinds of a document that can be believed.
 pub(super) fn kinds(document: &SignedConfig, provider: &X509Provider) -> Result<KindTable, String> {
     KindTable::of_document(document, provider)
@@ -104,7 +163,7 @@ mod tests {
 
     use super::*;
     use crate::crypto::NodeIdDigest;
-    use crate::link::{Node, NodeOptions, os_seed, unix_ms};
+    use crate::link::{Node, NodeOptions, os_seed};
     use crate::peer::{Command as PeerCommand, PeerConfig};
     use crate::phone::{Command, Handle, PhoneOptions, StateFolder, StoredIdentity, start};
 
@@ -195,6 +254,103 @@ mod tests {
         assert_eq!(sequence, 2);
         assert_eq!(std::fs::read(&kept).expect("kept"), second.document);
     }
+
+    /// R6940-11.1-23, R6940-11.1-14: when the overlay asks for what we cannot do, we leave in order
+    /// and the user reads why; and we do not enter it again.
+    #[tokio::test]
+    async fn who_cannot_follow_leaves_and_says_why() {
+        let (dir, state, alice) = device("alice");
+        let config = OverlayConfig::self_signed("example.org").expect("a name");
+        let first = founded(config, &alice.identity).expect("signed");
+        let mut config = first.config.clone();
+        config.sequence = 2;
+        config.mandatory_extensions.push("urn:example:new".into());
+        let second = Arc::new(config.sign(&alice.identity).expect("signed"));
+        let path = dir.path().join("first.xml");
+        std::fs::write(&path, &first.document).expect("written");
+        let phone = phone(state);
+        let mut events = phone.events();
+        phone.send(Command::Found { document: Some(path.clone()), user: "alice".into() });
+        let (_bob_dir, _bob_state, bob) = device("bob");
+        let (mut bob, mut node_of_bob, mut sentence) = (Some(bob), None, None);
+        loop {
+            let event = timeout(Duration::from_secs(30), events.recv()).await.expect("in time");
+            match event.expect("the phone lives") {
+                Event::Joined { listen: Some(listen), .. } => {
+                    let joining = node(bob.take().expect("joined once"), &second).await;
+                    joining.tell(PeerCommand::Join(vec![listen])).await.expect("lives");
+                    node_of_bob = Some(joining);
+                }
+                Event::Error { message } => sentence = Some(message),
+                Event::Left { .. } => break,
+                _ => {}
+            }
+        }
+        assert!(node_of_bob.is_some());
+        let sentence = sentence.expect("a reason");
+        assert!(sentence.contains("urn:example:new") && sentence.contains("leave"), "{sentence}");
+        phone.send(Command::Found { document: Some(path), user: "alice".into() });
+        let mut refusal = String::new();
+        while !refusal.contains("urn:example:new") {
+            let event = timeout(Duration::from_secs(30), events.recv()).await.expect("in time");
+            if let Event::Error { message } = event.expect("the phone lives") {
+                refusal = message;
+            }
+        }
+    }
+
+    /// R6940-6.3.2.1-05: without a document nothing is entered, and the user reads what to do.
+    #[tokio::test]
+    async fn nothing_is_entered_without_a_document() {
+        let (_dir, state, _) = device("alice");
+        let phone = phone(state);
+        let mut events = phone.events();
+        let (document, bootstrap) = (None, vec![ANY_PORT]);
+        phone.send(Command::Join { document, user: "alice".into(), bootstrap });
+        let event = timeout(Duration::from_secs(30), events.recv()).await.expect("in time");
+        let Event::Error { message } = event.expect("the phone lives") else { panic!("entered") };
+        assert!(message.contains("document"), "{message}");
+        assert!(phone.snapshot().memberships.is_empty());
+    }
+
+    /// What the user brings, and what is kept: the sentence, or the sequence that is used.
+    #[test]
+    fn a_document_that_is_brought_is_judged() {
+        let (_, _, alice) = device("alice");
+        let (_, _, mallory) = device("mallory");
+        let now = unix_ms();
+        let by = |founder: &StoredIdentity, sequence: u16, end: Option<u64>| {
+            let config = OverlayConfig::self_signed("example.org").expect("a name");
+            let config = OverlayConfig { sequence, expiration_unix_ms: end, ..config };
+            founded(config, &founder.identity).expect("signed")
+        };
+        let bring = |document: &SignedConfig, kept: Option<&SignedConfig>| {
+            let brought = brought(Path::new("a.xml"), document.clone(), kept.cloned(), now);
+            brought.map(|(document, sentence)| (document.config.sequence, sentence))
+        };
+        let (first, second) = (by(&alice, 1, None), by(&alice, 2, None));
+        for kept in [None, Some(&first), Some(&second)] {
+            assert_eq!(bring(&second, kept), Ok((2, None)));
+        }
+        // Replayed: what is newer stays.
+        let (used, sentence) = bring(&first, Some(&second)).expect("entered");
+        assert_eq!(used, 2);
+        assert!(sentence.expect("a sentence").contains("replaced"));
+        let expired = by(&alice, 3, Some(now - 1));
+        for kept in [None, Some(&second), Some(&expired)] {
+            assert!(bring(&expired, kept).expect_err("expired").contains("has expired"));
+        }
+        let text = String::from_utf8(second.document.to_vec()).expect("UTF-8");
+        let changed = text.replace("<max-message-size>16384", "<max-message-size>16385");
+        let changed = SignedConfig::parse(changed.as_bytes(), None).expect("parses");
+        for kept in [None, Some(&first)] {
+            assert!(bring(&changed, kept).expect_err("changed").contains("signed"));
+        }
+        let (used, sentence) = bring(&by(&mallory, 9, None), Some(&second)).expect("entered");
+        assert_eq!(used, 9);
+        assert!(sentence.expect("a sentence").contains("made anew"));
+    }
+
     /// A damaged file of values keeps nobody out of the overlay; one sentence says where it is.
     #[tokio::test]
     async fn damaged_values_are_reported() {
