@@ -16,7 +16,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -45,8 +45,21 @@ impl Share {
         let address = listener.local_addr()?;
         let (document, documents) = watch::channel(public(document));
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, documents));
+        tasks.spawn(serve(Connections::Listener(listener), documents));
         Ok(Self { document, address, _tasks: tasks })
+    }
+
+    /// The same for a port that somebody else keeps: `connections` are those to `address` that are
+    /// for us.
+    pub fn on(
+        connections: mpsc::Receiver<TcpStream>,
+        address: SocketAddr,
+        document: &SignedConfig,
+    ) -> Self {
+        let (document, documents) = watch::channel(public(document));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve(Connections::Given(connections), documents));
+        Self { document, address, _tasks: tasks }
     }
 
     /// Where it listens.
@@ -68,17 +81,35 @@ fn public(document: &SignedConfig) -> Option<Bytes> {
     (!is_secret).then(|| document.document.clone())
 }
 
-async fn serve(listener: TcpListener, documents: watch::Receiver<Option<Bytes>>) {
+/// Where connections come from.
+enum Connections {
+    Listener(TcpListener),
+    Given(mpsc::Receiver<TcpStream>),
+}
+
+impl Connections {
+    /// The next one, or `None` if there are no more.
+    async fn next(&mut self) -> Option<TcpStream> {
+        match self {
+            Self::Listener(listener) => loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => return Some(stream),
+                    // The system is out of something; that it comes back at once is not likely.
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                }
+            },
+            Self::Given(connections) => connections.recv().await,
+        }
+    }
+}
+
+async fn serve(mut incoming: Connections, documents: watch::Receiver<Option<Bytes>>) {
     let places = Arc::new(Semaphore::new(SHARE_CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
         // Whoever comes beyond that waits in the system's queue, which is bounded too.
         let Ok(place) = places.clone().acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
-            // The system is out of something; that it comes back at once is not likely.
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
+        let Some(stream) = incoming.next().await else { return };
         while connections.try_join_next().is_some() {}
         let documents = documents.clone();
         connections.spawn(async move {
@@ -201,6 +232,21 @@ mod tests {
         let address = share.address();
         drop(share);
         assert!(fetch(address).await.is_err());
+    }
+
+    /// Whoever keeps the port may be somebody else, who hands on what is for us.
+    #[tokio::test]
+    async fn a_document_is_handed_out_at_somebody_elses_port() {
+        let listener = TcpListener::bind(LOOPBACK).await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (ours, connections) = mpsc::channel(1);
+        let share = Share::on(connections, address, &document(None));
+        assert_eq!(share.address(), address);
+        let (fetched, ()) = tokio::join!(fetch(address), async {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            ours.send(stream).await.expect("it takes them");
+        });
+        assert_eq!(fetched, Ok(document(None).document));
     }
 
     /// A document with a secret is nobody's business, and neither is any other path.

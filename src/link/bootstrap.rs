@@ -1,5 +1,6 @@
-//! Bootstrap links: DTLS without ICE on a known UDP port (RFC 6940 §6.6.6, §11.4), which answers
-//! STUN Binding requests too (RFC 6940 §6.5.1.4). The joiner is the DTLS client.
+//! Bootstrap links: without ICE on a known port (RFC 6940 §11.4), DTLS on UDP (§6.6.6) and TLS on
+//! TCP (§6.6.5), as a document does not say which (T-34). The joiner is the client and tries both.
+//! The port answers STUN Binding requests too (RFC 6940 §6.5.1.4).
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -7,15 +8,18 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::net::UdpSocket;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::counters::{LinkCounters, PortCounters};
-use super::dtls::DtlsRole;
+use super::dtls::{DtlsError, DtlsRole};
 use super::error::LinkError;
 use super::overlay::OverlayLink;
 use super::pcap::Pcap;
 use super::stun::{Packet, answer_binding};
+use super::tls;
 use super::transport::limits::DATAGRAM_MAX;
 use super::transport::{Credentials, SecureFlow, Timings, Wire};
 
@@ -28,11 +32,25 @@ pub mod limits {
 
     /// Sessions on the port, with a handshake behind them or not.
     pub const SESSIONS_MAX: usize = 1024;
-    /// Sessions whose handshake is not complete; each costs one association. A flood of forged
-    /// ClientHellos can fill this, and [`PATIENCE`] later there is room again.
+    /// Sessions whose handshake is not complete, of UDP and of TCP each; each costs one
+    /// association. A flood of forged ClientHellos can fill this, and [`PATIENCE`] later there is
+    /// room again.
     pub const HANDSHAKES_MAX: usize = 128;
+    /// Those among them that come from one address, or from one IPv6 network of 64 bits: more than
+    /// the people behind one NAT begin at a time, and room is left for others.
+    pub const HANDSHAKES_PER_SOURCE_MAX: usize = 32;
+    /// With more handshakes under way whoever begins one must prove its address first (RFC 6347
+    /// §4.2.1), which costs a round trip. Fewer are not worth forging addresses for.
+    pub const HANDSHAKES_UNPROVEN_MAX: usize = 16;
     /// Under a flood, a handshake that has not come through in this time makes room.
     pub const PATIENCE: Duration = Duration::from_secs(2);
+    /// Who has opened a TCP connection says within this time what it wants.
+    pub const FIRST_BYTE: Duration = Duration::from_secs(5);
+    /// By so much UDP goes first when both are tried (RFC 8305 §5): there a lost message holds
+    /// back no others.
+    pub const HEAD_START: Duration = Duration::from_millis(250);
+    /// Until the next connection is taken when the system could not give one.
+    pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
     /// Datagrams waiting for one session.
     pub const INBOX_MAX: usize = 64;
     /// Links that nobody has accepted yet.
@@ -46,13 +64,14 @@ pub struct BootstrapListener {
     accepted: mpsc::Receiver<OverlayLink>,
     local: SocketAddr,
     counters: Arc<PortCounters>,
-    /// Ends the task when dropped.
+    plain: PlainConnections,
+    /// Ends the tasks when dropped.
     _stop: watch::Sender<()>,
 }
 
 impl BootstrapListener {
-    /// Opens the port and starts to accept. A port that another program has is
-    /// [`LinkError::PortInUse`].
+    /// Opens the port and starts to accept. A UDP port that another program has is
+    /// [`LinkError::PortInUse`]; without TCP it can do.
     pub async fn bind(
         address: SocketAddr,
         credentials: Credentials,
@@ -63,21 +82,31 @@ impl BootstrapListener {
         let (accepted_out, accepted) = mpsc::channel(ACCEPTED_MAX);
         let (stop, stopped) = watch::channel(());
         let counters = Arc::new(PortCounters::default());
-        let port = Port {
-            socket: Arc::new(socket),
+        let door = Door {
             credentials: Arc::new(credentials),
             pcap,
-            sessions: HashMap::new(),
             accepted: accepted_out,
             counters: counters.clone(),
         };
+        let plain = PlainConnections::default();
+        if let Ok(listener) = TcpListener::bind(local).await {
+            let (door, plain) = (door.clone(), plain.clone());
+            let port = TcpPort { listener, door, plain, handshakes: HashMap::new() };
+            tokio::spawn(port.run(stopped.clone()));
+        }
+        let port = Port { socket: Arc::new(socket), door, sessions: HashMap::new() };
         tokio::spawn(port.run(stopped));
-        Ok(Self { accepted, local, counters, _stop: stop })
+        Ok(Self { accepted, local, counters, plain, _stop: stop })
     }
 
     /// Where the port is.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// TCP connections to the port that begin with something else than TLS.
+    pub fn plain(&self) -> &PlainConnections {
+        &self.plain
     }
 
     /// Adds what came to nothing here so far.
@@ -91,12 +120,64 @@ impl BootstrapListener {
     }
 }
 
-/// Opens a link to the bootstrap port of another peer, from a port of our own.
+/// TCP connections to a bootstrap port that are no links. They are closed until somebody takes
+/// them.
+#[derive(Clone, Debug, Default)]
+pub struct PlainConnections(watch::Sender<Option<mpsc::Sender<TcpStream>>>);
+
+impl PlainConnections {
+    /// Whatever comes from now on, none of which anything has been read of. Whoever has had them
+    /// so far gets no more.
+    pub fn take(&self) -> mpsc::Receiver<TcpStream> {
+        let (sender, connections) = mpsc::channel(ACCEPTED_MAX);
+        self.0.send_replace(Some(sender));
+        connections
+    }
+
+    /// Hands a connection on; `false` if nobody wants it or too many wait.
+    fn hand_on(&self, stream: TcpStream) -> bool {
+        self.0.borrow().as_ref().is_some_and(|taker| taker.try_send(stream).is_ok())
+    }
+}
+
+/// Opens a link to the bootstrap port of another peer, from a port of our own: over UDP, or over
+/// TCP if that is up first. If both fail, the error says why UDP did, or whose certificate is bad.
 pub async fn dial(
     remote: SocketAddr,
     credentials: &Credentials,
     pcap: Option<Pcap>,
 ) -> Result<OverlayLink, LinkError> {
+    let mut udp = std::pin::pin!(dial_udp(remote, credentials));
+    let early = timeout(HEAD_START, &mut udp).await;
+    let mut tcp = std::pin::pin!(tls::connect(remote, credentials));
+    let flow = match early {
+        Ok(Ok(flow)) => Ok(flow),
+        Ok(Err(of_udp)) => tcp.await.map_err(|of_tcp| more_telling(of_udp, of_tcp)),
+        Err(_) => tokio::select! {
+            flow = &mut udp => match flow {
+                Ok(flow) => Ok(flow),
+                Err(of_udp) => tcp.await.map_err(|of_tcp| more_telling(of_udp, of_tcp)),
+            },
+            flow = &mut tcp => match flow {
+                Ok(flow) => Ok(flow),
+                Err(of_tcp) => udp.await.map_err(|of_udp| more_telling(of_udp, of_tcp)),
+            },
+        },
+    };
+    flow.map(|flow| OverlayLink::new(flow, pcap))
+}
+
+fn more_telling(of_udp: LinkError, of_tcp: LinkError) -> LinkError {
+    match of_tcp {
+        LinkError::Dtls(DtlsError::CertificateRefused(_)) => of_tcp,
+        _ => of_udp,
+    }
+}
+
+pub(super) async fn dial_udp(
+    remote: SocketAddr,
+    credentials: &Credentials,
+) -> Result<SecureFlow, LinkError> {
     let any = match remote {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -105,10 +186,7 @@ pub async fn dial(
     socket.connect(remote).await.map_err(|e| bind_error(any, &e))?;
     let local = socket.local_addr().map_err(|e| bind_error(any, &e))?;
     let wire = Wire::Connected { socket, local, remote };
-    let flow =
-        SecureFlow::establish(wire, DtlsRole::Client, true, credentials, Timings::default(), None)
-            .await?;
-    Ok(OverlayLink::new(flow, pcap))
+    SecureFlow::establish(wire, DtlsRole::Client, true, credentials, Timings::default(), None).await
 }
 
 async fn bind(address: SocketAddr) -> Result<UdpSocket, LinkError> {
@@ -140,13 +218,41 @@ impl Session {
     }
 }
 
-struct Port {
-    socket: Arc<UdpSocket>,
+/// What a link must pass to get in, and where it goes.
+#[derive(Clone)]
+struct Door {
     credentials: Arc<Credentials>,
     pcap: Option<Pcap>,
-    sessions: HashMap<SocketAddr, Session>,
     accepted: mpsc::Sender<OverlayLink>,
     counters: Arc<PortCounters>,
+}
+
+impl Door {
+    async fn enter(&self, flow: Result<SecureFlow, LinkError>) {
+        match flow {
+            Ok(flow) => {
+                let _ = self.accepted.send(OverlayLink::new(flow, self.pcap.clone())).await;
+            }
+            // Whoever fails to show an acceptable certificate is forgotten.
+            Err(reason) => self.counters.failed(&reason),
+        }
+    }
+}
+
+/// What counts as one source: an address, or an IPv6 network, of which whoever has one address
+/// has all.
+fn source_of(address: SocketAddr) -> IpAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => ip.into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).into(),
+    }
+}
+
+/// The port on UDP.
+struct Port {
+    socket: Arc<UdpSocket>,
+    door: Door,
+    sessions: HashMap<SocketAddr, Session>,
 }
 
 impl Port {
@@ -170,19 +276,19 @@ impl Port {
                 if let Some(answer) = answer_binding(datagram, source) {
                     let _ = self.socket.send_to(&answer, source).await;
                 } else {
-                    self.counters.ignored();
+                    self.door.counters.ignored();
                 }
             }
             Packet::Dtls => self.on_record(datagram, source),
-            Packet::Media | Packet::Other => self.counters.ignored(),
+            Packet::Media | Packet::Other => self.door.counters.ignored(),
         }
     }
 
     fn on_record(&mut self, datagram: &[u8], source: SocketAddr) {
         let known = self.sessions.get(&source).is_some_and(|session| !session.is_over());
         if !known {
-            if !is_client_hello(datagram) || !self.make_room() {
-                return self.counters.ignored();
+            if !is_client_hello(datagram) || !self.make_room(source) {
+                return self.door.counters.ignored();
             }
             let session = self.start(source);
             self.sessions.insert(source, session);
@@ -193,44 +299,109 @@ impl Port {
         }
     }
 
-    /// Forgets what is over and says whether one more session fits.
-    fn make_room(&mut self) -> bool {
+    /// Forgets what is over and says whether one more session from there fits.
+    fn make_room(&mut self, source: SocketAddr) -> bool {
         self.sessions.retain(|_, session| !session.is_over());
-        let handshakes = self.sessions.values().filter(|session| session.in_handshake());
-        if handshakes.count() >= HANDSHAKES_MAX {
-            self.sessions.retain(|_, session| {
-                !session.in_handshake() || session.started.elapsed() < PATIENCE
-            });
+        if self.has_room(source) {
+            return true;
         }
-        let handshakes = self.sessions.values().filter(|session| session.in_handshake()).count();
-        handshakes < HANDSHAKES_MAX && self.sessions.len() < SESSIONS_MAX
+        self.sessions
+            .retain(|_, session| !session.in_handshake() || session.started.elapsed() < PATIENCE);
+        self.has_room(source)
+    }
+
+    fn has_room(&self, source: SocketAddr) -> bool {
+        let place = source_of(source);
+        let of_source = self.handshakes().filter(|other| source_of(*other) == place).count();
+        of_source < HANDSHAKES_PER_SOURCE_MAX
+            && self.handshakes().count() < HANDSHAKES_MAX
+            && self.sessions.len() < SESSIONS_MAX
+    }
+
+    /// With whom a handshake is under way.
+    fn handshakes(&self) -> impl Iterator<Item = SocketAddr> {
+        let handshakes = self.sessions.iter().filter(|(_, session)| session.in_handshake());
+        handshakes.map(|(remote, _)| *remote)
     }
 
     fn start(&self, remote: SocketAddr) -> Session {
         let (inbox, datagrams) = mpsc::channel(INBOX_MAX);
         let (up_out, up) = watch::channel(false);
-        let socket = self.socket.clone();
-        let (credentials, pcap) = (self.credentials.clone(), self.pcap.clone());
-        let (accepted, counters) = (self.accepted.clone(), self.counters.clone());
+        let (socket, door) = (self.socket.clone(), self.door.clone());
+        let proves = self.handshakes().count() >= HANDSHAKES_UNPROVEN_MAX;
         tokio::spawn(async move {
             let local = local_towards(&socket, remote).await;
             let wire = Wire::Shared { socket, local, remote, inbox: datagrams };
-            let role = DtlsRole::Server;
+            let (role, timings) = (DtlsRole::Server, Timings::default());
             let flow =
-                SecureFlow::establish(wire, role, true, &credentials, Timings::default(), None)
-                    .await;
-            match flow {
-                Ok(flow) => {
-                    up_out.send_replace(true);
-                    let _ = accepted.send(OverlayLink::new(flow, pcap)).await;
-                }
-                // Whoever fails to show an acceptable certificate is forgotten with the inbox.
-                Err(reason) => counters.failed(&reason),
-            }
+                SecureFlow::establish(wire, role, proves, &door.credentials, timings, None).await;
+            up_out.send_replace(flow.is_ok());
+            door.enter(flow).await;
         });
         Session { inbox, started: tokio::time::Instant::now(), up }
     }
 }
+
+/// The port on TCP.
+struct TcpPort {
+    listener: TcpListener,
+    door: Door,
+    plain: PlainConnections,
+    /// How many connections of a source are not up yet.
+    handshakes: HashMap<IpAddr, usize>,
+}
+
+impl TcpPort {
+    async fn run(mut self, mut stopped: watch::Receiver<()>) {
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, remote)) => self.take(stream, remote, &mut tasks),
+                    // The system is out of something; that it comes back at once is not likely.
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                },
+                Some(Ok(source)) = tasks.join_next() => self.forget(source),
+                _ = stopped.changed() => return,
+            }
+        }
+    }
+
+    /// Sees to a connection, if there are not too many.
+    fn take(&mut self, stream: TcpStream, remote: SocketAddr, tasks: &mut JoinSet<IpAddr>) {
+        let source = source_of(remote);
+        let of_source = self.handshakes.get(&source).copied().unwrap_or_default();
+        if of_source >= HANDSHAKES_PER_SOURCE_MAX || tasks.len() >= HANDSHAKES_MAX {
+            return self.door.counters.ignored();
+        }
+        self.handshakes.insert(source, of_source + 1);
+        let (door, plain) = (self.door.clone(), self.plain.clone());
+        tasks.spawn(async move {
+            let mut first = [0];
+            match timeout(FIRST_BYTE, stream.peek(&mut first)).await {
+                Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => {
+                    let flow = tls::accept(stream, &door.credentials).await;
+                    door.enter(flow).await;
+                }
+                Ok(Ok(1)) if plain.hand_on(stream) => {}
+                _ => door.counters.ignored(),
+            }
+            source
+        });
+    }
+
+    fn forget(&mut self, source: IpAddr) {
+        if let Some(count) = self.handshakes.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.handshakes.remove(&source);
+            }
+        }
+    }
+}
+
+/// What a TLS connection begins with (RFC 5246 §6.2.1).
+const TLS_HANDSHAKE: u8 = 22;
 
 /// Whether a record is the beginning of a handshake (RFC 6347 §4.2.2), cheaply.
 pub(super) fn is_client_hello(datagram: &[u8]) -> bool {
@@ -256,4 +427,72 @@ async fn local_towards(socket: &UdpSocket, remote: SocketAddr) -> SocketAddr {
         probe.local_addr()
     };
     probe.await.map_or(bound, |addr| SocketAddr::new(addr.ip(), bound.port()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{LOOPBACK, anyone, client_hello};
+    use super::*;
+
+    /// Ten thousand handshakes that one source begins, each from another port, take a bounded
+    /// number of places; whoever else comes meanwhile gets in at once, and after a while that
+    /// source does again too.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_flood_from_one_source_leaves_room_for_others() {
+        let socket = Arc::new(bind(LOOPBACK).await.unwrap());
+        let address = socket.local_addr().unwrap();
+        let (accepted_out, mut accepted) = mpsc::channel(ACCEPTED_MAX);
+        let door = Door {
+            credentials: Arc::new(anyone("b")),
+            pcap: None,
+            accepted: accepted_out,
+            counters: Arc::default(),
+        };
+        let mut port = Port { socket, door, sessions: HashMap::new() };
+        let hello = client_hello();
+        for number in 0..10_000 {
+            let source = SocketAddr::from(([127, 0, 0, 2], 10_000 + number));
+            port.on_datagram(&hello, source).await;
+            assert!(port.sessions.len() <= HANDSHAKES_PER_SOURCE_MAX);
+        }
+        assert_eq!(port.sessions.len(), HANDSHAKES_PER_SOURCE_MAX);
+        let mut counters = LinkCounters::default();
+        port.door.counters.add_to(&mut counters);
+        assert_eq!(counters.datagrams_ignored, 10_000 - HANDSHAKES_PER_SOURCE_MAX as u64);
+
+        // One network of IPv6 is one source, as are the two forms of an IPv4 address.
+        let of = |text: &str| source_of(text.parse().unwrap());
+        assert_eq!(of("[2001:db8::1]:1"), of("[2001:db8::ffff:1:2:3]:2"));
+        assert_ne!(of("[2001:db8::1]:1"), of("[2001:db8:0:1::1]:1"));
+        assert_eq!(of("[::ffff:192.0.2.1]:1"), of("192.0.2.1:2"));
+
+        let (_stop, stopped) = watch::channel(());
+        tokio::spawn(port.run(stopped));
+        let honest = anyone("honest");
+        let both = async { tokio::join!(dial_udp(address, &honest), accepted.recv()) };
+        // Its first ClientHello is taken: none of the flood's has to make room.
+        let (flow, accepted) = timeout(PATIENCE, both).await.expect("at once");
+        assert_eq!(accepted.unwrap().info().remote, flow.unwrap().info().local);
+    }
+
+    /// Whoever begins a handshake proves its address only while many others are under way.
+    #[tokio::test]
+    async fn addresses_are_proven_under_load_only() {
+        const HELLO_VERIFY_REQUEST: u8 = 3;
+        const SERVER_HELLO: u8 = 2;
+        let listener = BootstrapListener::bind(LOOPBACK, anyone("b"), None).await.unwrap();
+        let (hello, mut sockets) = (client_hello(), Vec::new());
+        for number in 0..HANDSHAKES_UNPROVEN_MAX + 2 {
+            let socket = bind(LOOPBACK).await.unwrap();
+            socket.send_to(&hello, listener.local_addr()).await.unwrap();
+            let mut answer = [0; 2048];
+            timeout(PATIENCE, socket.recv(&mut answer)).await.expect("an answer").unwrap();
+            let expected = match number < HANDSHAKES_UNPROVEN_MAX {
+                true => SERVER_HELLO,
+                false => HELLO_VERIFY_REQUEST,
+            };
+            assert_eq!(answer[13], expected, "handshake {number}");
+            sockets.push(socket);
+        }
+    }
 }

@@ -36,9 +36,11 @@ pub(super) fn error_to_peer(error: &LinkError) -> peer::LinkError {
         | LinkError::Bind { .. }
         | LinkError::Refused(_) => peer::LinkError::NoPath,
         LinkError::Dtls(_) => peer::LinkError::Handshake,
-        LinkError::Lost | LinkError::Silent | LinkError::Idle | LinkError::Closed => {
-            peer::LinkError::Lost
-        }
+        LinkError::Lost
+        | LinkError::Silent
+        | LinkError::Idle
+        | LinkError::Unframed
+        | LinkError::Closed => peer::LinkError::Lost,
     }
 }
 

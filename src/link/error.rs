@@ -28,10 +28,10 @@ pub enum LinkError {
     #[error(transparent)]
     Dtls(#[from] DtlsError),
     /// Another program has the port.
-    #[error("UDP port {0} is in use by another program")]
+    #[error("port {0} is in use by another program")]
     PortInUse(u16),
     /// A socket could not be opened.
-    #[error("UDP address {address} cannot be used: {reason}")]
+    #[error("address {address} cannot be used: {reason}")]
     Bind {
         /// The address asked for.
         address: SocketAddr,
@@ -39,7 +39,7 @@ pub enum LinkError {
         reason: String,
     },
     /// The system says that nobody listens there.
-    #[error("nobody answers at UDP {0}")]
+    #[error("nobody answers at {0}")]
     Refused(SocketAddr),
     /// Consent checks are no longer answered (RFC 7675).
     #[error("the other side is no longer reachable")]
@@ -50,6 +50,9 @@ pub enum LinkError {
     /// Nothing was heard for too long on a link without keepalives.
     #[error("nothing was heard from the other side for too long")]
     Idle,
+    /// What came on a stream is no frame (RFC 6940 §6.6.2), or too long a one.
+    #[error("the other side sent what is no RELOAD message")]
+    Unframed,
     /// We closed it.
     #[error("the link was closed")]
     Closed,

@@ -9,6 +9,9 @@ use crate::base::{DecodeError, Encode, Reader, Writer};
 /// Bytes that a data frame adds to its message: type, sequence number and length.
 pub const OVERHEAD: usize = 8;
 
+/// Bytes of an acknowledgement.
+const ACK_LENGTH: usize = 9;
+
 /// Sequence numbers that a receiver remembers (RFC 6940 §6.6.2).
 pub const REMEMBERED: usize = 32;
 
@@ -48,6 +51,20 @@ impl Frame {
         };
         reader.end("framed message")?;
         Ok(frame)
+    }
+
+    /// The length in bytes of the frame that begins a stream, or `None` if too little of it has
+    /// come to tell.
+    pub fn length(stream: &[u8]) -> Result<Option<usize>, DecodeError> {
+        match (stream.first(), stream.get(5..OVERHEAD)) {
+            (None, _) | (Some(&Self::DATA), None) => Ok(None),
+            (Some(&Self::DATA), Some(length)) => {
+                let length = length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+                Ok(Some(OVERHEAD + length))
+            }
+            (Some(&Self::ACK), _) => Ok(Some(ACK_LENGTH)),
+            (Some(_), _) => Err(DecodeError::Invalid("framed message type")),
+        }
     }
 
     /// The frame as it goes into one DTLS record, or `None` if its message has 16 MiB or more.
@@ -129,9 +146,13 @@ mod tests {
         #[test]
         fn any_frame_survives_the_wire(sequence: u32, received: u32, body: Vec<u8>) {
             let data = Frame::Data { sequence, message: body.into() };
-            prop_assert_eq!(Frame::read(&data.write().unwrap()), Ok(data));
+            prop_assert_eq!(Frame::read(&data.write().unwrap()), Ok(data.clone()));
             let ack = Frame::Ack { ack_sequence: sequence, received };
-            prop_assert_eq!(Frame::read(&ack.write().unwrap()), Ok(ack));
+            prop_assert_eq!(Frame::read(&ack.write().unwrap()), Ok(ack.clone()));
+            let lengths = [&data, &ack].map(|frame| frame.write().unwrap().len());
+            let stream = [data.write().unwrap(), ack.write().unwrap()].concat();
+            prop_assert_eq!(Frame::length(&stream), Ok(Some(lengths[0])));
+            prop_assert_eq!(Frame::length(&stream[lengths[0]..]), Ok(Some(lengths[1])));
         }
 
         #[test]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::dtls::{Dtls, DtlsOutput, DtlsRole, LocalCertificate};
 use super::framing::Frame;
 use super::pace::limits::WINDOW_MAX;
-use super::reliability::{Input, Output, Reliability, limits};
+use super::reliability::{Hop, Input, Output, Reliability, limits};
 use super::stun::{BindingQuery, Packet, answer_binding};
 use crate::base::{DecodeError, Instant, Reader};
 

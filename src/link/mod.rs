@@ -4,8 +4,10 @@
 //! |---|---|---|
 //! | [`addresses`](self), [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
 //! | [`dtls`] | mutual certificates, keys for media | RFC 6347, 5764 |
+//! | [`tls`] | the same over TCP | RFC 5246, 8446 |
 //! | [`transport`] | a task for each path: [`SecureFlow`], [`MediaFlow`] | |
-//! | [`framing`], [`reliability`], [`pace`] | a hop that acknowledges | RFC 6940 §6.6.2–3 |
+//! | [`framing`], [`reliability`], [`pace`] | each hop acknowledges | RFC 6940 §6.6.2–3 |
+//! | [`watched`] | what is left of that to do over TCP | RFC 6940 §6.6.5 |
 //! | [`overlay`] | the two together: [`OverlayLink`] | RFC 6940 §6.6.4 |
 //! | [`bootstrap`] | links without ICE on a known port | RFC 6940 §6.6.6 |
 //! | `clock` | the machine's clocks and randomness | |
@@ -40,9 +42,11 @@ pub mod pcap;
 pub mod reliability;
 mod store;
 pub mod stun;
+pub mod tls;
 pub mod transport;
+pub mod watched;
 
-pub use bootstrap::{BootstrapListener, dial};
+pub use bootstrap::{BootstrapListener, PlainConnections, dial};
 pub use candidate::{Candidate, CandidateKind, IceParameters};
 pub use clock::{Clock, os_seed, unix_ms};
 pub use counters::{LinkCounters, NodeCounters};
@@ -55,7 +59,7 @@ pub use pace::SenderKind;
 pub use pcap::{Direction as PcapDirection, Pcap, Protocol as PcapProtocol};
 pub use store::StoreProblem;
 pub use transport::{
-    Credentials, FlowInfo, FlowSender, MediaFlow, MediaSender, SecureFlow, Timings,
+    Credentials, FlowInfo, FlowSender, MediaFlow, MediaSender, SecureFlow, Timings, Transport,
 };
 
 #[cfg(test)]
@@ -64,3 +68,5 @@ mod path_tests;
 mod restart_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

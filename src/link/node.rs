@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::bootstrap::BootstrapListener;
+use super::bootstrap::{BootstrapListener, PlainConnections};
 use super::clock::unix_ms;
 use super::counters::NodeCounters;
 use super::driver::Driver;
@@ -58,6 +59,7 @@ pub struct Node {
     counters: watch::Receiver<NodeCounters>,
     node_id: NodeId,
     listen: SocketAddr,
+    plain: PlainConnections,
 }
 
 /// What a node reports unasked.
@@ -135,6 +137,7 @@ impl Node {
         let listener =
             BootstrapListener::bind(options.listen, credentials.clone(), options.pcap.clone())
                 .await?;
+        let plain = listener.plain().clone();
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let (events, events_out) = mpsc::channel(EVENTS_MAX);
         let (status_in, status) = watch::channel(NodeStatus::default());
@@ -144,7 +147,7 @@ impl Node {
         let driver =
             Driver::new(options, credentials, listener, inbox, events, status_in, counters_in);
         tokio::spawn(driver.run());
-        Ok((Self { commands, status, counters, node_id, listen }, events_out))
+        Ok((Self { commands, status, counters, node_id, listen, plain }, events_out))
     }
 
     /// Our Node-ID.
@@ -155,6 +158,12 @@ impl Node {
     /// Where the bootstrap port listens.
     pub fn listen(&self) -> SocketAddr {
         self.listen
+    }
+
+    /// TCP connections to the port that are no links, such as those of who asks for the overlay's
+    /// document; from now on for this caller. Until somebody calls they are closed.
+    pub fn plain_connections(&self) -> mpsc::Receiver<TcpStream> {
+        self.plain.take()
     }
 
     /// What faces show; changes can be waited for.

@@ -1,5 +1,5 @@
-//! An overlay link: RELOAD messages on a secure flow with the framing header and Simple
-//! Reliability (RFC 6940 §6.6.4, §6.6.6).
+//! An overlay link: RELOAD messages on a secure flow with the framing header, and over UDP with
+//! Simple Reliability (RFC 6940 §6.6.4 to §6.6.6).
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
@@ -8,8 +8,9 @@ use super::clock::Clock;
 use super::error::{LinkError, SendError};
 use super::pace::SenderKind;
 use super::pcap::{Direction, Pcap, Protocol};
-use super::reliability::{Input, Output, Reliability, Stats};
-use super::transport::{FlowInfo, SecureFlow};
+use super::reliability::{Hop, Input, Output, Reliability, Stats};
+use super::transport::{FlowInfo, SecureFlow, Transport};
+use super::watched::Watched;
 
 /// Bounds.
 pub mod limits {
@@ -53,16 +54,20 @@ impl OverlayLink {
         Self::with_sender(flow, pcap, SenderKind::default())
     }
 
-    /// The same with a sender of this kind.
+    /// The same with a sender of this kind, where it is for us to send again what gets lost.
     pub fn with_sender(flow: SecureFlow, pcap: Option<Pcap>, sender: SenderKind) -> Self {
         let (commands, inbox) = mpsc::channel(OUTGOING_MAX);
         let (events_out, events) = mpsc::channel(EVENTS_MAX);
         let (stats_out, stats) = watch::channel(Stats::default());
         let info = flow.info().clone();
+        let hop: Box<dyn Hop> = match info.transport {
+            Transport::Udp => Box::new(Reliability::new(sender)),
+            Transport::Tcp => Box::new(Watched::default()),
+        };
         let task = LinkTask {
             flow,
             pcap,
-            reliability: Reliability::new(sender),
+            hop,
             clock: Clock::start(),
             inbox,
             events: events_out,
@@ -149,7 +154,7 @@ enum Command {
 struct LinkTask {
     flow: SecureFlow,
     pcap: Option<Pcap>,
-    reliability: Reliability,
+    hop: Box<dyn Hop>,
     clock: Clock,
     inbox: mpsc::Receiver<Command>,
     events: mpsc::Sender<OverlayEvent>,
@@ -165,13 +170,13 @@ impl LinkTask {
             if let Err(reason) = self.flush().await {
                 break reason;
             }
-            self.stats.send_replace(self.reliability.stats());
+            self.stats.send_replace(self.hop.stats());
         };
         self.flow.close();
-        for message in self.reliability.abandon() {
+        for message in self.hop.abandon() {
             let _ = self.events.send(OverlayEvent::Undelivered(message)).await;
         }
-        self.stats.send_replace(self.reliability.stats());
+        self.stats.send_replace(self.hop.stats());
         let _ = self.events.send(OverlayEvent::Down(reason)).await;
     }
 
@@ -187,14 +192,14 @@ impl LinkTask {
                 Some(Command::Send(message)) => Input::Send(message),
                 Some(Command::Close) | None => return Err(LinkError::Closed),
             },
-            () = self.clock.sleep_until(self.reliability.deadline()) => Input::Timeout,
+            () = self.clock.sleep_until(self.hop.deadline()) => Input::Timeout,
         };
-        self.reliability.handle(self.clock.now(), input);
+        self.hop.handle(self.clock.now(), input);
         Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), LinkError> {
-        while let Some(output) = self.reliability.poll() {
+        while let Some(output) = self.hop.poll() {
             let event = match output {
                 Output::Record(record) => {
                     self.capture(Direction::Sent, &record);

@@ -99,6 +99,24 @@ pub struct Stats {
     pub rtt_ms: Option<u64>,
 }
 
+/// What makes messages of frames and frames of messages on one hop.
+pub trait Hop: Send {
+    /// Takes one input; drain [`Self::poll`] afterwards.
+    fn handle(&mut self, now: Instant, input: Input);
+
+    /// The next thing to do, until there is none.
+    fn poll(&mut self) -> Option<Output>;
+
+    /// When to call [`Self::handle`] with [`Input::Timeout`].
+    fn deadline(&self) -> Option<Instant>;
+
+    /// What has been counted so far.
+    fn stats(&self) -> Stats;
+
+    /// Every message that is neither acknowledged nor reported yet, for a link that is going down.
+    fn abandon(&mut self) -> Vec<Bytes>;
+}
+
 /// Both ends' state machine of one connection.
 #[derive(Debug)]
 pub struct Reliability {
@@ -141,8 +159,14 @@ impl Reliability {
         }
     }
 
-    /// Takes one input; drain [`Self::poll`] afterwards.
-    pub fn handle(&mut self, now: Instant, input: Input) {
+    /// Messages not acknowledged yet, on their way or waiting.
+    pub fn pending(&self) -> usize {
+        self.in_flight.len() + self.waiting.len()
+    }
+}
+
+impl Hop for Reliability {
+    fn handle(&mut self, now: Instant, input: Input) {
         if self.failed {
             return;
         }
@@ -164,30 +188,21 @@ impl Reliability {
         self.fill_window(now);
     }
 
-    /// The next thing to do, until there is none.
-    pub fn poll(&mut self) -> Option<Output> {
+    fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to call [`Self::handle`] with [`Input::Timeout`].
-    pub fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Option<Instant> {
         let next = (!self.waiting.is_empty()).then(|| self.pace.next(self.in_flight.len()));
         let due = self.in_flight.iter().map(|outstanding| outstanding.due).min();
         [due, next.flatten()].into_iter().flatten().min()
     }
 
-    /// What has been counted so far.
-    pub fn stats(&self) -> Stats {
+    fn stats(&self) -> Stats {
         Stats { rtt_ms: self.rtt.smoothed().map(|rtt| rtt.as_millis() as u64), ..self.stats }
     }
 
-    /// Messages not acknowledged yet, on their way or waiting.
-    pub fn pending(&self) -> usize {
-        self.in_flight.len() + self.waiting.len()
-    }
-
-    /// Every message that is neither acknowledged nor reported yet, for a link that is going down.
-    pub fn abandon(&mut self) -> Vec<Bytes> {
+    fn abandon(&mut self) -> Vec<Bytes> {
         let in_flight = std::mem::take(&mut self.in_flight);
         let unreported = in_flight.into_iter().filter(|outstanding| !outstanding.is_reported);
         let mut abandoned: Vec<Bytes> = unreported.map(|outstanding| outstanding.message).collect();
@@ -195,7 +210,9 @@ impl Reliability {
         self.stats.undelivered += abandoned.len() as u64;
         abandoned
     }
+}
 
+impl Reliability {
     fn on_data(&mut self, now: Instant, sequence: u32, message: Bytes) {
         let (ack, is_known) = self.received.take(sequence);
         self.outputs.extend(ack.write().map(Output::Record));

@@ -163,21 +163,24 @@ async fn twenty_joiners_at_one_port() {
             })
         })
         .collect();
-    let mut links = Vec::new();
-    for _ in 0..20 {
-        let mut link = listener.accept().await.unwrap();
-        let first = message(&mut link).await;
-        assert_eq!(first.len(), 100);
-        link.send(first.slice(..50)).unwrap();
-        assert_eq!(link.info().local, address);
-        links.push(link);
-    }
+    // A joiner that has had to try TCP too may leave a link behind that says nothing.
+    let port = tokio::spawn(async move {
+        while let Some(mut link) = listener.accept().await {
+            assert_eq!(link.info().local, address);
+            tokio::spawn(async move {
+                while let Some(event) = link.recv().await {
+                    if let OverlayEvent::Message(message) = event {
+                        link.send(message.slice(..50)).unwrap();
+                    }
+                }
+            });
+        }
+    });
     for joiner in joiners {
         joiner.await.unwrap();
     }
-    for link in &mut links {
-        assert_eq!(down(link).await, LinkError::Dtls(DtlsError::Closed));
-    }
+    assert!(!port.is_finished());
+    port.abort();
 }
 
 #[tokio::test]
@@ -208,9 +211,9 @@ async fn a_joiner_with_the_wrong_certificate_gets_no_link() {
     let mut listener = BootstrapListener::bind(LOOPBACK, server, None).await.unwrap();
     let address = listener.local_addr();
     let refused = credentials(&mallory, accept_all());
-    let attempt = tokio::spawn(async move { dial(address, &refused, None).await });
+    let attempt = tokio::spawn(async move { bootstrap::dial_udp(address, &refused).await });
     let accepted = credentials(&alice, accept_all());
-    let _link = dial(address, &accepted, None).await.unwrap();
+    let _link = bootstrap::dial_udp(address, &accepted).await.unwrap();
     let link = listener.accept().await.unwrap();
     assert_eq!(link.info().peer_certificate_der, alice.certificate_der);
     assert!(!attempt.is_finished(), "the refused one is still waiting for an answer");
@@ -286,16 +289,13 @@ async fn dropping_a_link_tells_the_other_side() {
     assert_eq!(down(&mut at_bob).await, LinkError::Dtls(DtlsError::Closed));
 }
 
-/// A flood of ClientHellos that nobody follows up fills the table of handshakes for a moment and
-/// does not keep an honest joiner out.
+/// A flood of ClientHellos that nobody follows up fills the places for handshakes of its source for
+/// a moment and does not keep an honest joiner of the same source out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_handshakes_does_not_close_the_port() {
     let mut listener = BootstrapListener::bind(LOOPBACK, anyone("b"), None).await.unwrap();
     let address = listener.local_addr();
-    let now = crate::base::Instant::ORIGIN;
-    let local = certificate("flooder");
-    let mut hello = dtls::Dtls::new(DtlsRole::Client, &local, true, accept_all(), now).unwrap();
-    let Some(dtls::DtlsOutput::Datagram(hello)) = hello.poll() else { panic!("no ClientHello") };
+    let hello = client_hello();
     let mut sockets = Vec::new();
     for _ in 0..bootstrap::limits::HANDSHAKES_MAX + 20 {
         let socket = tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap();
@@ -303,10 +303,19 @@ async fn a_flood_of_handshakes_does_not_close_the_port() {
         sockets.push(socket);
     }
     let honest = anyone("honest");
-    let both = async { tokio::join!(dial(address, &honest, None), listener.accept()) };
+    let both = async { tokio::join!(bootstrap::dial_udp(address, &honest), listener.accept()) };
     // Before the handshakes of the flood end by themselves.
-    let (link, accepted) = timeout(dtls::limits::HANDSHAKE * 2 / 3, both).await.unwrap();
-    assert_eq!(accepted.unwrap().info().remote, link.unwrap().info().local);
+    let (flow, accepted) = timeout(dtls::limits::HANDSHAKE * 2 / 3, both).await.unwrap();
+    assert_eq!(accepted.unwrap().info().remote, flow.unwrap().info().local);
+}
+
+/// The first datagram of a DTLS client.
+pub(super) fn client_hello() -> Bytes {
+    let now = crate::base::Instant::ORIGIN;
+    let local = certificate("flooder");
+    let mut hello = dtls::Dtls::new(DtlsRole::Client, &local, true, accept_all(), now).unwrap();
+    let Some(dtls::DtlsOutput::Datagram(hello)) = hello.poll() else { panic!("no ClientHello") };
+    hello
 }
 
 /// R6940-6.5.1.10.2-02: when a link ends its sockets are freed.
@@ -333,9 +342,9 @@ async fn a_capture_holds_both_directions_with_their_frames() {
     let mut listener = BootstrapListener::bind(LOOPBACK, anyone("b"), None).await.unwrap();
     let address = listener.local_addr();
     let joiner = anyone("joiner");
-    let (link, accepted) =
-        tokio::join!(dial(address, &joiner, Some(capture.clone())), listener.accept());
-    let (mut link, mut accepted) = (link.unwrap(), accepted.unwrap());
+    let (link, accepted) = tokio::join!(bootstrap::dial_udp(address, &joiner), listener.accept());
+    let mut link = OverlayLink::new(link.unwrap(), Some(capture.clone()));
+    let mut accepted = accepted.unwrap();
     link.send(Bytes::from_static(b"there")).unwrap();
     message(&mut accepted).await;
     accepted.send(Bytes::from_static(b"back")).unwrap();
@@ -402,7 +411,7 @@ async fn what_is_wrong_at_the_port_is_counted() {
     };
     let attempt = async {
         tokio::select! {
-            link = dial(address, &refused, None) => panic!("{:?}", link.map(|_| ()).err()),
+            link = bootstrap::dial_udp(address, &refused) => panic!("{:?}", link.map(|_| ()).err()),
             () = async {
                 while counted(&listener).certificates_refused == 0 {
                     tokio::task::yield_now().await;
@@ -411,11 +420,13 @@ async fn what_is_wrong_at_the_port_is_counted() {
         }
     };
     timeout(Duration::from_secs(10), attempt).await.expect("the refusal is counted");
-    let expected =
-        LinkCounters { datagrams_ignored: 4, certificates_refused: 1, ..LinkCounters::default() };
-    assert_eq!(counted(&listener), expected);
+    let before = counted(&listener);
+    // What was still on its way from whom we have refused belongs to nothing either.
+    assert!(before.datagrams_ignored >= 4);
+    assert_eq!((before.certificates_refused, before.handshakes_failed), (1, 0));
     let good = credentials(&good, accept_all());
-    let (link, accepted) = tokio::join!(dial(address, &good, None), listener.accept());
+    let (link, accepted) = tokio::join!(bootstrap::dial_udp(address, &good), listener.accept());
     assert!(link.is_ok() && accepted.is_some());
-    assert_eq!(counted(&listener), expected);
+    let after = counted(&listener);
+    assert_eq!((after.certificates_refused, after.handshakes_failed), (1, 0));
 }

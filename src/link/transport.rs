@@ -49,6 +49,15 @@ pub struct Timings {
     pub dtls_ms: u64,
 }
 
+/// What carries a secure flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// DTLS over UDP: each record is a datagram and may get lost.
+    Udp,
+    /// TLS over TCP: a stream of frames (RFC 6940 §6.6.2), none of which gets lost.
+    Tcp,
+}
+
 /// What is known of a flow once it is up.
 #[derive(Clone, Debug)]
 pub struct FlowInfo {
@@ -58,6 +67,8 @@ pub struct FlowInfo {
     pub srtp: Option<SrtpKeys>,
     /// Our role in the handshake.
     pub role: DtlsRole,
+    /// What is below.
+    pub transport: Transport,
     /// Our address.
     pub local: SocketAddr,
     /// The other side's address.
@@ -180,8 +191,20 @@ impl SecureFlow {
         let up = when_up.await.map_err(|_| LinkError::Closed)??;
         let timings = Timings { dtls_ms: clock.now().as_millis(), ..timings };
         let Up { peer_certificate_der, srtp } = up;
-        let info = FlowInfo { peer_certificate_der, srtp, role, local, remote, path, timings };
-        Ok(Self { info: Arc::new(info), commands, data, ended })
+        let transport = Transport::Udp;
+        let info =
+            FlowInfo { peer_certificate_der, srtp, role, transport, local, remote, path, timings };
+        Ok(Self::of_parts(info, commands, data, ended))
+    }
+
+    /// A flow that a task serves elsewhere.
+    pub(super) fn of_parts(
+        info: FlowInfo,
+        commands: mpsc::Sender<Command>,
+        data: mpsc::Receiver<Bytes>,
+        ended: Arc<OnceLock<LinkError>>,
+    ) -> Self {
+        Self { info: Arc::new(info), commands, data, ended }
     }
 }
 
@@ -375,10 +398,14 @@ impl Wire {
     }
 }
 
+/// What the task of a flow is told.
 #[derive(Debug)]
-enum Command {
+pub(super) enum Command {
+    /// Send a record.
     Send(Bytes),
+    /// Send a packet as it is.
     Raw(Bytes),
+    /// Close the flow.
     Close,
 }
 
