@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use chordial::config::OverlayName;
-use chordial::crypto::{CertificateRequest, Keys, Provider, X509Provider};
-use chordial::enroll::{DnsError, EnrollError, Enrollment, Password, Trust, enroll};
+use chordial::crypto::{CertificateRequest, Keys, Password, Provider, X509Provider};
+use chordial::enroll::{DnsError, EnrollError, Enrollment, Trust, enroll};
 
 const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/enroll_server.py");
 const OVERLAY: &str = "example.test";

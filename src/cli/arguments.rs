@@ -96,6 +96,14 @@ enum OverlayCommand {
     Serve(ServeArguments),
     /// Make, list, disable and revoke accounts of an overlay that is served from here
     Account(AccountArguments),
+    /// Print a link that invites to the overlay of a document
+    Invite {
+        /// The overlay's document
+        document: PathBuf,
+        /// A peer to join through, in place of those of the document; may be repeated
+        #[arg(long, value_name = "IP:PORT")]
+        address: Vec<SocketAddr>,
+    },
 }
 
 /// Where a user's private keys are, and what opens them.
@@ -113,9 +121,9 @@ pub struct KeyArguments {
 /// A phone without a window.
 #[derive(Clone, Debug, Args)]
 pub struct PhoneArguments {
-    /// The overlay's document
-    #[arg(long, value_name = "FILE.xml")]
-    pub overlay: PathBuf,
+    /// The overlay: its document, its name, or a reload-invite: link
+    #[arg(long, value_name = "FILE.xml|NAME|LINK")]
+    pub overlay: String,
     /// Our name in the overlay
     #[arg(long)]
     pub user: String,
@@ -255,6 +263,13 @@ pub enum Job {
     Serve(ServeArguments),
     /// Change or show accounts.
     Account(AccountArguments),
+    /// Print an invitation.
+    Invite {
+        /// The overlay's document.
+        document: PathBuf,
+        /// Peers to join through.
+        addresses: Vec<SocketAddr>,
+    },
     /// Be a peer.
     Peer(PhoneArguments),
     /// Call somebody.
@@ -318,16 +333,15 @@ impl Arguments {
         match self.command {
             None => Asked::Window { state: self.state, pcap: self.pcap },
             Some(CommandLine::Sim(arguments)) => Asked::Sim(arguments),
-            Some(CommandLine::Overlay { command: OverlayCommand::New { name, out } }) => {
-                Asked::Job(Box::new(Job::NewOverlay { name, out }))
-            }
+            Some(CommandLine::Overlay { command }) => Asked::Job(Box::new(match command {
+                OverlayCommand::New { name, out } => Job::NewOverlay { name, out },
+                OverlayCommand::Invite { document, address } => {
+                    Job::Invite { document, addresses: address }
+                }
+                OverlayCommand::Serve(serve) => Job::Serve(serve),
+                OverlayCommand::Account(account) => Job::Account(account),
+            })),
             Some(CommandLine::Peer(phone)) => Asked::Job(Box::new(Job::Peer(phone))),
-            Some(CommandLine::Overlay { command: OverlayCommand::Serve(serve) }) => {
-                Asked::Job(Box::new(Job::Serve(serve)))
-            }
-            Some(CommandLine::Overlay { command: OverlayCommand::Account(account) }) => {
-                Asked::Job(Box::new(Job::Account(account)))
-            }
             Some(CommandLine::Call { name, seconds, phone }) => {
                 Asked::Job(Box::new(Job::Call { phone, name, seconds }))
             }

@@ -99,6 +99,14 @@ fn object(event: &Event) -> Value {
         Event::Document { overlay, sequence } => {
             json!({ "event": "document", "overlay": overlay, "sequence": sequence })
         }
+        Event::Searching { overlay, news } => {
+            let (road, state) = (news.road.to_string(), news.state.to_string());
+            json!({ "event": "searching", "overlay": overlay, "road": road, "state": state })
+        }
+        Event::Found { overlay, road, is_proved } => {
+            let road = road.to_string();
+            json!({ "event": "found", "overlay": overlay, "road": road, "proved": is_proved })
+        }
         Event::Incoming { call, peer } => {
             json!({ "event": "incoming", "call": call, "peer": peer })
         }
@@ -163,6 +171,14 @@ fn sentence(event: &Event) -> String {
         Event::Document { overlay, sequence } => {
             format!("The overlay {overlay} has a new document, {sequence}.")
         }
+        Event::Searching { news, .. } => format!("{}: {}", news.road, news.state),
+        Event::Found { overlay, is_proved: true, .. } => {
+            format!("The overlay {overlay} was found.")
+        }
+        Event::Found { overlay, is_proved: false, .. } => format!(
+            "The overlay {overlay} was found on this network; nothing proves that its document is \
+             the right one."
+        ),
         Event::Incoming { peer, .. } => format!("{peer} calls."),
         Event::Answered { peer, .. } => format!("Talking to {peer}."),
         Event::Ended { reason, .. } => reason.clone(),

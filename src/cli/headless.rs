@@ -1,7 +1,6 @@
 //! A phone without a window.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
@@ -9,14 +8,15 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{sleep, timeout};
 
 use super::arguments::PhoneArguments;
+use super::entrance::entrance;
 use super::events::Printer;
 use super::keeping::open_keys;
 use super::{DONE, FAILED, bad_input};
 use crate::link::Pcap;
 use crate::media::{Recording, SinkChoice};
 use crate::phone::{
-    CallId, CallReport, Command, Direction, Event, Handle, Membership, OverlayState, PhoneOptions,
-    Settings, callee, forwarding, own_name, start,
+    CallId, CallReport, Command, Direction, Entrance, Event, Handle, Membership, OverlayState,
+    PhoneOptions, Settings, callee, forwarding, own_name, start,
 };
 
 /// Is a peer until interrupted.
@@ -68,13 +68,12 @@ fn open(
     printer.keys(&state.protection());
     // A document that cannot be read, a name that is none, or a file that cannot be played, shows
     // before anything is started.
-    let document = state.read_document(&arguments.overlay).map_err(|e| e.to_string())?;
-    let document = Arc::new(document);
-    let own = own_name(&document.config, &arguments.user)?;
+    let (entrance, known) = entrance(&arguments.overlay, &state)?;
+    let own = own_name(&known.config, &arguments.user)?;
     if let Some(name) = name {
-        callee(&document, &own, name)?;
+        callee(&known, &own, name)?;
     }
-    let overlay = document.config.instance_name.as_str();
+    let overlay = known.config.instance_name.as_str();
     let forward_to = arguments.forward_to.as_deref();
     let forward_to = forward_to.map(|to| forwarding(to, overlay)).transpose()?;
     if forward_to.as_ref().is_some_and(|to| *to == own.to_string()) {
@@ -101,12 +100,14 @@ fn open(
     if settings != before {
         phone.send(Command::Configure(settings));
     }
-    let (document, user) = (arguments.overlay.clone(), arguments.user.clone());
-    let command = if arguments.first {
-        Command::Found { document: Some(document), user }
-    } else {
-        let bootstrap = arguments.bootstrap.clone();
-        Command::Join { document: Some(document), user, bootstrap }
+    let user = arguments.user.clone();
+    let command = match (arguments.first, entrance) {
+        (true, Entrance::Document(document)) => Command::Found { document: Some(document), user },
+        (true, _) => return Err("Who founds an overlay has its document: give its file.".into()),
+        (false, entrance) => {
+            let bootstrap = arguments.bootstrap.clone();
+            Command::Join { entrance, user, bootstrap }
+        }
     };
     phone.send(command);
     Ok((phone, events))

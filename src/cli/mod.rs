@@ -4,6 +4,7 @@
 mod accounts;
 mod arguments;
 mod demo;
+mod entrance;
 mod events;
 mod headless;
 mod keeping;
@@ -31,6 +32,7 @@ pub fn run(job: Job) -> ExitCode {
         Job::NewOverlay { name, out } => new_overlay(&name, &out),
         Job::Serve(serve) => block_on(serve::serve(serve)),
         Job::Account(account) => accounts::run(&account),
+        Job::Invite { document, addresses } => entrance::invite(&document, addresses),
         Job::Peer(phone) => block_on(headless::peer(phone)),
         Job::Call { phone, name, seconds } => block_on(headless::call(phone, name, seconds)),
         Job::BackUp { keys, out, password_file } => {

@@ -1,8 +1,6 @@
 //! A certificate for a key of ours (RFC 6940 §11.3): one POST of a form over HTTPS, and a look at
 //! what comes back.
 
-use std::fmt;
-
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
 use x509_parser::certificate::X509Certificate;
@@ -15,7 +13,7 @@ use super::limits::ENROLL_BYTES_MAX;
 use super::prepare::{prepared_account, prepared_password};
 use super::trust::Trust;
 use crate::config::OverlayName;
-use crate::crypto::{CertificateError, Provider, X509Provider};
+use crate::crypto::{CertificateError, Password, Provider, X509Provider};
 
 /// What is asked of an enrollment server.
 #[derive(Clone, Debug)]
@@ -32,28 +30,6 @@ pub struct Enrollment {
     pub user_name: String,
     /// The PKCS #10 request in DER, for the key that we have.
     pub csr_der: Vec<u8>,
-}
-
-/// A password, which stays out of logs.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
-
-impl Password {
-    /// A password as the user typed it.
-    pub fn new(typed: &str) -> Self {
-        Self(prepared_password(typed))
-    }
-
-    /// The password itself.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(hidden)")
-    }
 }
 
 /// Gets a certificate in DER that `provider`, which knows the overlay's trust anchors, accepts.
@@ -116,7 +92,7 @@ fn form(enrollment: &Enrollment) -> Option<Upload> {
     };
     if let Some((account, password)) = &enrollment.account {
         part("name=\"username\"", prepared_account(account).as_bytes());
-        part("name=\"password\"", password.reveal().as_bytes());
+        part("name=\"password\"", prepared_password(password.as_str()).as_bytes());
     }
     if enrollment.node_ids > 1 {
         part("name=\"nodeids\"", enrollment.node_ids.to_string().as_bytes());

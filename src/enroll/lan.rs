@@ -58,9 +58,13 @@ impl Lan {
     /// # Errors
     ///
     /// Fails if the system gives no socket for it.
-    pub fn open(interfaces: &[String]) -> Result<Self, LanError> {
+    pub fn open() -> Result<Self, LanError> {
         let daemon = ServiceDaemon::new().map_err(|e| LanError(e.to_string()))?;
-        let has_real = interfaces.iter().any(|name| !is_virtual(name) && name != "lo");
+        let interfaces = webrtc_util::ifaces::ifaces().unwrap_or_default();
+        let has_real = interfaces.iter().any(|interface| {
+            let ip = interface.addr.map(|address| address.ip());
+            ip.is_some_and(|ip| is_usable(&ip)) && !is_virtual(&interface.name)
+        });
         let refused = IfPredicate::new(move |interface| {
             interface.is_loopback() || (has_real && is_virtual(&interface.name))
         });
@@ -115,7 +119,10 @@ impl Lan {
         let info =
             ServiceInfo::new(SERVICE, &instance, &host, addresses, listen.port(), &properties[..]);
         let info = info.map_err(failed)?;
-        let info = if on_all { info.enable_addr_auto() } else { info };
+        let mut info = if on_all { info.enable_addr_auto() } else { info };
+        if listen.is_ipv4() {
+            info.set_interfaces(vec![IfKind::IPv4]);
+        }
         let name = info.get_fullname().to_owned();
         self.daemon.register(info).map_err(failed)?;
         Ok(Advertisement { daemon: self.daemon.clone(), name })

@@ -29,7 +29,7 @@ mod share;
 mod tests;
 mod trust;
 
-pub use client::{EnrollError, Enrollment, Password, enroll};
+pub use client::{EnrollError, Enrollment, enroll};
 pub use dns::{DnsError, Resolver};
 pub use document::DocumentError;
 pub use find::{FindFailure, Finding, Query, Road, RoadFailure, RoadNews, RoadState, find};

@@ -10,7 +10,7 @@ use super::look::{roles, size, space};
 use super::view::{self, Page, Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use crate::phone::{Command, Direction, HistoryEntry, OverlayState, Snapshot};
+use crate::phone::{Command, Direction, Entrance, HistoryEntry, OverlayState, Snapshot};
 
 /// Height of a row of the recent calls.
 const ROW_HEIGHT: f32 = 56.0;
@@ -176,7 +176,7 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
             if widgets::button(ui, Kind::Primary, Some(Icon::Again), words::TRY_AGAIN).clicked() {
                 let me = snapshot.me().or(snapshot.last.as_ref());
                 command = me.map(|me| Command::Join {
-                    document: None,
+                    entrance: Entrance::Last,
                     user: me.user.clone(),
                     bootstrap: Vec::new(),
                 });

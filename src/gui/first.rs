@@ -7,7 +7,7 @@ use super::look::{RADIUS, roles, size, space};
 use super::view::{self, Setup, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use crate::phone::{Command, Me, OverlayState, Snapshot};
+use crate::phone::{Command, Entrance, Me, OverlayState, Snapshot};
 
 /// Width of the column in the middle.
 const COLUMN: f32 = 520.0;
@@ -85,7 +85,8 @@ fn choices_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Com
         ui.vertical_centered(|ui| {
             if widgets::button(ui, Kind::Primary, Some(Icon::Again), &label).clicked() {
                 let user = last.user.clone();
-                commands = go(view, Command::Join { document: None, user, bootstrap: vec![] });
+                commands =
+                    go(view, Command::Join { entrance: Entrance::Last, user, bootstrap: vec![] });
             }
         });
         if snapshot.founded.contains(&last.overlay) {
@@ -245,7 +246,7 @@ fn going_ui(
     ui.label(RichText::new(words::STEP_GOING).size(size::CAPTION).color(roles.quiet));
     let overlay = match command {
         Command::StartOverlay { name, .. } => Some(name.as_str()),
-        Command::Join { document: None, .. } | Command::Found { .. } => {
+        Command::Join { entrance: Entrance::Last, .. } | Command::Found { .. } => {
             snapshot.me().or(snapshot.last.as_ref()).map(|me| me.overlay.as_str())
         }
         _ => snapshot.me().map(|me| me.overlay.as_str()),
@@ -329,7 +330,7 @@ fn go(view: &mut ViewState, command: Command) -> Vec<Command> {
 fn form_of(command: &Command) -> Setup {
     match command {
         Command::StartOverlay { .. } => Setup::Start,
-        Command::Join { document: Some(_), .. } => Setup::Join,
+        Command::Join { entrance: Entrance::Document(_), .. } => Setup::Join,
         _ => Setup::Choices,
     }
 }

@@ -12,8 +12,9 @@ use super::view::{Page, Setup, ViewState};
 use super::window::Window;
 use super::{look, words};
 use crate::phone::{
-    Backend, Call, CallId, CallState, Command, Device, Direction, DocumentFacts, HistoryEntry, Me,
-    Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified, channel,
+    Backend, Call, CallId, CallState, Command, Device, Direction, DocumentFacts, Entrance,
+    HistoryEntry, Me, Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified,
+    channel,
 };
 
 /// A window on `snapshot`, and the phone's end of it.
@@ -464,7 +465,7 @@ fn an_overlay_is_joined_by_its_document() {
     harness.run();
     click(&mut harness, words::JOIN_GO);
     let join = Command::Join {
-        document: Some(document),
+        entrance: Entrance::Document(document),
         user: "bob".into(),
         bootstrap: vec!["192.0.2.7:6084".parse().expect("an address")],
     };
@@ -479,7 +480,7 @@ fn a_refused_join_goes_back_to_its_form() {
     let last = joined().me().cloned();
     let (mut harness, mut backend) = open(Snapshot { last, ..Snapshot::default() }, WIDE);
     click(&mut harness, "Join again as alice@smith");
-    let join = Command::Join { document: None, user: "alice".into(), bootstrap: vec![] };
+    let join = Command::Join { entrance: Entrance::Last, user: "alice".into(), bootstrap: vec![] };
     assert_eq!(commands(&mut backend), [Command::DismissNotice, join]);
     harness.get_by_label(words::PREPARING);
     let notice = Some("The document can't be read.".to_owned());
@@ -495,7 +496,7 @@ fn being_out_after_a_start_says_why_and_tries_again() {
     let (mut harness, mut backend) = open(Snapshot { memberships, ..joined() }, WIDE);
     harness.get_by_label("Not joined because nobody answered.");
     click(&mut harness, words::TRY_AGAIN);
-    let join = Command::Join { document: None, user: "alice".into(), bootstrap: vec![] };
+    let join = Command::Join { entrance: Entrance::Last, user: "alice".into(), bootstrap: vec![] };
     assert_eq!(commands(&mut backend), [join]);
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::words;
-use crate::phone::{CallId, Command};
+use crate::phone::{CallId, Command, Entrance};
 
 /// The port of a bootstrap link when an address names none (RFC 6940 §11.1 and its IANA port).
 const PORT_DEFAULT: u16 = 6084;
@@ -161,7 +161,7 @@ impl JoinForm {
             return None;
         }
         Some(Command::Join {
-            document: Some(document_path(self.document.trim())),
+            entrance: Entrance::Document(document_path(self.document.trim())),
             user: self.user.trim().to_owned(),
             bootstrap: addresses(&self.bootstrap).ok()?,
         })

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::api::{DocumentFacts, Event, Me, Membership, OverlayState, Settings};
 use super::engine::{Engine, Report, Reports};
 use super::enter::{Again, Entering, Opened};
+use super::presence::Presence;
 use super::refresh::Lookout;
 use crate::config::{OverlayConfig, SignedConfig};
 use crate::link::{IceOptions, LocalCertificate, Node, NodeEvent, Upkeep};
@@ -46,6 +47,8 @@ pub(super) struct Account {
     pub(super) stun_servers: Vec<SocketAddr>,
     /// Whether our Address of Record is stored.
     pub(super) registered: bool,
+    /// What others see of us who want to join, once we are a peer.
+    pub(super) presence: Option<Presence>,
     pub(super) leaving: Leaving,
     /// Looks for the next document.
     pub(super) lookout: Option<Lookout>,
@@ -259,6 +262,7 @@ impl Engine {
             .and_then(|()| self.data.add_joined(&overlay, &user));
         self.snapshot.last = self.data.last().ok().flatten();
         self.event(Event::Joined { overlay, node_id, listen });
+        self.be_present(id);
         self.show_status(id);
     }
 
@@ -298,6 +302,7 @@ impl Engine {
     pub(super) fn leave(&mut self, overlay: &str) {
         // A list of calls that cannot be written to has been reported already.
         let _ = self.data.remove_joined(overlay);
+        self.searches.give_up(Some(overlay));
         self.accounts.entering.retain(|_, entering| entering.me.overlay != overlay);
         match self.accounts.named(overlay) {
             Some(id) => self.begin_leaving(id, None),
@@ -307,6 +312,7 @@ impl Engine {
 
     /// Leaves all overlays; the next start may join them again.
     pub(super) fn leave_all(&mut self) {
+        self.searches.give_up(None);
         self.accounts.entering.clear();
         let ids: Vec<_> = self.accounts.running.keys().copied().collect();
         for id in ids {
@@ -358,6 +364,7 @@ impl Engine {
         self.has_left = true;
         self.flows.close_all(id);
         self.snapshot.memberships.retain(|m| m.me.overlay != overlay);
+        self.snapshot.invitations.remove(&overlay);
         self.event(Event::Left { overlay });
         if let Some(again) = account.again
             && let Err(reason) = self.enter(again.document, &again.user, again.entry)

@@ -1,5 +1,6 @@
 //! What a face sees of the phone: [`Command`] in, [`Snapshot`] and [`Event`] out.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,9 +10,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::backup::Backup;
+pub use super::document::DocumentFacts;
 use super::pins::{KeyAlarm, KeyAnswer};
 use super::protection::Protection;
+use super::search::{Entrance, OverlaySearch};
 use crate::crypto::Password;
+use crate::enroll::{Road, RoadNews};
 use crate::link::{NodeCounters, NodeStatus};
 
 /// Commands waiting for the phone; a face that sends more in one go is told so by `false`.
@@ -43,10 +47,10 @@ pub enum Command {
         /// The part of the Address of Record before the `@`.
         user: String,
     },
-    /// Join the overlay of a configuration document.
+    /// Join an overlay.
     Join {
-        /// The document's file, or `None` for the overlay chosen now, or else joined last.
-        document: Option<PathBuf>,
+        /// Where the way in begins.
+        entrance: Entrance,
         /// The part of the Address of Record before the `@`.
         user: String,
         /// Bootstrap nodes to try beside those of the document.
@@ -144,6 +148,8 @@ pub struct Settings {
     pub speaker: Option<String>,
     /// Dark, light, or as the system has it.
     pub theme: Theme,
+    /// Neither look for peers on the network around nor be seen there.
+    pub hidden_on_lan: bool,
     /// Join the overlays again, in which the program was when it ended, when it starts.
     pub join_at_start: bool,
     /// The name of the overlay that names without a domain are of; without one, or while we are
@@ -193,6 +199,12 @@ pub struct Snapshot {
     pub founded: Vec<String>,
     /// Where the last command to save the document has written it.
     pub saved: Option<PathBuf>,
+    /// How far the roads to overlays have come that were looked for.
+    pub searches: Vec<OverlaySearch>,
+    /// Overlays that have peers on this network, by name; what they say of themselves.
+    pub nearby: Vec<String>,
+    /// Links that invite to the overlays that we are in, by the overlay's name.
+    pub invitations: BTreeMap<String, String>,
     /// How private keys are kept.
     pub protection: Protection,
     /// Whether there is a backup of our identities.
@@ -237,17 +249,6 @@ pub struct Membership {
     pub state: OverlayState,
     /// What the overlay's document says.
     pub document: DocumentFacts,
-}
-
-/// What an overlay's document says that concerns a user.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DocumentFacts {
-    /// Its number; a newer document has a higher one (RFC 6940 §11.1).
-    pub sequence: u16,
-    /// When it ends, milliseconds since the Unix epoch.
-    pub expires_unix_ms: Option<u64>,
-    /// Whether users sign their own certificates, so that nobody vouches for names.
-    pub is_self_signed: bool,
 }
 
 /// Our own identity in an overlay.
@@ -451,6 +452,22 @@ pub enum Event {
         overlay: String,
         /// Its sequence.
         sequence: u16,
+    },
+    /// A road to an overlay that is looked for has come farther.
+    Searching {
+        /// The name that is looked for.
+        overlay: String,
+        /// Which road, and how far.
+        news: RoadNews,
+    },
+    /// The document of an overlay was found.
+    Found {
+        /// The name that was looked for.
+        overlay: String,
+        /// How it came.
+        road: Road,
+        /// Whether anything proves that it is the right one.
+        is_proved: bool,
     },
     /// A call has come in.
     Incoming {

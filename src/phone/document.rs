@@ -14,6 +14,17 @@ use crate::link::unix_ms;
 use crate::peer::ConfigEffect;
 use crate::storage::KindTable;
 
+/// What an overlay's document says that concerns a user.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DocumentFacts {
+    /// Its number; a newer document has a higher one (RFC 6940 §11.1).
+    pub sequence: u16,
+    /// When it ends, milliseconds since the Unix epoch.
+    pub expires_unix_ms: Option<u64>,
+    /// Whether users sign their own certificates, so that nobody vouches for names.
+    pub is_self_signed: bool,
+}
+
 impl Engine {
     /// The document in a file, or that of the overlay chosen now, or else joined last.
     pub(super) fn document(&mut self, path: Option<&Path>) -> Result<SignedConfig, String> {
@@ -63,6 +74,9 @@ impl Engine {
         let is_founder = self.data.founded_listen(&overlay).ok().flatten().is_some();
         if let Some(account) = self.accounts.running.get_mut(&id) {
             account.document = document.clone();
+            if let Some(presence) = &account.presence {
+                presence.send_replace(document.clone());
+            }
             account.again = (*effect == ConfigEffect::Rejoin).then(|| Again {
                 document: Arc::unwrap_or_clone(document),
                 user: account.aor.user.clone(),

@@ -13,6 +13,7 @@ use super::data::Data;
 use super::names::forwarding;
 use super::protection::StoreKey;
 use super::ring::Ring;
+use super::search::{Entrance, SearchReport, Searches};
 use super::signal::Flows;
 use super::state::{StateError, StateFolder};
 use crate::base::{Now, Rng};
@@ -70,6 +71,10 @@ pub(super) enum Report {
     Sip(sip::FlowId, Option<bytes::Bytes>),
     /// From an overlay.
     Account(AccountId, AccountReport),
+    /// From a search for an overlay of this name.
+    Search(String, u64, SearchReport),
+    /// Overlays with peers on this network.
+    Nearby(Vec<String>),
     /// Devices were listed.
     Devices(Vec<Device>, Vec<Device>),
     /// The platform's key store has answered, or can't be used.
@@ -85,6 +90,7 @@ pub(super) struct Engine {
     pub(super) data: Data,
     pub(super) snapshot: Snapshot,
     pub(super) accounts: Accounts,
+    pub(super) searches: Searches,
     pub(super) calls: Calls,
     pub(super) flows: Flows,
     /// Whether we have been in an overlay before, whose port may still be closing.
@@ -118,6 +124,7 @@ impl Engine {
             data,
             snapshot,
             accounts: Accounts::default(),
+            searches: Searches::default(),
             calls: Calls::default(),
             flows: Flows::default(),
             has_left: false,
@@ -136,6 +143,7 @@ impl Engine {
     async fn run(mut self) {
         self.list_devices();
         self.ask_key_store();
+        self.watch_lan();
         loop {
             self.step().await;
             self.flush_sip();
@@ -184,9 +192,12 @@ impl Engine {
                 self.start_overlay(&name, &user, listen)
             }
             Command::Found { document, user } => self.found(document.as_deref(), &user),
-            Command::Join { document, user, bootstrap } => {
-                self.join(document.as_deref(), &user, &bootstrap)
-            }
+            Command::Join { entrance, user, bootstrap } => match entrance {
+                Entrance::Name(name) => self.join_by_name(&name, &user, &bootstrap),
+                Entrance::Invitation(link) => self.join_by_invitation(&link, &user, &bootstrap),
+                Entrance::Document(path) => self.join(Some(&path), &user, &bootstrap),
+                Entrance::Last => self.join(None, &user, &bootstrap),
+            },
             Command::Rejoin => self.rejoin(),
             Command::Leave(overlay) => {
                 match overlay {
@@ -236,6 +247,8 @@ impl Engine {
             Report::Sip(flow, Some(bytes)) => self.sip_datagram(flow, &bytes),
             Report::Sip(flow, None) => self.sip_flow_down(flow),
             Report::Account(id, report) => self.account_report(id, report).await,
+            Report::Search(overlay, id, report) => self.search_report(&overlay, id, report),
+            Report::Nearby(overlays) => self.snapshot.nearby = overlays,
             Report::KeyStore(answer) => self.key_store_answered(answer),
             Report::Devices(microphones, speakers) => {
                 self.snapshot.microphones = microphones;

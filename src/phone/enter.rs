@@ -273,6 +273,7 @@ impl Engine {
             loopback: opened.loopback,
             stun_servers: opened.stun_servers,
             registered: false,
+            presence: None,
             leaving: Leaving::No,
             lookout: None,
             tasks,

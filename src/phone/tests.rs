@@ -12,8 +12,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
 use super::{
-    CallState, Command, Event, Handle, OverlayState, PhoneOptions, Settings, Snapshot, StateFolder,
-    start,
+    CallState, Command, Entrance, Event, Handle, OverlayState, PhoneOptions, Settings, Snapshot,
+    StateFolder, start,
 };
 use crate::config::OverlayConfig;
 
@@ -115,8 +115,8 @@ async fn several_overlays_at_once() {
     let at_two = alice.found(two.clone(), "alison").await;
     assert_ne!(at_one.port(), at_two.port());
     for (document, at) in [(one, at_one), (two, at_two)] {
-        let document = Some(document);
-        bob.send(Command::Join { document, user: "bob".into(), bootstrap: vec![at] });
+        let entrance = Entrance::Document(document);
+        bob.send(Command::Join { entrance, user: "bob".into(), bootstrap: vec![at] });
     }
     bob.until("in both", |s| states(s) == [("one.example", true), ("two.example", true)]).await;
     let snapshot = bob.handle.snapshot();
@@ -144,8 +144,8 @@ async fn several_overlays_at_once() {
     }
 
     let closed = OverlayConfig { self_signed_permitted: None, ..config("closed.example") };
-    let document = Some(document(&papers, &closed));
-    bob.send(Command::Join { document, user: "bob".into(), bootstrap: vec![] });
+    let entrance = Entrance::Document(document(&papers, &closed));
+    bob.send(Command::Join { entrance, user: "bob".into(), bootstrap: vec![] });
     bob.until("a failure", |s| s.memberships.len() == 3).await;
     let failed = bob.handle.snapshot().membership("closed.example").expect("shown").clone();
     assert!(matches!(failed.state, OverlayState::Failed { .. }), "{failed:?}");

@@ -8,10 +8,10 @@ use super::{DAY_MS, now_ms};
 use crate::base::NodeId;
 use crate::config::OverlayName;
 use crate::crypto::{
-    Authority, CertificateError, CertificateRequest, Keys, NodeIdDigest, Provider,
+    Authority, CertificateError, CertificateRequest, Keys, NodeIdDigest, Password, Provider,
     RequestedCertificate, X509Provider,
 };
-use crate::enroll::{EnrollError, Enrollment, HttpsError, Password, Trust, enroll};
+use crate::enroll::{EnrollError, Enrollment, HttpsError, Trust, enroll};
 
 const OVERLAY: &str = "example.test";
 const ALICE: &str = "alice@example.test";

@@ -26,8 +26,8 @@ impl Overlay {
     /// A new device of a user.
     async fn device(&self, user: &str) -> Phone {
         let mut phone = Phone::new();
-        let (document, user) = (Some(self.document.clone()), user.to_owned());
-        phone.send(Command::Join { document, user, bootstrap: vec![self.at] });
+        let (entrance, user) = (Entrance::Document(self.document.clone()), user.to_owned());
+        phone.send(Command::Join { entrance, user, bootstrap: vec![self.at] });
         phone.registered().await;
         phone
     }

@@ -25,8 +25,8 @@ impl Phone {
     }
 
     fn join(&mut self, document: &Path, at: SocketAddr) {
-        let document = Some(document.to_path_buf());
-        self.send(Command::Join { document, user: "bob".into(), bootstrap: vec![at] });
+        let entrance = Entrance::Document(document.to_path_buf());
+        self.send(Command::Join { entrance, user: "bob".into(), bootstrap: vec![at] });
     }
 
     /// Calls alice, who says how sure she is of the caller.
