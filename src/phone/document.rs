@@ -179,7 +179,9 @@ mod tests {
     use crate::crypto::NodeIdDigest;
     use crate::link::{Node, NodeOptions, os_seed};
     use crate::peer::{Command as PeerCommand, PeerConfig};
-    use crate::phone::{Command, Handle, PhoneOptions, StateFolder, StoredIdentity, start};
+    use crate::phone::{
+        Command, Entrance, Handle, PhoneOptions, StateFolder, StoredIdentity, start,
+    };
 
     const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -319,8 +321,8 @@ mod tests {
         let (_dir, state, _) = device("alice");
         let phone = phone(state);
         let mut events = phone.events();
-        let (document, bootstrap) = (None, vec![ANY_PORT]);
-        phone.send(Command::Join { document, user: "alice".into(), bootstrap });
+        let (entrance, bootstrap) = (Entrance::Last, vec![ANY_PORT]);
+        phone.send(Command::Join { entrance, user: "alice".into(), bootstrap });
         let event = timeout(Duration::from_secs(30), events.recv()).await.expect("in time");
         let Event::Error { message } = event.expect("the phone lives") else { panic!("entered") };
         assert!(message.contains("document"), "{message}");

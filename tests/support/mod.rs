@@ -2,6 +2,8 @@
 //! Whatever was started ends with its [`Phone`].
 #![allow(dead_code, reason = "each file of tests uses a part of this")]
 
+pub mod lan;
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};

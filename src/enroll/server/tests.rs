@@ -10,9 +10,9 @@ use super::admission::{Form, Refusal};
 use super::*;
 use crate::base::NodeId;
 use crate::config::{BootstrapAddress, BootstrapNode, Judge, MEDIA_TYPE, OverlayConfig};
-use crate::crypto::{Certificate, CertificateRequest, Provider, X509Provider};
+use crate::crypto::{Certificate, CertificateRequest, Password, Provider, X509Provider};
 use crate::enroll::https::{self, HttpsUrl, Upload};
-use crate::enroll::{Enrollment, Password, Trust, enroll};
+use crate::enroll::{Enrollment, Trust, enroll};
 
 const NOW_MS: u64 = 1_790_000_000_000;
 const OVERLAY: &str = "example.test";

@@ -1,0 +1,115 @@
+//! Computers on one network: each is a network namespace with one wire to a switch. Making them
+//! takes root.
+
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A switch and the computers at it; all is gone when this is dropped.
+pub struct Lan {
+    name: String,
+    hosts: Cell<u8>,
+}
+
+/// A computer. It has an address and a route to nowhere, no name server, and trusts nobody.
+pub struct Host {
+    namespace: String,
+    address: String,
+    roots: RefCell<Option<PathBuf>>,
+}
+
+impl Lan {
+    /// A network of this name, which no other test has.
+    pub fn new(name: &str) -> Self {
+        let lan = Self { name: format!("ch{}{name}", std::process::id()), hosts: Cell::new(0) };
+        let made = Command::new("ip").args(["netns", "add", &lan.switch()]).output();
+        let made = made.expect("the program ip, of the package iproute2, is there");
+        assert!(
+            made.status.success(),
+            "this test makes network namespaces, which takes root: {}",
+            String::from_utf8_lossy(&made.stderr)
+        );
+        ip(&["-n", &lan.switch(), "link", "add", "br0", "type", "bridge", "mcast_snooping", "0"]);
+        ip(&["-n", &lan.switch(), "link", "set", "br0", "up"]);
+        lan
+    }
+
+    fn switch(&self) -> String {
+        format!("{}-switch", self.name)
+    }
+
+    /// One more computer.
+    pub fn host(&self) -> Host {
+        let number = self.hosts.get() + 1;
+        self.hosts.set(number);
+        let namespace = format!("{}-{number}", self.name);
+        let (switch, port) = (self.switch(), format!("p{number}"));
+        let address = format!("10.77.0.{number}");
+        ip(&["netns", "add", &namespace]);
+        let wire = ["link", "add", "eth0", "netns", &namespace, "type", "veth"];
+        ip(&[&wire[..], &["peer", "name", &port, "netns", &switch]].concat());
+        ip(&["-n", &switch, "link", "set", &port, "master", "br0", "up"]);
+        for device in ["lo", "eth0"] {
+            ip(&["-n", &namespace, "link", "set", device, "up"]);
+        }
+        ip(&["-n", &namespace, "address", "add", &format!("{address}/24"), "dev", "eth0"]);
+        ip(&["-n", &namespace, "route", "add", "default", "via", "10.77.0.254"]);
+        let host = Host { namespace, address, roots: RefCell::default() };
+        host.write_resolver("");
+        host
+    }
+}
+
+impl Drop for Lan {
+    fn drop(&mut self) {
+        let hosts = (1..=self.hosts.get()).map(|number| format!("{}-{number}", self.name));
+        for namespace in hosts.chain([self.switch()]) {
+            // Without the namespace there is nothing to take away.
+            let _ = Command::new("ip").args(["netns", "delete", &namespace]).status();
+            let _ = std::fs::remove_dir_all(settings(&namespace));
+        }
+    }
+}
+
+impl Host {
+    /// Its address.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Makes it ask this name server.
+    pub fn use_dns(&self, server: &Host) {
+        self.write_resolver(&format!("nameserver {}\n", server.address));
+    }
+
+    /// Makes it believe the web certificates of the authorities in a file, and of no other.
+    pub fn trust(&self, roots: &Path) {
+        self.roots.replace(Some(roots.to_path_buf()));
+    }
+
+    /// A program on this computer.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.namespace, program]);
+        if let Some(roots) = &*self.roots.borrow() {
+            command.env("SSL_CERT_FILE", roots);
+        }
+        command
+    }
+
+    /// What `ip netns exec` shows programs there as `/etc/resolv.conf`.
+    fn write_resolver(&self, text: &str) {
+        let folder = settings(&self.namespace);
+        std::fs::create_dir_all(&folder).expect("a folder of root's");
+        std::fs::write(folder.join("resolv.conf"), text).expect("written");
+    }
+}
+
+fn settings(namespace: &str) -> PathBuf {
+    Path::new("/etc/netns").join(namespace)
+}
+
+fn ip(arguments: &[&str]) {
+    let done = Command::new("ip").args(arguments).output().expect("the program ip is there");
+    assert!(done.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
