@@ -93,8 +93,8 @@ impl Host {
             Server::start(listener, server).await.map_err(|error| error.to_string())?;
         let (node, node_events) = start_node(&folder, peer).await?;
         let document = server.document().borrow().clone();
-        // Who has been told of the peer gets the document from it; the peer can do without.
-        let share = Share::start(peer, &document).await.ok();
+        // Who has been told of the peer gets the document from it.
+        let share = Share::on(node.plain_connections(), peer, &document);
         let (events, events_out) = mpsc::channel(EVENTS_MAX);
         let (stop, stopped) = oneshot::channel();
         let run = Run { folder, server, share, peer, node, events };
@@ -139,7 +139,7 @@ impl Host {
 struct Run {
     folder: PathBuf,
     server: Server,
-    share: Option<Share>,
+    share: Share,
     peer: SocketAddr,
     node: Node,
     events: mpsc::Sender<HostEvent>,
@@ -159,9 +159,7 @@ impl Run {
             tokio::select! {
                 Ok(()) = documents.changed() => {
                     let document = documents.borrow_and_update().clone();
-                    if let Some(share) = &self.share {
-                        share.replace(&document);
-                    }
+                    self.share.replace(&document);
                     // A node that has ended says so by its events.
                     let _ = self.node.tell(Command::Configure(document)).await;
                 }

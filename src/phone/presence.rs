@@ -27,7 +27,10 @@ impl Engine {
             let (presence, documents) = watch::channel(account.document.clone());
             account.presence = Some(presence);
             let (node_id, listen) = (account.node.node_id(), account.node.listen());
-            account.tasks.spawn(stay(lan, node_id, listen, documents));
+            // The node has the port; who asks for a document there is handed on to us.
+            let document = account.document.clone();
+            let share = Share::on(account.node.plain_connections(), listen, &document);
+            account.tasks.spawn(stay(lan, node_id, share, documents));
         }
         self.snapshot.invitations.insert(overlay, link);
     }
@@ -37,18 +40,14 @@ impl Engine {
 async fn stay(
     lan: Option<Lan>,
     node_id: NodeId,
-    listen: SocketAddr,
+    share: Share,
     mut documents: watch::Receiver<Arc<SignedConfig>>,
 ) {
-    let document = documents.borrow_and_update().clone();
-    // If another program has the port, other peers hand it out.
-    let share = Share::start(listen, &document).await.ok();
+    let listen = share.address();
     let lan = lan.filter(|_| !listen.ip().is_loopback());
     loop {
         let document = documents.borrow_and_update().clone();
-        if let Some(share) = &share {
-            share.replace(&document);
-        }
+        share.replace(&document);
         let config = &document.config;
         let tell =
             |lan: &Lan| lan.advertise(&config.instance_name, config.sequence, node_id, listen);
