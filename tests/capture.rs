@@ -44,6 +44,7 @@ fn wireshark_decodes_a_whole_call() {
 /// R6940-6.3.2-12: answers limit no answer. R6940-6.3.2-14: the length is that of the
 /// message as sent. R6940-6.3.2-15, R6940-6.3.2-16: the bits of the fragment field.
 /// R6940-6.3-01: header, contents and security block fill a message to the last byte.
+/// R7904-1-01: while two people talk, links carry such messages and acknowledgements alone.
 /// R7904-5.1-01: AppAttach asks for application 5060. R7904-4.2-02: Fetch lists no keys.
 #[test]
 fn the_bytes_are_those_of_the_rfc() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use egui::{Id, Key, Modal, Modifiers, RichText, Ui};
+use egui::{Color32, Id, Key, Modal, Modifiers, RichText, Ui};
 
 use super::icons::Icon;
 use super::keys;
@@ -289,16 +289,26 @@ fn quality_ui(ui: &mut Ui, quality: Option<&Quality>) {
     });
 }
 
-/// How sure we are of the name: a sign and words, in the middle.
+/// How sure we are of the name, and whose name it is: signs and words, in the middle.
 fn verified_ui(ui: &mut Ui, call: &Call) {
     let roles = roles(ui);
+    if let Some(to) = &call.forwarded_to {
+        sign_ui(ui, Icon::Phone, roles.quiet, words::forwarded(to));
+    }
+    if call.is_domain_unverified {
+        sign_ui(ui, Icon::Warning, roles.warn, words::DOMAIN_UNVERIFIED.to_owned());
+    }
     let (icon, colour) = match call.verified {
         Verified::Unknown => (Icon::Shield, roles.quiet),
         Verified::SelfSignedNew => (Icon::Shield, roles.warn),
         Verified::Authority | Verified::SelfSignedKnown => (Icon::ShieldGood, roles.good),
         Verified::SelfSignedChanged => (Icon::Warning, roles.bad),
     };
-    let text = words::verified(call.verified, &call.peer);
+    let peer = call.forwarded_to.as_ref().unwrap_or(&call.peer);
+    sign_ui(ui, icon, colour, words::verified(call.verified, peer));
+}
+
+fn sign_ui(ui: &mut Ui, icon: Icon, colour: Color32, text: String) {
     let font = egui::FontId::proportional(size::BODY);
     let width_max = ui.available_width() - 22.0;
     let galley = ui.painter().layout(text.clone(), font, colour, width_max);

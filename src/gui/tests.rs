@@ -1,6 +1,8 @@
 //! The window on made-up snapshots: what is clicked and typed must arrive as commands. The harness
 //! itself fails on a widget without an accessible name and on a character that no font has.
 
+mod names;
+
 use std::time::Duration;
 
 use egui::accesskit::{Action, Role};

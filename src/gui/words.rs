@@ -258,6 +258,14 @@ pub fn initials(peer: &str) -> String {
     [Some(first), second].into_iter().flatten().flat_map(char::to_uppercase).collect()
 }
 
+/// Beside a name whose domain is not its overlay's.
+pub const DOMAIN_UNVERIFIED: &str = "Unverified domain: this overlay can't know whose it is";
+
+/// Who has answered in the place of the one who was called.
+pub fn forwarded(to: &str) -> String {
+    format!("Forwarded to {to}")
+}
+
 /// How sure we are of a name, in words.
 pub fn verified(verified: Verified, peer: &str) -> String {
     match verified {

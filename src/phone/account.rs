@@ -108,6 +108,8 @@ impl Account {
             false => vec![APPLICATION_SIP, APPLICATION_SIPS],
         };
         let reports = reports.clone();
+        // What has ended of earlier registrations is of no use.
+        while self.tasks.try_join_next().is_some() {}
         self.tasks.spawn(async move {
             // A node that has ended says so below.
             let _ = node.tell(Command::Applications(applications)).await;

@@ -68,6 +68,12 @@ pub fn forwarding(text: &str, default_overlay: &str) -> Result<String, String> {
     usage::parse_aor(text, default_overlay).map(|aor| aor.to_string()).map_err(|e| sentence(&e))
 }
 
+/// Whether names of this domain are of another one than their overlay: an overlay that takes any
+/// name can't know to whom the domain belongs (RFC 7904 §8.2.3).
+pub(super) fn is_domain_unverified(config: &OverlayConfig, domain: &str) -> bool {
+    !config.instance_name.matches(domain)
+}
+
 /// Nobody calls themselves.
 pub(super) fn own_sentence(own: &Aor) -> String {
     format!("{own} is your own name.")
@@ -112,6 +118,20 @@ mod tests {
         assert!(error.contains("none of your overlays") && error.contains("@a.example or @b"));
         let error = own_name(&config, "sip:al%20ice@example.org").expect_err("a blank");
         assert!(error.contains("al ice"), "{error}");
+    }
+
+    /// R7904-8.2.3-01: whatever an overlay takes, it can speak for its own domain alone.
+    #[test]
+    fn domains_of_others_are_unverified() {
+        let open = OverlayConfig::self_signed("example.org").expect("a name");
+        let pattern = DomainPattern::new(r".*\.example").expect("a pattern");
+        let restrictions = DomainRestrictions { enable: true, patterns: vec![pattern] };
+        let wide = OverlayConfig { domain_restrictions: Some(restrictions), ..open.clone() };
+        for config in [open, wide] {
+            assert!(!is_domain_unverified(&config, "Example.org"));
+            assert!(is_domain_unverified(&config, "bank.example"));
+            assert!(is_domain_unverified(&config, "sub.example.org"));
+        }
     }
 
     /// R7904-3.3-01, R7904-3.4-02: a name that the overlay does not take is refused before it is

@@ -14,6 +14,7 @@ use super::api::{CallId, Direction, Event};
 use super::calls::{CallReports, Calls, Leg, Phase};
 use super::dial::{Target, ends_at};
 use super::engine::{Engine, Report};
+use super::names::is_domain_unverified;
 use super::talk::{self, Talk, TalkReport, TalkSetup};
 use super::trust::{Judgement, named, unproven_words};
 use super::words;
@@ -248,11 +249,9 @@ impl Engine {
         self.sip_command(*account_id, Command::Invite { leg, flow, from, to, offer });
     }
 
-    /// Whether names of this domain are of another one than their overlay: an overlay that takes
-    /// any name can't know to whom the domain belongs (RFC 7904 §8.2.3).
     fn is_domain_unverified(&self, account: AccountId, domain: &str) -> bool {
         let account = self.accounts.get(account);
-        account.is_some_and(|a| !a.document.config.instance_name.matches(domain))
+        account.is_some_and(|a| is_domain_unverified(&a.document.config, domain))
     }
 
     /// Answers an incoming call: at once, or when our candidates are known.
