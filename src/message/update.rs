@@ -34,6 +34,17 @@ pub enum ChordUpdateContents {
     },
 }
 
+impl ChordUpdateContents {
+    /// The neighbours that it tells of: predecessors and successors.
+    pub fn into_neighbors(self) -> (Vec<NodeId>, Vec<NodeId>) {
+        match self {
+            Self::PeerReady => (Vec::new(), Vec::new()),
+            Self::Neighbors { predecessors, successors }
+            | Self::Full { predecessors, successors, .. } => (predecessors, successors),
+        }
+    }
+}
+
 impl Encode for ChordUpdate {
     fn encode(&self, writer: &mut Writer) {
         writer.u32(self.uptime_s);

@@ -372,6 +372,10 @@ impl Peer {
         let body = attach(ice, ROLE_ACTIVE, false).to_bytes();
         self.answer(question, body, &[]);
         let node = question.signed.node_id;
+        let behind = ResourceId::from_u128(node.to_u128().wrapping_add(1));
+        if offer.send_update && question.header.destination_list.first() == Some(&behind.into()) {
+            self.send_tables(question);
+        }
         let connecting = Connecting {
             node,
             rank: Rank::of(node, self.identity.node_id),

@@ -27,6 +27,8 @@ pub(super) struct Joining {
     /// Bootstrap nodes that could not be reached in this round.
     unreached: usize,
     circle: Circle,
+    /// Who has sent us its tables ahead of the link with it.
+    told_by: Option<NodeId>,
     admitting: Option<NodeId>,
     bootstrap_link: Option<LinkId>,
     /// Which bootstrap node is next.
@@ -64,6 +66,7 @@ impl Joining {
             dialing: Vec::new(),
             unreached: 0,
             circle: Circle::default(),
+            told_by: None,
             admitting: None,
             bootstrap_link: None,
             address,
@@ -171,8 +174,36 @@ impl Peer {
         let Stage::Joining(joining) = &mut self.stage else { return };
         if joining.step == Step::Attaching && reason == Some(Reason::Admitting) {
             joining.admitting = Some(node);
+            if joining.told_by == Some(node) {
+                return self.ask(node);
+            }
             self.timers.set(Timer::Join, self.now.instant + UPDATE_MAX);
         }
+    }
+
+    /// Whether this peer has answered our Attach as the one to admit us, and the link with it is
+    /// not up.
+    pub(super) fn is_to_be_admitted_by(&self, peer: NodeId) -> bool {
+        let is_admitting = |state: &LinkState| match state {
+            LinkState::Connecting(c) => {
+                c.node == peer && c.plan.as_ref().is_some_and(|p| p.reason == Reason::Admitting)
+            }
+            _ => false,
+        };
+        matches!(&self.stage, Stage::Joining(joining) if joining.step == Step::Attaching)
+            && self.links.pending().any(|(_, link)| is_admitting(&link.state))
+    }
+
+    /// The tables of the peer that is to admit us have come along with its answer to our Attach
+    /// (RFC 6940 §12): we attach to our neighbours while the link with it comes up.
+    pub(super) fn join_tables(&mut self, from: NodeId, contents: ChordUpdateContents) {
+        let own = self.identity.node_id;
+        let Stage::Joining(joining) = &mut self.stage else { return };
+        let (predecessors, successors) = contents.into_neighbors();
+        joining.circle.learn(from, predecessors.into_iter().chain(successors), own);
+        joining.told_by = Some(from);
+        self.emit(Event::Joining(JoinStep::Neighbors));
+        self.attach_circle();
     }
 
     /// A link could not be made.
@@ -207,13 +238,7 @@ impl Peer {
         let own = self.identity.node_id;
         let Stage::Joining(joining) = &mut self.stage else { return };
         let is_admitting = joining.admitting == Some(from);
-        let (predecessors, successors) = match contents {
-            ChordUpdateContents::PeerReady => (Vec::new(), Vec::new()),
-            ChordUpdateContents::Neighbors { predecessors, successors }
-            | ChordUpdateContents::Full { predecessors, successors, .. } => {
-                (predecessors, successors)
-            }
-        };
+        let (predecessors, successors) = contents.into_neighbors();
         let is_admitted = predecessors.contains(&own);
         joining.circle.learn(from, predecessors.into_iter().chain(successors), own);
         if joining.step == Step::Asked && is_admitting && is_admitted {
@@ -385,8 +410,12 @@ impl Peer {
     /// way when we ask to be admitted, and need not be done until then.
     fn attach_circle(&mut self) {
         let Stage::Joining(joining) = &self.stage else { return };
+        let bootstrap = joining.bootstrap_link.and_then(|link| self.links.open(link));
+        let bootstrap = bootstrap.map(|open| open.node);
         for (node, teacher) in joining.circle.missing(&self.chord, &self.links) {
-            self.start_attach(AttachPlan::to_neighbor(teacher, node));
+            let mut plan = AttachPlan::to_neighbor(teacher, node);
+            plan.first_hop = bootstrap.filter(|_| !self.links.has(teacher));
+            self.start_attach(plan);
         }
     }
 

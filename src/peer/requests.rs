@@ -53,6 +53,8 @@ pub(super) enum Goal {
     Finger,
     /// To see the tables of a near peer.
     Friend,
+    /// A node that is going to join sees ours.
+    Tables,
     Partition(LinkId),
     Explore(RequestId, Exploration),
     /// Somebody gets a part of our configuration.
@@ -188,7 +190,7 @@ impl Peer {
             Goal::Unpublish(request) => self.unpublish_answered(request, outcome),
             Goal::FindCertificate => self.certificates_found(outcome),
             Goal::Finger => self.finger_found(outcome),
-            Goal::Friend => {}
+            Goal::Friend | Goal::Tables => {}
             Goal::Partition(link) => self.partition_answered(link, outcome),
             Goal::Explore(request, question) => self.explored(request, question, outcome),
             Goal::Configure(node, part) => self.configured(node, part, outcome.err()),

@@ -78,11 +78,16 @@ impl Peer {
         let Ok(update) = question.read::<ChordUpdate>() else {
             return self.drop_message(DropReason::UnknownUpdate);
         };
+        let from = question.signed.node_id;
+        if self.is_to_be_admitted_by(from) {
+            self.answer(question, Ok(Vec::new()), &[]);
+            return self.join_tables(from, update.contents);
+        }
         if !question.is_direct() {
             return self.refuse_forbidden(question, "Updates are for linked nodes");
         }
         self.answer(question, Ok(Vec::new()), &[]);
-        self.take_update(question.signed.node_id, update);
+        self.take_update(from, update);
     }
 
     fn serve_fetch(&mut self, question: &Question) {

@@ -326,7 +326,12 @@ impl Peer {
         }
     }
 
-    fn header_back(&self, request: &ForwardingHeader, previous: NodeId) -> ForwardingHeader {
+    /// The header of an answer to a request that came from `previous`.
+    pub(super) fn header_back(
+        &self,
+        request: &ForwardingHeader,
+        previous: NodeId,
+    ) -> ForwardingHeader {
         answer_header(request, previous, self.config.sequence, self.config.initial_ttl)
     }
 

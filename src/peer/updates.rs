@@ -15,6 +15,7 @@ use crate::routing::chord::Change;
 
 use super::Peer;
 use super::requests::{Failure, Goal};
+use super::serve::Question;
 use super::timers::Timer;
 use super::upkeep::Cause;
 
@@ -129,6 +130,19 @@ impl Peer {
     pub(super) fn send_full_update(&mut self, node: NodeId) {
         let contents = self.chord.full_update();
         self.send_contents(node, contents);
+    }
+
+    /// Tells a node everything that is going to join next to us, along with our answer to its Attach
+    /// (RFC 6940 §12): it need not wait until the link with us is up.
+    pub(super) fn send_tables(&mut self, question: &Question) {
+        if !self.is_in_place() {
+            return;
+        }
+        let (uptime_s, contents) = (self.uptime_s(), self.chord.full_update());
+        let Ok(body) = (ChordUpdate { uptime_s, contents }).to_bytes() else { return };
+        let route = self.header_back(&question.header, question.previous).destination_list;
+        // Otherwise they come once the link is up.
+        let _ = self.request(route, None, Method::Update, body, &[], Goal::Tables);
     }
 
     pub(super) fn update_answered(&mut self, node: NodeId, failure: Option<Failure>) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::base::{NodeId, ResourceId};
-use crate::message::{ChordUpdate, ChordUpdateContents};
+use crate::message::ChordUpdate;
 use crate::routing::chord::Change;
 
 use super::api::Event;
@@ -78,13 +78,9 @@ impl Peer {
             return;
         }
         self.hear_of_fingers(from, &contents);
-        let listed: Vec<NodeId> = match contents {
-            ChordUpdateContents::PeerReady => Vec::new(),
-            ChordUpdateContents::Neighbors { predecessors, successors }
-            | ChordUpdateContents::Full { predecessors, successors, .. } => {
-                predecessors.into_iter().chain(successors).take(LIST_MAX).collect()
-            }
-        };
+        let (predecessors, successors) = contents.into_neighbors();
+        let listed: Vec<NodeId> =
+            predecessors.into_iter().chain(successors).take(LIST_MAX).collect();
         if change.neighbors {
             self.introduce(from, &listed);
         }

@@ -77,7 +77,8 @@ pub mod limits {
     pub const REORDERED_MAX: Duration = Duration::from_millis(100);
     /// Asking a STUN server for our address.
     pub const GATHER: Duration = Duration::from_millis(60);
-    /// Round trips of a DTLS handshake.
+    /// Round trips of a DTLS handshake. Its server is done when it sends the last flight, half a
+    /// round trip before the client has it (RFC 6347 §4.2.4).
     pub const HANDSHAKE_RTTS: u32 = 2;
     /// One more for the cookie, where no check of ICE has shown that the client is there.
     pub const COOKIE_RTTS: u32 = 1;

@@ -17,7 +17,7 @@ use crate::base::{Instant, Rng};
 use crate::config::PORT_DEFAULT;
 use crate::crypto::Certificate;
 use crate::message::{CandidateType, IceCandidate, OVERLAY_LINK_DTLS_UDP_SR};
-use crate::peer::{IceParameters, LinkAction, LinkError, LinkId};
+use crate::peer::{IceParameters, LinkAction, LinkError, LinkId, Role};
 
 /// One side of a link: a row of the table, and how often the row had been used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,8 @@ struct Side {
     peer: u32,
     link: u32,
     is_up: bool,
+    /// Whether it is the server of the handshake.
+    is_server: bool,
     /// The other side, once this one has asked to be connected with it.
     other: Option<End>,
     /// Whom this side accepts; anybody if it dialled or was dialled.
@@ -130,8 +132,9 @@ impl Network {
                 let end = self.insert(now, peer, link);
                 queue.push(now + limits::GATHER, Happening::Link(end, OnLink::Gathered));
             }
-            LinkAction::Connect { remote, expected, .. } => {
+            LinkAction::Connect { remote, expected, role, .. } => {
                 if let Some(end) = self.end(peer, link) {
+                    self.rows[end.row as usize].is_server = role == Role::Requester;
                     self.connect(now, end, &remote.ufrag, expected, queue);
                 }
             }
@@ -272,12 +275,15 @@ impl Network {
         }
         let (here, there) = (&self.rows[end.row as usize], &self.rows[other.row as usize]);
         let handshake = limits::CHECK_RTTS + limits::HANDSHAKE_RTTS;
-        let at = now + handshake * self.map.round_trip(here.peer, there.peer);
+        let round_trip = self.map.round_trip(here.peer, there.peer);
         let are_expected = [(here, there.peer), (there, here.peer)].iter().all(|(side, peer)| {
             let shown = self.members[*peer as usize].certificate.fingerprint;
             side.expected.as_ref().is_some_and(|c| c.fingerprint == shown)
         });
         for end in [end, other] {
+            let is_server = self.rows[end.row as usize].is_server;
+            let last_flight = if is_server { round_trip / 2 } else { Duration::ZERO };
+            let at = now + handshake * round_trip - last_flight;
             let what = match are_expected {
                 true => OnLink::Up,
                 false => OnLink::Down(LinkError::WrongCertificate),
