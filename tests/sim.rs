@@ -118,8 +118,15 @@ fn what_went_wrong_once_does_not_again() {
 
 fn regressions() -> Vec<(Scenario, &'static str)> {
     let partition = Duration::from_secs(300);
-    vec![(
-        Scenario { partition, ..small(100, 3) },
-        "the older of two versions won when the halves of a partition became one",
-    )]
+    let (session, safety) = (Some(Duration::from_secs(200)), Duration::from_secs(288));
+    vec![
+        (
+            Scenario { partition, ..small(100, 3) },
+            "the older of two versions won when the halves of a partition became one",
+        ),
+        (
+            Scenario { session, safety, ..Scenario::new(40, 18) },
+            "a holder that went after the one that was looked into did not count as one",
+        ),
+    ]
 }

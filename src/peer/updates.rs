@@ -132,8 +132,8 @@ impl Peer {
         self.send_contents(node, contents);
     }
 
-    /// Tells a node everything that is going to join next to us, along with our answer to its Attach
-    /// (RFC 6940 §12): it need not wait until the link with us is up.
+    /// Tells a node everything that is going to join next to us, along with the answer to its
+    /// Attach (RFC 6940 §12): it need not wait until the link with us is up.
     pub(super) fn send_tables(&mut self, question: &Question) {
         if !self.is_in_place() {
             return;
