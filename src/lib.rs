@@ -38,7 +38,7 @@
 //! | 4 | [`usage`] | certificate store, SIP registration, from a name to its devices | RFC 6940 §8, RFC 7904 |
 //! | 5 | [`peer`] | one overlay peer: routing, storage and usages behind one API | RFC 6940 §1.2 |
 //! | 6 | [`link`] | links on real sockets, the node that drives a peer, its file of values | RFC 6940 §6.5–6.6 |
-//! | 6 | [`enroll`] | an overlay's document by its name, a certificate from its server | RFC 6940 §11.2–3 |
+//! | 6 | [`enroll`] | an overlay's document by its name, a certificate from its server, and that server | RFC 6940 §11.2–3 |
 //! | 7 | [`phone`] | the softphone without a window | |
 //! | 8 | `gui`, [`cli`], `sim` | faces: the window, the command line, the simulator | |
 //!

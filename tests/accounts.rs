@@ -139,13 +139,13 @@ impl Lab {
 
     /// A peer with what a device has got, once it has joined.
     async fn join(&self, device: &str) -> (Node, Receiver<NodeEvent>) {
-        let (node, mut events) = self.node(device).await;
+        let (node, mut events) = self.node(device, &self.peer).await;
         wait(&mut events, |event| matches!(event, NodeEvent::Joined).then_some(())).await;
         (node, events)
     }
 
-    /// A peer with what a device has got, on its way in.
-    async fn node(&self, device: &str) -> (Node, Receiver<NodeEvent>) {
+    /// A peer with what a device has got, on its way in through a peer at this address.
+    async fn node(&self, device: &str, through: &str) -> (Node, Receiver<NodeEvent>) {
         let key = ["pkcs8", "-topk8", "-nocrypt", "-outform", "DER"];
         let files = ["-in", &format!("{device}.key"), "-out", &format!("{device}.pk8")];
         self.openssl(&[&key[..], &files].concat());
@@ -166,7 +166,7 @@ impl Lab {
             seed: os_seed(),
         };
         let (node, events) = Node::start(options).await.expect("started");
-        let bootstrap = vec![self.peer.parse().expect("an address")];
+        let bootstrap = vec![through.parse().expect("an address")];
         node.tell(PeerCommand::Join(bootstrap)).await.expect("it lives");
         (node, events)
     }
@@ -278,7 +278,7 @@ fn an_invitation_is_a_password() {
     assert_eq!(accounts[0]["nodes"][0]["node_id"], lab.node_id("alice").to_string());
 }
 
-/// R6940-11.1-01, R6940-13.3-02: peers join with what the server gave them; who is revoked while
+/// R6940-11.1-01: peers join with what the server gave them; who is revoked while
 /// the overlay runs is put out of it by a document that reaches all others.
 #[tokio::test]
 async fn a_revoked_peer_is_put_out() {
@@ -301,10 +301,25 @@ async fn a_revoked_peer_is_put_out() {
     assert!(reached.is_ok(), "{reached:?}");
     let alone = async { mallory.status().wait_for(|status| status.links == 0).await.map(|_| ()) };
     timeout(PATIENCE, alone).await.expect("in time").expect("the node lives");
-    let (_again, mut events) = lab.node("mallory").await;
+    let (_again, mut events) = lab.node("mallory", &lab.peer).await;
     let failed = |event| matches!(event, NodeEvent::JoinFailed(_)).then_some(());
     wait(&mut events, failed).await;
     assert_eq!(lab.enroll("mallory", "mallory", "secret"), refused("failed_authentication"));
+}
+
+/// R6940-13.3-02: a certificate of another authority, though for the same overlay by name, opens
+/// no link.
+#[tokio::test]
+async fn another_authority_vouches_for_nobody() {
+    let (lab, other) =
+        (Lab::start(&["--name", OVERLAY]), Lab::start(&["--name", OVERLAY, "--open"]));
+    other.request("eve", "eve");
+    assert_eq!(other.enroll("eve", "eve", "secret").status, "200");
+    let (_eve, mut events) = other.node("eve", &lab.peer).await;
+    let failed = |event| matches!(event, NodeEvent::JoinFailed(_)).then_some(());
+    wait(&mut events, failed).await;
+    let (_eve, mut events) = other.node("eve", &other.peer).await;
+    wait(&mut events, |event| matches!(event, NodeEvent::Joined).then_some(())).await;
 }
 
 /// R6940-11.3-12: whoever has a certificate does not need the server: it is killed, the peers reach

@@ -109,8 +109,8 @@ fn openssl_accepts_what_the_authority_issues() {
     }
 }
 
-/// R6940-11.3-16: who is no authority issues nothing, though the document lists its certificate;
-/// nor does an authority whose key is for something else, or one of the same name.
+/// R6940-11.3-16, R6940-13.3-02: who is no authority issues nothing, though the document lists its
+/// certificate; nor does an authority whose key is for something else, or one of the same name.
 #[test]
 fn only_an_authority_of_the_document_issues_certificates() {
     let key = KeyPair::generate().expect("a key");

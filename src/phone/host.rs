@@ -173,6 +173,7 @@ impl Run {
                         effect = what;
                         self.tell(HostEvent::Document(document.config.sequence));
                     }
+                    Some(NodeEvent::BootstrapNodes(addresses)) => self.remember(addresses).await,
                     Some(NodeEvent::StoreProblem(problem)) => {
                         self.tell(HostEvent::Problem(problem.to_string()));
                     }
@@ -208,6 +209,17 @@ impl Run {
                 self.tell(HostEvent::Problem(sentence));
                 None
             }
+        }
+    }
+
+    async fn remember(&self, addresses: Vec<SocketAddr>) {
+        let folder = self.folder.clone();
+        let remembered = blocking(move || {
+            let sentence = |error: RegistryError| error.to_string();
+            Registry::open(&folder).map_err(sentence)?.remember_peers(&addresses).map_err(sentence)
+        });
+        if let Err(sentence) = remembered.await {
+            self.tell(HostEvent::Problem(sentence));
         }
     }
 
@@ -288,28 +300,32 @@ async fn surroundings(
     (places, certificate)
 }
 
-/// The first peer of the overlay, told to found it; others of the ring find it by its address.
+/// The first peer of the overlay, told to found it. If there is a ring already it looks for that
+/// among the peers that it remembers; and those of the ring look for it at its address.
 async fn start_node(
     folder: &Path,
     listen: SocketAddr,
 ) -> Result<(Node, mpsc::Receiver<NodeEvent>), String> {
     let folder = folder.to_path_buf();
-    let options = blocking(move || node_options(&folder, listen)).await?;
+    let (options, peers) = blocking(move || node_options(&folder, listen)).await?;
     let (node, events) = Node::start(options)
         .await
         .map_err(|error| format!("The peer's port can't be opened: {error}; choose another."))?;
     node.tell(Command::Found).await.map_err(|error| error.to_string())?;
-    node.tell(Command::Join(Vec::new())).await.map_err(|error| error.to_string())?;
+    node.tell(Command::Join(peers)).await.map_err(|error| error.to_string())?;
     Ok((node, events))
 }
 
-fn node_options(folder: &Path, listen: SocketAddr) -> Result<NodeOptions, String> {
+fn node_options(
+    folder: &Path,
+    listen: SocketAddr,
+) -> Result<(NodeOptions, Vec<SocketAddr>), String> {
     let sentence = |error: RegistryError| error.to_string();
     let registry = Registry::open(folder).map_err(sentence)?;
     let document = Arc::new(registry.document().map_err(sentence)?);
     let provider = registry.provider().map_err(sentence)?;
     let (keys, identity) = registry.identity().map_err(sentence)?;
-    Ok(NodeOptions {
+    let options = NodeOptions {
         config: PeerConfig::of(document.clone()),
         kinds: kinds(&document, &provider)?,
         identity,
@@ -321,7 +337,8 @@ fn node_options(folder: &Path, listen: SocketAddr) -> Result<NodeOptions, String
         values: Some(folder.join(VALUES)),
         pcap: None,
         seed: os_seed(),
-    })
+    };
+    Ok((options, registry.peers().map_err(sentence)?))
 }
 
 fn with_port(mut address: SocketAddr, known: Option<u16>) -> SocketAddr {

@@ -7,18 +7,19 @@
 //! | `accounts` | what the owner does with accounts and invitations |
 //! | `admission` | who gets which certificate, and with which Node-IDs |
 //! | `password` | Argon2id |
+//! | `peers` | where the overlay's ring is found again |
 //! | `http`, `tls`, `rate` | HTTPS with its limits |
 //!
-//! A certificate lasts ninety days. That is how long a stolen key is of use in an overlay that
-//! nobody looks after, and twelve times as long as a holiday in which a device does not renew it
-//! may last without anybody noticing; who looks after it revokes the account, which takes seconds
-//! (R6940-13.3-04).
+//! A certificate lasts ninety days (R6940-13.3-04). That is how long a stolen key is of use if
+//! nobody notices; whoever does revokes the account, which takes seconds. And it is how long the
+//! server may be down, or a device switched off, before somebody is locked out.
 
 mod accounts;
 mod admission;
 mod error;
 mod http;
 mod password;
+mod peers;
 mod rate;
 mod registry;
 #[cfg(test)]
@@ -70,6 +71,8 @@ pub mod limits {
     pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
     /// Reports that nobody has read yet; further ones are lost.
     pub const EVENTS_MAX: usize = 64;
+    /// Peers that are remembered, as RFC 6940 §11.4 suggests.
+    pub const PEERS_MAX: usize = 10;
     /// How soon a change by the command line is noticed.
     pub const LOOK: Duration = Duration::from_millis(500);
     /// How soon the server's own certificate is made, or its files are read, anew.

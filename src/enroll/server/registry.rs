@@ -474,4 +474,8 @@ const SCHEMA: &str = "
         code BLOB PRIMARY KEY,
         not_after_unix_ms INTEGER NOT NULL
     );
+    CREATE TABLE IF NOT EXISTS peers (
+        id INTEGER PRIMARY KEY,
+        address TEXT NOT NULL UNIQUE
+    );
 ";

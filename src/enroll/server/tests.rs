@@ -335,6 +335,22 @@ fn a_folder_keeps_its_overlay() {
     assert!(matches!(Registry::open(damaged.path()), Err(RegistryError::Database(_))));
 }
 
+/// The peers that the server's own was linked with are there after a restart (RFC 6940 §11.4), ten
+/// at most, and in the order in which they are to be tried.
+#[test]
+fn peers_are_remembered() {
+    let (dir, mut registry) = registry(Registration::Open);
+    let addresses = |from: u16| (from..from + 12).map(|port| SocketAddr::new(LOOPBACK.ip(), port));
+    for from in [9000, 7000] {
+        let known: Vec<_> = addresses(from).collect();
+        registry.remember_peers(&known).expect("kept");
+    }
+    drop(registry);
+    let again = registry_in(dir.path(), Registration::Open);
+    let expected: Vec<_> = addresses(7000).take(10).collect();
+    assert_eq!(again.peers().expect("kept"), expected);
+}
+
 #[cfg(unix)]
 #[test]
 fn private_keys_are_for_the_owner_alone() {
