@@ -248,6 +248,11 @@ fn curl_and_openssl_enroll() {
     let root = lab.path("overlay/root.pem");
     std::fs::copy(root, lab.path("mallory.csr")).expect("copied");
     assert_eq!(lab.enroll("mallory", "mallory", "guess"), refused("bad_CSR"));
+    let by_peer = Command::new("curl")
+        .args(["-sS", "-m", "60", &format!("http://{}/.well-known/reload-config", lab.peer)])
+        .output()
+        .expect("curl is installed");
+    assert_eq!(by_peer.stdout, lab.document().document, "the peer hands it out too");
     lab.account(&["disable", "alice"]);
     assert_eq!(lab.enroll("alice", "alice", "open sesame"), refused("failed_authentication"));
     lab.account(&["enable", "alice"]);

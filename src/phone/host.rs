@@ -202,6 +202,8 @@ impl Run {
         }
         match start_node(&self.folder, self.peer).await {
             Ok((node, events)) => {
+                let document = self.server.document().borrow().clone();
+                self.share = Share::on(node.plain_connections(), self.peer, &document);
                 self.node = node;
                 Some(events)
             }
