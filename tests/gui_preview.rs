@@ -3,19 +3,22 @@
 //! `cargo test --test gui_preview -- SCENE [dark|light] [calls|network|settings|broken]`
 //!
 //! `broken` opens on a view state that cannot be read. Without a scene it lists the scenes and
-//! ends. Commands that the window sends are printed.
+//! ends. Commands that the window sends are printed, and those of the first pages are answered:
+//! in the scene `lost` no overlay is found.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chordial::enroll::{Road, RoadFailure, RoadNews, RoadState};
 use chordial::gui::{WindowOptions, run};
 use chordial::phone::{
-    Call, CallId, CallState, Device, Direction, DocumentFacts, HistoryEntry, Me, Membership,
-    OverlayState, Quality, Settings, Snapshot, Theme, Verified, channel,
+    Backup, Call, CallId, CallState, Command, Device, Direction, DocumentFacts, HistoryEntry,
+    KeyAlarm, Me, Membership, OverlaySearch, OverlayState, Protection, Quality, SeenKey, Settings,
+    Snapshot, Theme, Verified, channel, key_words,
 };
 
-const SCENES: [&str; 12] = [
-    "first", "again", "joining", "failed", "idle", "new", "incoming", "dialling", "talking",
-    "muted", "ended", "notice",
+const SCENES: [&str; 18] = [
+    "first", "again", "lost", "joining", "failed", "idle", "new", "incoming", "dialling",
+    "talking", "muted", "ended", "notice", "unsaved", "locked", "alarm", "invited", "several",
 ];
 
 fn main() {
@@ -41,10 +44,15 @@ fn main() {
         _ => format!("{{\"view\": \"(page: {page})\"}}"),
     };
     std::fs::write(&view_state, kept).expect("written");
+    let (theme, is_lost) = (snapshot.settings.theme, scene == "lost");
     let (handle, mut backend) = channel(snapshot);
     std::thread::spawn(move || {
         while let Some(command) = backend.commands.blocking_recv() {
             println!("{command:?}");
+            if let Some(mut snapshot) = answer(&command, is_lost) {
+                snapshot.settings.theme = theme;
+                backend.snapshot.send_replace(snapshot.into());
+            }
         }
     });
     let options = WindowOptions { view_state: Some(view_state), ..WindowOptions::default() };
@@ -54,7 +62,26 @@ fn main() {
 fn scene_snapshot(scene: &str) -> Snapshot {
     let mut snapshot = joined();
     match scene {
-        "first" => snapshot = Snapshot::default(),
+        "first" | "lost" => {
+            let nearby = vec!["jones.example".into(), "smith-family".into()];
+            snapshot = Snapshot { nearby, ..Snapshot::default() };
+        }
+        "unsaved" => snapshot.backup = Backup::default(),
+        "locked" => {
+            let problem = Some("The password is wrong.".into());
+            snapshot.protection = Protection::Locked { by_password: true, problem };
+        }
+        "alarm" => snapshot.key_alarms = vec![alarm()],
+        "invited" => snapshot = invited(),
+        "several" => {
+            snapshot = invited();
+            let me =
+                Me { user: "al".into(), overlay: "jones.example".into(), node_id: "42".repeat(16) };
+            let reason = "Not joined because none of the 3 known peers answered.".into();
+            let state = OverlayState::Failed { reason };
+            let document = DocumentFacts::default();
+            snapshot.memberships.push(Membership { me, state, document });
+        }
         "again" => snapshot = Snapshot { last: snapshot.me().cloned(), ..Snapshot::default() },
         "joining" => {
             snapshot.memberships[0].state =
@@ -91,6 +118,71 @@ fn scene_snapshot(scene: &str) -> Snapshot {
     snapshot
 }
 
+/// What a phone would say to a command of the first pages.
+fn answer(command: &Command, is_lost: bool) -> Option<Snapshot> {
+    match command {
+        Command::StartOverlay { .. } => {
+            let mut snapshot = invited();
+            snapshot.backup = Backup::default();
+            if let Command::StartOverlay { name, .. } = command {
+                snapshot.memberships[0].me.overlay.clone_from(name);
+                let link = snapshot.invitations.remove("smith-family")?;
+                snapshot.invitations.insert(name.clone(), link);
+            }
+            Some(snapshot)
+        }
+        Command::Join { .. } => {
+            let overlay = "smith-family".to_owned();
+            let road = |road, state| RoadNews { road, state };
+            let (roads, state) = if is_lost {
+                let reason = "Not joined because the overlay smith-family was not found.".into();
+                let dns = RoadState::Failed(RoadFailure::Late);
+                let lan = RoadState::Failed(RoadFailure::NobodyHere);
+                let roads = vec![road(Road::Dns, dns), road(Road::Lan, lan)];
+                (roads, OverlayState::Failed { reason })
+            } else {
+                let peer = RoadState::AskingPeer("192.0.2.7:6084".parse().expect("an address"));
+                let dns = RoadState::Failed(RoadFailure::Late);
+                let roads = vec![
+                    road(Road::Dns, dns),
+                    road(Road::Lan, RoadState::Searching),
+                    road(Road::Invitation, peer),
+                ];
+                (roads, OverlayState::Joining { step: "Looking for the overlay".into() })
+            };
+            let mut snapshot = joined();
+            snapshot.memberships[0].state = state;
+            snapshot.searches = vec![OverlaySearch { overlay, roads }];
+            Some(snapshot)
+        }
+        Command::Restore { .. } => {
+            let restored = vec!["alice@smith-family".into(), "al@jones.example".into()];
+            Some(Snapshot { restored, ..Snapshot::default() })
+        }
+        _ => None,
+    }
+}
+
+fn alarm() -> KeyAlarm {
+    let key = |byte: &str| {
+        let node_id = byte.repeat(16);
+        SeenKey { words: key_words(&node_id), node_id, since_unix_ms: 0 }
+    };
+    KeyAlarm {
+        overlay: "smith-family".into(),
+        aor: "bob@smith-family".into(),
+        new: key("a7"),
+        known: vec![key("3c")],
+    }
+}
+
+fn invited() -> Snapshot {
+    let link = "reload-invite:smith-family?signer=8f3a91c04be2d7760f1e5a9cc3b81d42\
+                &address=192.0.2.7:6084&address=[2001:db8::7]:6084";
+    let invitations = [("smith-family".to_owned(), link.to_owned())].into();
+    Snapshot { invitations, ..joined() }
+}
+
 fn joined() -> Snapshot {
     let me = Me {
         user: "alice".into(),
@@ -107,6 +199,7 @@ fn joined() -> Snapshot {
     Snapshot {
         memberships: vec![Membership { me, state, document }],
         history: history(),
+        backup: Backup { made_unix_ms: Some(unix_ms()), is_complete: true },
         microphones: vec![device("m1", "Built-in microphone"), device("m2", "USB headset")],
         speakers: vec![device("s1", "Built-in speakers"), device("s2", "USB headset")],
         settings: Settings { microphone: Some("m2".into()), ..Settings::default() },
@@ -118,8 +211,12 @@ fn device(id: &str, name: &str) -> Device {
     Device { id: id.into(), name: name.into() }
 }
 
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64
+}
+
 fn history() -> Vec<HistoryEntry> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
+    let now = unix_ms();
     let entry = |peer: &str, direction, minutes: u64, talked_s, outcome: &str| HistoryEntry {
         direction,
         peer: format!("{peer}@smith-family"),

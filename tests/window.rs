@@ -1,7 +1,8 @@
-//! Two windows on a screen of their own, driven by keys and clicks alone: they found and join an
-//! overlay, call each other, decline, and come back after a restart. What is awaited is what can
-//! be seen from outside: window titles, pixels, files and the list of calls. Needs the packages
-//! `xvfb`, `xdotool`, `imagemagick` and `libgl1-mesa-dri`.
+//! Two windows on a screen of their own, driven by keys and clicks alone: one starts an overlay and
+//! copies its invitation, the other joins by that link alone; they call each other, decline, and
+//! come back after a restart. What is awaited is what can be seen from outside: window titles,
+//! pixels, files and the list of calls. Needs the packages `xvfb`, `xdotool`, `imagemagick` and
+//! `libgl1-mesa-dri`.
 #![cfg(all(feature = "gui", target_os = "linux"))]
 
 use std::io::{BufRead, BufReader};
@@ -26,14 +27,12 @@ const TEAL: [u8; 3] = [0x0c, 0x73, 0x6b];
 fn two_windows_call_each_other_by_keys_and_clicks() {
     let screen = Screen::start();
     let folder = tempfile::tempdir().expect("a folder");
-    let document = folder.path().join("smith.xml");
     let mut alice = Window::open(&screen, &folder.path().join("alice"), 0);
     let bob = Window::open(&screen, &folder.path().join("bob"), 1000);
 
-    found(&alice, &document);
-    bob.keys(&["Tab", "Return"]);
-    bob.write(&document.display().to_string());
-    bob.keys(&["Tab"]);
+    start_and_invite(&alice);
+    // Bob pastes the link.
+    bob.keys(&["Tab", "Return", "ctrl+v", "Tab"]);
     bob.write("bob");
     bob.key("Return");
     bob.await_title("Chordial \u{b7} bob@smith");
@@ -55,24 +54,20 @@ fn two_windows_call_each_other_by_keys_and_clicks() {
     }
 }
 
-/// Alice starts an overlay and saves its document.
-fn found(alice: &Window, document: &Path) {
+/// Alice starts an overlay and copies the link of its invitation.
+fn start_and_invite(alice: &Window) {
     let port = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
     let listen = port.expect("a free port").to_string();
     alice.keys(&["Tab", "Tab", "Return"]);
     alice.write("smith");
     alice.keys(&["Tab"]);
     alice.write("alice");
-    alice.keys(&["Tab", "ctrl+a"]);
+    alice.keys(&["Tab", "Return", "ctrl+a"]);
     alice.write(&listen);
     alice.key("Return");
     alice.await_title("Chordial \u{b7} alice@smith");
-    alice.keys(&["ctrl+2"]);
-    // Past the three buttons of the rail.
-    alice.keys(&["Tab", "Tab", "Tab", "Tab", "ctrl+a"]);
-    alice.write(&document.display().to_string());
-    alice.key("Return");
-    wait("the document", || std::fs::read(document).is_ok_and(|text| !text.is_empty()));
+    alice.settle(None);
+    alice.keys(&["Tab", "Return", "Escape"]);
 }
 
 /// Bob calls by keys, alice answers by a key, and bob hangs up by a click.
@@ -200,6 +195,9 @@ struct Call {
 
 impl Window {
     fn open(screen: &Screen, state: &Path, x: u32) -> Self {
+        // Whoever is on the network around has no part in this.
+        std::fs::create_dir_all(state).expect("a folder");
+        std::fs::write(state.join("settings.toml"), "hidden_on_lan = true\n").expect("written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_chordial"));
         command
             .arg("--state")

@@ -3,14 +3,13 @@
 
 use egui::{Align2, FontId, Key, Rect, RichText, ScrollArea, Ui, pos2, vec2};
 
-use super::card;
-use super::first;
 use super::icons::Icon;
 use super::look::{roles, size, space};
-use super::view::{self, Page, Question, ViewState};
+use super::view::{Page, Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use crate::phone::{Command, Direction, Entrance, HistoryEntry, OverlayState, Snapshot};
+use super::{alarm, card, first, forms, keeping};
+use crate::phone::{Command, Direction, HistoryEntry, OverlayState, Snapshot};
 
 /// Height of a row of the recent calls.
 const ROW_HEIGHT: f32 = 56.0;
@@ -91,12 +90,14 @@ pub fn list_ui(
 pub fn detail_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
     let mut commands = Vec::new();
     ScrollArea::vertical().id_salt("detail").auto_shrink(false).show(ui, |ui| {
+        commands.extend(alarm::alarms_ui(ui, snapshot));
         let on_screen = card::stack_ui(ui, snapshot, &mut commands);
         match view.person.clone() {
             Some(peer) => {
                 commands.extend(person_ui(ui, snapshot, view, &peer));
             }
             None if !on_screen => {
+                keeping::offer_ui(ui, snapshot, view);
                 ui.add_space((ui.available_height() / 2.0 - 60.0).max(space::XL));
                 widgets::empty(ui, words::NOBODY, words::NOBODY_HINT);
             }
@@ -175,11 +176,7 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
             ui.add_space(space::XS);
             if widgets::button(ui, Kind::Primary, Some(Icon::Again), words::TRY_AGAIN).clicked() {
                 let me = snapshot.me().or(snapshot.last.as_ref());
-                command = me.map(|me| Command::Join {
-                    entrance: Entrance::Last,
-                    user: me.user.clone(),
-                    bootstrap: Vec::new(),
-                });
+                command = me.map(first::join_again);
             }
             if let Some(me) = first::founder(snapshot) {
                 ui.label(words::FOUND_AGAIN_HINT);
@@ -231,7 +228,7 @@ fn dial_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Com
         view.dial_fault = Some(words::FAULT_DIAL_OUT);
         return None;
     }
-    view.dial_fault = view::dial_fault(&name);
+    view.dial_fault = forms::dial_fault(&name);
     if view.dial_fault.is_some() {
         return None;
     }

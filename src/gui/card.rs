@@ -26,6 +26,12 @@ pub fn running(snapshot: &Snapshot) -> usize {
     snapshot.calls.iter().filter(|call| is_running(call)).count()
 }
 
+/// How many of them are in one overlay.
+pub fn running_in(snapshot: &Snapshot, overlay: &str) -> usize {
+    let runs_there = |call: &&Call| is_running(call) && call.overlay == overlay;
+    snapshot.calls.iter().filter(runs_there).count()
+}
+
 /// All calls but those that ring here, the newest running one open and the others small; whether
 /// there was one.
 pub fn stack_ui(ui: &mut Ui, snapshot: &Snapshot, commands: &mut Vec<Command>) -> bool {

@@ -42,6 +42,12 @@ pub enum Icon {
     Again,
     /// Two sheets.
     Copy,
+    /// An arrow out of a box.
+    Restore,
+    /// A tick.
+    Tick,
+    /// A key.
+    Key,
 }
 
 impl Icon {
@@ -89,6 +95,16 @@ impl Icon {
                 pen.line(&[(0.42, -1.0), (0.4, -0.66), (0.78, -0.6)]);
             }
             Icon::Copy => pen.sheets(),
+            Icon::Restore => {
+                pen.line(&[(-0.85, 0.1), (-0.85, 0.85), (0.85, 0.85), (0.85, 0.1)]);
+                pen.arrow((0.0, 0.4), (0.0, -0.85));
+            }
+            Icon::Tick => pen.line(&[(-0.7, 0.05), (-0.2, 0.55), (0.75, -0.5)]),
+            Icon::Key => {
+                pen.circle((-0.45, 0.0), 0.42);
+                pen.line(&[(-0.03, 0.0), (0.9, 0.0), (0.9, 0.4)]);
+                pen.line(&[(0.45, 0.0), (0.45, 0.35)]);
+            }
         }
     }
 }

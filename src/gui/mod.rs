@@ -4,13 +4,19 @@
 //! state of the view to commands; none keeps a state of the phone of its own. The window draws only
 //! when the snapshot changes or the user acts.
 
+mod alarm;
 mod calls;
 mod card;
 mod first;
+mod forms;
 mod icons;
+mod invite;
+mod keeping;
 mod keys;
 mod look;
+mod network;
 mod pages;
+mod qr;
 #[cfg(test)]
 mod tests;
 mod view;

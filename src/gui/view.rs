@@ -1,20 +1,9 @@
 //! What the window itself remembers: the page, the forms, a question that waits for an answer.
 
-use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
-use super::words;
-use crate::phone::{CallId, Command, Entrance};
-
-/// The port of a bootstrap link when an address names none (RFC 6940 §11.1 and its IANA port).
-const PORT_DEFAULT: u16 = 6084;
-/// Longest user name; an Address of Record has to fit into a certificate's rfc822Name.
-const USER_CHARS_MAX: usize = 64;
-/// Longest DNS name (RFC 1035 §2.3.4), and its longest label.
-const DOMAIN_CHARS_MAX: usize = 253;
-const LABEL_CHARS_MAX: usize = 63;
+use super::forms::{JoinForm, PasswordForm, RestoreForm, Secret, StartForm};
+use crate::phone::{CallId, Command};
 
 /// The pages of the main window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,10 +26,10 @@ pub struct Kept {
 }
 
 /// A question that must be answered before something is lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// Leave the overlay.
-    Leave,
+    /// Leave the overlay of this name.
+    Leave(String),
     /// Forget the recent calls.
     Clear,
     /// Close the window in a call.
@@ -57,15 +46,75 @@ pub enum Setup {
     Join,
     /// The form to start an overlay.
     Start,
-    /// The form was sent off; what was sent, to be tried again.
-    Going {
-        /// What was sent.
-        command: Command,
-        /// Whether an older notice has gone, so that a notice seen now is about this command.
-        notice_cleared: bool,
-        /// Whether the phone has begun, so that being out now means that it has given up.
-        begun: bool,
-    },
+    /// The form to restore from a backup.
+    Restore,
+    /// A form was sent off.
+    Going(Going),
+    /// An overlay of this name was started: others can be invited.
+    Share(String),
+    /// These Addresses of Record were restored.
+    Restored(Vec<String>),
+}
+
+/// A form that was sent off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Going {
+    /// What was sent, to be tried again.
+    pub command: Command,
+    /// Whether the phone has it: not before an older notice has gone, so that a notice seen
+    /// afterwards is about this command.
+    pub sent: bool,
+    /// Whether the phone has begun, so that being out now means that it has given up.
+    pub begun: bool,
+    /// Overlays that we were in before.
+    pub before: Vec<String>,
+}
+
+/// A form about keys that stands where the settings would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// Make a backup.
+    BackUp,
+    /// Encrypt keys under a password.
+    Encrypt,
+}
+
+/// How far a form about keys has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// It is being filled in.
+    #[default]
+    Open,
+    /// It waits until an older notice has gone.
+    Clearing,
+    /// The phone has it. The time of the backup before it, if there was one.
+    Sent(Option<u64>),
+}
+
+/// The forms about keys.
+#[derive(Clone, Debug, Default)]
+pub struct KeepingView {
+    /// The one that is open.
+    pub open: Option<Keeping>,
+    /// What is typed into it.
+    pub form: PasswordForm,
+    /// How far it has come.
+    pub progress: Progress,
+    /// Whether the offer of a backup was put off; it is not made again in this run.
+    pub is_put_off: bool,
+    /// Whether a backup was just made.
+    pub is_saved: bool,
+}
+
+/// The question for the password that opens private keys.
+#[derive(Clone, Debug, Default)]
+pub struct UnlockView {
+    /// What was typed.
+    pub password: Secret,
+    /// Whether the user has put it off.
+    pub is_put_off: bool,
+    /// Whether overlays are joined again once the keys are open.
+    pub joins: bool,
 }
 
 /// The state of the view between two frames.
@@ -79,6 +128,14 @@ pub struct ViewState {
     pub join: JoinForm,
     /// The form to start an overlay.
     pub start: StartForm,
+    /// The form to restore from a backup.
+    pub restore: RestoreForm,
+    /// Whether the first pages are open beside the overlays that we are in.
+    pub is_adding: bool,
+    /// Whether choices that few need are shown.
+    pub more: bool,
+    /// Whether the first of them takes the keyboard at the next frame.
+    pub more_focus: bool,
     /// Whether the first field of a form takes the keyboard at the next frame.
     pub form_focus: bool,
     /// The dial and search field.
@@ -93,6 +150,18 @@ pub struct ViewState {
     pub question: Option<Question>,
     /// The incoming call on the screen and since when, in seconds of the window's clock.
     pub ringing: Option<(CallId, f64)>,
+    /// The overlay chosen on the Network page; without one, the default.
+    pub overlay: Option<String>,
+    /// The link that was copied last.
+    pub copied: Option<String>,
+    /// The forms about keys.
+    pub keeping: KeepingView,
+    /// The question for the password that opens private keys.
+    pub unlock: UnlockView,
+    /// Whether the way to hand an overlay over as a file is shown.
+    pub saving: bool,
+    /// The overlay whose document goes there.
+    pub save_for: Option<String>,
     /// Where the overlay document goes.
     pub save_path: String,
     /// What is wrong with it.
@@ -105,226 +174,9 @@ pub struct ViewState {
     pub now_ms: u64,
 }
 
-/// The form to join an overlay.
-#[derive(Clone, Debug, Default)]
-pub struct JoinForm {
-    /// The document's path.
-    pub document: String,
-    /// The user's name.
-    pub user: String,
-    /// Addresses to try first.
-    pub bootstrap: String,
-    /// Whether faults are shown: from the first attempt on.
-    pub tried: bool,
-}
-
-/// The form to start an overlay.
-#[derive(Clone, Debug)]
-pub struct StartForm {
-    /// The overlay's name.
-    pub name: String,
-    /// The user's name.
-    pub user: String,
-    /// Where the bootstrap link listens.
-    pub listen: String,
-    /// Whether faults are shown: from the first attempt on.
-    pub tried: bool,
-}
-
-impl Default for StartForm {
-    fn default() -> Self {
-        Self {
-            name: String::new(),
-            user: String::new(),
-            listen: format!("0.0.0.0:{PORT_DEFAULT}"),
-            tried: false,
-        }
-    }
-}
-
-impl JoinForm {
-    /// What is wrong with the document's path.
-    pub fn document_fault(&self) -> Option<&'static str> {
-        let path = self.document.trim();
-        if path.is_empty() {
-            Some(words::FAULT_DOCUMENT_EMPTY)
-        } else if !document_path(path).is_file() {
-            Some(words::FAULT_DOCUMENT_MISSING)
-        } else {
-            None
-        }
-    }
-
-    /// The command that the form stands for, or `None` while something is wrong.
-    pub fn command(&self) -> Option<Command> {
-        if self.document_fault().is_some() || user_fault(&self.user).is_some() {
-            return None;
-        }
-        Some(Command::Join {
-            entrance: Entrance::Document(document_path(self.document.trim())),
-            user: self.user.trim().to_owned(),
-            bootstrap: addresses(&self.bootstrap).ok()?,
-        })
-    }
-}
-
-impl StartForm {
-    /// The command that the form stands for, or `None` while something is wrong.
-    pub fn command(&self) -> Option<Command> {
-        if user_fault(&self.user).is_some() || overlay_fault(&self.name).is_some() {
-            return None;
-        }
-        Some(Command::StartOverlay {
-            name: self.name.trim().to_lowercase(),
-            user: self.user.trim().to_owned(),
-            listen: address(self.listen.trim())?,
-        })
-    }
-}
-
-/// What is wrong with a user name.
-pub fn user_fault(user: &str) -> Option<&'static str> {
-    let user = user.trim();
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if user.is_empty() {
-        Some(words::FAULT_USER_EMPTY)
-    } else if user.len() > USER_CHARS_MAX {
-        Some(words::FAULT_USER_LONG)
-    } else if !user.chars().all(allowed) {
-        Some(words::FAULT_USER_SIGNS)
-    } else {
-        None
-    }
-}
-
-/// What is wrong with an overlay's name.
-pub fn overlay_fault(name: &str) -> Option<&'static str> {
-    let name = name.trim();
-    let label_is_good = |label: &str| {
-        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-        label.len() <= LABEL_CHARS_MAX
-            && edge(label.chars().next())
-            && edge(label.chars().last())
-            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-    };
-    if name.is_empty() {
-        Some(words::FAULT_NETWORK_EMPTY)
-    } else if name.len() > DOMAIN_CHARS_MAX || !name.split('.').all(label_is_good) {
-        Some(words::FAULT_NETWORK_SIGNS)
-    } else {
-        None
-    }
-}
-
-/// What is wrong with a name that is to be called.
-pub fn dial_fault(name: &str) -> Option<&'static str> {
-    let name = name.strip_prefix("sip:").unwrap_or(name);
-    let mut parts = name.split('@');
-    if name.contains(char::is_whitespace) {
-        Some(words::FAULT_DIAL_SPACE)
-    } else if parts.by_ref().take(2).any(str::is_empty) || parts.next().is_some() {
-        Some(words::FAULT_DIAL_AT)
-    } else {
-        None
-    }
-}
-
-/// Addresses separated by spaces or commas, or the part that is none.
-pub fn addresses(text: &str) -> Result<Vec<SocketAddr>, &str> {
-    text.split([',', ' ', ';'])
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .map(|part| address(part).ok_or(part))
-        .collect()
-}
-
-/// An address with a port, or with the usual port if it names none.
-pub fn address(text: &str) -> Option<SocketAddr> {
-    let bare = || text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, PORT_DEFAULT));
-    text.parse().ok().or_else(bare)
-}
-
-/// A path as people type or paste it: with quotes, as a `file://` link, or from the home folder.
-fn document_path(text: &str) -> PathBuf {
-    let text = text.trim_matches(['"', '\'']);
-    let text = text.strip_prefix("file://").unwrap_or(text);
-    if let Some(rest) = text.strip_prefix("~/")
-        && let Some(dirs) = directories::UserDirs::new()
-    {
-        return dirs.home_dir().join(rest);
-    }
-    PathBuf::from(text)
-}
-
-/// Where a document is to be written, or what is wrong with the path.
-pub fn save_target(text: &str) -> Result<PathBuf, &'static str> {
-    match text.trim() {
-        "" => Err(words::FAULT_SAVE_EMPTY),
-        path => Ok(document_path(path)),
-    }
-}
-
-/// Where an overlay's document goes unless the user says otherwise.
-pub fn save_path_default(overlay: &str) -> String {
-    let file = format!("{overlay}.xml");
-    let folder = directories::UserDirs::new()
-        .map(|dirs| dirs.document_dir().unwrap_or_else(|| dirs.home_dir()).to_owned());
-    folder.map_or_else(|| file.clone(), |folder| folder.join(&file).display().to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_that_cannot_be_called_are_told_apart() {
-        assert_eq!(dial_fault("bob"), None);
-        assert_eq!(dial_fault("sip:bob@smith-family"), None);
-        assert_eq!(dial_fault("bob b"), Some(words::FAULT_DIAL_SPACE));
-        assert_eq!(dial_fault("bob@"), Some(words::FAULT_DIAL_AT));
-        assert_eq!(dial_fault("@x"), Some(words::FAULT_DIAL_AT));
-        assert_eq!(dial_fault("a@b@c"), Some(words::FAULT_DIAL_AT));
-    }
-
-    #[test]
-    fn user_and_overlay_names_are_checked_while_typing() {
-        assert_eq!(user_fault(" alice "), None);
-        assert_eq!(user_fault(" "), Some(words::FAULT_USER_EMPTY));
-        assert_eq!(user_fault("al ice"), Some(words::FAULT_USER_SIGNS));
-        assert_eq!(user_fault(&"a".repeat(65)), Some(words::FAULT_USER_LONG));
-        assert_eq!(overlay_fault("smith-family.example"), None);
-        assert_eq!(overlay_fault(""), Some(words::FAULT_NETWORK_EMPTY));
-        for wrong in ["a..b", "-a", "a-", "a_b", "a b", ".a"] {
-            assert_eq!(overlay_fault(wrong), Some(words::FAULT_NETWORK_SIGNS), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn addresses_without_a_port_take_the_usual_one() {
-        let two = addresses("192.0.2.7, [2001:db8::1]:7000").expect("both are addresses");
-        assert_eq!(two[0].to_string(), "192.0.2.7:6084");
-        assert_eq!(two[1].to_string(), "[2001:db8::1]:7000");
-        assert_eq!(addresses(""), Ok(vec![]));
-        assert_eq!(addresses("192.0.2.7 nowhere"), Err("nowhere"));
-    }
-
-    #[test]
-    fn a_form_becomes_a_command_only_without_faults() {
-        let mut form = StartForm { name: "Smith".into(), ..StartForm::default() };
-        assert_eq!(form.command(), None);
-        form.user = "alice".into();
-        let listen = "0.0.0.0:6084".parse().expect("an address");
-        let (name, user) = ("smith".into(), "alice".into());
-        assert_eq!(form.command(), Some(Command::StartOverlay { name, user, listen }));
-        form.listen = "here".into();
-        assert_eq!(form.command(), None);
-    }
-
-    #[test]
-    fn a_pasted_link_is_a_path() {
-        assert_eq!(document_path("file:///x/y.xml"), PathBuf::from("/x/y.xml"));
-        assert_eq!(document_path("\"/x/y z.xml\""), PathBuf::from("/x/y z.xml"));
-    }
 
     #[test]
     fn the_kept_part_reads_what_it_wrote_and_fills_what_is_missing() {

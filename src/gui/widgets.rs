@@ -2,8 +2,8 @@
 
 use egui::accesskit::Role;
 use egui::{
-    Align, Color32, CornerRadius, FontId, Frame, Layout, Rect, Response, RichText, Sense, Stroke,
-    StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, vec2,
+    Align, Color32, CornerRadius, FontId, Frame, Key, Layout, Rect, Response, RichText, Sense,
+    Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, vec2,
 };
 
 use super::icons::Icon;
@@ -155,6 +155,43 @@ pub fn field(
     response
 }
 
+/// A field that shows dots for what is typed.
+pub fn password_field(
+    ui: &mut Ui,
+    label: &str,
+    hint: &str,
+    text: &mut String,
+    fault: Option<&str>,
+) -> Response {
+    let label_response = ui.label(RichText::new(label).size(size::BODY));
+    let response = ui.add(line_edit(text, hint).password(true)).labelled_by(label_response.id);
+    if let Some(fault) = fault {
+        fault_line(ui, fault);
+    }
+    ui.add_space(space::S);
+    response
+}
+
+/// The words of a row: one thing at its left, and a quiet one at its right.
+pub fn row_words(ui: &Ui, rect: Rect, text: &str, quiet: &str) {
+    let roles = roles(ui);
+    let font = FontId::proportional(size::BODY);
+    let inner = rect.shrink2(vec2(space::M, 0.0));
+    let painter = ui.painter().with_clip_rect(rect);
+    let right = painter.text(
+        inner.right_center(),
+        egui::Align2::RIGHT_CENTER,
+        quiet,
+        font.clone(),
+        roles.quiet,
+    );
+    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, roles.text);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(right.left() - inner.left() - space::S);
+    let galley = painter.layout_job(job);
+    let at = egui::pos2(inner.left(), rect.center().y - galley.size().y / 2.0);
+    painter.galley(at, galley, roles.text);
+}
+
 /// A text field of one line in our size.
 pub fn line_edit<'t>(text: &'t mut String, hint: &str) -> TextEdit<'t> {
     /// Longer than any path or name; a pasted book must not stall the window.
@@ -172,6 +209,31 @@ pub fn fault_line(ui: &mut Ui, fault: &str) {
     text_row(ui, |ui| {
         sign(ui, Icon::Warning, 16.0, roles.bad);
         ui.label(RichText::new(fault).color(roles.bad));
+    });
+}
+
+/// The buttons below a form: whether it was sent, and whether the user goes back.
+pub fn form_foot(ui: &mut Ui, label: &str) -> (bool, bool) {
+    ui.add_space(space::S);
+    let (enter, escape) =
+        ui.input(|input| (input.key_pressed(Key::Enter), input.key_pressed(Key::Escape)));
+    // A field gives the focus up at Enter; whatever else has it is pressed by it.
+    let was_in_field = ui.memory(|memory| memory.focused().is_none());
+    ui.horizontal(|ui| {
+        let go = button(ui, Kind::Primary, None, label).clicked();
+        let back = button(ui, Kind::Plain, Some(Icon::Back), words::BACK);
+        let sent = go || (enter && was_in_field);
+        (sent && !back.clicked(), back.clicked() || escape)
+    })
+    .inner
+}
+
+/// A sentence with a sign before it; it may be long.
+pub fn sentence(ui: &mut Ui, icon: Icon, colour: Color32, text: &str) {
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().interact_size.y = size::BODY + space::XS;
+        sign(ui, icon, 16.0, colour);
+        ui.vertical(|ui| ui.add(egui::Label::new(text).wrap()));
     });
 }
 
@@ -335,6 +397,9 @@ fn pressed_fill(response: &Response, kind: Kind, fill: Color32, roles: &Roles) -
 }
 
 fn focus_ring(ui: &Ui, response: &Response, rect: Rect, radius: f32) {
+    if response.gained_focus() {
+        response.scroll_to_me(None);
+    }
     if response.has_focus() {
         let ring = Stroke::new(2.0, look::roles(ui).accent);
         let radius = CornerRadius::from(radius + 3.0);

@@ -12,9 +12,9 @@ use egui::{
 use super::calls::Scroll;
 use super::icons::Icon;
 use super::look::{roles, size, space};
-use super::view::{Page, Question, ViewState};
+use super::view::{Page, Question, Setup, ViewState};
 use super::widgets::{self, Kind};
-use super::{calls, card, first, keys, pages, words};
+use super::{alarm, calls, card, first, keeping, keys, network, pages, words};
 use crate::phone::{CallState, Command, Handle, OverlayState, Snapshot, Theme};
 
 /// Below this width in points the columns fold into one.
@@ -89,7 +89,6 @@ impl Window {
         }
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.view.now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-        first::follow(snapshot, &mut self.view);
         if !snapshot.history.is_empty() {
             ctx.request_repaint_after(std::time::Duration::from_secs(AGO_EVERY_S));
         }
@@ -106,9 +105,12 @@ impl Window {
 /// Everything in the window.
 pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
     let ctx = ui.ctx().clone();
-    let mut commands = keys::commands(&ctx, snapshot, view);
+    let mut commands: Vec<Command> = first::follow(snapshot, view).into_iter().collect();
+    commands.extend(keeping::follow(snapshot, view));
+    commands.extend(keys::commands(&ctx, snapshot, view));
     commands.extend(card::incoming_ui(&ctx, snapshot, view));
     commands.extend(pages::question_ui(&ctx, snapshot, view));
+    commands.extend(keeping::unlock_ui(&ctx, snapshot, view));
     commands.extend(notice_ui(ui, snapshot, view));
     let wide = ui.available_width() >= FOLD_BELOW;
     let more = if first::is_shown(snapshot, view) {
@@ -178,6 +180,10 @@ fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comm
             commands.extend(page_ui(ui, snapshot, view));
             return;
         }
+        if let Some(more) = urgent_ui(ui, snapshot, view) {
+            commands.extend(more);
+            return;
+        }
         if let Some(peer) = view.person.clone().filter(|_| card::running(snapshot) == 0) {
             let back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::BACK).clicked();
             if back || first::take_escape(ui) {
@@ -201,14 +207,31 @@ fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comm
     commands
 }
 
+/// What has to be read before the calls, alone in a window of one column.
+fn urgent_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Vec<Command>> {
+    let is_urgent = !snapshot.key_alarms.is_empty() && card::running(snapshot) == 0;
+    let offers = keeping::is_offered(snapshot, view) && card::running(snapshot) == 0;
+    if !is_urgent && !offers {
+        return None;
+    }
+    let scroll = ScrollArea::vertical().id_salt("urgent").auto_shrink(false);
+    let commands = scroll.show(ui, |ui| {
+        let mut commands = alarm::alarms_ui(ui, snapshot);
+        keeping::offer_ui(ui, snapshot, view);
+        commands.extend(calls::list_ui(ui, snapshot, view, Scroll::Page));
+        commands
+    });
+    Some(commands.inner)
+}
+
 fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
     let (back, command) = card::strip_ui(ui, snapshot);
     let mut commands: Vec<Command> = command.into_iter().collect();
-    commands.extend(match view.kept.page {
-        Page::Network => pages::network_ui(ui, snapshot, view),
-        Page::Settings => pages::settings_ui(ui, snapshot, view),
-        Page::Calls => None,
-    });
+    match view.kept.page {
+        Page::Network => commands.extend(network::network_ui(ui, snapshot, view)),
+        Page::Settings => commands.extend(pages::settings_ui(ui, snapshot, view)),
+        Page::Calls => {}
+    }
     if back {
         view.kept.page = Page::Calls;
     }
@@ -253,8 +276,12 @@ fn rail_picture_ui(ui: &mut Ui, snapshot: &Snapshot) {
 fn notice_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
     let own = view.fault;
     // What the page says already is not said twice.
-    let page = match snapshot.overlay() {
-        OverlayState::Failed { reason } => Some(reason.as_str()),
+    let on_page = match &view.setup {
+        Setup::Going(going) => first::target(snapshot, going),
+        _ => snapshot.default_membership(),
+    };
+    let page = match on_page.map(|membership| &membership.state) {
+        Some(OverlayState::Failed { reason }) => Some(reason.as_str()),
         _ => None,
     };
     let notice = snapshot.notice.as_deref().filter(|notice| Some(*notice) != page);

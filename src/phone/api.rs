@@ -80,7 +80,7 @@ pub enum Command {
     Mute(CallId, bool),
     /// Take an ended call's card away.
     Dismiss(CallId),
-    /// Take the notice away.
+    /// Take the notice away, and what was told of a backup.
     DismissNotice,
     /// Forget the recent calls.
     ClearHistory,
@@ -212,7 +212,8 @@ pub struct Snapshot {
     /// Keys under names that had others before: no sound goes to them or comes from them until
     /// the user has answered.
     pub key_alarms: Vec<KeyAlarm>,
-    /// The Addresses of Record that the last command to restore has found in the backup.
+    /// The Addresses of Record that the last command to restore has found in the backup, until
+    /// the notice is dismissed.
     pub restored: Vec<String>,
 }
 

@@ -219,7 +219,10 @@ impl Engine {
                 self.calls.dismiss(call);
                 Ok(())
             }
-            Command::DismissNotice => Ok(()),
+            Command::DismissNotice => {
+                self.snapshot.restored.clear();
+                Ok(())
+            }
             Command::ClearHistory => self.clear_history(),
             Command::Configure(settings) => self.configure(settings),
             Command::Forward(to) => self.forward(to.as_deref()),

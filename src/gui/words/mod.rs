@@ -1,6 +1,14 @@
 //! Every text of the window, in one place. Plain words; terms of the protocol only on the Network
 //! page.
 
+mod first;
+mod keeping;
+mod overlays;
+
+pub use first::*;
+pub use keeping::*;
+pub use overlays::*;
+
 use std::time::Duration;
 
 use crate::phone::{
@@ -10,60 +18,6 @@ use crate::phone::{
 /// The program's name.
 pub const APP: &str = "Chordial";
 
-// First start
-pub const WELCOME: &str = "Welcome to Chordial";
-pub const WELCOME_HINT: &str = "Call people by name. No server is in the call.";
-pub const JOIN_CHOICE: &str = "Join";
-pub const JOIN_CHOICE_HINT: &str = "Somebody gave you the file of their overlay.";
-pub const START_CHOICE: &str = "Start a new overlay";
-pub const START_CHOICE_HINT: &str = "A circle of people who can call each other. It begins here.";
-pub const LAST_CHOICE: &str = "Join again as";
-pub const JOIN_TITLE: &str = "Join an overlay";
-pub const START_TITLE: &str = "Start a new overlay";
-pub const STEP_DETAILS: &str = "Step 1 of 2";
-pub const STEP_GOING: &str = "Step 2 of 2";
-pub const DOCUMENT: &str = "Overlay file";
-pub const DOCUMENT_HINT: &str = "Type its path, or drop the file on this window";
-pub const USER: &str = "Your name";
-pub const USER_HINT: &str = "Others call you by it, for example alice";
-pub const BOOTSTRAP: &str = "Addresses to try first (optional)";
-pub const BOOTSTRAP_HINT: &str = "For example 192.0.2.7:6084";
-pub const NETWORK_NAME: &str = "Name of the overlay";
-pub const NETWORK_NAME_HINT: &str = "For example smith-family";
-pub const LISTEN: &str = "Where others reach this computer";
-pub const LISTEN_HINT: &str = "Address and port, for example 0.0.0.0:6084";
-pub const JOIN_GO: &str = "Join now";
-pub const START_GO: &str = "Start now";
-pub const BACK: &str = "Back";
-pub const CANCEL: &str = "Cancel";
-pub const TRY_AGAIN: &str = "Try again";
-pub const CHANGE: &str = "Change the details";
-pub const FOUND_AGAIN: &str = "Start it again";
-pub const FOUND_AGAIN_HINT: &str =
-    "You started this overlay on this computer. If nobody is in it now, start it again.";
-pub const PREPARING: &str = "Getting ready";
-pub const DROP_HERE: &str = "Drop the overlay file to join";
-pub const IN_PROGRESS: &str = "In progress";
-
-// Faults of what was typed: one sentence each
-pub const FAULT_DOCUMENT_EMPTY: &str = "Type the path of the overlay file.";
-pub const FAULT_DOCUMENT_MISSING: &str = "There is no file at this path.";
-pub const FAULT_USER_EMPTY: &str = "Type the name that others call you by.";
-pub const FAULT_USER_SIGNS: &str = "Use letters, digits, dots, dashes and underscores only.";
-pub const FAULT_USER_LONG: &str = "This name is too long.";
-pub const FAULT_NETWORK_EMPTY: &str = "Type a name for the overlay.";
-pub const FAULT_NETWORK_SIGNS: &str = "Use letters, digits and dashes, with dots between parts.";
-pub const FAULT_LISTEN: &str = "Type an address and a port, such as 0.0.0.0:6084.";
-pub const FAULT_DIAL_SPACE: &str = "A name has no spaces.";
-pub const FAULT_DIAL_AT: &str = "Type a name, or name@overlay.";
-pub const FAULT_SAVE_EMPTY: &str = "Type where the file should go.";
-pub const FAULT_DIAL_OUT: &str = "Calls work once you have joined.";
-
-/// The fault of one address in a list.
-pub fn fault_address(part: &str) -> String {
-    format!("\u{201c}{part}\u{201d} is not an address such as 192.0.2.7:6084.")
-}
-
 // Rail
 pub const CALLS: &str = "Calls";
 pub const NETWORK: &str = "Network";
@@ -72,6 +26,9 @@ pub const SETTINGS: &str = "Settings";
 // Calls
 pub const DIAL: &str = "Search or call a name";
 pub const DIAL_HINT: &str = "Type a name, Enter calls";
+pub const FAULT_DIAL_SPACE: &str = "A name has no spaces.";
+pub const FAULT_DIAL_AT: &str = "Type a name, or name@overlay.";
+pub const FAULT_DIAL_OUT: &str = "Calls work once you have joined.";
 pub const CALL: &str = "Call";
 pub const RECENT: &str = "Recent calls";
 pub const CLEAR: &str = "Clear";
@@ -79,7 +36,7 @@ pub const CLEAR_NAME: &str = "Clear recent calls";
 pub const NO_RECENT: &str = "No calls yet.";
 pub const NO_RECENT_HINT: &str = "Type a name above and press Enter.";
 pub const ALONE: &str = "Nobody else is here yet.";
-pub const ALONE_HINT: &str = "Give others the overlay's file.";
+pub const ALONE_HINT: &str = "Send others an invitation.";
 pub const NO_MATCH: &str = "Not among your recent calls.";
 pub const NO_MATCH_HINT: &str = "Press Enter to call this name.";
 pub const NOBODY: &str = "Nobody chosen";
@@ -103,25 +60,6 @@ pub const CALLS_YOU: &str = "is calling you";
 pub const ANSWER_KEYS: &str = "Enter answers, Esc declines";
 pub const ENDED: &str = "Call ended";
 pub const SOUND_COMING: &str = "Connecting the sound";
-
-// Network page
-pub const ME: &str = "Me";
-pub const NODE_ID: &str = "Node-ID";
-pub const NODE_ID_UNKNOWN: &str = "Not known yet";
-pub const STATE: &str = "State";
-pub const REGISTERED: &str = "Joined, and our Address of Record is stored";
-pub const NOT_REGISTERED: &str = "Joined, our Address of Record is not stored yet";
-pub const LINKS: &str = "Links to other peers";
-pub const VALUES: &str = "Values kept for the overlay";
-pub const LISTENS: &str = "Listens on";
-pub const LISTENS_NOWHERE: &str = "Nowhere: links go out only";
-pub const COPY_NODE_ID: &str = "Copy Node-ID";
-pub const COPY_LISTEN: &str = "Copy listen address";
-pub const INVITE: &str = "Invite others";
-pub const INVITE_HINT: &str = "Save the overlay document and hand it to them. They choose Join.";
-pub const SAVE_PATH: &str = "Save to";
-pub const SAVE: &str = "Save document";
-pub const SAVED: &str = "Saved. Send this file to the people you want to call.";
 
 // Settings page
 pub const SOUND: &str = "Sound";
@@ -152,9 +90,9 @@ pub const STAY: &str = "Stay";
 pub const KEEP: &str = "Keep it";
 
 /// What leaving costs, said before it is done.
-pub fn ask_leave_body(calls: usize) -> String {
+pub fn ask_leave_body(overlay: &str, calls: usize) -> String {
     match calls {
-        0 => LEAVE_HINT.to_owned(),
+        0 => format!("Nobody in {overlay} can call you until you join again."),
         _ => lost_calls(calls),
     }
 }
@@ -220,17 +158,12 @@ fn doing(snapshot: &Snapshot) -> Option<String> {
     }
 }
 
-/// The button that founds an overlay again.
-pub fn found_again(overlay: &str) -> String {
-    format!("Start {overlay} again")
-}
-
-/// What one is on the way to, on the progress page.
-pub fn going_title(overlay: Option<&str>) -> String {
-    match overlay {
-        Some(overlay) => format!("Joining {overlay}"),
-        None => "Joining".to_owned(),
-    }
+/// A part of a sentence as a sentence of its own.
+pub fn as_sentence(part: &str) -> String {
+    let mut letters = part.chars();
+    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+    let end = if part.ends_with('.') { "" } else { "." };
+    first.chain(letters).chain(end.chars()).collect()
 }
 
 /// The name of a level meter.

@@ -1,0 +1,74 @@
+//! A name that comes with another key than before: the user says whose it is.
+
+use egui::{RichText, Ui};
+
+use super::icons::Icon;
+use super::look::{roles, size, space};
+use super::widgets::{self, Kind};
+use super::words;
+use crate::phone::{Command, KeyAlarm, KeyAnswer, SeenKey, Snapshot};
+
+/// A card for each alarm, above whatever else the page shows.
+pub fn alarms_ui(ui: &mut Ui, snapshot: &Snapshot) -> Vec<Command> {
+    let mut commands = Vec::new();
+    for alarm in &snapshot.key_alarms {
+        let answer = widgets::card(ui, |ui| alarm_ui(ui, alarm));
+        commands.extend(answer.map(|answer| Command::AnswerAlarm {
+            overlay: alarm.overlay.clone(),
+            aor: alarm.aor.clone(),
+            node_id: alarm.new.node_id.clone(),
+            answer,
+        }));
+        ui.add_space(space::M);
+    }
+    commands
+}
+
+fn alarm_ui(ui: &mut Ui, alarm: &KeyAlarm) -> Option<KeyAnswer> {
+    let bad = roles(ui).bad;
+    ui.horizontal(|ui| {
+        widgets::avatar(ui, &alarm.aor, 40.0);
+        ui.vertical(|ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
+            ui.add(egui::Label::new(RichText::new(&alarm.aor).size(size::NAME)).truncate());
+            widgets::text_row(ui, |ui| {
+                widgets::sign(ui, Icon::Warning, 16.0, bad);
+                ui.label(RichText::new(words::KEY_CHANGED).color(bad));
+            });
+        });
+    });
+    ui.add_space(space::XS);
+    ui.label(words::key_changed_hint(&alarm.aor));
+    ui.add_space(space::XS);
+    for key in &alarm.known {
+        key_ui(ui, words::KEY_BEFORE, key);
+    }
+    key_ui(ui, words::KEY_NOW, &alarm.new);
+    ui.add_space(space::XS);
+    let mut answer = None;
+    ui.horizontal_wrapped(|ui| {
+        let answers = [
+            (Kind::Plain, words::KEY_ACCEPT, KeyAnswer::InPlace),
+            (Kind::Plain, words::KEY_BESIDE, KeyAnswer::AnotherDevice),
+            (Kind::Primary, words::KEY_REFUSE, KeyAnswer::Refuse),
+        ];
+        for (kind, label, meaning) in answers {
+            if widgets::button(ui, kind, None, label).clicked() {
+                answer = Some(meaning);
+            }
+        }
+    });
+    answer
+}
+
+/// A key in words that two people can read to each other, and in figures.
+fn key_ui(ui: &mut Ui, title: &str, key: &SeenKey) {
+    let quiet = roles(ui).quiet;
+    ui.vertical(|ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        ui.label(RichText::new(title).size(size::CAPTION).color(quiet));
+        ui.add(egui::Label::new(&key.words).wrap());
+        let groups = RichText::new(words::in_groups(&key.node_id)).size(size::CAPTION);
+        ui.add(egui::Label::new(groups.color(quiet)).wrap());
+    });
+}

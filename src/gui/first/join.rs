@@ -1,0 +1,78 @@
+//! The form to join: one field for whatever leads to an overlay, what is seen on this network, and
+//! the user's name.
+
+use egui::{RichText, Ui};
+
+use super::going::go;
+use super::{head, more_ui};
+use crate::gui::forms;
+use crate::gui::icons::Icon;
+use crate::gui::look::{roles, size, space};
+use crate::gui::view::{Setup, ViewState};
+use crate::gui::{widgets, words};
+use crate::phone::{Command, Snapshot};
+
+/// Rows of overlays on this network; who has more of them types a name.
+const NEARBY_MAX: usize = 6;
+/// Height of one of them.
+const ROW_HEIGHT: f32 = 36.0;
+
+/// The form.
+pub fn join_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    head(ui, (1, 2), words::JOIN_TITLE);
+    let tried = view.join.tried;
+    let fault = view.join.entrance().err().filter(|_| tried);
+    let (label, hint) = (words::ENTRANCE, words::ENTRANCE_HINT);
+    let field = widgets::field(ui, label, hint, &mut view.join.entrance, fault.as_deref());
+    if std::mem::take(&mut view.form_focus) {
+        field.request_focus();
+    }
+    nearby_ui(ui, snapshot, view);
+    let form = &mut view.join;
+    let fault = forms::user_fault(&form.user).filter(|_| tried || !form.user.is_empty());
+    widgets::field(ui, words::USER, words::USER_HINT, &mut form.user, fault);
+    more_ui(ui, view, |ui, view| {
+        let form = &mut view.join;
+        let fault = forms::addresses(&form.bootstrap).err().map(words::fault_address);
+        let fault = fault.filter(|_| tried);
+        let (label, hint) = (words::BOOTSTRAP, words::BOOTSTRAP_HINT);
+        widgets::field(ui, label, hint, &mut form.bootstrap, fault.as_deref())
+    });
+    let (sent, back) = widgets::form_foot(ui, words::JOIN_GO);
+    if back {
+        view.setup = Setup::Choices;
+    } else if sent {
+        view.join.tried = true;
+        if let Some(command) = view.join.command() {
+            return go(snapshot, view, command);
+        }
+    }
+    Vec::new()
+}
+
+/// Overlays that are seen on this network; a click takes one.
+fn nearby_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
+    if snapshot.settings.hidden_on_lan {
+        return;
+    }
+    let quiet = roles(ui).quiet;
+    ui.label(RichText::new(words::NEARBY).size(size::CAPTION).color(quiet));
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.y = space::XS;
+        if snapshot.nearby.is_empty() {
+            ui.label(RichText::new(words::NEARBY_NONE).color(quiet));
+        }
+        for overlay in snapshot.nearby.iter().take(NEARBY_MAX) {
+            let chosen = view.join.entrance.trim().eq_ignore_ascii_case(overlay);
+            let (rect, row) = widgets::row(ui, overlay, ROW_HEIGHT, chosen);
+            let square = rect.with_max_x(rect.left() + ROW_HEIGHT);
+            Icon::Network.paint(ui.painter(), square, 16.0, roles(ui).accent);
+            let words = rect.with_min_x(square.right() - space::M);
+            widgets::row_words(ui, words, overlay, "");
+            if row.clicked() {
+                view.join.entrance.clone_from(overlay);
+            }
+        }
+    });
+    ui.add_space(space::S);
+}

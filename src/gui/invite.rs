@@ -1,0 +1,140 @@
+//! How others come into an overlay: its invitation as a link and as a QR code, or its document as
+//! a file. And what the overlay protects.
+
+use egui::{Key, RichText, Ui};
+
+use super::forms;
+use super::icons::Icon;
+use super::look::{roles, size, space};
+use super::qr;
+use super::view::ViewState;
+use super::widgets::{self, Kind};
+use super::words;
+use crate::phone::{Command, Membership, Snapshot};
+
+/// The largest side of a QR code.
+const QR_SIDE: f32 = 216.0;
+/// From this width on the code stands beside the words.
+const BESIDE: f32 = 480.0;
+
+/// What one hands to others.
+pub fn invite_ui(
+    ui: &mut Ui,
+    snapshot: &Snapshot,
+    view: &mut ViewState,
+    membership: &Membership,
+) -> Option<Command> {
+    widgets::group(ui, words::INVITE);
+    let Some(link) = snapshot.invitations.get(&membership.me.overlay) else {
+        return save_ui(ui, snapshot, view, membership);
+    };
+    if ui.available_width() >= BESIDE {
+        ui.horizontal_top(|ui| {
+            qr::qr_ui(ui, link, words::QR, QR_SIDE);
+            ui.add_space(space::S);
+            ui.vertical(|ui| link_ui(ui, view, link));
+        });
+    } else {
+        link_ui(ui, view, link);
+        ui.add_space(space::S);
+        qr::qr_ui(ui, link, words::QR, QR_SIDE.min(ui.available_width()));
+    }
+    if !view.saving {
+        return None;
+    }
+    ui.add_space(space::S);
+    save_ui(ui, snapshot, view, membership)
+}
+
+fn link_ui(ui: &mut Ui, view: &mut ViewState, link: &str) {
+    let roles = roles(ui);
+    ui.label(words::INVITE_LINK_HINT);
+    ui.add_space(space::XS);
+    let frame = egui::Frame::new()
+        .stroke(egui::Stroke::new(1.0, roles.line))
+        .corner_radius(super::look::RADIUS)
+        .inner_margin(space::S);
+    frame.show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        // It can be marked and copied by hand too.
+        let shown = RichText::new(link).size(size::CAPTION);
+        ui.add(egui::Label::new(shown).wrap().selectable(true));
+    });
+    ui.add_space(space::XS);
+    ui.horizontal(|ui| {
+        let copy = widgets::button(ui, Kind::Primary, Some(Icon::Copy), words::COPY_LINK);
+        if copy.clicked() {
+            ui.ctx().copy_text(link.to_owned());
+            view.copied = Some(link.to_owned());
+        }
+        if view.copied.as_deref() == Some(link) {
+            widgets::sign(ui, Icon::Tick, 16.0, roles.good);
+            ui.label(RichText::new(words::COPIED).color(roles.good));
+        }
+    });
+    if !view.saving && widgets::button(ui, Kind::Quiet, None, words::AS_A_FILE).clicked() {
+        view.saving = true;
+    }
+}
+
+/// What an overlay protects, and what it does not.
+pub fn protection_ui(ui: &mut Ui, membership: &Membership) {
+    if !membership.document.is_self_signed {
+        return;
+    }
+    let roles = roles(ui);
+    let sentences = [
+        (Icon::ShieldGood, roles.good, words::PROTECTS, words::SELF_SIGNED_PROTECTS),
+        (Icon::Warning, roles.warn, words::PROTECTS_NOT, words::SELF_SIGNED_PROTECTS_NOT),
+    ];
+    widgets::card(ui, |ui| {
+        for (icon, colour, title, sentence) in sentences {
+            ui.horizontal_top(|ui| {
+                ui.spacing_mut().interact_size.y = size::BODY + space::XS;
+                widgets::sign(ui, icon, 18.0, colour);
+                ui.vertical(|ui| {
+                    ui.spacing_mut().item_spacing.y = 2.0;
+                    ui.label(title);
+                    ui.add(egui::Label::new(RichText::new(sentence).color(roles.quiet)).wrap());
+                });
+            });
+            ui.add_space(space::XS);
+        }
+    });
+}
+
+/// The document as a file.
+fn save_ui(
+    ui: &mut Ui,
+    snapshot: &Snapshot,
+    view: &mut ViewState,
+    membership: &Membership,
+) -> Option<Command> {
+    let overlay = &membership.me.overlay;
+    ui.label(words::INVITE_FILE_HINT);
+    ui.add_space(space::XS);
+    if view.save_for.as_ref() != Some(overlay) {
+        view.save_path = forms::save_path_default(&format!("{overlay}.xml"));
+        view.save_for = Some(overlay.clone());
+    }
+    let field = widgets::field(ui, words::SAVE_PATH, "", &mut view.save_path, view.save_fault);
+    let enter = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+    let clicked = widgets::button(ui, Kind::Plain, None, words::SAVE).clicked();
+    let target = forms::save_target(&view.save_path);
+    if view.save_fault.is_none()
+        && snapshot.saved.is_some()
+        && target.as_ref().ok() == snapshot.saved.as_ref()
+    {
+        widgets::text_row(ui, |ui| {
+            let good = roles(ui).good;
+            widgets::sign(ui, Icon::Tick, 16.0, good);
+            ui.label(RichText::new(words::SAVED).color(good));
+        });
+    }
+    if !clicked && !enter {
+        return None;
+    }
+    view.save_fault = target.as_ref().err().copied();
+    let overlay = overlay.clone();
+    target.ok().map(|path| Command::SaveDocument { overlay, path })
+}

@@ -1,0 +1,232 @@
+//! Calls: dialling, answering, the card of a call, the list.
+
+use super::*;
+
+#[test]
+fn a_name_and_enter_dial() {
+    for size in [WIDE, NARROW] {
+        let (mut harness, mut backend) = open(joined(), size);
+        write(&mut harness, words::DIAL, "dora");
+        assert!(harness.query_by_label_contains("carol, Missed").is_none(), "the list searches");
+        harness.key_press(Key::Enter);
+        harness.run();
+        assert_eq!(commands(&mut backend), [Command::Dial("dora".into())]);
+        assert_eq!(harness.state().view.dial, "");
+    }
+}
+
+#[test]
+fn the_call_button_dials_too() {
+    let (mut harness, mut backend) = open(joined(), WIDE);
+    write(&mut harness, words::DIAL, "dora");
+    click(&mut harness, words::CALL);
+    assert_eq!(commands(&mut backend), [Command::Dial("dora".into())]);
+}
+
+#[test]
+fn a_name_that_cannot_be_called_is_told_in_one_sentence() {
+    let (mut harness, mut backend) = open(joined(), WIDE);
+    write(&mut harness, words::DIAL, "bob@");
+    harness.key_press(Key::Enter);
+    harness.run();
+    assert_eq!(commands(&mut backend), []);
+    harness.get_by_label(words::FAULT_DIAL_AT);
+    assert_eq!(harness.state().view.dial, "bob@", "what was typed stays");
+}
+
+#[test]
+fn answer_and_decline_by_click() {
+    let (mut harness, mut backend) = open(with_call(CallState::Incoming), WIDE);
+    click(&mut harness, words::ANSWER);
+    assert_eq!(commands(&mut backend), [Command::Answer(CallId(3))]);
+    click(&mut harness, words::DECLINE);
+    assert_eq!(commands(&mut backend), [Command::Decline(CallId(3))]);
+}
+
+#[test]
+fn answer_and_decline_by_key() {
+    for (key, command) in
+        [(Key::Enter, Command::Answer(CallId(3))), (Key::Escape, Command::Decline(CallId(3)))]
+    {
+        let (mut harness, mut backend) = open(with_call(CallState::Incoming), NARROW);
+        harness.run_steps(4);
+        harness.key_press(key);
+        harness.run();
+        assert_eq!(commands(&mut backend), [command]);
+    }
+}
+
+#[test]
+fn answer_has_the_focus_first_and_enter_presses_what_has_it() {
+    let (mut harness, mut backend) = open(with_call(CallState::Incoming), WIDE);
+    harness.run_steps(4);
+    assert!(harness.get_by_role_and_label(Role::Button, words::ANSWER).is_focused());
+    harness.key_press(Key::Tab);
+    harness.run();
+    assert!(harness.get_by_role_and_label(Role::Button, words::DECLINE).is_focused());
+    harness.key_press(Key::Enter);
+    harness.run();
+    assert_eq!(commands(&mut backend), [Command::Decline(CallId(3))]);
+}
+
+#[test]
+fn a_key_meant_for_the_dial_field_does_not_answer() {
+    let (mut harness, mut backend) = open(joined(), WIDE);
+    write(&mut harness, words::DIAL, "dor");
+    for key in [Key::Enter, Key::Space, Key::Escape] {
+        tell(&mut harness, &backend, joined());
+        backend.snapshot.send_replace(with_call(CallState::Incoming).into());
+        harness.step();
+        harness.key_press(key);
+        harness.step();
+        assert_eq!(commands(&mut backend), [], "{key:?}");
+    }
+}
+
+#[test]
+fn the_caller_that_rang_first_stays_in_front() {
+    let mut snapshot = with_call(CallState::Incoming);
+    let second = Call { peer: "dora@smith".into(), ..call(4, CallState::Incoming) };
+    snapshot.calls.insert(0, second);
+    let (mut harness, mut backend) = open(snapshot, WIDE);
+    harness.get_by_label("Also calling: dora");
+    click(&mut harness, words::ANSWER);
+    assert_eq!(commands(&mut backend), [Command::Answer(CallId(3))]);
+}
+
+#[test]
+fn a_running_call_is_muted_and_hung_up() {
+    for size in [WIDE, NARROW] {
+        let (mut harness, mut backend) = open(with_call(talking()), size);
+        harness.get_by_label("1:23");
+        harness.get_by_label("Same key as last time");
+        click(&mut harness, words::MUTE);
+        assert_eq!(commands(&mut backend), [Command::Mute(CallId(3), true)]);
+        let mut snapshot = with_call(talking());
+        snapshot.calls[0].muted = true;
+        tell(&mut harness, &backend, snapshot);
+        harness.get_by_label(words::MUTED);
+        click(&mut harness, words::UNMUTE);
+        assert_eq!(commands(&mut backend), [Command::Mute(CallId(3), false)]);
+        click(&mut harness, words::HANG_UP);
+        assert_eq!(commands(&mut backend), [Command::HangUp(CallId(3))]);
+    }
+}
+
+#[test]
+fn keys_mute_and_hang_up_on_every_page() {
+    let (mut harness, mut backend) = open(with_call(talking()), WIDE);
+    for page in [Key::Num2, Key::Num3, Key::Num1] {
+        harness.key_press_modifiers(Modifiers::COMMAND, page);
+        harness.run();
+        harness.key_press_modifiers(Modifiers::COMMAND, Key::M);
+        harness.key_press_modifiers(Modifiers::COMMAND, Key::H);
+        harness.run();
+        let expected = [Command::Mute(CallId(3), true), Command::HangUp(CallId(3))];
+        assert_eq!(commands(&mut backend), expected);
+    }
+    assert_eq!(harness.state().view.kept.page, Page::Calls);
+}
+
+#[test]
+fn the_title_says_what_goes_on() {
+    let title = |snapshot: Snapshot| words::title(Some(&snapshot), None);
+    assert_eq!(title(Snapshot::default()), "Chordial");
+    assert_eq!(title(joined()), "Chordial \u{b7} alice@smith");
+    let mut snapshot = with_call(talking());
+    assert!(title(snapshot.clone()).ends_with("\u{2014} in a call with bob"));
+    snapshot.calls.push(Call { peer: "dora@smith".into(), ..call(2, CallState::Incoming) });
+    assert!(title(snapshot).ends_with("\u{2014} dora is calling you"));
+    assert!(title(with_call(CallState::Ringing)).ends_with("\u{2014} calling bob"));
+    let reason = "Not joined because nobody answered.".to_owned();
+    let failed = Snapshot { memberships: membership(OverlayState::Failed { reason }), ..joined() };
+    assert!(title(failed).ends_with("\u{2014} not joined"));
+}
+
+#[test]
+fn an_answered_call_is_shown() {
+    let (mut harness, mut backend) = open(with_call(CallState::Incoming), WIDE);
+    harness.state_mut().view.kept.page = Page::Settings;
+    harness.run();
+    click(&mut harness, words::ANSWER);
+    assert_eq!(commands(&mut backend), [Command::Answer(CallId(3))]);
+    assert_eq!(harness.state().view.kept.page, Page::Calls);
+}
+
+#[test]
+fn level_meters_follow_both_sides_and_show_nothing_when_muted() {
+    let (mut harness, backend) = open(with_call(talking()), WIDE);
+    let level = |harness: &Harness<'_, Window>, whom: &str| {
+        let name = words::level_of(whom);
+        let node = harness.get_by_label(&name);
+        node.accesskit_node().numeric_value().expect("a meter has a value")
+    };
+    assert!(level(&harness, "bob") > level(&harness, words::YOU));
+    assert!(level(&harness, words::YOU) > 0.0);
+    let mut snapshot = with_call(talking());
+    snapshot.calls[0].muted = true;
+    tell(&mut harness, &backend, snapshot);
+    assert_eq!(level(&harness, words::YOU), 0.0);
+}
+
+#[test]
+fn a_call_shows_on_every_page() {
+    let (mut harness, mut backend) = open(with_call(talking()), WIDE);
+    for page in [words::NETWORK, words::SETTINGS] {
+        click(&mut harness, page);
+        click(&mut harness, words::HANG_UP);
+        assert_eq!(commands(&mut backend), [Command::HangUp(CallId(3))]);
+    }
+    click(&mut harness, words::CALLS_RUNNING);
+    assert_eq!(harness.state().view.kept.page, Page::Calls);
+}
+
+#[test]
+fn a_call_on_the_way_says_its_step_and_can_be_given_up() {
+    let step = "Looking up bob".to_owned();
+    let (mut harness, mut backend) = open(with_call(CallState::Dialling { step }), WIDE);
+    harness.get_by_label("Looking up bob");
+    click(&mut harness, words::HANG_UP);
+    assert_eq!(commands(&mut backend), [Command::HangUp(CallId(3))]);
+    tell(&mut harness, &backend, with_call(CallState::Ringing));
+    harness.get_by_label(words::RINGING);
+}
+
+#[test]
+fn an_ended_call_says_why_and_is_called_again_or_dismissed() {
+    let reason = "Bob's phone can't be reached.".to_owned();
+    let ended = CallState::Ended { reason, duration: Duration::ZERO };
+    let (mut harness, mut backend) = open(with_call(ended), WIDE);
+    harness.get_by_label("Bob's phone can't be reached.");
+    click(&mut harness, words::CALL_AGAIN);
+    let again = [Command::Dismiss(CallId(3)), Command::Dial("bob@smith".into())];
+    assert_eq!(commands(&mut backend), again);
+    click(&mut harness, words::DISMISS);
+    assert_eq!(commands(&mut backend), [Command::Dismiss(CallId(3))]);
+}
+
+#[test]
+fn quality_is_one_word_with_the_reason_behind_it() {
+    let mut snapshot = with_call(talking());
+    snapshot.calls[0].quality = Some(Quality {
+        word: "Poor",
+        loss: 0.12,
+        rtt: Some(Duration::from_millis(310)),
+        buffer: Duration::from_millis(120),
+        path: "direct, 192.0.2.7".into(),
+    });
+    let (harness, _backend) = open(snapshot, WIDE);
+    harness.get_by_label("Sound: poor");
+    harness.get_by_label_contains("12 % lost");
+}
+
+#[test]
+fn a_person_of_the_list_is_shown_and_called() {
+    for size in [WIDE, NARROW] {
+        let (mut harness, mut backend) = open(joined(), size);
+        harness.get_by_label_contains("bob, Incoming").click();
+        harness.run();
+        click(&mut harness, "Call bob");
+        assert_eq!(commands(&mut backend), [Command::Dial("bob@smith".into())]);
+    }
+}

@@ -1,0 +1,144 @@
+//! Keys: the offer of a backup, the forms about keys, unlocking, and keys that have changed.
+
+use super::*;
+use crate::crypto::Password;
+use crate::phone::{KeyAlarm, KeyAnswer, Protection, SeenKey};
+
+/// In an overlay, without a backup.
+fn unsaved() -> Snapshot {
+    Snapshot { backup: Backup::default(), ..joined() }
+}
+
+#[test]
+fn a_backup_is_offered_once_in_a_run() {
+    for size in [WIDE, NARROW] {
+        let (mut harness, backend) = open(unsaved(), size);
+        harness.get_by_label(words::BACKUP_OFFER);
+        click(&mut harness, words::BACKUP_LATER);
+        assert!(harness.query_by_label(words::BACKUP_OFFER).is_none());
+        tell(&mut harness, &backend, Snapshot::default());
+        tell(&mut harness, &backend, unsaved());
+        assert!(harness.query_by_label(words::BACKUP_OFFER).is_none(), "not again");
+    }
+}
+
+#[test]
+fn a_backup_is_made_with_a_password_typed_twice() {
+    let (mut harness, mut backend) = open(unsaved(), WIDE);
+    click(&mut harness, words::BACK_UP);
+    harness.state_mut().view.keeping.form.path = "/tmp/chordial.backup".into();
+    write_password(&mut harness, words::NEW_PASSWORD, "sesame");
+    click(&mut harness, words::BACKUP_GO);
+    harness.get_by_label(words::FAULT_PASSWORD_SHORT);
+    write_password(&mut harness, words::NEW_PASSWORD, " open");
+    write_password(&mut harness, words::PASSWORD_AGAIN, "sesame");
+    harness.get_by_label(words::FAULT_PASSWORDS_DIFFER);
+    assert_eq!(commands(&mut backend), []);
+    write_password(&mut harness, words::PASSWORD_AGAIN, " open");
+    harness.key_press(Key::Enter);
+    harness.run();
+    let (path, password) = ("/tmp/chordial.backup".into(), Password::new("sesame open"));
+    let back_up = Command::BackUp { path, password };
+    assert_eq!(commands(&mut backend), std::slice::from_ref(&back_up));
+    harness.get_by_label(words::BACKUP_SAVING);
+    let notice = Some("The backup was not saved: the disk is full.".to_owned());
+    tell(&mut harness, &backend, Snapshot { notice, ..unsaved() });
+    harness.get_by_label("The backup was not saved: the disk is full.");
+    click(&mut harness, words::BACKUP_GO);
+    assert_eq!(commands(&mut backend), [Command::DismissNotice]);
+    tell(&mut harness, &backend, unsaved());
+    assert_eq!(commands(&mut backend), [back_up]);
+    tell(&mut harness, &backend, joined());
+    harness.get_by_label(words::BACKUP_SAVED);
+    assert_eq!(harness.state().view.keeping.form.password.0, "", "the password is forgotten");
+}
+
+#[test]
+fn keys_are_encrypted_under_a_password() {
+    let (mut harness, mut backend) = open(joined(), WIDE);
+    click(&mut harness, words::SETTINGS);
+    harness.get_by_label(Protection::Plain.sentence());
+    click(&mut harness, words::ENCRYPT);
+    harness.key_press(Key::Escape);
+    harness.run();
+    click(&mut harness, words::ENCRYPT);
+    for field in [words::NEW_PASSWORD, words::PASSWORD_AGAIN] {
+        write_password(&mut harness, field, "open sesame");
+    }
+    click(&mut harness, words::ENCRYPT_GO);
+    assert_eq!(commands(&mut backend), [Command::Protect(Password::new("open sesame"))]);
+    let protection = Protection::Password;
+    tell(&mut harness, &backend, Snapshot { protection, ..joined() });
+    harness.get_by_label(Protection::Password.sentence());
+    harness.get_by_label(words::CHANGE_PASSWORD);
+}
+
+#[test]
+fn locked_keys_are_opened_by_their_password() {
+    let locked = |problem: Option<&str>| Snapshot {
+        protection: Protection::Locked { by_password: true, problem: problem.map(str::to_owned) },
+        settings: Settings { join_at_start: true, ..Settings::default() },
+        ..Snapshot::default()
+    };
+    let (mut harness, mut backend) = open(locked(None), WIDE);
+    write_password(&mut harness, words::PASSWORD, "wrong");
+    harness.key_press(Key::Enter);
+    harness.run();
+    assert_eq!(commands(&mut backend), [Command::Unlock(Some(Password::new("wrong")))]);
+    tell(&mut harness, &backend, locked(Some("The password is wrong.")));
+    harness.get_by_label("The password is wrong.");
+    write_password(&mut harness, words::PASSWORD, "open sesame");
+    click(&mut harness, words::UNLOCK);
+    assert_eq!(commands(&mut backend), [Command::Unlock(Some(Password::new("open sesame")))]);
+    let protection = Protection::Password;
+    tell(&mut harness, &backend, Snapshot { protection, ..locked(None) });
+    assert_eq!(commands(&mut backend), [Command::Rejoin], "as at the start");
+    assert!(harness.query_by_label(words::UNLOCK_TITLE).is_none());
+}
+
+#[test]
+fn a_key_store_is_asked_again_or_left_for_later() {
+    let problem = Some("The key store did not answer.".to_owned());
+    let protection = Protection::Locked { by_password: false, problem };
+    let (mut harness, mut backend) = open(Snapshot { protection, ..Snapshot::default() }, NARROW);
+    harness.get_by_label("The key store did not answer.");
+    click(&mut harness, words::ASK_KEY_STORE);
+    assert_eq!(commands(&mut backend), [Command::Unlock(None)]);
+    click(&mut harness, words::LATER);
+    harness.get_by_label(words::WELCOME);
+}
+
+#[test]
+fn a_changed_key_is_answered_by_the_user() {
+    let key = |node_id: &str, words: &str| SeenKey {
+        node_id: node_id.into(),
+        words: words.into(),
+        since_unix_ms: 0,
+    };
+    let alarm = KeyAlarm {
+        overlay: "smith".into(),
+        aor: "bob@smith".into(),
+        new: key("0123456789abcdef", "apple river stone"),
+        known: vec![key("fedcba9876543210", "cloud table seven")],
+    };
+    let answers = [
+        (words::KEY_ACCEPT, KeyAnswer::InPlace),
+        (words::KEY_BESIDE, KeyAnswer::AnotherDevice),
+        (words::KEY_REFUSE, KeyAnswer::Refuse),
+    ];
+    for size in [WIDE, NARROW] {
+        let key_alarms = vec![alarm.clone()];
+        let (mut harness, mut backend) = open(Snapshot { key_alarms, ..joined() }, size);
+        for text in ["bob@smith", words::KEY_CHANGED, "apple river stone", "cloud table seven"] {
+            harness.get_by_label(text);
+        }
+        harness.get_by_label("0123 4567 89ab cdef");
+        for (label, answer) in answers {
+            click(&mut harness, label);
+            let (overlay, aor) = ("smith".to_owned(), "bob@smith".to_owned());
+            let node_id = "0123456789abcdef".to_owned();
+            let expected = Command::AnswerAlarm { overlay, aor, node_id, answer };
+            assert_eq!(commands(&mut backend), [expected]);
+        }
+    }
+}
