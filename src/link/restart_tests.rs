@@ -55,10 +55,10 @@ impl Device {
         FetchSpec { resource: found.resource, kind: found.kind, places: Places::Array(Vec::new()) }
     }
 
-    async fn start(&self) -> Running {
+    fn options(&self) -> NodeOptions {
         let config = OverlayConfig::self_signed("example.org").unwrap();
         let document = Arc::new(SignedConfig::unsigned(&config).unwrap());
-        let options = NodeOptions {
+        NodeOptions {
             config: PeerConfig::of(document.clone()),
             kinds: KindTable::of_document(&document, &provider()).unwrap(),
             identity: self.keys.identity(&provider()).unwrap(),
@@ -70,8 +70,11 @@ impl Device {
             values: Some(self.values()),
             pcap: None,
             seed: os_seed(),
-        };
-        let (node, events) = Node::start(options).await.unwrap();
+        }
+    }
+
+    async fn start(&self) -> Running {
+        let (node, events) = Node::start(self.options()).await.unwrap();
         Running { node, events }
     }
 }
@@ -155,3 +158,12 @@ async fn stored_values_survive_a_restart() {
 const VALUES: usize = 4;
 /// The longest wait for one step on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An overlay whose links do without ICE is refused in a sentence, not joined in vain.
+#[tokio::test]
+async fn an_overlay_without_ice_is_refused() {
+    let mut options = Device::new("alice@example.org").options();
+    options.config.no_ice = true;
+    let error = Node::start(options).await.err();
+    assert_eq!(error, Some(LinkError::NoIce));
+}

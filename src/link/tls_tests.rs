@@ -265,7 +265,7 @@ async fn a_client_without_a_certificate_is_refused() {
     assert!(timeout(Duration::ZERO, listener.accept()).await.is_err(), "no link");
 }
 
-/// R6940-6.6.5-01, R6940-6.6.5-02: a TCP connection that stalls is suspect after a timeout of its
+/// R6940-6.6.5-01: a TCP connection that stalls is suspect after a timeout of its
 /// round trips, long before TCP says anything; it is kept, and is as good as before when it comes
 /// back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(drain(&mut hop), [back(b"lost"), back(b"lost too"), Output::Suspect]);
     }
 
-    /// R6940-6.6.5-02: the link is kept for 30 s and taken back if an acknowledgement comes;
+    /// The link is kept for 30 s and taken back if an acknowledgement comes;
     /// afterwards it has failed.
     #[test]
     fn a_suspect_is_kept_for_half_a_minute() {

@@ -123,7 +123,7 @@ fn an_attach_is_answered_and_ice_begins() {
 }
 
 /// R6940-6.5.1.1-03: candidates with and without ICE in one Attach are refused.
-/// R6940-6.5.1.5-01: so is an Attach that is all of the kind that the overlay does not have.
+/// So is an Attach that is all of the kind that the overlay does not have.
 /// R6940-6.6-01: a type that we do not know does no harm.
 #[test]
 fn an_overlay_is_all_ice_or_all_no_ice() {
