@@ -16,7 +16,7 @@ pub enum DocumentError {
     /// It has been replaced by the one that we have (T-81).
     #[error(
         "the document handed out there has sequence {found} and is older than the one with \
-         sequence {kept} that is kept here; if the overlay was made anew, join with its file"
+         sequence {kept} that is kept here, so it is not taken"
     )]
     Older {
         /// The sequence of ours.

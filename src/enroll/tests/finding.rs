@@ -203,7 +203,7 @@ async fn an_older_document_is_not_taken_silently() {
     let older = DocumentError::Older { kept: 4, found: 3 };
     let states = lab.states();
     assert_eq!(states.last(), Some(&RoadState::Failed(RoadFailure::Document(older))));
-    assert!(states.last().expect("failed").to_string().ends_with("join with its file."));
+    assert!(states.last().expect("failed").to_string().ends_with("so it is not taken."));
 }
 
 /// What was kept is not used when its own time is over.
