@@ -130,6 +130,15 @@ pub struct PhoneArguments {
     /// The user's folder and what opens its private keys
     #[command(flatten)]
     pub keys: KeyArguments,
+    /// The account that the overlay's enrollment server knows us by [default: our name]
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// File with the account's password on its first line
+    #[arg(long, value_name = "FILE")]
+    pub account_password_file: Option<PathBuf>,
+    /// Others who have our name in an overlay without an authority are further devices of ours
+    #[arg(long)]
+    pub another_device: bool,
     /// Where other peers reach us first [default: port 6084, or any if that is in use]
     #[arg(long, value_name = "IP:PORT")]
     pub listen: Option<SocketAddr>,

@@ -10,13 +10,13 @@ use tokio::time::{sleep, timeout};
 use super::arguments::PhoneArguments;
 use super::entrance::entrance;
 use super::events::Printer;
-use super::keeping::open_keys;
+use super::keeping::{open_keys, password_in};
 use super::{DONE, FAILED, bad_input};
 use crate::link::Pcap;
 use crate::media::{Recording, SinkChoice};
 use crate::phone::{
-    CallId, CallReport, Command, Direction, Entrance, Event, Handle, Membership, OverlayState,
-    PhoneOptions, Settings, callee, forwarding, own_name, start,
+    CallId, CallReport, Command, Credentials, Direction, Entrance, Event, Handle, Membership,
+    OverlayState, PhoneOptions, Settings, callee, forwarding, own_name, start,
 };
 
 /// Is a peer until interrupted.
@@ -100,6 +100,7 @@ fn open(
     if settings != before {
         phone.send(Command::Configure(settings));
     }
+    give_credentials(&phone, arguments, overlay, &own.user)?;
     let user = arguments.user.clone();
     let command = match (arguments.first, entrance) {
         (true, Entrance::Document(document)) => Command::Found { document: Some(document), user },
@@ -111,6 +112,26 @@ fn open(
     };
     phone.send(command);
     Ok((phone, events))
+}
+
+/// Tells the phone who we are in the overlay, beyond our name.
+fn give_credentials(
+    phone: &Handle,
+    arguments: &PhoneArguments,
+    overlay: &str,
+    user: &str,
+) -> Result<(), String> {
+    let (overlay, user) = (overlay.to_owned(), user.to_owned());
+    if let Some(path) = &arguments.account_password_file {
+        let account = arguments.account.clone().unwrap_or_else(|| user.clone());
+        let credentials = Credentials { account, password: password_in(path)? };
+        let (overlay, user) = (overlay.clone(), user.clone());
+        phone.send(Command::GiveCredentials { overlay, user, credentials });
+    }
+    if arguments.another_device {
+        phone.send(Command::EnterBeside { overlay, user });
+    }
+    Ok(())
 }
 
 /// Asks for the counters again and again, if they are wanted.

@@ -87,7 +87,8 @@ fn backup_password(file: Option<&Path>) -> Result<Password, String> {
         .ok_or_else(|| "Give the backup's password on stdin, or --backup-password-file.".to_owned())
 }
 
-fn password_in(path: &Path) -> Result<Password, String> {
+/// The password on the first line of a file.
+pub(super) fn password_in(path: &Path) -> Result<Password, String> {
     let file = File::open(path)
         .map_err(|e| format!("The password file {} can't be read: {e}.", path.display()))?;
     first_line(BufReader::new(file))

@@ -26,7 +26,7 @@ mod prepare;
 pub mod server;
 mod share;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trust;
 
 pub use client::{EnrollError, Enrollment, enroll};

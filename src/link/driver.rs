@@ -245,7 +245,11 @@ impl Driver {
         let request = RequestId(self.next_request);
         let answered = !matches!(
             command,
-            Command::Found | Command::Join(_) | Command::Leave | Command::Applications(_)
+            Command::Found
+                | Command::Join(_)
+                | Command::Leave
+                | Command::ClaimName
+                | Command::Applications(_)
         );
         if answered {
             self.requests.insert(request, (self.clock.now(), reply));

@@ -149,6 +149,9 @@ pub enum Command {
     Connect(Vec<SocketAddr>),
     /// Hand everything over and leave; ends with [`Event::Left`].
     Leave,
+    /// Publish our certificate under our user's name too, if [`PeerConfig::is_name_ours`](
+    /// super::PeerConfig::is_name_ours) has said to wait for this.
+    ClaimName,
     /// Store a value, now and again before its lifetime ends, after every join; take it back on
     /// leaving. Done at the first success.
     Publish(StoreSpec),

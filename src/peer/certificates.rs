@@ -18,7 +18,8 @@ impl Peer {
         let certificate = self.identity.certificate.clone();
         self.publish_own(certificate_store::by_node(&certificate, self.identity.node_id, 0), 0);
         let by_user = certificate_store::by_user(&certificate, 0);
-        if self.storage.kinds().kind(by_user.kind).is_none() || self.has_user_certificate {
+        let is_known = self.storage.kinds().kind(by_user.kind).is_some();
+        if !is_known || self.has_user_certificate || !self.config.is_name_ours {
             return;
         }
         let spec = self.certificates_of_user(&by_user);
@@ -27,6 +28,14 @@ impl Peer {
         let goal = Goal::FindCertificate;
         if self.request(route, None, Method::Fetch, body, &[], goal).is_err() {
             self.look_for_certificates_later();
+        }
+    }
+
+    /// Whoever drives us has found that our user's name is ours to use (RFC 6940 §11.3.1).
+    pub(super) fn claim_name(&mut self) {
+        if !self.config.is_name_ours {
+            self.config.is_name_ours = true;
+            self.publish_certificates();
         }
     }
 

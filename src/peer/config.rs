@@ -44,6 +44,10 @@ pub struct PeerConfig {
     pub table: Table,
     /// How many links it may have, those that others open to it among them; its own choice.
     pub links_max: usize,
+    /// Whether our certificate is published under our user's name at once, and not after
+    /// [`Command::ClaimName`](super::Command::ClaimName): where an authority gives names out, nobody
+    /// else can have it.
+    pub is_name_ours: bool,
     /// The document that all this is from. Without one nobody gets a ConfigUpdate from us, and we
     /// believe none, for it says who may sign the next.
     pub document: Option<Arc<SignedConfig>>,
@@ -69,6 +73,7 @@ impl PeerConfig {
             bad_nodes: Vec::new(),
             table: Table::Wide,
             links_max: LINKS_MAX_DEFAULT,
+            is_name_ours: true,
             document: None,
         }
     }

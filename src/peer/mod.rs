@@ -298,6 +298,7 @@ impl Peer {
             Command::Join(addresses) => self.join(addresses),
             Command::Connect(addresses) => self.connect(addresses),
             Command::Leave => self.leave(),
+            Command::ClaimName => self.claim_name(),
             Command::Publish(spec) => self.publish(request, spec),
             Command::Unpublish(spec) => self.unpublish(request, spec),
             Command::Fetch(spec) => self.fetch(request, spec),

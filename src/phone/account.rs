@@ -9,10 +9,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::api::{DocumentFacts, Event, Me, Membership, OverlayState, Settings};
+use super::certify::Enrolled;
 use super::engine::{Engine, Report, Reports};
 use super::enter::{Again, Entering, Opened};
 use super::presence::Presence;
 use super::refresh::Lookout;
+use crate::base::NodeId;
 use crate::config::{OverlayConfig, SignedConfig};
 use crate::link::{IceOptions, LocalCertificate, Node, NodeEvent, Upkeep};
 use crate::message::{APPLICATION_SIP, APPLICATION_SIPS};
@@ -49,6 +51,14 @@ pub(super) struct Account {
     pub(super) registered: bool,
     /// What others see of us who want to join, once we are a peer.
     pub(super) presence: Option<Presence>,
+    /// Whether our name is ours to use, so that it is stored.
+    pub(super) uses_name: bool,
+    /// Whether the devices under our name are looked for.
+    pub(super) watches_devices: bool,
+    /// Why we leave, if our name is somebody else's: one sentence.
+    pub(super) refusal: Option<String>,
+    /// Whether there is a newer certificate than the one that we use.
+    pub(super) is_renewed: bool,
     pub(super) leaving: Leaving,
     /// Looks for the next document.
     pub(super) lookout: Option<Lookout>,
@@ -193,6 +203,14 @@ pub(super) enum AccountReport {
     Status,
     /// The document has expired: a sentence.
     Expired(String),
+    /// An authority has answered, or can't be asked.
+    Enrolled(Box<Enrolled>),
+    /// Who has a certificate under our name.
+    NameHolders(Vec<NodeId>),
+    /// Who is registered under our name, and since when.
+    Devices(BTreeMap<NodeId, u64>),
+    /// Our certificate should be renewed now.
+    RenewalDue,
 }
 
 impl Engine {
@@ -202,12 +220,20 @@ impl Engine {
             AccountReport::Node(event) => self.node_event(id, event),
             AccountReport::Status => self.show_status(id),
             AccountReport::Expired(sentence) => self.notice(sentence),
+            AccountReport::Enrolled(enrolled) => self.enrolled(id, *enrolled),
+            AccountReport::RenewalDue => self.renew(id),
+            AccountReport::NameHolders(holders) => self.name_holders(id, &holders),
+            AccountReport::Devices(seen) => self.devices(id, &seen),
             AccountReport::Registered(Ok(())) => {
                 let Some(account) = self.accounts.running.get_mut(&id) else { return };
                 account.registered = true;
+                let is_watched = std::mem::replace(&mut account.watches_devices, true);
                 let aor = account.aor.to_string();
                 self.event(Event::Registered { aor });
                 self.show_status(id);
+                if !is_watched {
+                    self.watch_devices(id);
+                }
             }
             AccountReport::Registered(Err(reason)) => {
                 if let Some(account) = self.accounts.get(id) {
@@ -251,12 +277,11 @@ impl Engine {
     }
 
     fn joined(&mut self, id: AccountId) {
-        let reports = self.reports.clone();
         let Some(account) = self.accounts.running.get_mut(&id) else { return };
+        account.registered = false;
         let (overlay, user) = (account.overlay().to_owned(), account.aor.user.clone());
         let node_id = account.node.node_id().to_string();
         let listen = Some(account.node.listen());
-        account.register(id, &self.settings, &reports);
         // A list of calls that cannot be written to has been reported already.
         let _ = self
             .data
@@ -266,6 +291,15 @@ impl Engine {
         self.event(Event::Joined { overlay, node_id, listen });
         self.be_present(id);
         self.show_status(id);
+        self.use_name(id);
+    }
+
+    /// Stores our name in the overlay, so that others can call.
+    pub(super) fn register(&mut self, id: AccountId) {
+        let reports = self.reports.clone();
+        let Some(account) = self.accounts.running.get_mut(&id) else { return };
+        account.uses_name = true;
+        account.register(id, &self.settings, &reports);
     }
 
     fn show_status(&mut self, id: AccountId) {
@@ -285,7 +319,7 @@ impl Engine {
     /// Stores our registrations anew, because the settings have changed.
     pub(super) fn register_again(&mut self) {
         for (id, account) in &mut self.accounts.running {
-            if account.is_joined() {
+            if account.is_joined() && account.uses_name {
                 account.register(*id, &self.settings, &self.reports);
             }
         }
@@ -305,6 +339,7 @@ impl Engine {
         // A list of calls that cannot be written to has been reported already.
         let _ = self.data.remove_joined(overlay);
         self.searches.give_up(Some(overlay));
+        self.snapshot.credentials_wanted.retain(|wanted| wanted.overlay != overlay);
         self.accounts.entering.retain(|_, entering| entering.me.overlay != overlay);
         match self.accounts.named(overlay) {
             Some(id) => self.begin_leaving(id, None),
@@ -367,7 +402,17 @@ impl Engine {
         self.flows.close_all(id);
         self.snapshot.memberships.retain(|m| m.me.overlay != overlay);
         self.snapshot.invitations.remove(&overlay);
-        self.event(Event::Left { overlay });
+        self.snapshot.certificates.retain(|c| c.overlay != overlay);
+        self.snapshot.devices.retain(|device| device.overlay != overlay);
+        self.event(Event::Left { overlay: overlay.clone() });
+        if let Some(reason) = account.refusal {
+            let user = account.aor.user.clone();
+            let me = Me { user, overlay, node_id: String::new() };
+            let document = facts(&account.document.config);
+            let state = OverlayState::Failed { reason: reason.clone() };
+            self.show_membership(Membership { me, state, document });
+            self.notice(reason);
+        }
         if let Some(again) = account.again
             && let Err(reason) = self.enter(again.document, &again.user, again.entry)
         {

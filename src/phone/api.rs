@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{broadcast, mpsc, watch};
 
 use super::backup::Backup;
+use super::certify::{CertificateFacts, CredentialsWanted};
+use super::devices::OwnDevice;
 pub use super::document::DocumentFacts;
 use super::pins::{KeyAlarm, KeyAnswer};
 use super::protection::Protection;
@@ -17,11 +17,6 @@ use super::search::{Entrance, OverlaySearch};
 use crate::crypto::Password;
 use crate::enroll::{Road, RoadNews};
 use crate::link::{NodeCounters, NodeStatus};
-
-/// Commands waiting for the phone; a face that sends more in one go is told so by `false`.
-pub const COMMANDS_MAX: usize = 64;
-/// Events that a slow listener may miss none of; beyond this it loses the oldest.
-pub const EVENTS_MAX: usize = 256;
 
 /// Names one call for as long as the phone runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -118,6 +113,32 @@ pub enum Command {
         /// Whose it is.
         answer: KeyAnswer,
     },
+    /// Say what an enrollment server knows the user by, before entering its overlay or because
+    /// [`Snapshot::credentials_wanted`] asks; whatever waits for it goes on.
+    GiveCredentials {
+        /// The overlay's name.
+        overlay: String,
+        /// The user name that the certificate is for.
+        user: String,
+        /// The account and its password.
+        credentials: Credentials,
+    },
+    /// Enter an overlay of self-signed certificates beside whoever has our name there: they are
+    /// other devices of ours. Holds until the program ends; what is pinned by it stays.
+    EnterBeside {
+        /// The overlay's name.
+        overlay: String,
+        /// Our user name.
+        user: String,
+    },
+    /// Take a device in [`Snapshot::devices`] from our name, as far as we can; the notice says how
+    /// far that is.
+    RemoveDevice {
+        /// The overlay's name.
+        overlay: String,
+        /// The device's Node-ID in hexadecimal.
+        node_id: String,
+    },
     /// Forget all keys of a name, so that the next one is taken for the first.
     ForgetKeys {
         /// The overlay's name.
@@ -212,6 +233,12 @@ pub struct Snapshot {
     /// Keys under names that had others before: no sound goes to them or comes from them until
     /// the user has answered.
     pub key_alarms: Vec<KeyAlarm>,
+    /// The devices under our names, in the overlays that we are in.
+    pub devices: Vec<OwnDevice>,
+    /// Accounts and passwords that enrollment servers want to know.
+    pub credentials_wanted: Vec<CredentialsWanted>,
+    /// Our certificates from authorities, in the overlays that we are in.
+    pub certificates: Vec<CertificateFacts>,
     /// The Addresses of Record that the last command to restore has found in the backup, until
     /// the notice is dismissed.
     pub restored: Vec<String>,
@@ -551,55 +578,4 @@ pub struct CallReport {
     pub sound_received: bool,
     /// The path that media took, such as "host 127.0.0.1:40000 - host 127.0.0.1:40002".
     pub path: Option<String>,
-}
-
-/// A face's end of the phone. Clones share one phone.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    commands: mpsc::Sender<Command>,
-    snapshot: watch::Receiver<Arc<Snapshot>>,
-    events: broadcast::Sender<Event>,
-}
-
-/// The phone's end of a [`Handle`].
-#[derive(Debug)]
-pub struct Backend {
-    /// Commands from the faces.
-    pub commands: mpsc::Receiver<Command>,
-    /// The current snapshot.
-    pub snapshot: watch::Sender<Arc<Snapshot>>,
-    /// Events as they happen.
-    pub events: broadcast::Sender<Event>,
-}
-
-/// A connected pair: the face's end and the phone's.
-pub fn channel(snapshot: Snapshot) -> (Handle, Backend) {
-    let (command_tx, command_rx) = mpsc::channel(COMMANDS_MAX);
-    let (snapshot_tx, snapshot_rx) = watch::channel(Arc::new(snapshot));
-    let (events, _) = broadcast::channel(EVENTS_MAX);
-    let handle = Handle { commands: command_tx, snapshot: snapshot_rx, events: events.clone() };
-    (handle, Backend { commands: command_rx, snapshot: snapshot_tx, events })
-}
-
-impl Handle {
-    /// Hands the phone a command; `false` if it has ended or too many wait.
-    pub fn send(&self, command: Command) -> bool {
-        self.commands.try_send(command).is_ok()
-    }
-
-    /// The latest snapshot.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.snapshot.borrow().clone()
-    }
-
-    /// Waits until a newer snapshot than the last one waited for exists; `false` once the phone
-    /// has ended.
-    pub async fn changed(&mut self) -> bool {
-        self.snapshot.changed().await.is_ok()
-    }
-
-    /// Events from now on.
-    pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
-    }
 }

@@ -120,6 +120,13 @@ impl Calls {
         })
     }
 
+    /// Whether a membership has a part in a call.
+    pub(super) fn has_part(&self, account: AccountId) -> bool {
+        self.running.values().any(|call| {
+            call.account == account || call.legs.values().any(|leg| leg.account == account)
+        })
+    }
+
     pub(super) fn mute(&mut self, id: CallId, muted: bool) {
         if let Some(call) = self.running.get_mut(&id) {
             call.muted = muted;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::account::AccountId;
 use super::api::Event;
 use super::engine::Engine;
-use super::enter::{Again, Entry};
+use super::enter::Again;
 use crate::config::{Judge, OverlayConfig, SignedConfig, is_newer};
 use crate::crypto::{Identity, X509Provider};
 use crate::link::unix_ms;
@@ -71,7 +71,7 @@ impl Engine {
                 self.notice(format!("The new document of {overlay} was not kept: {error}"));
             }
         }
-        let is_founder = self.data.founded_listen(&overlay).ok().flatten().is_some();
+        let entry = self.entry_again(&overlay);
         if let Some(account) = self.accounts.running.get_mut(&id) {
             account.document = document.clone();
             if let Some(presence) = &account.presence {
@@ -80,7 +80,7 @@ impl Engine {
             account.again = (*effect == ConfigEffect::Rejoin).then(|| Again {
                 document: Arc::unwrap_or_clone(document),
                 user: account.aor.user.clone(),
-                entry: if is_founder { Entry::Found } else { Entry::Join(Vec::new()) },
+                entry,
             });
         }
         if *effect == ConfigEffect::InForce {

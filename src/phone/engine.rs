@@ -1,5 +1,6 @@
 //! The phone's one task: commands, the overlay, SIP and sound come in; snapshots and events go out.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +8,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::account::{AccountId, AccountReport, Accounts};
-use super::api::{Backend, CallId, Command, Device, Event, Handle, Settings, Snapshot, channel};
+use super::api::{CallId, Command, Device, Event, Settings, Snapshot};
 use super::calls::{CallReports, Calls};
-use super::data::Data;
+use super::certify::Certifying;
+use super::data::{Data, OverlayUser};
+use super::handle::{Backend, Handle, channel};
 use super::names::forwarding;
 use super::protection::StoreKey;
 use super::ring::Ring;
@@ -97,6 +100,9 @@ pub(super) struct Engine {
     pub(super) has_left: bool,
     /// The call that the notice is about, if it is about one's sound.
     pub(super) sound_notice: Option<CallId>,
+    pub(super) certifying: Certifying,
+    /// Names whose other devices the user says are theirs.
+    pub(super) ours_too: BTreeSet<OverlayUser>,
     /// Commands that wait for private keys.
     pub(super) waiting: Vec<Command>,
     ring: Option<Ring>,
@@ -129,6 +135,8 @@ impl Engine {
             flows: Flows::default(),
             has_left: false,
             sound_notice: None,
+            certifying: Certifying::default(),
+            ours_too: BTreeSet::new(),
             waiting: Vec::new(),
             ring: None,
             clock: Clock::start(),
@@ -147,6 +155,7 @@ impl Engine {
         loop {
             self.step().await;
             self.flush_sip();
+            self.use_renewed();
             let remain = self.go_on_leaving().await;
             self.ring();
             self.publish();
@@ -233,6 +242,14 @@ impl Engine {
             Command::AnswerAlarm { overlay, aor, node_id, answer } => {
                 self.answer_alarm(&overlay, &aor, &node_id, answer)
             }
+            Command::GiveCredentials { overlay, user, credentials } => {
+                self.give_credentials(&overlay, &user, credentials)
+            }
+            Command::EnterBeside { overlay, user } => {
+                self.enter_beside(&overlay, &user);
+                Ok(())
+            }
+            Command::RemoveDevice { overlay, node_id } => self.remove_device(&overlay, &node_id),
             Command::ForgetKeys { overlay, aor } => self.forget_keys(&overlay, &aor),
             Command::Count => {
                 self.tell_counters();

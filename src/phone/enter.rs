@@ -11,12 +11,14 @@ use tokio::time::timeout;
 
 use super::account::{Account, AccountId, AccountReport, Leaving, facts, sip_aor, tell};
 use super::api::{DocumentFacts, Me, Membership, OverlayState};
+use super::certify::has_authority;
 use super::document::{founded, kinds};
 use super::engine::Engine;
+use super::identity::{Standing, StoredIdentity};
 use super::names::own_name;
 use crate::config::{BootstrapAddress, BootstrapNode, Digest, OverlayConfig, SignedConfig};
 use crate::crypto::{Certificate, NodeIdDigest, X509Provider};
-use crate::link::{LinkError, LocalCertificate, Node, NodeEvent, NodeOptions, os_seed, unix_ms};
+use crate::link::{LinkError, LocalCertificate, Node, NodeEvent, NodeOptions, os_seed};
 use crate::peer::{Command, PeerConfig};
 use crate::sip::{UaConfig, UserAgent};
 use crate::usage::{Aor, Gruu};
@@ -47,6 +49,12 @@ pub(super) struct Entering {
     /// The port that was asked for.
     pub(super) port: u16,
     task: AbortHandle,
+}
+
+impl Entering {
+    pub(super) fn new(me: Me, document: DocumentFacts, port: u16, task: AbortHandle) -> Self {
+        Self { me, document, port, task }
+    }
 }
 
 impl Drop for Entering {
@@ -153,10 +161,18 @@ impl Engine {
             self.begin_leaving(id, Some(again));
             return Ok(());
         }
+        let identity = match self.standing(&document, user) {
+            Ok(Standing::Enroll(request)) => {
+                return self.certify(Again { document, user: user.to_owned(), entry }, request);
+            }
+            Ok(Standing::Ready(identity)) => Ok(identity),
+            Err(reason) => Err(reason),
+        };
         let facts = facts(&document.config);
         let mut me = Me { user: user.trim().to_owned(), overlay, node_id: String::new() };
         let step = "Starting".to_owned();
-        let (state, result) = match self.prepare(document, user, entry) {
+        let opening = identity.and_then(|identity| self.prepare(document, user, identity, entry));
+        let (state, result) = match opening {
             Ok(opening) => {
                 me.user.clone_from(&opening.aor.user);
                 self.open(me.clone(), facts, opening);
@@ -173,15 +189,13 @@ impl Engine {
         &self,
         mut document: SignedConfig,
         user: &str,
+        identity: StoredIdentity,
         entry: Entry,
     ) -> Result<Opening, String> {
         let provider = provider(&document.config)?;
         let overlay = provider.overlay.clone();
         let aor = own_name(&document.config, user)?;
-        let state = &self.options.state;
-        let values = state.values(&overlay, &aor.user);
-        let identity = state.identity(&provider, &aor.user, unix_ms());
-        let identity = identity.map_err(|e| e.to_string())?;
+        let values = self.options.state.values(&overlay, &aor.user);
         if matches!(entry, Entry::Start(_)) {
             document = founded(document.config, &identity.identity)?;
         }
@@ -190,7 +204,10 @@ impl Engine {
         let is_chosen = listen.is_some();
         let listen = listen.unwrap_or(self.listen_default());
         let options = NodeOptions {
-            config: PeerConfig::of(document.clone()),
+            config: PeerConfig {
+                is_name_ours: has_authority(&document.config),
+                ..PeerConfig::of(document.clone())
+            },
             kinds: kinds(&document, &provider)?,
             identity: identity.identity,
             keys: identity.keys,
@@ -217,7 +234,7 @@ impl Engine {
             let result = opening.open().await;
             tell(&reports, id, AccountReport::Opened(Box::new(result))).await;
         });
-        let entering = Entering { me, document, port, task: task.abort_handle() };
+        let entering = Entering::new(me, document, port, task.abort_handle());
         self.accounts.entering.insert(id, entering);
     }
 
@@ -274,12 +291,17 @@ impl Engine {
             stun_servers: opened.stun_servers,
             registered: false,
             presence: None,
+            uses_name: false,
+            watches_devices: false,
+            refusal: None,
+            is_renewed: false,
             leaving: Leaving::No,
             lookout: None,
             tasks,
         };
         self.accounts.running.insert(id, account);
         self.look_out(id);
+        self.watch_certificate(id);
         self.account_state(id, OverlayState::Joining { step: "Starting".into() });
         Ok(())
     }
@@ -346,7 +368,7 @@ impl Opening {
 }
 
 /// Who judges the certificates of an overlay.
-fn provider(config: &OverlayConfig) -> Result<X509Provider, String> {
+pub(super) fn provider(config: &OverlayConfig) -> Result<X509Provider, String> {
     config.check_supported().map_err(|e| format!("This overlay can't be joined: {e}."))?;
     let self_signed = config.self_signed_permitted.map(|digest| match digest {
         Digest::Sha1 => NodeIdDigest::Sha1,

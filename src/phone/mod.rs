@@ -5,11 +5,14 @@ mod account;
 mod api;
 mod backup;
 mod calls;
+mod certify;
 mod data;
+mod devices;
 mod dial;
 mod document;
 mod engine;
 mod enter;
+mod handle;
 mod host;
 mod identity;
 mod keeping;
@@ -30,12 +33,15 @@ mod trust;
 mod words;
 
 pub use api::{
-    Backend, Call, CallId, CallReport, CallState, Command, Credentials, Device, Direction,
-    DocumentFacts, Event, Handle, HistoryEntry, Me, Membership, OverlayState, Quality, Settings,
-    Snapshot, Theme, Verified, channel,
+    Call, CallId, CallReport, CallState, Command, Credentials, Device, Direction, DocumentFacts,
+    Event, HistoryEntry, Me, Membership, OverlayState, Quality, Settings, Snapshot, Theme,
+    Verified,
 };
 pub use backup::{Backup, Restored};
+pub use certify::{CertificateFacts, CredentialsWanted};
+pub use devices::OwnDevice;
 pub use engine::{PhoneOptions, start};
+pub use handle::{Backend, Handle, channel};
 pub use host::{Host, HostEvent, HostOptions};
 pub use identity::{Standing, StoredIdentity};
 pub use keystore::{KeyStore, platform_key_store};

@@ -97,6 +97,34 @@ impl Data {
         Ok(standing)
     }
 
+    /// A key that is under a name which we want, or one more of our own: the user is asked.
+    pub(super) fn ask_about_key(
+        &self,
+        overlay: &str,
+        aor: &str,
+        node_id: &str,
+        unix_ms: u64,
+    ) -> rusqlite::Result<()> {
+        if self.count(overlay, aor, ASKED)? < ALARMS_OF_NAME_MAX {
+            self.pin(overlay, aor, node_id, ASKED, unix_ms)?;
+        }
+        Ok(())
+    }
+
+    /// Remembers that the user wants nothing to do with a key.
+    pub(super) fn refuse_key(
+        &self,
+        overlay: &str,
+        aor: &str,
+        node_id: &str,
+    ) -> rusqlite::Result<()> {
+        self.connection.execute(
+            "UPDATE pins SET state = ?4 WHERE overlay = ?1 AND aor = ?2 AND node_id = ?3",
+            [overlay, aor, node_id, REFUSED],
+        )?;
+        Ok(())
+    }
+
     /// Pins one more device of a name that was new when we called it: its devices came together.
     pub(super) fn pin_beside(
         &self,

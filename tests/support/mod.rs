@@ -125,7 +125,7 @@ impl Overlay {
     pub fn call(&self, user: &str, name: &str, seconds: u64, options: &[&str]) -> Phone {
         let device = format!("{user}-calling");
         let mut command = program();
-        command.args(["call", name, "--seconds", &seconds.to_string()]);
+        command.args(["call", name, "--seconds", &seconds.to_string(), "--another-device"]);
         command.args(["--play", SPEECH_ALICE, "--record"]).arg(self.heard_by(&device));
         self.start(&mut command, user, &device, options)
     }

@@ -2,7 +2,7 @@
 
 mod enrollment;
 mod finding;
-mod servers;
+pub mod servers;
 
 /// A moment in this test's time: every certificate here is made around the real one, which TLS
 /// asks the system for.

@@ -19,6 +19,7 @@ impl Phone {
     /// A new device of bob, in the overlay.
     async fn bob(document: &Path, at: SocketAddr) -> Self {
         let mut bob = Self::new();
+        bob.send(Command::EnterBeside { overlay: "one.example".into(), user: "bob".into() });
         bob.join(document, at);
         bob.until("in", |s| states(s) == [("one.example", true)]).await;
         bob
@@ -138,4 +139,59 @@ async fn a_device_with_another_key_is_not_called() {
     alice.until("no alarm", |s| s.key_alarms.is_empty()).await;
     alice.send(Command::Dial("bob".into()));
     other.event(|e| matches!(e, Event::Incoming { .. }).then_some(())).await;
+}
+
+/// R6940-11.3.1-02, R6940-11.3.1-05: a phone makes its own certificate where that is permitted, and
+/// stores it under its name. R6940-11.3.1-06: before that it looks who has the name, and does not
+/// enter under one that is taken. The user may say that the other one is a device of theirs; and
+/// whoever had the name before comes back. R6940-11.3.1-07: that nobody vouches for names here is
+/// among what the window shows.
+#[tokio::test]
+async fn a_name_that_is_taken_is_not_used() {
+    let (_papers, document, alice, at) = founded().await;
+    let snapshot = alice.handle.snapshot();
+    assert!(snapshot.default_membership().is_some_and(|m| m.document.is_self_signed));
+    let bob = Phone::bob(&document, at).await;
+    let first = bob.handle.snapshot().me().expect("joined").node_id.clone();
+    // What a peer stores under its name comes some seconds after it has joined.
+    let mut impostor = Phone::new();
+    let reason = loop {
+        impostor.join(&document, at);
+        let is_decided = |s: &Snapshot| match s.overlay() {
+            OverlayState::Joined { registered, .. } => *registered,
+            state => matches!(state, OverlayState::Failed { .. }),
+        };
+        impostor.until("in or refused", is_decided).await;
+        if let OverlayState::Failed { reason } = impostor.handle.snapshot().overlay() {
+            break reason.clone();
+        }
+        impostor.send(Command::Leave(Some("one.example".into())));
+        impostor.until("out", |s| s.memberships.is_empty()).await;
+        impostor = Phone::new();
+    };
+    assert!(reason.contains("bob@one.example is taken"), "{reason}");
+    let alarm = impostor.alarm();
+    assert_eq!((alarm.aor.as_str(), &alarm.new.node_id), ("bob@one.example", &first));
+
+    impostor.say(&alarm, KeyAnswer::AnotherDevice);
+    impostor.until("no alarm", |s| s.key_alarms.is_empty()).await;
+    impostor.join(&document, at);
+    impostor.until("in", |s| states(s) == [("one.example", true)]).await;
+    let both = |s: &Snapshot| s.devices.len() == 2 && s.devices.iter().all(|d| !d.is_unproven);
+    impostor.until("two devices", both).await;
+    let devices = impostor.handle.snapshot().devices.clone();
+    assert_eq!(devices.iter().filter(|d| d.is_this).count(), 1);
+    assert!(devices.iter().any(|d| d.node_id == first && !d.is_this), "{devices:?}");
+
+    // The second one is nobody's business but bob's own, who is asked about it.
+    let mut bob = Phone::with(bob.end().await);
+    bob.join(&document, at);
+    bob.until("in", |s| states(s) == [("one.example", true)]).await;
+    bob.until("a question", |s| !s.key_alarms.is_empty()).await;
+    bob.until("two devices", |s| s.devices.iter().any(|d| d.is_unproven)).await;
+    let second = bob.alarm().new.node_id;
+    bob.send(Command::RemoveDevice { overlay: "one.example".into(), node_id: second });
+    let honest = |s: &Snapshot| s.notice.as_ref().is_some_and(|n| n.contains("no authority"));
+    bob.until("a notice", honest).await;
+    assert_eq!(bob.handle.snapshot().key_alarms, []);
 }
