@@ -12,7 +12,7 @@ use super::api::{
 };
 use super::dial::{Connection, DialReport, Directory, Target, nobody, reach, resolve};
 use super::engine::{Engine, Report, Reports};
-use super::names::{own_sentence, way};
+use super::names::{as_typed, own_sentence, way};
 use super::signal::ice_credentials;
 use super::talk::{Talk, TalkReport};
 use super::words;
@@ -286,7 +286,10 @@ impl Engine {
         let directory = self.directory();
         let accounts = directory.accounts.iter().filter_map(|id| self.accounts.get(*id));
         let names: Vec<_> = accounts.map(Account::overlay).collect();
-        let way = way(&directory.overlays, &names, name)?;
+        let history = self.snapshot.history.iter().map(|entry| entry.peer.as_str());
+        let calls = self.snapshot.calls.iter().map(|call| call.peer.as_str());
+        let name = as_typed(name, history.chain(calls));
+        let way = way(&directory.overlays, &names, &name)?;
         let (overlay, aor, is_own) = match &way {
             Way::LookUp(overlay, aor) => (*overlay, aor, true),
             Way::Device(overlay, gruu) => (*overlay, &gruu.aor, false),

@@ -1,5 +1,6 @@
 //! Names that people type: their own in an overlay, and those they call.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::config::{OverlayConfig, SignedConfig};
@@ -45,6 +46,21 @@ pub(super) fn way(overlays: &Overlays, names: &[&str], text: &str) -> Result<Way
         Ok(way) => Ok(way),
         Err(WayError::NoOverlay) => Err("Join an overlay before calling.".into()),
         Err(error) => Err(sentence(&error)),
+    }
+}
+
+/// What to type to call `name`. One that stands among those `heard` of, in the list of calls, is a
+/// name to the octet: what would be a scheme, an escape or a password if somebody typed it is a
+/// part of it.
+pub(super) fn as_typed<'a, 'b>(
+    name: &'a str,
+    mut heard: impl Iterator<Item = &'b str>,
+) -> Cow<'a, str> {
+    match Aor::of_user_name(name) {
+        Some(aor) if usage::parse_aor(name, "").as_ref() != Ok(&aor) => {
+            if heard.any(|peer| peer == name) { aor.to_sip_uri().into() } else { name.into() }
+        }
+        _ => name.into(),
     }
 }
 
@@ -132,6 +148,40 @@ mod tests {
             assert!(is_domain_unverified(&config, "bank.example"));
             assert!(is_domain_unverified(&config, "sub.example.org"));
         }
+    }
+
+    /// Whatever name a caller has, it can be called back from the list of calls.
+    #[test]
+    fn any_name_that_has_called_can_be_called() {
+        let config = OverlayConfig::self_signed("example.org").expect("a name");
+        let document = Arc::new(SignedConfig::unsigned(&config).expect("a document"));
+        let overlays = Overlays::new(vec![document]);
+        let names = [
+            "bob",
+            "a:b",
+            "50%41",
+            "100%",
+            "sip:bob",
+            "tel:+49",
+            "bob;gr=AAAA",
+            "a?b",
+            "\"a b\"",
+            "a@b",
+            "älice",
+        ];
+        for user in names {
+            let name = format!("{user}@example.org");
+            let typed = as_typed(&name, ["carol@example.org", &name].into_iter());
+            let led = way(&overlays, &["example.org"], &typed);
+            let Ok(Way::LookUp(0, aor)) = led else { panic!("{name}: {led:?}") };
+            assert_eq!(aor.to_string(), name);
+        }
+        // Nobody of this name has called: it was typed.
+        let typed = as_typed("bob:secret@example.org", ["bob@example.org"].into_iter());
+        assert_eq!(typed, "bob:secret@example.org");
+        let typed = as_typed("sip:bob@example.org", [].into_iter());
+        let led = way(&overlays, &["example.org"], &typed).expect("a way");
+        assert!(matches!(led, Way::LookUp(0, aor) if aor.to_string() == "bob@example.org"));
     }
 
     /// R7904-3.3-01, R7904-3.4-02: a name that the overlay does not take is refused before it is

@@ -2,6 +2,7 @@
 
 mod certify;
 mod forwarding;
+mod redial;
 mod trust;
 
 use std::net::{Ipv4Addr, SocketAddr};
