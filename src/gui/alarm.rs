@@ -12,7 +12,8 @@ use crate::phone::{Command, KeyAlarm, KeyAnswer, SeenKey, Snapshot};
 pub fn alarms_ui(ui: &mut Ui, snapshot: &Snapshot) -> Vec<Command> {
     let mut commands = Vec::new();
     for alarm in &snapshot.key_alarms {
-        let answer = widgets::card(ui, |ui| alarm_ui(ui, alarm));
+        let is_own = is_own(snapshot, alarm);
+        let answer = widgets::card(ui, |ui| alarm_ui(ui, alarm, is_own));
         commands.extend(answer.map(|answer| Command::AnswerAlarm {
             overlay: alarm.overlay.clone(),
             aor: alarm.aor.clone(),
@@ -24,8 +25,22 @@ pub fn alarms_ui(ui: &mut Ui, snapshot: &Snapshot) -> Vec<Command> {
     commands
 }
 
-fn alarm_ui(ui: &mut Ui, alarm: &KeyAlarm) -> Option<KeyAnswer> {
+/// Whether another key has our own name in an overlay.
+pub fn own_name_is_taken(snapshot: &Snapshot, overlay: &str) -> bool {
+    let is_there = |alarm: &KeyAlarm| alarm.overlay == overlay && is_own(snapshot, alarm);
+    snapshot.key_alarms.iter().any(is_there)
+}
+
+fn is_own(snapshot: &Snapshot, alarm: &KeyAlarm) -> bool {
+    snapshot.membership(&alarm.overlay).is_some_and(|m| m.me.aor() == alarm.aor)
+}
+
+fn alarm_ui(ui: &mut Ui, alarm: &KeyAlarm, is_own: bool) -> Option<KeyAnswer> {
     let bad = roles(ui).bad;
+    let (title, hint) = match is_own {
+        true => (words::NAME_TAKEN, words::NAME_TAKEN_HINT.to_owned()),
+        false => (words::KEY_CHANGED, words::key_changed_hint(&alarm.aor)),
+    };
     ui.horizontal(|ui| {
         widgets::avatar(ui, &alarm.aor, 40.0);
         ui.vertical(|ui| {
@@ -33,12 +48,12 @@ fn alarm_ui(ui: &mut Ui, alarm: &KeyAlarm) -> Option<KeyAnswer> {
             ui.add(egui::Label::new(RichText::new(&alarm.aor).size(size::NAME)).truncate());
             widgets::text_row(ui, |ui| {
                 widgets::sign(ui, Icon::Warning, 16.0, bad);
-                ui.label(RichText::new(words::KEY_CHANGED).color(bad));
+                ui.label(RichText::new(title).color(bad));
             });
         });
     });
     ui.add_space(space::XS);
-    ui.label(words::key_changed_hint(&alarm.aor));
+    ui.label(hint);
     ui.add_space(space::XS);
     for key in &alarm.known {
         key_ui(ui, words::KEY_BEFORE, key);
@@ -47,12 +62,17 @@ fn alarm_ui(ui: &mut Ui, alarm: &KeyAlarm) -> Option<KeyAnswer> {
     ui.add_space(space::XS);
     let mut answer = None;
     ui.horizontal_wrapped(|ui| {
-        let answers = [
+        let of_others = [
             (Kind::Plain, words::KEY_ACCEPT, KeyAnswer::InPlace),
             (Kind::Plain, words::KEY_BESIDE, KeyAnswer::AnotherDevice),
             (Kind::Primary, words::KEY_REFUSE, KeyAnswer::Refuse),
         ];
-        for (kind, label, meaning) in answers {
+        let of_mine = [
+            (Kind::Plain, words::NAME_MINE, KeyAnswer::AnotherDevice),
+            (Kind::Primary, words::NAME_NOT_MINE, KeyAnswer::Refuse),
+        ];
+        let answers: &[_] = if is_own { &of_mine } else { &of_others };
+        for &(kind, label, meaning) in answers {
             if widgets::button(ui, kind, None, label).clicked() {
                 answer = Some(meaning);
             }

@@ -8,7 +8,7 @@ use super::look::{roles, size, space};
 use super::view::{Page, Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{alarm, card, first, forms, keeping};
+use super::{account, alarm, card, first, forms, keeping};
 use crate::phone::{Command, Direction, HistoryEntry, OverlayState, Snapshot};
 
 /// Height of a row of the recent calls.
@@ -91,6 +91,7 @@ pub fn detail_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
     let mut commands = Vec::new();
     ScrollArea::vertical().id_salt("detail").auto_shrink(false).show(ui, |ui| {
         commands.extend(alarm::alarms_ui(ui, snapshot));
+        commands.extend(account::card_ui(ui, snapshot, view));
         let on_screen = card::stack_ui(ui, snapshot, &mut commands);
         match view.person.clone() {
             Some(peer) => {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::words;
 use crate::crypto::Password;
 use crate::enroll::Invitation;
-use crate::phone::{Command, Entrance};
+use crate::phone::{Command, Credentials, Entrance};
 
 /// The port of a bootstrap link when an address names none (RFC 6940 §11.1 and its IANA port).
 const PORT_DEFAULT: u16 = 6084;
@@ -101,6 +101,28 @@ impl StartForm {
             user: self.user.trim().to_owned(),
             listen: address(self.listen.trim())?,
         })
+    }
+}
+
+/// What the enrollment server of an overlay knows the user by.
+#[derive(Clone, Debug, Default)]
+pub struct AccountForm {
+    /// The overlay that it is for.
+    pub overlay: String,
+    /// The account's name.
+    pub account: String,
+    /// Its password.
+    pub password: Secret,
+    /// Whether faults are shown: from the first attempt on.
+    pub tried: bool,
+}
+
+impl AccountForm {
+    /// What the form stands for, or `None` while something is wrong.
+    pub fn credentials(&self) -> Option<Credentials> {
+        let account = self.account.trim().to_owned();
+        let is_complete = !account.is_empty() && self.password.fault().is_none();
+        is_complete.then(|| Credentials { account, password: self.password.password() })
     }
 }
 

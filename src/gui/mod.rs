@@ -4,9 +4,11 @@
 //! state of the view to commands; none keeps a state of the phone of its own. The window draws only
 //! when the snapshot changes or the user acts.
 
+mod account;
 mod alarm;
 mod calls;
 mod card;
+mod devices;
 mod first;
 mod forms;
 mod icons;

@@ -8,7 +8,7 @@ use super::look::{roles, size, space};
 use super::view::{Question, Setup, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{first, invite};
+use super::{devices, first, invite};
 use crate::phone::{Command, Membership, OverlayState, Settings, Snapshot, key_words};
 
 /// Height of a row of the list of overlays.
@@ -31,6 +31,7 @@ pub fn network_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec
             ui.add_space(space::S);
             invite::protection_ui(ui, membership);
             ui.add_space(space::S);
+            devices::devices_ui(ui, snapshot, view, &membership.me.overlay);
         }
         widgets::card(ui, |ui| {
             figures_ui(ui, membership);

@@ -56,6 +56,10 @@ pub fn question_ui(
             let body = words::ask_leave_body(overlay, calls);
             (words::ASK_LEAVE, body, words::YES_LEAVE, words::STAY)
         }
+        Question::Remove { .. } => {
+            let body = words::ASK_REMOVE_BODY.to_owned();
+            (words::ASK_REMOVE, body, words::YES_REMOVE, words::KEEP)
+        }
         Question::Clear => {
             let body = words::ASK_CLEAR_BODY.to_owned();
             (words::ASK_CLEAR, body, words::YES_CLEAR, words::KEEP)
@@ -91,6 +95,7 @@ pub fn question_ui(
     }
     match question {
         Question::Leave(overlay) => Some(Command::Leave(Some(overlay))),
+        Question::Remove { overlay, node_id } => Some(Command::RemoveDevice { overlay, node_id }),
         Question::Clear => Some(Command::ClearHistory),
         Question::Close => {
             view.closing = true;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::forms::{JoinForm, PasswordForm, RestoreForm, Secret, StartForm};
+use super::forms::{AccountForm, JoinForm, PasswordForm, RestoreForm, Secret, StartForm};
 use crate::phone::{CallId, Command};
 
 /// The pages of the main window.
@@ -30,6 +30,13 @@ pub struct Kept {
 pub enum Question {
     /// Leave the overlay of this name.
     Leave(String),
+    /// Take a device from one's name.
+    Remove {
+        /// The overlay's name.
+        overlay: String,
+        /// The device's Node-ID in hexadecimal.
+        node_id: String,
+    },
     /// Forget the recent calls.
     Clear,
     /// Close the window in a call.
@@ -128,6 +135,8 @@ pub struct ViewState {
     pub join: JoinForm,
     /// The form to start an overlay.
     pub start: StartForm,
+    /// What an enrollment server wants to know.
+    pub account: AccountForm,
     /// The form to restore from a backup.
     pub restore: RestoreForm,
     /// Whether the first pages are open beside the overlays that we are in.

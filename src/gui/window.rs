@@ -14,7 +14,7 @@ use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::{Page, Question, Setup, ViewState};
 use super::widgets::{self, Kind};
-use super::{alarm, calls, card, first, keeping, keys, network, pages, words};
+use super::{account, alarm, calls, card, first, keeping, keys, network, pages, words};
 use crate::phone::{CallState, Command, Handle, OverlayState, Snapshot, Theme};
 
 /// Below this width in points the columns fold into one.
@@ -209,14 +209,15 @@ fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comm
 
 /// What has to be read before the calls, alone in a window of one column.
 fn urgent_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Vec<Command>> {
-    let is_urgent = !snapshot.key_alarms.is_empty() && card::running(snapshot) == 0;
-    let offers = keeping::is_offered(snapshot, view) && card::running(snapshot) == 0;
-    if !is_urgent && !offers {
+    let asks = !snapshot.key_alarms.is_empty() || !snapshot.credentials_wanted.is_empty();
+    let is_urgent = asks || keeping::is_offered(snapshot, view);
+    if !is_urgent || card::running(snapshot) > 0 {
         return None;
     }
     let scroll = ScrollArea::vertical().id_salt("urgent").auto_shrink(false);
     let commands = scroll.show(ui, |ui| {
         let mut commands = alarm::alarms_ui(ui, snapshot);
+        commands.extend(account::card_ui(ui, snapshot, view));
         keeping::offer_ui(ui, snapshot, view);
         commands.extend(calls::list_ui(ui, snapshot, view, Scroll::Page));
         commands

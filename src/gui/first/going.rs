@@ -8,8 +8,10 @@ use crate::gui::icons::Icon;
 use crate::gui::look::{roles, size, space};
 use crate::gui::view::{Going, Setup, ViewState};
 use crate::gui::widgets::{self, Kind};
-use crate::gui::words;
-use crate::phone::{Command, Entrance, Me, Membership, OverlaySearch, OverlayState, Snapshot};
+use crate::gui::{account, alarm, words};
+use crate::phone::{
+    Command, CredentialsWanted, Entrance, Me, Membership, OverlaySearch, OverlayState, Snapshot,
+};
 
 /// Sends a form off. An older notice goes first, so that a new one is about this command.
 pub fn go(snapshot: &Snapshot, view: &mut ViewState, command: Command) -> Vec<Command> {
@@ -102,6 +104,11 @@ pub fn going_ui(
         true => words::RESTORE_TITLE.to_owned(),
         false => words::going_title(overlay, is_new),
     };
+    let wanted = overlay.and_then(|overlay| account::wanted_by(snapshot, overlay));
+    if let Some(wanted) = wanted {
+        head(ui, (3, 3), &words::account_title(&wanted.overlay));
+        return account_ui(ui, view, command, wanted);
+    }
     head(ui, (2, if is_new { 3 } else { 2 }), &title);
     let search = overlay.and_then(|overlay| search_of(snapshot, overlay));
     let state = target.map_or(&OverlayState::Out, |membership| &membership.state);
@@ -126,6 +133,27 @@ pub fn going_ui(
         return overlay.map(|overlay| Command::Leave(Some(overlay))).into_iter().collect();
     }
     Vec::new()
+}
+
+/// The third step, where the overlay has accounts.
+fn account_ui(
+    ui: &mut Ui,
+    view: &mut ViewState,
+    command: &Command,
+    wanted: &CredentialsWanted,
+) -> Vec<Command> {
+    ui.label(RichText::new(words::ACCOUNT_HINT).color(roles(ui).quiet));
+    ui.add_space(space::M);
+    account::fields_ui(ui, view, wanted);
+    let (sent, back) = widgets::form_foot(ui, words::ACCOUNT_GO);
+    if back {
+        view.setup = form_of(command);
+        return vec![Command::Leave(Some(wanted.overlay.clone()))];
+    }
+    if !sent {
+        return Vec::new();
+    }
+    account::send(view, wanted).into_iter().collect()
 }
 
 /// The search for the overlay's document, if it was looked for.
@@ -196,6 +224,15 @@ fn failed_ui(
             }
             kind = Kind::Plain;
         }
+        let user = snapshot_user(snapshot, overlay);
+        if let (Some(overlay), Some(user)) = (overlay, user)
+            && alarm::own_name_is_taken(snapshot, overlay)
+            && widgets::button(ui, Kind::Plain, None, words::ENTER_BESIDE).clicked()
+        {
+            let (overlay, user) = (overlay.to_owned(), user.to_owned());
+            commands = vec![Command::EnterBeside { overlay, user }];
+            commands.extend(go(snapshot, view, command.clone()));
+        }
         if widgets::button(ui, kind, Some(Icon::Again), words::TRY_AGAIN).clicked() {
             commands = go(snapshot, view, command.clone());
         }
@@ -205,6 +242,11 @@ fn failed_ui(
         }
     });
     commands
+}
+
+/// Our user name in an overlay.
+fn snapshot_user<'s>(snapshot: &'s Snapshot, overlay: Option<&str>) -> Option<&'s str> {
+    Some(snapshot.membership(overlay?)?.me.user.as_str())
 }
 
 /// Who we are in the overlay that is out of reach, if it was founded on this computer.

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::crypto::Password;
-use crate::phone::{KeyAlarm, KeyAnswer, Protection, SeenKey};
+use crate::phone::{
+    Credentials, CredentialsWanted, Entrance, KeyAlarm, KeyAnswer, OwnDevice, Protection, SeenKey,
+};
 
 /// In an overlay, without a backup.
 fn unsaved() -> Snapshot {
@@ -141,4 +143,116 @@ fn a_changed_key_is_answered_by_the_user() {
             assert_eq!(commands(&mut backend), [expected]);
         }
     }
+}
+
+/// A snapshot in which the server of smith wants to know who we are.
+fn asked(base: Snapshot, problem: Option<&str>, ends_unix_ms: Option<u64>) -> Snapshot {
+    let wanted = CredentialsWanted {
+        overlay: "smith".into(),
+        user: "alice".into(),
+        account: "alice".into(),
+        problem: problem.map(str::to_owned),
+        ends_unix_ms,
+    };
+    Snapshot { credentials_wanted: vec![wanted], ..base }
+}
+
+fn credentials(password: &str) -> Command {
+    let password = Password::new(password);
+    let credentials = Credentials { account: "alice".into(), password };
+    Command::GiveCredentials { overlay: "smith".into(), user: "alice".into(), credentials }
+}
+
+/// Joining an overlay with accounts has a third step, which a wrong password comes back to.
+#[test]
+fn an_account_is_asked_for_on_the_way_in() {
+    let (mut harness, mut backend) = open(Snapshot::default(), WIDE);
+    click(&mut harness, words::JOIN_CHOICE);
+    write(&mut harness, words::ENTRANCE, "smith");
+    write(&mut harness, words::USER, "alice");
+    click(&mut harness, words::JOIN_GO);
+    let entrance = Entrance::Name("smith".into());
+    let join = Command::Join { entrance, user: "alice".into(), bootstrap: vec![] };
+    assert_eq!(commands(&mut backend), [join]);
+    let reason = "smith wants to know your account and its password.".to_owned();
+    let out = Snapshot {
+        memberships: membership(OverlayState::Failed { reason }),
+        ..Snapshot::default()
+    };
+    tell(&mut harness, &backend, asked(out.clone(), None, None));
+    harness.get_by_label(&words::account_title("smith"));
+    click(&mut harness, words::ACCOUNT_GO);
+    harness.get_by_label(words::FAULT_PASSWORD_EMPTY);
+    assert_eq!(commands(&mut backend), []);
+    write_password(&mut harness, words::PASSWORD, "wrong");
+    harness.key_press(Key::Enter);
+    harness.run();
+    assert_eq!(commands(&mut backend), [credentials("wrong")]);
+    tell(&mut harness, &backend, asked(out, Some("The password is wrong."), None));
+    harness.get_by_label("The password is wrong.");
+    write_password(&mut harness, words::PASSWORD, "open sesame");
+    click(&mut harness, words::ACCOUNT_GO);
+    assert_eq!(commands(&mut backend), [credentials("open sesame")]);
+    tell(&mut harness, &backend, joined());
+    harness.get_by_label(words::DIAL);
+}
+
+#[test]
+fn a_certificate_that_ends_is_renewed_with_the_password() {
+    for size in [WIDE, NARROW] {
+        let (mut harness, mut backend) = open(asked(joined(), None, Some(0)), size);
+        harness.get_by_label(&words::certificate_ends(1, 0));
+        write_password(&mut harness, words::PASSWORD, "open sesame");
+        click(&mut harness, words::ACCOUNT_GO);
+        assert_eq!(commands(&mut backend), [credentials("open sesame")]);
+    }
+    assert_eq!(
+        words::certificate_ends(0, 3 * 86_400_000),
+        "Your certificate ends in 3 days. It is renewed with your password."
+    );
+}
+
+#[test]
+fn a_device_is_removed_after_a_question() {
+    let device = |node_id: &str, is_this| OwnDevice {
+        overlay: "smith".into(),
+        node_id: node_id.into(),
+        words: format!("words of {node_id}"),
+        is_this,
+        seen_unix_ms: 0,
+        is_unproven: false,
+    };
+    let devices = vec![device("02", false), device("01", true)];
+    let (mut harness, mut backend) = open(Snapshot { devices, ..joined() }, NARROW);
+    click(&mut harness, words::NETWORK);
+    harness.get_by_label(words::THIS_DEVICE);
+    assert!(harness.query_by_label(&words::remove_which("words of 01")).is_none());
+    click(&mut harness, &words::remove_which("words of 02"));
+    click(&mut harness, words::KEEP);
+    assert_eq!(commands(&mut backend), []);
+    click(&mut harness, &words::remove_which("words of 02"));
+    click(&mut harness, words::YES_REMOVE);
+    let (overlay, node_id) = ("smith".into(), "02".into());
+    assert_eq!(commands(&mut backend), [Command::RemoveDevice { overlay, node_id }]);
+}
+
+/// A name that is taken is entered beside the other key only if the user says that it is theirs.
+#[test]
+fn a_taken_name_is_ones_own_if_one_says_so() {
+    let key = SeenKey { node_id: "02".into(), words: "lusab".into(), since_unix_ms: 0 };
+    let (overlay, aor) = ("smith".to_owned(), "alice@smith".to_owned());
+    let key_alarms = vec![KeyAlarm { overlay, aor, new: key, known: vec![] }];
+    let reason = "The name alice@smith is taken.".to_owned();
+    let memberships = membership(OverlayState::Failed { reason });
+    let (mut harness, mut backend) = open(Snapshot::default(), WIDE);
+    click(&mut harness, words::JOIN_CHOICE);
+    write(&mut harness, words::ENTRANCE, "smith");
+    write(&mut harness, words::USER, "alice");
+    click(&mut harness, words::JOIN_GO);
+    let join = commands(&mut backend);
+    tell(&mut harness, &backend, Snapshot { memberships, key_alarms, ..Snapshot::default() });
+    harness.get_by_label("The name alice@smith is taken.");
+    click(&mut harness, words::ENTER_BESIDE);
+    let beside = Command::EnterBeside { overlay: "smith".into(), user: "alice".into() };
+    assert_eq!(commands(&mut backend), [vec![beside], join].concat());
 }

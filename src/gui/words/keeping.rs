@@ -63,3 +63,57 @@ pub fn in_groups(hex: &str) -> String {
     let groups: Vec<String> = digits.chunks(4).map(|group| group.iter().collect()).collect();
     groups.join(" ")
 }
+
+// An account
+pub const ACCOUNT_NAME: &str = "Account";
+pub const PASSWORD_OF_ACCOUNT_HINT: &str = "The one from whoever runs the overlay";
+pub const FAULT_ACCOUNT_EMPTY: &str = "Type the name of your account.";
+pub const ACCOUNT_GO: &str = "Continue";
+pub const ACCOUNT_HINT: &str =
+    "Its server confirms your name by a certificate. Your calls do not go through it.";
+
+/// The heading of the question for an account.
+pub fn account_title(overlay: &str) -> String {
+    format!("{overlay} asks for your account")
+}
+
+/// When a certificate ends, seen from `now_ms`; both in milliseconds since the Unix epoch.
+pub fn certificate_ends(now_ms: u64, ends_ms: u64) -> String {
+    const DAY_MS: u64 = 86_400_000;
+    let when = match ends_ms.saturating_sub(now_ms) / DAY_MS {
+        _ if ends_ms <= now_ms => return "Your certificate has ended; renew it.".to_owned(),
+        0 => "today".to_owned(),
+        1 => "in a day".to_owned(),
+        days => format!("in {days} days"),
+    };
+    format!("Your certificate ends {when}. It is renewed with your password.")
+}
+
+// Devices
+pub const DEVICES: &str = "Your devices";
+pub const DEVICES_HINT: &str = "All of them ring when somebody calls you.";
+pub const THIS_DEVICE: &str = "This device";
+pub const OTHER_DEVICE: &str = "Another device";
+pub const UNPROVEN_DEVICE: &str = "A device that is not confirmed";
+pub const REMOVE_DEVICE: &str = "Remove";
+pub const ASK_REMOVE: &str = "Remove this device?";
+pub const ASK_REMOVE_BODY: &str = "This phone refuses it from then on.";
+pub const YES_REMOVE: &str = "Remove it";
+
+// One's own name, taken
+pub const NAME_TAKEN: &str = "Another key has your name";
+pub const NAME_TAKEN_HINT: &str = "It may be another device of yours, or somebody else who took \
+     the name. Compare these words with those on the Network page of your other device.";
+pub const NAME_MINE: &str = "It is my device";
+pub const NAME_NOT_MINE: &str = "It is not mine";
+pub const ENTER_BESIDE: &str = "It is another device of mine";
+
+/// When another device was seen last.
+pub fn device_seen(ago: &str) -> String {
+    format!("Last seen {ago}")
+}
+
+/// The button that removes one device.
+pub fn remove_which(words: &str) -> String {
+    format!("{REMOVE_DEVICE} {words}")
+}

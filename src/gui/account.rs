@@ -1,0 +1,67 @@
+//! The account and password that an overlay's enrollment server wants to know.
+
+use egui::{Key, RichText, Ui};
+
+use super::icons::Icon;
+use super::look::{roles, size, space};
+use super::view::ViewState;
+use super::widgets::{self, Kind};
+use super::words;
+use crate::phone::{Command, CredentialsWanted, Snapshot};
+
+/// What the server of an overlay wants to know, if it does.
+pub fn wanted_by<'s>(snapshot: &'s Snapshot, overlay: &str) -> Option<&'s CredentialsWanted> {
+    snapshot.credentials_wanted.iter().find(|wanted| wanted.overlay == overlay)
+}
+
+/// The fields; whether Enter was pressed in one.
+pub fn fields_ui(ui: &mut Ui, view: &mut ViewState, wanted: &CredentialsWanted) -> bool {
+    let form = &mut view.account;
+    let is_new = form.overlay != wanted.overlay;
+    if is_new {
+        *form = Default::default();
+        form.overlay.clone_from(&wanted.overlay);
+        form.account.clone_from(&wanted.account);
+    }
+    if let Some(problem) = &wanted.problem {
+        widgets::fault_line(ui, problem);
+        ui.add_space(space::XS);
+    }
+    let fault = form.account.trim().is_empty().then_some(words::FAULT_ACCOUNT_EMPTY);
+    let fault = fault.filter(|_| form.tried);
+    let account = widgets::field(ui, words::ACCOUNT_NAME, "", &mut form.account, fault);
+    let fault = form.password.fault().filter(|_| form.tried);
+    let (label, hint) = (words::PASSWORD, words::PASSWORD_OF_ACCOUNT_HINT);
+    let password = widgets::password_field(ui, label, hint, &mut form.password.0, fault);
+    let enter = ui.input(|input| input.key_pressed(Key::Enter));
+    enter && (account.lost_focus() || password.lost_focus())
+}
+
+/// The command that the fields stand for, or `None` while something is wrong with them.
+pub fn send(view: &mut ViewState, wanted: &CredentialsWanted) -> Option<Command> {
+    view.account.tried = true;
+    let credentials = view.account.credentials()?;
+    view.account = Default::default();
+    let (overlay, user) = (wanted.overlay.clone(), wanted.user.clone());
+    Some(Command::GiveCredentials { overlay, user, credentials })
+}
+
+/// A card for the first server that wants to know, above the calls.
+pub fn card_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
+    let wanted = snapshot.credentials_wanted.first()?;
+    let warn = roles(ui).warn;
+    let sent = widgets::card(ui, |ui| {
+        ui.horizontal(|ui| {
+            ui.spacing_mut().interact_size.y = size::NAME + space::S;
+            widgets::sign(ui, Icon::Key, 20.0, warn);
+            ui.label(RichText::new(words::account_title(&wanted.overlay)).size(size::NAME));
+        });
+        let ends = wanted.ends_unix_ms.map(|ends| words::certificate_ends(view.now_ms, ends));
+        ui.label(ends.as_deref().unwrap_or(words::ACCOUNT_HINT));
+        ui.add_space(space::XS);
+        let entered = fields_ui(ui, view, wanted);
+        entered || widgets::button(ui, Kind::Primary, None, words::ACCOUNT_GO).clicked()
+    });
+    ui.add_space(space::M);
+    if sent { send(view, wanted) } else { None }
+}
