@@ -45,8 +45,8 @@ pub struct PeerConfig {
     /// How many links it may have, those that others open to it among them; its own choice.
     pub links_max: usize,
     /// Whether our certificate is published under our user's name at once, and not after
-    /// [`Command::ClaimName`](super::Command::ClaimName): where an authority gives names out, nobody
-    /// else can have it.
+    /// [`Command::ClaimName`](super::Command::ClaimName): where an authority gives names out,
+    /// nobody else can have it.
     pub is_name_ours: bool,
     /// The document that all this is from. Without one nobody gets a ConfigUpdate from us, and we
     /// believe none, for it says who may sign the next.

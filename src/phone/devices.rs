@@ -96,8 +96,9 @@ impl Engine {
     }
 
     /// Other devices under our name are ours: we enter beside them.
-    pub(super) fn enter_beside(&mut self, overlay: &str, user: &str) {
-        self.ours_too.insert((overlay.to_owned(), user.to_owned()));
+    pub(super) fn enter_beside(&mut self, overlay: String, user: String) -> Result<(), String> {
+        self.ours_too.insert((overlay, user));
+        Ok(())
     }
 
     /// Looks at our registration again and again.

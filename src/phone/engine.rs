@@ -245,10 +245,7 @@ impl Engine {
             Command::GiveCredentials { overlay, user, credentials } => {
                 self.give_credentials(&overlay, &user, credentials)
             }
-            Command::EnterBeside { overlay, user } => {
-                self.enter_beside(&overlay, &user);
-                Ok(())
-            }
+            Command::EnterBeside { overlay, user } => self.enter_beside(overlay, user),
             Command::RemoveDevice { overlay, node_id } => self.remove_device(&overlay, &node_id),
             Command::ForgetKeys { overlay, aor } => self.forget_keys(&overlay, &aor),
             Command::Count => {
