@@ -65,7 +65,7 @@ fn open(
     name: Option<&str>,
 ) -> Result<(Handle, Receiver<Event>), String> {
     let state = open_keys(&arguments.keys)?;
-    printer.keys(&state.protection());
+    let protection = state.protection();
     // A document that cannot be read, a name that is none, or a file that cannot be played, shows
     // before anything is started.
     let (entrance, known) = entrance(&arguments.overlay, &state)?;
@@ -94,6 +94,7 @@ fn open(
         is_attended: false,
     };
     let phone = start(options).map_err(|e| e.to_string())?;
+    printer.keys(&protection);
     let events = phone.events();
     let before = phone.snapshot().settings.clone();
     let settings = Settings { forward_to, sips_only: arguments.sips_only, ..before.clone() };

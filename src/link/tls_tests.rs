@@ -278,6 +278,9 @@ async fn a_stalled_connection_is_suspect_and_comes_back() {
     let (mut link, mut accepted) = (link.unwrap(), accepted.unwrap());
     link.send(Bytes::from_static(b"one")).unwrap();
     message(&mut accepted).await;
+    // On TCP an answer comes after the acknowledgement.
+    accepted.send(Bytes::from_static(b"answer")).unwrap();
+    assert_eq!(message(&mut link).await, b"answer"[..]);
     middle.flows.send_replace(false);
     link.send(Bytes::from_static(b"two")).unwrap();
     let two = OverlayEvent::Undelivered(Bytes::from_static(b"two"));

@@ -23,9 +23,11 @@ impl Overlay {
         (Self { _papers: papers, document, at }, alice)
     }
 
-    /// A new device of a user.
+    /// A new device of a user, who may have others.
     async fn device(&self, user: &str) -> Phone {
         let mut phone = Phone::new();
+        let overlay = "one.example".to_owned();
+        phone.send(Command::EnterBeside { overlay, user: user.to_owned() });
         let (entrance, user) = (Entrance::Document(self.document.clone()), user.to_owned());
         phone.send(Command::Join { entrance, user, bootstrap: vec![self.at] });
         phone.registered().await;
