@@ -45,8 +45,11 @@ pub(super) fn back_up(keys: &KeyArguments, out: &Path, password_file: Option<&Pa
         let password = backup_password(password_file)?;
         let (data, _) = state.data(unix_ms()).map_err(|e| e.to_string())?;
         state.back_up(&data, out, &password, unix_ms()).map_err(|e| e.to_string())?;
-        let count = state.users().len();
-        Ok(format!("Wrote {count} identities with what belongs to them to {}.", out.display()))
+        let identities = match state.users().len() {
+            1 => "one identity with what belongs to it".to_owned(),
+            count => format!("{count} identities with what belongs to them"),
+        };
+        Ok(format!("Wrote {identities} to {}.", out.display()))
     });
     tell(made)
 }
