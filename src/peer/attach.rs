@@ -14,7 +14,7 @@ use super::api::{
     Answer, Event, IceParameters, JoinError, LinkAction, LinkId, Purpose, RequestError, RequestId,
     Role,
 };
-use super::links::{Connecting, LINKS_SPARE, LinkState, Rank};
+use super::links::{Connecting, LinkState, Rank};
 use super::requests::{Failure, Goal, Reply};
 use super::serve::Question;
 use super::{Peer, Stage};
@@ -111,8 +111,7 @@ impl Peer {
     }
 
     fn gather(&mut self, gathering: Gathering) -> bool {
-        let links_max = self.config.links_max + LINKS_SPARE;
-        if self.links.len() >= links_max || self.links.pending().count() >= PENDING_MAX {
+        if !self.has_room() || self.links.pending().count() >= PENDING_MAX {
             return false;
         }
         let link = self.links.add(self.now.instant, LinkState::Gathering(gathering));
@@ -147,7 +146,7 @@ impl Peer {
         if to.last().and_then(Destination::node) == Some(self.identity.node_id) {
             return self.done(request, Err(RequestError::Refused(ErrorCode::NOT_FOUND)));
         }
-        if self.links.pending().count() >= PENDING_MAX {
+        if !self.has_room() || self.links.pending().count() >= PENDING_MAX {
             return self.done(request, Err(RequestError::Busy));
         }
         let gathering = Gathering::AppAttach(request, to, application);
@@ -320,9 +319,11 @@ impl Peer {
             return self.refuse_question(&question, ErrorCode::INVALID_MESSAGE, UNSUITABLE);
         }
         let is_near = !self.chord.is_joined() || self.chord.is_better(node);
-        let spare = if is_near { LINKS_SPARE } else { 0 };
-        let is_full = self.links.len() >= self.config.links_max + spare;
-        if is_full {
+        let has_room = match is_near {
+            true => self.has_room(),
+            false => self.links.len() < self.config.links_max,
+        };
+        if !has_room {
             return self.refuse_question(&question, ErrorCode::FORBIDDEN, "no more links");
         }
         if is_near {
@@ -450,7 +451,7 @@ impl Peer {
         if !self.applications.contains(&offer.application) {
             return self.refuse_question(&question, ErrorCode::NOT_FOUND, "no such application");
         }
-        if self.links.pending().count() >= PENDING_MAX {
+        if !self.has_room() || self.links.pending().count() >= PENDING_MAX {
             return self.refuse_question(&question, ErrorCode::FORBIDDEN, "no more connections");
         }
         let purpose = Purpose::Application(offer.application);

@@ -24,7 +24,7 @@ pub fn peer(bytes: &[u8]) {
         if world.step(&mut script).is_err() {
             return;
         }
-        assert!(world.peer.links.len() <= world.peer.config.links_max + 2 * LINKS_SPARE, "links");
+        assert!(world.peer.links.len() <= world.peer.config.links_max + LINKS_SPARE, "links");
         assert!(world.peer.storage.bytes() <= STORED_MAX, "stored bytes");
     }
 }

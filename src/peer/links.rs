@@ -330,6 +330,8 @@ impl Peer {
             return;
         }
         let known = self.links.take(link);
+        // What we have begun ourselves had room then.
+        let is_stranger = known.is_none();
         let dialed = matches!(known, Some(LinkState::Dialing));
         let (node, rank, is_ours, plan, owes_update) = match known {
             Some(LinkState::Connecting(c)) => {
@@ -347,7 +349,7 @@ impl Peer {
             certificate.node_ids.contains(node)
                 && *node != self.identity.node_id
                 && !self.verifier.is_revoked(&certificate)
-                && self.links.len() < self.config.links_max + LINKS_SPARE
+                && (!is_stranger || self.has_room())
         });
         let Some(node) = welcome else {
             self.act(link, LinkAction::Close);
@@ -420,6 +422,11 @@ impl Peer {
         }
     }
 
+    /// Whether there may be one more link that a node asked for or that a user wants.
+    pub(super) fn has_room(&self) -> bool {
+        self.links.len() + DIALED_MAX < self.config.links_max + LINKS_SPARE
+    }
+
     /// Sees to it that a link that has just been added does not wait for ever.
     pub(super) fn watch_links(&mut self) {
         self.timers.set_earlier(Timer::Sweep, self.now.instant + SWEEP_INTERVAL);
@@ -430,6 +437,9 @@ impl Peer {
 
 /// Links beyond what is set: for neighbours, for joining nodes, and while links are being made.
 pub(super) const LINKS_SPARE: usize = 64;
+/// Of these, what is kept for bootstrap nodes that we dial, so that strangers who fill our table
+/// can't keep us from joining: a race of four, the one before, and one that is probed.
+const DIALED_MAX: usize = 6;
 /// Two links that come up within the life of a request were made at the same time.
 const CROSSING: Duration = Duration::from_secs(15);
 /// Gathering, five transmissions of an Attach, ICE and DTLS together take no longer.
