@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::bootstrap::{BootstrapListener, dial};
@@ -19,9 +19,10 @@ use super::counters::{LinkCounters, NodeCounters};
 use super::dtls::DtlsRole;
 use super::error::LinkError;
 use super::ice::{IceAgent, IceOptions, IceRole, Upkeep};
-use super::node::{AppFlow, Done, NodeError, NodeEvent, NodeOptions, NodeStatus, Reply};
+use super::node::{AppFlow, AppPath, Done, NodeError, NodeEvent, NodeOptions, NodeStatus, Reply};
 use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
 use super::store::{Batch, Opened, StoreFile, StoreProblem};
+use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
 use crate::base::{Instant, Now, Rng};
 use crate::crypto::Certificate;
@@ -57,7 +58,10 @@ struct AppLink {
     application: u16,
     certificate: Arc<Certificate>,
     attached: Duration,
-    reply: Option<Reply>,
+    here: Surroundings,
+    there: Surroundings,
+    /// Who asked for it, if that was one of us.
+    reply: Option<oneshot::Sender<Result<AppFlow, NodeError>>>,
 }
 
 /// The task of a node.
@@ -330,11 +334,11 @@ impl Driver {
         if let Err(reason) = &result {
             self.ended.ended(reason, false);
         }
-        let AppLink { application, certificate, attached, reply } = link;
+        let AppLink { application, certificate, attached, reply, .. } = link;
         let flow = result.map(|flow| AppFlow { application, certificate, flow, attached });
         match (reply, flow) {
             (Some(reply), flow) => {
-                let _ = reply.send(flow.map(Done::Flow).map_err(NodeError::Link));
+                let _ = reply.send(flow.map_err(NodeError::Link));
             }
             (None, Ok(flow)) => self.event(NodeEvent::AppFlow(flow)),
             // The caller sees that it failed and says so; nobody waits here.
@@ -430,7 +434,10 @@ impl Driver {
         let credentials = self.credentials.only(&expected);
         if let Purpose::Application(application) = purpose {
             let attached = Duration::ZERO;
-            let link = AppLink { application, certificate: expected, attached, reply: None };
+            let here = Surroundings::of(&agent.local().candidates);
+            let there = Surroundings::of(&remote.candidates);
+            let (certificate, reply) = (expected, None);
+            let link = AppLink { application, certificate, attached, here, there, reply };
             self.app_links.insert(id, link);
         }
         let pcap = self.options.pcap.clone();
@@ -478,8 +485,12 @@ impl Driver {
         match result {
             Ok(Answer::AppLink { link, .. }) => {
                 if let Some(app_link) = self.app_links.get_mut(&link) {
-                    app_link.reply = Some(reply);
+                    let (sender, flow) = oneshot::channel();
+                    app_link.reply = Some(sender);
                     app_link.attached = attached;
+                    let (here, there) = (app_link.here, app_link.there);
+                    let path = AppPath { here, there, since: tokio::time::Instant::now(), flow };
+                    let _ = reply.send(Ok(Done::Path(path)));
                 }
             }
             Ok(answer) => {

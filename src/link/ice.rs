@@ -48,8 +48,11 @@ pub mod limits {
     pub const STUN_SERVERS_MAX: usize = 4;
     /// Once one server has answered, the others get this long.
     pub const STUN_LATE: Duration = Duration::from_millis(100);
-    /// Connectivity checks take no longer: the lifetime of a request (RFC 6940 §3).
+    /// Connectivity checks take no longer: the lifetime of a request (RFC 6940 §3), as our answer
+    /// to it may have to be sent again.
     pub const CONNECT: Duration = Duration::from_secs(15);
+    /// The same for who has got the answer: the other side has begun to check already.
+    pub const CONNECT_ANSWERED: Duration = Duration::from_secs(6);
     /// Candidates taken from the other side: a liar must not make us flood others with checks
     /// (RFC 8445 §19.5.1).
     pub const CANDIDATES_MAX: usize = 12;
@@ -201,7 +204,8 @@ impl IceAgent {
         self.gather_ms
     }
 
-    /// Runs connectivity checks until a pair is selected, for at most [`limits::CONNECT`].
+    /// Runs connectivity checks until a pair is selected, for at most [`limits::CONNECT`], or
+    /// [`limits::CONNECT_ANSWERED`] if we control.
     pub async fn connect(mut self, remote: &IceParameters) -> Result<IceConn, LinkError> {
         if remote.ufrag.len() < IceParameters::UFRAG_MIN
             || remote.pwd.len() < IceParameters::PWD_MIN
@@ -231,7 +235,11 @@ impl IceAgent {
             };
             conn
         };
-        let conn = timeout(CONNECT, checks)
+        let longest = match self.role {
+            IceRole::Controlling => CONNECT_ANSWERED,
+            IceRole::Controlled => CONNECT,
+        };
+        let conn = timeout(longest, checks)
             .await
             .map_err(|_| LinkError::NoPath)?
             .map_err(|e| LinkError::Ice(e.to_string()))?;

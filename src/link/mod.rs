@@ -3,6 +3,7 @@
 //! | file | what | |
 //! |---|---|---|
 //! | [`addresses`](self), [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
+//! | [`surroundings`] | what stood in the way of one | RFC 4787 |
 //! | [`dtls`] | mutual certificates, keys for media | RFC 6347, 5764 |
 //! | [`tls`] | the same over TCP | RFC 5246, 8446 |
 //! | [`transport`] | a task for each path: [`SecureFlow`], [`MediaFlow`] | |
@@ -42,6 +43,7 @@ pub mod pcap;
 pub mod reliability;
 mod store;
 pub mod stun;
+pub mod surroundings;
 pub mod tls;
 pub mod transport;
 pub mod watched;
@@ -53,11 +55,12 @@ pub use counters::{LinkCounters, NodeCounters};
 pub use dtls::{DtlsError, DtlsRole, LocalCertificate, SrtpKeys, SrtpProfile, Verify};
 pub use error::{LinkError, SendError};
 pub use ice::{IceAgent, IceOptions, IceRole, Upkeep};
-pub use node::{AppFlow, Node, NodeError, NodeEvent, NodeOptions, NodeStatus};
+pub use node::{AppFlow, AppPath, Node, NodeError, NodeEvent, NodeOptions, NodeStatus};
 pub use overlay::{OverlayEvent, OverlayLink, OverlaySender};
 pub use pace::SenderKind;
 pub use pcap::{Direction as PcapDirection, Pcap, Protocol as PcapProtocol};
 pub use store::StoreProblem;
+pub use surroundings::{Network, Surroundings};
 pub use transport::{
     Credentials, FlowInfo, FlowSender, MediaFlow, MediaSender, SecureFlow, Timings, Transport,
 };

@@ -14,8 +14,10 @@ use super::counters::NodeCounters;
 use super::driver::Driver;
 use super::dtls::LocalCertificate;
 use super::error::LinkError;
+use super::ice::limits::CONNECT_ANSWERED;
 use super::pcap::Pcap;
 use super::store::StoreProblem;
+use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
 use crate::base::NodeId;
 use crate::config::SignedConfig;
@@ -94,6 +96,28 @@ pub struct AppFlow {
     pub flow: SecureFlow,
     /// How long our AppAttach took to be answered; zero if the other side sent it.
     pub attached: Duration,
+}
+
+/// A connection for an application that the other side has agreed to, on its way up.
+pub struct AppPath {
+    /// Our network.
+    pub here: Surroundings,
+    /// The other side's.
+    pub there: Surroundings,
+    pub(super) since: tokio::time::Instant,
+    pub(super) flow: oneshot::Receiver<Result<AppFlow, NodeError>>,
+}
+
+impl AppPath {
+    /// Waits until ICE and DTLS have done their work.
+    pub async fn up(&mut self) -> Result<AppFlow, NodeError> {
+        (&mut self.flow).await.map_err(|_| NodeError::Ended)?
+    }
+
+    /// Whether ICE must have ended by now, so that what is missing is DTLS.
+    pub fn is_securing(&self) -> bool {
+        self.since.elapsed() > CONNECT_ANSWERED
+    }
 }
 
 impl std::fmt::Debug for AppFlow {
@@ -184,18 +208,19 @@ impl Node {
     pub async fn request(&self, command: Command) -> Result<Answer, NodeError> {
         match self.send(command).await? {
             Done::Answer(answer) => Ok(*answer),
-            Done::Flow(_) => Err(NodeError::Ended),
+            Done::Path(_) => Err(NodeError::Ended),
         }
     }
 
-    /// Makes a connection for an application, from AppAttach to DTLS.
+    /// Asks for a connection for an application by AppAttach; the answer comes before the
+    /// connection.
     pub async fn app_attach(
         &self,
         to: Vec<Destination>,
         application: u16,
-    ) -> Result<AppFlow, NodeError> {
+    ) -> Result<AppPath, NodeError> {
         match self.send(Command::AppAttach(to, application)).await? {
-            Done::Flow(flow) => Ok(flow),
+            Done::Path(path) => Ok(path),
             Done::Answer(_) => Err(NodeError::Ended),
         }
     }
@@ -216,7 +241,7 @@ impl Node {
 /// The result of a command.
 pub(super) enum Done {
     Answer(Box<Answer>),
-    Flow(AppFlow),
+    Path(AppPath),
 }
 
 /// Where the result of a command goes.

@@ -3,26 +3,22 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::account::{Account, AccountId};
+use super::account::AccountId;
 use super::api::{
     Call, CallId, CallReport, CallState, Direction, Event, HistoryEntry, Quality, Verified,
 };
-use super::dial::{Connection, DialReport, Directory, Target, nobody, reach, resolve};
-use super::engine::{Engine, Report, Reports};
-use super::names::{as_typed, own_sentence, way};
-use super::signal::ice_credentials;
+use super::dial::{DIAL_MAX, DialReport, SET_UP_MAX};
+use super::engine::Engine;
+use super::failure::Worst;
 use super::talk::{Talk, TalkReport};
 use super::words;
 use crate::base::Instant;
-use crate::link::IceAgent;
+use crate::link::{IceAgent, LinkError};
 use crate::media::sdp::{MediaDescription, Offer};
 use crate::media::{AudioStatistics, Ringing};
-use crate::message::Destination;
 use crate::sip::{self, LegId, Reason};
-use crate::usage::{Overlays, Resolved, Way};
 
 /// All calls, running and ended.
 #[derive(Default)]
@@ -49,9 +45,11 @@ pub(super) struct Running {
     /// SIP legs: one for an incoming call, one for each device of an outgoing one.
     pub(super) legs: BTreeMap<LegId, Leg>,
     /// Look-ups and connections that are on their way: each may bring a leg or more.
-    dialling: usize,
-    /// Why devices failed: the last one's sentence becomes the call's.
-    pub(super) failure: Option<String>,
+    pub(super) dialling: usize,
+    /// Why devices failed.
+    pub(super) failure: Worst,
+    /// When an outgoing call has to ring.
+    pub(super) until: tokio::time::Instant,
     pub(super) talk: Option<Talk>,
     path: Option<String>,
     statistics: AudioStatistics,
@@ -60,7 +58,7 @@ pub(super) struct Running {
     started_unix_ms: u64,
     answered: Option<Instant>,
     /// Whatever is dialled ends with the call.
-    dial_tasks: JoinSet<()>,
+    pub(super) dial_tasks: JoinSet<()>,
     /// Who has answered, if that is not who was called.
     forwarded_to: Option<String>,
     /// Whether the other side's name is of another domain than its overlay.
@@ -102,7 +100,7 @@ pub(super) struct Leg {
 pub(super) enum CallReports {
     Dial(DialReport),
     /// Our candidates for a device are known.
-    Candidates(LegId, Result<IceAgent, String>),
+    Candidates(LegId, Result<IceAgent, LinkError>),
     Talk(Option<TalkReport>),
 }
 
@@ -187,7 +185,8 @@ impl Calls {
             muted: false,
             legs: BTreeMap::new(),
             dialling: 0,
-            failure: None,
+            failure: Worst::default(),
+            until: tokio::time::Instant::now() + DIAL_MAX,
             talk: None,
             path: None,
             statistics: AudioStatistics::default(),
@@ -212,6 +211,16 @@ impl Running {
 
     pub(super) fn talk_time(&self, now: Instant) -> Duration {
         self.answered.map_or(Duration::ZERO, |since| now.saturating_since(since))
+    }
+
+    /// How long the way to sound may still take: what dialling has left of the whole, and for
+    /// whoever was called all of it.
+    pub(super) fn time_for_sound(&self) -> Duration {
+        let dialled_ms = self.report.ringing_ms.or(self.report.answered_ms).unwrap_or_default();
+        match self.direction {
+            Direction::Outgoing => SET_UP_MAX.saturating_sub(Duration::from_millis(dialled_ms)),
+            Direction::Incoming => SET_UP_MAX,
+        }
     }
 
     /// A leg is the one that counts.
@@ -281,187 +290,12 @@ impl Running {
 }
 
 impl Engine {
-    /// Calls a name, or a device by its address.
-    pub(super) fn dial(&mut self, name: &str) -> Result<(), String> {
-        let directory = self.directory();
-        let accounts = directory.accounts.iter().filter_map(|id| self.accounts.get(*id));
-        let names: Vec<_> = accounts.map(Account::overlay).collect();
-        let history = self.snapshot.history.iter().map(|entry| entry.peer.as_str());
-        let calls = self.snapshot.calls.iter().map(|call| call.peer.as_str());
-        let name = as_typed(name, history.chain(calls));
-        let way = way(&directory.overlays, &names, &name)?;
-        let (overlay, aor, is_own) = match &way {
-            Way::LookUp(overlay, aor) => (*overlay, aor, true),
-            Way::Device(overlay, gruu) => (*overlay, &gruu.aor, false),
-            Way::Elsewhere(name) => return Err(format!("{name} is in none of your overlays.")),
-        };
-        let account = directory.accounts.get(overlay);
-        let account = account.and_then(|id| Some((*id, self.accounts.get(*id)?)));
-        let (account_id, account) = account.ok_or("Join an overlay before calling.")?;
-        if is_own && *aor == account.aor {
-            return Err(own_sentence(aor));
-        }
-        if !self.calls.running.is_empty() {
-            return Err("Hang up the present call first.".into());
-        }
-        let (overlay, peer) = (account.overlay().to_owned(), aor.to_string());
-        let phase = Phase::Dialling(format!("Looking up {peer}"));
-        let (now, membership) = (self.now(), (account_id, overlay.as_str()));
-        let id = self.calls.begin(membership, Direction::Outgoing, peer, phase, now);
-        let reports = self.reports.clone();
-        if let Some(call) = self.calls.running.get_mut(&id) {
-            call.dialling = 1;
-            call.dial_tasks.spawn(async move {
-                let (inner, outer) = mpsc::channel(DIAL_REPORTS_MAX);
-                let report = |report| {
-                    // The channel holds all that one search reports.
-                    let _ = inner.try_send(report);
-                };
-                tokio::join!(forward(outer, id, reports), async move {
-                    resolve(directory, way, report).await;
-                });
-            });
-        }
-        Ok(())
-    }
-
-    /// The overlays that we are in; names without a domain are of the first one.
-    fn directory(&self) -> Directory {
-        let default = self.snapshot.default_membership();
-        let default = default.and_then(|m| self.accounts.named(&m.me.overlay));
-        let mut running: Vec<_> = self.accounts.running.iter().collect();
-        // The sort is stable: the others stay in the order in which they were entered.
-        running.sort_by_key(|(id, _)| Some(**id) != default);
-        let documents = running.iter().map(|(_, account)| account.document.clone()).collect();
-        Directory {
-            overlays: Overlays::new(documents),
-            accounts: running.iter().map(|(id, _)| **id).collect(),
-            nodes: running.iter().map(|(_, account)| account.node.clone()).collect(),
-        }
-    }
-
     pub(super) fn call_report(&mut self, id: CallId, report: CallReports) {
         match report {
             CallReports::Dial(report) => self.dial_report(id, report),
             CallReports::Candidates(leg, agent) => self.candidates(id, leg, agent),
             CallReports::Talk(report) => self.talk_report(id, report),
         }
-    }
-
-    fn dial_report(&mut self, id: CallId, report: DialReport) {
-        let now = self.clock.now();
-        let Some(call) = self.calls.running.get_mut(&id) else { return };
-        let elapsed_ms = call.elapsed_ms(now);
-        match report {
-            DialReport::Found { hops } => {
-                call.report.hops = Some(hops);
-                call.report.fetch_ms = Some(elapsed_ms);
-                call.phase = Phase::Dialling(format!("Connecting to {}", call.peer));
-            }
-            DialReport::Resolved(accounts, Ok(resolved)) => {
-                call.dialling -= 1;
-                self.reach_all(id, &accounts, &resolved);
-            }
-            DialReport::Resolved(_, Err(sentence)) => {
-                call.dialling -= 1;
-                call.failure = Some(sentence);
-                self.end_if_hopeless(id);
-            }
-            DialReport::Reached(target, reached) => {
-                call.dialling -= 1;
-                match reached {
-                    Ok((connection, agent)) => self.reached(id, &target, connection, agent),
-                    Err(sentence) => call.failure = Some(sentence),
-                }
-                self.end_if_hopeless(id);
-            }
-        }
-    }
-
-    /// Connects to every device, all at once.
-    fn reach_all(&mut self, id: CallId, accounts: &[AccountId], resolved: &Resolved) {
-        let Some(call) = self.calls.running.get(&id) else { return };
-        let (peer, mut targets) = (call.peer.clone(), Vec::new());
-        for device in &resolved.devices {
-            let Some(account_id) = accounts.get(device.overlay).copied() else { continue };
-            let Some(account) = self.accounts.get(account_id) else { continue };
-            // Calls from one of our devices do not ring on it.
-            let end = device.destinations.last().and_then(Destination::node);
-            if end != Some(account.node.node_id()) {
-                targets.push(Target { account: account_id, device: device.clone() });
-            }
-        }
-        if resolved.is_cut && !targets.is_empty() {
-            let count = targets.len();
-            self.notice(format!(
-                "Too many devices and names are registered under {peer}; only {count} are called."
-            ));
-        }
-        for target in targets {
-            self.reach(id, target);
-        }
-        if let Some(call) = self.calls.running.get_mut(&id) {
-            if call.dialling == 0 {
-                call.failure = Some(nobody(&peer, resolved));
-            }
-            self.end_if_hopeless(id);
-        }
-    }
-
-    fn reach(&mut self, id: CallId, target: Target) {
-        let known = self.flows.known(&target, self.clock.now());
-        let credentials = ice_credentials(&mut self.rng);
-        let Some(account) = self.accounts.get(target.account) else { return };
-        let Some(call) = self.calls.running.get_mut(&id) else { return };
-        let (node, options) = (account.node.clone(), account.ice_options());
-        let (reports, device) = (self.reports.clone(), target.device.clone());
-        call.dialling += 1;
-        call.dial_tasks.spawn(async move {
-            let reached = reach(node, device, known, credentials, options).await;
-            let report = DialReport::Reached(target, reached);
-            // The engine has ended otherwise.
-            let _ = reports.send(Report::Call(id, CallReports::Dial(report))).await;
-        });
-    }
-
-    fn reached(&mut self, id: CallId, target: &Target, connection: Connection, agent: IceAgent) {
-        let now = self.clock.now();
-        let flow = match connection {
-            Connection::Known(flow) => flow,
-            Connection::New(flow) => {
-                if let Some(call) = self.calls.running.get_mut(&id) {
-                    let elapsed_ms = call.elapsed_ms(now);
-                    let timings = flow.flow.info().timings;
-                    let report = &mut call.report;
-                    report.dtls_ms.get_or_insert(elapsed_ms);
-                    report.ice_ms.get_or_insert(elapsed_ms.saturating_sub(timings.dtls_ms));
-                    let path = timings.dtls_ms + timings.ice_ms;
-                    report.attach_ms.get_or_insert(elapsed_ms.saturating_sub(path));
-                }
-                self.sip_flow_up(target.account, *flow)
-            }
-        };
-        self.invite(id, target, flow, agent);
-    }
-
-    /// An outgoing call without a device left has failed.
-    pub(super) fn end_if_hopeless(&mut self, id: CallId) {
-        let Some(call) = self.calls.running.get_mut(&id) else { return };
-        if call.dialling > 0 || !call.legs.is_empty() {
-            return;
-        }
-        let peer = &call.peer;
-        let sentence = call.failure.take();
-        let sentence = sentence.unwrap_or_else(|| format!("{peer} can't be reached."));
-        self.end_call(id, sentence);
-    }
-
-    /// A device did not take the call; others may.
-    pub(super) fn leg_failed(&mut self, id: CallId, leg: LegId, sentence: String) {
-        let Some(call) = self.calls.running.get_mut(&id) else { return };
-        call.legs.remove(&leg);
-        call.failure = Some(sentence);
-        self.end_if_hopeless(id);
     }
 
     fn talk_report(&mut self, id: CallId, report: Option<TalkReport>) {
@@ -473,7 +307,8 @@ impl Engine {
                 self.notice(sentence);
                 self.sound_notice = Some(id);
             }
-            Some(TalkReport::Failed(sentence)) => {
+            Some(TalkReport::Failed(failure)) => {
+                let sentence = failure.sentence(&call.peer);
                 self.hang_up_legs(id, Some(Reason::sip(500, "media lost")));
                 self.end_call(id, sentence);
             }
@@ -554,18 +389,7 @@ impl Engine {
     }
 }
 
-/// Passes the news of dialling on to the engine.
-async fn forward(mut news: mpsc::Receiver<DialReport>, id: CallId, reports: Reports) {
-    while let Some(report) = news.recv().await {
-        if reports.send(Report::Call(id, CallReports::Dial(report))).await.is_err() {
-            return;
-        }
-    }
-}
-
 // limits
 
 /// Cards of ended calls.
 const ENDED_MAX: usize = 8;
-/// Reports of one search: the name's own, and the end.
-const DIAL_REPORTS_MAX: usize = 4;

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::account::AccountId;
+use super::failure::Failure;
 use super::signal::gather;
 use crate::base::NodeId;
-use crate::link::{AppFlow, IceAgent, IceOptions, IceRole, LinkError, Node, NodeError};
+use crate::link::{AppFlow, DtlsError, IceAgent, IceOptions, IceRole, LinkError, Node, NodeError};
 use crate::message::{Destination, KindId, Places};
 use crate::peer::{Answer, Command, FetchSpec, RequestError};
 use crate::sip::FlowId;
@@ -21,11 +22,13 @@ pub(super) enum DialReport {
         /// Links that the Fetch crossed.
         hops: u32,
     },
-    /// All names were looked up in the overlays of these memberships, or one sentence about what
-    /// stood in the way.
-    Resolved(Vec<AccountId>, Result<Resolved, String>),
-    /// A device is reachable, and our candidates for media with it are known; or one sentence.
-    Reached(Target, Result<(Connection, IceAgent), String>),
+    /// All names were looked up in the overlays of these memberships, or what stood in the way.
+    Resolved(Vec<AccountId>, Result<Resolved, Failure>),
+    /// A device is reachable, and our candidates for media with it are known; or what stood in
+    /// the way.
+    Reached(Target, Result<(Connection, IceAgent), Failure>),
+    /// The time is up in which something has to ring.
+    TimeUp,
 }
 
 /// A device to be called.
@@ -51,21 +54,27 @@ pub(super) struct Directory {
 }
 
 /// Looks a name up, and the names that its calls are forwarded to.
-pub(super) async fn resolve(directory: Directory, way: Way, report: impl Fn(DialReport)) {
+pub(super) async fn resolve(
+    directory: Directory,
+    way: Way,
+    until: Instant,
+    report: impl Fn(DialReport),
+) {
     let Directory { overlays, accounts, nodes } = directory;
     let mut search = Resolution::new(overlays, way);
     let mut is_first = true;
     while let Some((overlay, aor)) = search.next() {
         let Some(node) = nodes.get(overlay) else { continue };
-        match look_up(node, &aor).await {
+        let looked_up = timeout_at(until, look_up(node, &aor)).await;
+        match looked_up.unwrap_or(Err(RequestError::Timeout.into())) {
             Ok((contacts, hops)) => {
                 if is_first {
                     report(DialReport::Found { hops });
                 }
                 search.found(overlay, &aor, contacts);
             }
-            Err(sentence) if is_first => {
-                return report(DialReport::Resolved(accounts, Err(sentence)));
+            Err(error) if is_first => {
+                return report(DialReport::Resolved(accounts, Err(Failure::LookUp(error))));
             }
             // A name that calls are forwarded to is one among several ways.
             Err(_) => {}
@@ -75,20 +84,19 @@ pub(super) async fn resolve(directory: Directory, way: Way, report: impl Fn(Dial
     report(DialReport::Resolved(accounts, Ok(search.finish())));
 }
 
-async fn look_up(node: &Node, aor: &Aor) -> Result<(Vec<usage::Contact>, u32), String> {
+async fn look_up(node: &Node, aor: &Aor) -> Result<(Vec<usage::Contact>, u32), NodeError> {
     let spec = FetchSpec {
         resource: aor.resource(),
         kind: KindId::SIP_REGISTRATION,
         places: Places::Dictionary(Vec::new()),
     };
-    match node.request(Command::Fetch(spec)).await {
-        Ok(Answer::Fetched(fetched)) => {
+    match node.request(Command::Fetch(spec)).await? {
+        Answer::Fetched(fetched) => {
             let values = fetched.values.iter();
             let values = values.map(|v| (&v.value, v.signer.as_ref(), v.signer_node_id));
             Ok((usage::contacts(aor, values), fetched.hops))
         }
-        Ok(_) => Err(format!("{aor} could not be looked up.")),
-        Err(error) => Err(format!("{aor} could not be looked up in the overlay: {error}.")),
+        _ => Err(NodeError::Ended),
     }
 }
 
@@ -99,30 +107,36 @@ pub(super) async fn reach(
     known: Option<FlowId>,
     credentials: (String, String),
     options: IceOptions,
-) -> Result<(Connection, IceAgent), String> {
+    until: Instant,
+) -> Result<(Connection, IceAgent), Failure> {
     let connecting = async {
         match known {
             Some(flow) => Ok(Connection::Known(flow)),
-            None => connect(&node, &device).await.map(|flow| Connection::New(Box::new(flow))),
+            None => {
+                let flow = connect(&node, &device, until).await?;
+                Ok(Connection::New(Box::new(flow)))
+            }
         }
     };
     let gathering = gather(IceRole::Controlling, credentials, &options);
     let (connection, agent) = tokio::join!(connecting, gathering);
-    Ok((connection?, agent?))
+    Ok((connection?, agent.map_err(|error| Failure::Asking(error.into()))?))
 }
 
-async fn connect(node: &Node, device: &Device) -> Result<AppFlow, String> {
+async fn connect(node: &Node, device: &Device, until: Instant) -> Result<AppFlow, Failure> {
     let Device { aor, destinations, application, .. } = device;
-    let flow = timeout(ATTACH_MAX, node.app_attach(destinations.clone(), *application))
-        .await
-        .map_err(|_| {
-            let seconds = ATTACH_MAX.as_secs();
-            format!("{aor} can't be reached: no connection within {seconds} s.")
-        })?
-        .map_err(|error| unreachable(aor, &error))?;
+    let asked = timeout_at(until, node.app_attach(destinations.clone(), *application)).await;
+    let mut path = asked.unwrap_or(Err(RequestError::Timeout.into())).map_err(Failure::Asking)?;
+    let up = timeout_at(until, path.up()).await.unwrap_or_else(|_| {
+        Err(match path.is_securing() {
+            true => LinkError::from(DtlsError::Timeout).into(),
+            false => LinkError::NoPath.into(),
+        })
+    });
+    let flow = up.map_err(|error| Failure::connecting(error, path.here, path.there))?;
     let certificate = &flow.certificate;
     if certificate.user_name != aor.to_string() || !ends_at(device, &certificate.node_ids) {
-        return Err(format!("{aor} can't be reached: another name answered in its place."));
+        return Err(Failure::Impostor);
     }
     Ok(flow)
 }
@@ -152,24 +166,10 @@ pub(super) fn nobody(peer: &str, resolved: &Resolved) -> String {
     }
 }
 
-/// A sentence that names the step.
-fn unreachable(aor: &Aor, error: &NodeError) -> String {
-    match error {
-        NodeError::Request(RequestError::Timeout) => format!(
-            "{aor} can't be reached: the device that is registered does not answer; \
-             it may have been switched off."
-        ),
-        NodeError::Link(LinkError::NoPath) => format!(
-            "{aor} can't be reached: the device answers through the overlay, \
-             but no direct network path to it was found."
-        ),
-        NodeError::Request(error) => format!("{aor} can't be reached: {error}."),
-        NodeError::Link(error) => format!("{aor} can't be reached: {error}."),
-        NodeError::Ended => "The call was given up because the overlay was left.".to_owned(),
-    }
-}
-
 // limits
 
-/// Longest way from AppAttach to DTLS: five transmissions (15 s), ICE and handshake together.
-const ATTACH_MAX: Duration = Duration::from_secs(25);
+/// Longest way from a name to a phone that rings: room for three transmissions of a request
+/// (RFC 6940 §6.2.1), or for two and the checks of ICE.
+pub(super) const DIAL_MAX: Duration = Duration::from_secs(10);
+/// Longest way from a name to sound, without the time in which a phone rings.
+pub(super) const SET_UP_MAX: Duration = Duration::from_secs(15);

@@ -11,18 +11,20 @@ use tokio::task::AbortHandle;
 
 use super::account::{AccountId, sip_aor};
 use super::api::{CallId, Direction, Event};
-use super::calls::{CallReports, Calls, Leg, Phase};
+use super::calls::{CallReports, Calls, Leg, Phase, Running};
 use super::dial::{Target, ends_at};
 use super::engine::{Engine, Report};
+use super::failure::Failure;
+use super::failure::SoundFailure;
 use super::names::is_domain_unverified;
 use super::talk::{self, Talk, TalkReport, TalkSetup};
-use super::trust::{Judgement, named, unproven_words};
+use super::trust::{Judgement, named};
 use super::words;
 use crate::base::{Instant, Rng};
 use crate::crypto::Certificate;
 use crate::link::{
-    AppFlow, FlowInfo, FlowSender, IceAgent, IceOptions, IceRole, PcapDirection, PcapProtocol,
-    os_seed,
+    AppFlow, FlowInfo, FlowSender, IceAgent, IceOptions, IceRole, LinkError, PcapDirection,
+    PcapProtocol, os_seed,
 };
 use crate::media::sdp::{self, Negotiated, Offer, Origin};
 use crate::message::{APPLICATION_SIPS, Destination};
@@ -219,8 +221,7 @@ impl Engine {
             if call.legs.is_empty() {
                 call.verified = judgement.verified;
             }
-            call.failure = Some(unproven_words(&peer, judgement.is_refused));
-            return;
+            return call.failure.add(peer, Failure::Unproven(judgement.is_refused));
         }
         let mut to = device.aor.to_sip_uri();
         if device.application == APPLICATION_SIPS {
@@ -282,7 +283,12 @@ impl Engine {
     }
 
     /// Our candidates for an incoming call are known.
-    pub(super) fn candidates(&mut self, id: CallId, leg: LegId, agent: Result<IceAgent, String>) {
+    pub(super) fn candidates(
+        &mut self,
+        id: CallId,
+        leg: LegId,
+        agent: Result<IceAgent, LinkError>,
+    ) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         match agent {
             Ok(agent) => {
@@ -291,8 +297,9 @@ impl Engine {
                 }
                 self.answer_if_ready(id);
             }
-            Err(sentence) => {
+            Err(error) => {
                 let (account, status) = (call.account, rsip::StatusCode::ServerInternalError);
+                let sentence = SoundFailure::Link(error).sentence(&call.peer);
                 self.sip_command(account, Command::Reject { leg, status });
                 self.end_call(id, sentence);
             }
@@ -323,6 +330,7 @@ impl Engine {
     /// Begins a call's sound.
     fn talk(&mut self, id: CallId, account: AccountId, agent: IceAgent, negotiated: Negotiated) {
         let Some(account) = self.accounts.get(account) else { return };
+        let Some(within) = self.calls.running.get(&id).map(Running::time_for_sound) else { return };
         let (source, sink) = self.choices();
         let setup = TalkSetup {
             agent,
@@ -331,6 +339,7 @@ impl Engine {
             source,
             sink,
             muted: self.calls.is_muted(id),
+            within,
             seed: os_seed(),
         };
         let reports = self.reports.clone();
@@ -367,10 +376,10 @@ impl Engine {
             }
             sip::Event::Answered { leg, answer } => self.answered(account, leg, answer),
             sip::Event::Detached { leg } => {
-                self.leg_ended(account, leg, &sip::End::Failed(sip::Failure::FlowLost));
+                self.leg_ended(account, leg, sip::End::Failed(sip::Failure::FlowLost));
                 self.sip_command(account, Command::HangUp { leg, reason: None });
             }
-            sip::Event::Ended { leg, end } => self.leg_ended(account, leg, &end),
+            sip::Event::Ended { leg, end } => self.leg_ended(account, leg, end),
             sip::Event::Refused {
                 claimed: Some(claimed),
                 status: rsip::StatusCode::Forbidden,
@@ -471,8 +480,9 @@ impl Engine {
         let negotiated = match sdp::accept(&local, &answer) {
             Ok(negotiated) => negotiated,
             Err(error) => {
+                let sentence = SoundFailure::Description(error).sentence(&call.peer);
                 self.hang_up_legs(id, Some(Reason::sip(488, "no common media")));
-                return self.end_call(id, format!("No sound: {error}."));
+                return self.end_call(id, sentence);
             }
         };
         call.chosen(leg);
@@ -486,15 +496,15 @@ impl Engine {
         self.event(Event::Answered { call: id, peer });
     }
 
-    fn leg_ended(&mut self, account: AccountId, leg: LegId, end: &sip::End) {
+    fn leg_ended(&mut self, account: AccountId, leg: LegId, end: sip::End) {
         let Some((id, call)) = self.calls.of_leg(account, leg) else { return };
         let talked = call.phase == Phase::Talking;
-        let sentence = words::end(end, &call.peer, talked);
         if talked || call.direction == Direction::Incoming {
+            let sentence = words::end(&end, &call.peer, talked);
             call.legs.remove(&leg);
             self.end_call(id, sentence);
         } else {
-            self.leg_failed(id, leg, sentence);
+            self.leg_failed(id, leg, end);
         }
     }
 
@@ -516,13 +526,13 @@ pub(super) fn ice_credentials(rng: &mut Rng) -> (String, String) {
     (rng.ice_string(UFRAG_LENGTH), rng.ice_string(PASSWORD_LENGTH))
 }
 
-/// Finds our candidates for media; one sentence if there are none.
+/// Finds our candidates for media.
 pub(super) async fn gather(
     role: IceRole,
     (ufrag, password): (String, String),
     options: &IceOptions,
-) -> Result<IceAgent, String> {
-    IceAgent::gather(role, ufrag, password, options).await.map_err(|e| format!("No sound: {e}."))
+) -> Result<IceAgent, LinkError> {
+    IceAgent::gather(role, ufrag, password, options).await
 }
 
 // limits

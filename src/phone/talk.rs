@@ -6,12 +6,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::failure::SoundFailure;
 use crate::base::{Now, Rng};
 use crate::crypto::Certificate;
 use crate::link;
 use crate::link::{
     Clock, Credentials, DtlsError, DtlsRole, IceAgent, IceParameters, LinkError, LocalCertificate,
-    MediaFlow, SrtpProfile, unix_ms,
+    MediaFlow, SrtpProfile, Surroundings, unix_ms,
 };
 use crate::media::sdp::{self, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup};
 use crate::media::{
@@ -33,12 +34,14 @@ pub(super) struct TalkSetup {
     pub sink: SinkChoice,
     /// Whether the microphone is cut off from the start.
     pub muted: bool,
+    /// How long it may take until sound flows.
+    pub within: Duration,
     /// Seed of all randomness.
     pub seed: [u8; 32],
 }
 
 /// What a call's sound reports.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) enum TalkReport {
     /// Sound flows on this path.
     Up(String),
@@ -46,8 +49,8 @@ pub(super) enum TalkReport {
     Fault(String),
     /// Figures, several times a second and a last time at the end.
     Statistics(Box<AudioStatistics>),
-    /// There is no way for sound, or it was lost: one sentence.
-    Failed(String),
+    /// There is no way for sound, or it was lost.
+    Failed(SoundFailure),
 }
 
 /// A running call's sound; it ends when this is dropped.
@@ -64,8 +67,8 @@ impl Talk {
     ) -> Self {
         let (control, inbox) = mpsc::channel(CONTROLS_MAX);
         tokio::spawn(async move {
-            if let Err(sentence) = run(setup, inbox, &report).await {
-                report(Some(TalkReport::Failed(sentence)));
+            if let Err(failure) = run(setup, inbox, &report).await {
+                report(Some(TalkReport::Failed(failure)));
             }
             report(None);
         });
@@ -96,21 +99,24 @@ async fn run(
     setup: TalkSetup,
     mut control: mpsc::Receiver<bool>,
     report: &(impl Fn(Option<TalkReport>) + Send + Sync),
-) -> Result<(), String> {
-    let TalkSetup { agent, negotiated, local, source, sink, muted, seed } = setup;
+) -> Result<(), SoundFailure> {
+    let TalkSetup { agent, negotiated, local, source, sink, muted, within, seed } = setup;
     let sound = tokio::task::spawn_blocking(move || open(&source, &sink));
     let flow = tokio::select! {
-        flow = connect(agent, &negotiated, local) => {
-            flow.map_err(|e| format!("No sound: {e}."))?
+        flow = timeout(within, connect(agent, &negotiated, local)) => {
+            flow.unwrap_or(Err(SoundFailure::TooSlow(within)))?
         }
         () = closed(&mut control) => return Ok(()),
     };
-    let (source, sink, fault) = sound.await.map_err(|_| "The sound system failed.".to_owned())?;
+    let (source, sink, fault) =
+        sound.await.map_err(|_| SoundFailure::Here("The sound system failed.".to_owned()))?;
     if let Some(fault) = fault {
         report(Some(TalkReport::Fault(fault)));
     }
     report(Some(TalkReport::Up(flow.info().path.clone())));
-    let keys = flow.info().srtp.clone().ok_or("No sound: no keys were agreed on.")?;
+    let keys = flow.info().srtp.clone();
+    let keys =
+        keys.ok_or_else(|| SoundFailure::Here("No sound: no keys were agreed on.".to_owned()))?;
     let clock = Clock::start();
     let mut rng = Rng::new(seed);
     let now = Now::new(clock.now(), unix_ms());
@@ -122,7 +128,8 @@ async fn run(
         SrtpProfile::AeadAes256Gcm => Profile::AeadAes256Gcm,
     };
     let keys = SrtpKeys { profile, keying: &keying, role: media_role(flow.info().role) };
-    let mut session = AudioSession::new(now, settings, keys, rng).map_err(|e| e.to_string())?;
+    let session = AudioSession::new(now, settings, keys, rng);
+    let mut session = session.map_err(|error| SoundFailure::Here(error.to_string()))?;
     session.mute(muted);
     let mut call = Sound { session, flow, clock, source, sink };
     call.run(&mut control, report).await
@@ -142,7 +149,7 @@ impl Sound {
         &mut self,
         control: &mut mpsc::Receiver<bool>,
         report: &(impl Fn(Option<TalkReport>) + Send + Sync),
-    ) -> Result<(), String> {
+    ) -> Result<(), SoundFailure> {
         let mut tick = interval(FRAME);
         tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut ticks = 0_u32;
@@ -181,7 +188,7 @@ impl Sound {
         if hung_up && timeout(BYE_MAX, closed(control)).await.is_ok() {
             return Ok(());
         }
-        Err(format!("The sound was lost: {error}."))
+        Err(SoundFailure::Lost(error))
     }
 
     fn frame(&mut self, report: &(impl Fn(Option<TalkReport>) + Send + Sync)) {
@@ -213,7 +220,7 @@ async fn connect(
     agent: IceAgent,
     negotiated: &Negotiated,
     local: LocalCertificate,
-) -> Result<MediaFlow, LinkError> {
+) -> Result<MediaFlow, SoundFailure> {
     let fingerprint = negotiated.remote.fingerprint;
     let verify = move |der: &[u8]| {
         if Certificate::fingerprint_of(der) == fingerprint {
@@ -232,7 +239,12 @@ async fn connect(
         sdp::DtlsRole::Server => DtlsRole::Server,
     };
     let credentials = Credentials { local, verify: Arc::new(verify) };
-    MediaFlow::over_ice(agent, &remote, role, &credentials).await
+    let here = Surroundings::of(&agent.local().candidates);
+    let there = Surroundings::of(&remote.candidates);
+    MediaFlow::over_ice(agent, &remote, role, &credentials).await.map_err(|error| match error {
+        LinkError::NoPath => SoundFailure::NoPath(here, there),
+        error => SoundFailure::Link(error),
+    })
 }
 
 /// Opens both ends; what cannot be opened is replaced by silence and reported.

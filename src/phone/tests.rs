@@ -2,6 +2,7 @@
 
 mod certify;
 mod forwarding;
+mod reasons;
 mod redial;
 mod trust;
 

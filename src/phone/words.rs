@@ -19,9 +19,7 @@ pub(super) fn end(end: &End, peer: &str, talked: bool) -> String {
             603 => format!("{peer} declined."),
             404 | 604 => format!("{peer} was not found on the device that answered."),
             403 => format!("{peer}'s phone refused the call because it can't verify your name."),
-            488 | 606 => {
-                format!("{peer}'s phone and this one have no way to encode sound in common.")
-            }
+            488 | 606 => no_codec(peer),
             480 | 408 => format!("{peer} did not answer."),
             code => format!("{peer}'s phone refused the call ({code} {phrase})."),
         },
@@ -41,6 +39,11 @@ pub(super) fn end(end: &End, peer: &str, talked: bool) -> String {
         End::Failed(failure) if talked => failure.to_string(),
         End::Failed(failure) => format!("{peer} can't be reached: {failure}"),
     }
+}
+
+/// Why two phones that have found each other can't talk.
+pub(super) fn no_codec(peer: &str) -> String {
+    format!("{peer}'s phone and this one have no way to encode sound in common.")
 }
 
 /// What the sound is like: loss that concealment hides, loss that is heard, loss that hurts; and
