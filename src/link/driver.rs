@@ -40,6 +40,8 @@ enum Report {
     Flow(Result<SecureFlow, LinkError>),
     Message(Bytes),
     Undelivered(Bytes),
+    Suspect,
+    Restored,
     Down(LinkError),
 }
 
@@ -284,10 +286,8 @@ impl Driver {
                 let report = match event {
                     OverlayEvent::Message(message) => Report::Message(message),
                     OverlayEvent::Undelivered(message) => Report::Undelivered(message),
-                    // A link in doubt is given up at once: its neighbour finds another way
-                    // sooner than the last retransmission would tell (RFC 6940 §6.6.3.1).
-                    OverlayEvent::Suspect => Report::Down(LinkError::Silent),
-                    OverlayEvent::Restored => continue,
+                    OverlayEvent::Suspect => Report::Suspect,
+                    OverlayEvent::Restored => Report::Restored,
                     OverlayEvent::Down(reason) => Report::Down(reason),
                 };
                 if reports.send((id, report)).await.is_err() {
@@ -317,6 +317,8 @@ impl Driver {
             Report::Undelivered(message) => {
                 self.handle(Input::Link(id, LinkEvent::Undelivered(&message)));
             }
+            Report::Suspect => self.handle(Input::Link(id, LinkEvent::Suspect)),
+            Report::Restored => self.handle(Input::Link(id, LinkEvent::Restored)),
             Report::Flow(result) => self.flow(id, result),
             Report::Gathered(Err(error)) | Report::Up(Err(error)) | Report::Down(error) => {
                 self.cache.down(id);

@@ -51,6 +51,11 @@ pub enum LinkEvent<'a> {
     /// is unacknowledged before [`LinkEvent::Down`]. Each message is reported once at most. It
     /// may have arrived all the same.
     Undelivered(&'a Bytes),
+    /// The other side acknowledges nothing (RFC 6940 §6.6.3.1, §6.6.5): nothing more is to be sent
+    /// on the link unless [`Self::Restored`] follows. [`Self::Down`] does otherwise.
+    Suspect,
+    /// After [`Self::Suspect`] acknowledgements have come back.
+    Restored,
     /// The link is gone or could not be made.
     Down(LinkError),
 }

@@ -75,7 +75,14 @@ impl World {
                 self.links.push_front(link);
                 self.event(link, LinkEvent::Up(certificate));
             }
-            3 => self.event(link, LinkEvent::Down(LinkError::Lost)),
+            3 => self.event(
+                link,
+                match step >> 6 {
+                    0 => LinkEvent::Suspect,
+                    1 => LinkEvent::Restored,
+                    _ => LinkEvent::Down(LinkError::Lost),
+                },
+            ),
             4 => {
                 let ice = IceParameters {
                     ufrag: "ufrag".into(),

@@ -9,6 +9,7 @@ use crate::crypto::Certificate;
 
 use super::api::{IceParameters, LinkAction, LinkError, LinkEvent, LinkId};
 use super::attach::{AttachPlan, Gathering};
+use super::suspect::Doubt;
 use super::timers::Timer;
 use super::upkeep::Cause;
 use super::{Peer, RequestId};
@@ -73,6 +74,8 @@ pub(super) struct Open {
     pub(super) since: Instant,
     pub(super) certificate: Arc<Certificate>,
     pub(super) errors: ErrorBudget,
+    /// Set while the other side acknowledges nothing.
+    pub(super) doubt: Option<Doubt>,
 }
 
 /// Which of two links to the same node stays: the one whose Attach the larger Node-ID sent
@@ -226,11 +229,37 @@ impl Links {
         self.take(id);
         let place = self.open.binary_search_by_key(&id, |(id, _)| *id).ok()?;
         let (_, Open { node, .. }) = self.open.remove(place);
+        self.replace(node, id)
+    }
+
+    /// Uses a link no more, but keeps it. The node that now has no link to use any more, if there
+    /// is one.
+    pub(super) fn suspend(&mut self, id: LinkId, doubt: Doubt) -> Option<NodeId> {
+        let place = self.open.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        let open = &mut self.open[place].1;
+        open.doubt.get_or_insert(doubt);
+        let node = open.node;
+        self.replace(node, id)
+    }
+
+    /// Uses a link again that was in doubt, and says what that doubt was. `None` if there was
+    /// none, or another link is used by now.
+    pub(super) fn resume(&mut self, id: LinkId) -> Option<(NodeId, Doubt)> {
+        let place = self.open.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        let open = &mut self.open[place].1;
+        let (node, doubt) = (open.node, open.doubt.take()?);
+        let best = self.best.binary_search_by_key(&node, |(node, _)| *node).err()?;
+        self.best.insert(best, (node, id));
+        Some((node, doubt))
+    }
+
+    /// Finds another link to `node` in the place of `id`; the node, if there is none.
+    fn replace(&mut self, node: NodeId, id: LinkId) -> Option<NodeId> {
         let best = self.best.binary_search_by_key(&node, |(node, _)| *node).ok()?;
         if self.best[best].1 != id {
             return None;
         }
-        let others = self.open.iter().filter(|(_, open)| open.node == node);
+        let others = self.open.iter().filter(|(_, o)| o.node == node && o.doubt.is_none());
         match others.max_by_key(|(id, open)| (open.rank, open.since, *id)) {
             Some((other, _)) => {
                 self.best[best].1 = *other;
@@ -313,6 +342,8 @@ impl Peer {
             LinkEvent::Up(certificate) => self.link_up(link, certificate),
             LinkEvent::Message(bytes) => self.receive(link, bytes),
             LinkEvent::Undelivered(bytes) => self.undelivered(link, bytes),
+            LinkEvent::Suspect => self.link_suspect(link),
+            LinkEvent::Restored => self.link_restored(link),
             LinkEvent::Down(error) => self.link_down(link, &error),
         }
     }
@@ -362,7 +393,7 @@ impl Peer {
         self.unreachable.remove(&node);
         let since = self.now.instant;
         let errors = ErrorBudget::new(since);
-        let open = Open { node, rank, is_ours, since, certificate, errors };
+        let open = Open { node, rank, is_ours, since, certificate, errors, doubt: None };
         if let Some(surplus) = self.links.put_up(link, open) {
             self.close(surplus);
         }

@@ -5,8 +5,8 @@
 //! inputs with the same seed give the same outputs. `handle` never fails: what comes from the
 //! network is answered, counted or cut off.
 //!
-//! The files follow a message: `links` and `attach` make and lose links, `traffic` moves
-//! messages, `reroute` those that a link has swallowed, `serve` answers requests, `requests` takes
+//! The files follow a message: `links` and `attach` make and lose links, `suspect` doubts them,
+//! `traffic` moves messages, `reroute` those that a link has swallowed, `serve` answers requests, `requests` takes
 //! answers; `join`, `entrance`, `admit`, `leave`, `upkeep`, `updates`, `fingers` and `partition`
 //! keep the ring together (RFC 6940 §10), `copies` and `publish` the data, which `look`
 //! looks after and `fetch` finds; `explore` asks about both, `configure` changes the rules
@@ -39,6 +39,7 @@ mod requests;
 mod reroute;
 mod saved;
 mod serve;
+mod suspect;
 #[cfg(all(test, feature = "sim"))]
 mod tests;
 mod timers;

@@ -291,10 +291,15 @@ impl Net {
 
     /// Tells a node that the link to `to` has swallowed what it sent last.
     pub fn undelivered(&mut self, from: usize, to: NodeId) {
-        let leads_there = |(a, b): &(&End, &End)| a.0 == from && self.id(b.0) == to;
-        let link = self.wires.iter().find(leads_there).map(|(a, _)| a.1).expect("a link");
+        let to = (0..self.peers.len()).find(|node| self.id(*node) == to).expect("a node");
+        let link = self.link(from, to).expect("a link");
         let bytes = self.last[&from].clone();
         self.input(from, Input::Link(link, LinkEvent::Undelivered(&bytes)));
+    }
+
+    /// The link of a node to another, if there is one.
+    pub fn link(&self, from: usize, to: usize) -> Option<LinkId> {
+        self.wires.iter().find(|(a, b)| (a.0, b.0) == (from, to)).map(|(a, _)| a.1)
     }
 
     /// Gives a node a message as if `from` had sent it over their link.

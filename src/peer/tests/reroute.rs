@@ -155,3 +155,36 @@ fn a_request_that_dies_on_the_way_is_sent_another_way() {
     }
     assert!(seen > 0, "in some ring a request has more than one hop");
 }
+
+/// R6940-6.6.5-02: a link whose other side acknowledges nothing leaves the Routing Table at once and
+/// is kept; when the other side comes back after 20 s, the same link is used again.
+#[test]
+fn a_suspect_link_is_out_of_the_table_and_comes_back() {
+    let mut net = ring(62);
+    let id = net.peer(4).neighbors().1[0];
+    let other = net.joined().into_iter().find(|node| net.id(*node) == id).expect("a neighbour");
+    let link = net.link(4, other).expect("a link");
+    let is_neighbor = |net: &Net| net.peer(4).neighbors().1.contains(&id);
+    // No other link can be made meanwhile.
+    net.walls.insert((4, other));
+    net.actions.clear();
+    net.input(4, Input::Link(link, LinkEvent::Suspect));
+    assert!(!is_neighbor(&net));
+    let spec = net.registration(other);
+    net.ask(4, Command::Ping(id.into())).expect("reached by another way");
+    net.run(Duration::from_secs(20));
+    assert!(!is_neighbor(&net) && net.link(4, other) == Some(link));
+    net.input(4, Input::Link(link, LinkEvent::Restored));
+    assert!(is_neighbor(&net), "{:?}", net.peer(4).neighbors());
+    net.trace.clear();
+    net.ask(4, Command::Ping(id.into())).expect("reached");
+    let hops: Vec<_> = net.trace.iter().map(|(_, from, to, ..)| (*from, *to)).collect();
+    assert!(hops.contains(&(4, other)), "{hops:?}");
+    let is_closed = |(_, node, id, action): &(_, usize, LinkId, LinkAction)| {
+        (*node, *id) == (4, link) && matches!(action, LinkAction::Close)
+    };
+    assert!(!net.actions.iter().any(is_closed));
+    net.run(Duration::from_secs(60));
+    net.assert_ring(3);
+    net.ask(other, Command::Publish(spec)).expect("stored");
+}
