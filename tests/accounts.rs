@@ -15,17 +15,13 @@ use chordial::message::Destination;
 use chordial::peer::{Command as PeerCommand, ConfigEffect, PeerConfig};
 use chordial::storage::KindTable;
 use serde_json::Value;
-use support::{OVERLAY, PATIENCE, Phone, program};
+use support::served::Served;
+use support::{OVERLAY, PATIENCE, program};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
-/// An overlay's server, and a folder for those who use it.
-struct Lab {
-    folder: tempfile::TempDir,
-    server: Phone,
-    port: u16,
-    peer: String,
-}
+/// A served overlay as clients see it that are not ours.
+struct Lab(Served);
 
 /// What curl was told: the status, the media type, and the body.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,20 +33,11 @@ struct Told {
 
 impl Lab {
     fn start(options: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (server, port, peer) = serve(folder.path(), options);
-        Self { folder, server, port, peer }
-    }
-
-    /// Starts the server again, which finds everything in its folder.
-    fn start_again(&mut self) {
-        let (port, peer) = (self.port, self.peer.clone());
-        (self.server, self.port, self.peer) = serve(self.folder.path(), &[]);
-        assert_eq!((self.port, &self.peer), (port, &peer), "everybody looks for it there");
+        Self(Served::start(options))
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.0.path(name)
     }
 
     /// Makes a key and a request with OpenSSL.
@@ -74,19 +61,13 @@ impl Lab {
         curl.args(["-H", "Accept: application/pkix-cert"]);
         curl.args(["-F", &format!("username={user}"), "-F", &format!("password={password}")]);
         curl.args(["-F", &format!("csr=@{device}.csr;type=application/pkcs10")]);
-        curl.arg(format!("https://127.0.0.1:{}/enroll", self.port));
+        curl.arg(format!("https://127.0.0.1:{}/enroll", self.0.port));
         curl
     }
 
     fn curl(&self, out: &str) -> Command {
         let mut curl = Command::new("curl");
-        curl.current_dir(self.folder.path()).args([
-            "-sS",
-            "-m",
-            "60",
-            "--cacert",
-            "overlay/root.pem",
-        ]);
+        curl.current_dir(self.path("")).args(["-sS", "-m", "60", "--cacert", "overlay/root.pem"]);
         curl.args(["-o", out, "-w", "%{http_code} %{content_type}"]);
         curl
     }
@@ -94,8 +75,8 @@ impl Lab {
     /// The document as curl gets it.
     fn document(&self) -> SignedConfig {
         let mut curl = self.curl("document.xml");
-        curl.args(["--resolve", &format!("{OVERLAY}:{}:127.0.0.1", self.port)]);
-        curl.arg(format!("https://{OVERLAY}:{}/.well-known/reload-config", self.port));
+        curl.args(["--resolve", &format!("{OVERLAY}:{}:127.0.0.1", self.0.port)]);
+        curl.arg(format!("https://{OVERLAY}:{}/.well-known/reload-config", self.0.port));
         let output = curl.output().expect("curl is installed");
         let told = told(&self.path("document.xml"), &output);
         assert_eq!((&*told.status, &*told.media_type), ("200", "application/p2p-overlay+xml"));
@@ -103,23 +84,14 @@ impl Lab {
     }
 
     fn openssl(&self, arguments: &[&str]) -> String {
-        let output =
-            Command::new("openssl").current_dir(self.folder.path()).args(arguments).output();
+        let output = Command::new("openssl").current_dir(self.path("")).args(arguments).output();
         let output = output.expect("openssl is installed");
         assert!(output.status.success(), "openssl {arguments:?}: {output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// What `chordial overlay account` prints.
     fn account(&self, arguments: &[&str]) -> String {
-        let output = program()
-            .args(["overlay", "account", "--state"])
-            .arg(self.path("overlay"))
-            .args(arguments)
-            .output()
-            .expect("the program starts");
-        assert!(output.status.success(), "{arguments:?}: {output:?}");
-        String::from_utf8(output.stdout).expect("UTF-8")
+        self.0.account(arguments)
     }
 
     fn provider(&self) -> X509Provider {
@@ -139,7 +111,7 @@ impl Lab {
 
     /// A peer with what a device has got, once it has joined.
     async fn join(&self, device: &str) -> (Node, Receiver<NodeEvent>) {
-        let (node, mut events) = self.node(device, &self.peer).await;
+        let (node, mut events) = self.node(device, &self.0.peer).await;
         wait(&mut events, |event| matches!(event, NodeEvent::Joined).then_some(())).await;
         (node, events)
     }
@@ -170,28 +142,6 @@ impl Lab {
         node.tell(PeerCommand::Join(bootstrap)).await.expect("it lives");
         (node, events)
     }
-}
-
-/// Starts a server and waits until its peer is up.
-fn serve(folder: &Path, options: &[&str]) -> (Phone, u16, String) {
-    let mut command = program();
-    command.args([
-        "overlay",
-        "serve",
-        "--json",
-        "--listen",
-        "127.0.0.1:0",
-        "--peer",
-        "127.0.0.1:0",
-    ]);
-    command.arg("--state").arg(folder.join("overlay")).args(options);
-    let mut server = Phone::start(&mut command, "server");
-    let serving = server.wait("serving");
-    let url = serving["url"].as_str().expect("a URL").to_owned();
-    let port = url.strip_prefix("https://127.0.0.1:").and_then(|u| u.strip_suffix("/enroll"));
-    let port = port.and_then(|port| port.parse().ok()).expect("a port");
-    server.wait("joined");
-    (server, port, serving["peer"].as_str().expect("an address").to_owned())
 }
 
 fn told(body: &Path, output: &Output) -> Told {
@@ -249,7 +199,7 @@ fn curl_and_openssl_enroll() {
     std::fs::copy(root, lab.path("mallory.csr")).expect("copied");
     assert_eq!(lab.enroll("mallory", "mallory", "guess"), refused("bad_CSR"));
     let by_peer = Command::new("curl")
-        .args(["-sS", "-m", "60", &format!("http://{}/.well-known/reload-config", lab.peer)])
+        .args(["-sS", "-m", "60", &format!("http://{}/.well-known/reload-config", lab.0.peer)])
         .output()
         .expect("curl is installed");
     assert_eq!(by_peer.stdout, lab.document().document, "the peer hands it out too");
@@ -306,7 +256,7 @@ async fn a_revoked_peer_is_put_out() {
     assert!(reached.is_ok(), "{reached:?}");
     let alone = async { mallory.status().wait_for(|status| status.links == 0).await.map(|_| ()) };
     timeout(PATIENCE, alone).await.expect("in time").expect("the node lives");
-    let (_again, mut events) = lab.node("mallory", &lab.peer).await;
+    let (_again, mut events) = lab.node("mallory", &lab.0.peer).await;
     let failed = |event| matches!(event, NodeEvent::JoinFailed(_)).then_some(());
     wait(&mut events, failed).await;
     assert_eq!(lab.enroll("mallory", "mallory", "secret"), refused("failed_authentication"));
@@ -320,10 +270,10 @@ async fn another_authority_vouches_for_nobody() {
         (Lab::start(&["--name", OVERLAY]), Lab::start(&["--name", OVERLAY, "--open"]));
     other.request("eve", "eve");
     assert_eq!(other.enroll("eve", "eve", "secret").status, "200");
-    let (_eve, mut events) = other.node("eve", &lab.peer).await;
+    let (_eve, mut events) = other.node("eve", &lab.0.peer).await;
     let failed = |event| matches!(event, NodeEvent::JoinFailed(_)).then_some(());
     wait(&mut events, failed).await;
-    let (_eve, mut events) = other.node("eve", &other.peer).await;
+    let (_eve, mut events) = other.node("eve", &other.0.peer).await;
     wait(&mut events, |event| matches!(event, NodeEvent::Joined).then_some(())).await;
 }
 
@@ -339,7 +289,7 @@ async fn peers_do_without_the_server() {
         assert_eq!(lab.enroll(user, user, "secret").status, "200");
         nodes.push(lab.join(user).await);
     }
-    lab.server.kill();
+    lab.0.server.kill();
     for (from, _) in &nodes {
         for (to, _) in &nodes {
             // What went by the server's peer at that moment goes another way the next time.
@@ -350,7 +300,7 @@ async fn peers_do_without_the_server() {
             timeout(PATIENCE, reached).await.expect("in time");
         }
     }
-    lab.start_again();
+    lab.0.start_again();
     for ((node, _), user) in nodes.iter().zip(users) {
         assert_eq!(lab.enroll(user, user, "secret").status, "200");
         assert_eq!(lab.node_id(user), node.node_id());
@@ -374,8 +324,8 @@ fn a_killed_server_starts_again() {
             })
             .collect();
         // One has a certificate, and others are on their way to it.
-        lab.server.wait("enrolled");
-        lab.server.kill();
+        lab.0.server.wait("enrolled");
+        lab.0.server.kill();
         let answered: Vec<bool> = posts
             .into_iter()
             .map(|post| {
@@ -383,7 +333,7 @@ fn a_killed_server_starts_again() {
                 output.status.success() && output.stdout.starts_with(b"200")
             })
             .collect();
-        lab.start_again();
+        lab.0.start_again();
         for (user, was_answered) in users.iter().zip(answered) {
             let first = was_answered.then(|| lab.node_id(user));
             let told = lab.enroll(user, user, "secret");

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each file of tests uses a part of this")]
 
 pub mod lan;
+pub mod served;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -299,13 +300,26 @@ pub fn assert_not_heard(said: &str, recording: &Path) {
     );
 }
 
-/// How well a recording fits what was said. What was said in its last second may have come after
-/// the call's end.
+/// Fails unless a recording has what was said, from this sample of both on.
+pub fn assert_heard_from(said: &Path, recording: &Path, from: usize) {
+    let said = read_wav(said).expect("speech");
+    let heard = read_wav(recording).expect("a recording");
+    let coefficient = fits(&said[from.min(said.len())..], &heard[from.min(heard.len())..]);
+    println!("in {} from sample {from}: {coefficient}", recording.display());
+    assert!(coefficient >= CORRELATION_MIN, "{}: {coefficient}", recording.display());
+}
+
+/// How well a recording fits what was said.
 fn heard(said: &str, recording: &Path) -> f32 {
     let said = read_wav(Path::new(said)).expect("speech");
-    let heard = read_wav(recording).expect("a recording");
+    fits(&said, &read_wav(recording).expect("a recording"))
+}
+
+/// How well one sound fits another. What was said in the last second of a recording may have come
+/// after the call's end.
+fn fits(said: &[f32], heard: &[f32]) -> f32 {
     let second = SAMPLE_RATE as usize;
-    assert!(heard.len() > 2 * second, "{}: {} samples", recording.display(), heard.len());
+    assert!(heard.len() > 2 * second, "{} samples", heard.len());
     let said = &said[..said.len().min(heard.len() - second)];
-    compare::correlation(said, &heard, LAG_MAX_S * second).coefficient
+    compare::correlation(said, heard, LAG_MAX_S * second).coefficient
 }
