@@ -22,15 +22,8 @@ impl Lan {
     /// A network of this name, which no other test has.
     pub fn new(name: &str) -> Self {
         let lan = Self { name: format!("ch{}{name}", std::process::id()), hosts: Cell::new(0) };
-        let made = Command::new("ip").args(["netns", "add", &lan.switch()]).output();
-        let made = made.expect("the program ip, of the package iproute2, is there");
-        assert!(
-            made.status.success(),
-            "this test makes network namespaces, which takes root: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-        ip(&["-n", &lan.switch(), "link", "add", "br0", "type", "bridge", "mcast_snooping", "0"]);
-        ip(&["-n", &lan.switch(), "link", "set", "br0", "up"]);
+        namespace(&lan.switch());
+        switch(&lan.switch(), "br0");
         lan
     }
 
@@ -42,21 +35,14 @@ impl Lan {
     pub fn host(&self) -> Host {
         let number = self.hosts.get() + 1;
         self.hosts.set(number);
-        let namespace = format!("{}-{number}", self.name);
-        let (switch, port) = (self.switch(), format!("p{number}"));
+        let host = format!("{}-{number}", self.name);
         let address = format!("10.77.0.{number}");
-        ip(&["netns", "add", &namespace]);
-        let wire = ["link", "add", "eth0", "netns", &namespace, "type", "veth"];
-        ip(&[&wire[..], &["peer", "name", &port, "netns", &switch]].concat());
-        ip(&["-n", &switch, "link", "set", &port, "master", "br0", "up"]);
-        for device in ["lo", "eth0"] {
-            ip(&["-n", &namespace, "link", "set", device, "up"]);
-        }
-        ip(&["-n", &namespace, "address", "add", &format!("{address}/24"), "dev", "eth0"]);
-        ip(&["-n", &namespace, "route", "add", "default", "via", "10.77.0.254"]);
-        let host = Host { namespace, address, roots: RefCell::default() };
-        host.write_resolver("");
-        host
+        namespace(&host);
+        link(&host, "lo");
+        wire(&host, "eth0", &self.switch(), "br0", &format!("p{number}"));
+        ip(&["-n", &host, "address", "add", &format!("{address}/24"), "dev", "eth0"]);
+        ip(&["-n", &host, "route", "add", "default", "via", "10.77.0.254"]);
+        Host::new(host, address)
     }
 }
 
@@ -64,14 +50,19 @@ impl Drop for Lan {
     fn drop(&mut self) {
         let hosts = (1..=self.hosts.get()).map(|number| format!("{}-{number}", self.name));
         for namespace in hosts.chain([self.switch()]) {
-            // Without the namespace there is nothing to take away.
-            let _ = Command::new("ip").args(["netns", "delete", &namespace]).status();
-            let _ = std::fs::remove_dir_all(settings(&namespace));
+            delete(&namespace);
         }
     }
 }
 
 impl Host {
+    /// The computer in a namespace.
+    pub fn new(namespace: String, address: String) -> Self {
+        let host = Self { namespace, address, roots: RefCell::default() };
+        host.write_resolver("");
+        host
+    }
+
     /// Its address.
     pub fn address(&self) -> &str {
         &self.address
@@ -109,7 +100,51 @@ fn settings(namespace: &str) -> PathBuf {
     Path::new("/etc/netns").join(namespace)
 }
 
-fn ip(arguments: &[&str]) {
+/// Makes a network namespace.
+pub fn namespace(name: &str) {
+    let made = Command::new("ip").args(["netns", "add", name]).output();
+    let made = made.expect("the program ip, of the package iproute2, is there");
+    assert!(
+        made.status.success(),
+        "this test makes network namespaces, which takes root: {}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+}
+
+/// Takes a namespace away with all that is in it.
+pub fn delete(namespace: &str) {
+    // Without the namespace there is nothing to take away.
+    let _ = Command::new("ip").args(["netns", "delete", namespace]).status();
+    let _ = std::fs::remove_dir_all(settings(namespace));
+}
+
+/// Makes a switch.
+pub fn switch(namespace: &str, name: &str) {
+    ip(&["-n", namespace, "link", "add", name, "type", "bridge", "mcast_snooping", "0"]);
+    link(namespace, name);
+}
+
+/// Takes a device into service.
+pub fn link(namespace: &str, device: &str) {
+    ip(&["-n", namespace, "link", "set", device, "up"]);
+}
+
+/// Wires a device of a namespace to a port of a switch.
+pub fn wire(namespace: &str, device: &str, switches: &str, switch: &str, port: &str) {
+    let wire = ["link", "add", device, "netns", namespace, "type", "veth"];
+    ip(&[&wire[..], &["peer", "name", port, "netns", switches]].concat());
+    ip(&["-n", switches, "link", "set", port, "master", switch, "up"]);
+    link(namespace, device);
+}
+
+/// Changes a setting of the kernel in a namespace, such as `net/ipv4/ip_forward`.
+pub fn setting(namespace: &str, name: &str, value: u8) {
+    let line = format!("echo {value} >/proc/sys/{name}");
+    ip(&["netns", "exec", namespace, "sh", "-c", &line]);
+}
+
+/// Runs `ip`.
+pub fn ip(arguments: &[&str]) {
     let done = Command::new("ip").args(arguments).output().expect("the program ip is there");
     assert!(done.status.success(), "ip {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
 }

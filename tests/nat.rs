@@ -1,0 +1,211 @@
+//! Calls between computers behind NATs of every kind, on an internet of network namespaces.
+//!
+//! `cargo test --test nat -- --nocapture` prints the table of pairs: who calls stands at the left,
+//! who is called above, and each field says how the sound went.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use support::internet::{Family, Home, Internet, Nat};
+use support::lan::Host;
+use support::{Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard_in_pieces};
+
+const OVERLAY: &str = "lab.example";
+/// How long a caller talks.
+const TALK_S: &str = "4";
+
+/// Where a computer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// On the public side.
+    Open,
+    /// Behind a NAT.
+    Behind(Nat),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => f.pad("open"),
+            Self::Behind(nat) => nat.fmt(f),
+        }
+    }
+}
+
+/// How a pair's sound went.
+type Table = BTreeMap<(Place, Place), String>;
+
+/// An overlay on an internet of its own, with three peers on the public side.
+struct Lab<'a> {
+    folder: tempfile::TempDir,
+    internet: &'a Internet,
+    bootstrap: String,
+    peers: Vec<Phone>,
+    homes: Vec<Home<'a>>,
+}
+
+impl<'a> Lab<'a> {
+    fn new(internet: &'a Internet) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (bootstrap, peers, homes) = (String::new(), Vec::new(), Vec::new());
+        let mut lab = Self { folder, internet, bootstrap, peers, homes };
+        let made = support::program()
+            .args(["overlay", "new", OVERLAY, "--out"])
+            .arg(lab.path("overlay.xml"))
+            .output()
+            .expect("the program starts");
+        assert!(made.status.success(), "{made:?}");
+        let host = internet.host();
+        let at = match host.address().contains(':') {
+            true => format!("[{}]:6084", host.address()),
+            false => format!("{}:6084", host.address()),
+        };
+        let mut founder = lab.phone(&host, "founder", &["peer", "--first", "--listen", &at]);
+        founder.wait("joined");
+        lab.bootstrap = at;
+        lab.peers.push(founder);
+        for user in ["carol", "dave"] {
+            let peer = lab.phone(&internet.host(), user, &["peer"]);
+            lab.peers.push(peer);
+        }
+        for peer in &mut lab.peers {
+            peer.wait("registered");
+        }
+        lab
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn heard_by(&self, user: &str) -> PathBuf {
+        self.path(&format!("{user}-heard.wav"))
+    }
+
+    /// A computer at a new place of this kind.
+    fn host(&mut self, place: Place) -> Host {
+        match place {
+            Place::Open => self.internet.host(),
+            Place::Behind(nat) => {
+                let home = self.internet.home(nat);
+                let host = home.host();
+                self.homes.push(home);
+                host
+            }
+        }
+    }
+
+    fn phone(&self, host: &Host, user: &str, arguments: &[&str]) -> Phone {
+        let mut command = host.command(env!("CARGO_BIN_EXE_chordial"));
+        command.args(arguments).args(["--json", "--user", user, "--overlay"]);
+        command.arg(self.path("overlay.xml")).arg("--state").arg(self.path(user));
+        command.arg("--record").arg(self.heard_by(user));
+        if !self.bootstrap.is_empty() {
+            command.args(["--bootstrap", &self.bootstrap]);
+        }
+        Phone::start(&mut command, user)
+    }
+
+    /// A peer that answers every call and speaks.
+    fn callee(&self, host: &Host, user: &str) -> Phone {
+        self.phone(host, user, &["peer", "--answer", "--play", SPEECH_BOB])
+    }
+
+    /// Joins, calls and speaks.
+    fn call(&self, host: &Host, user: &str, name: &str) -> Phone {
+        let arguments = ["call", name, "--seconds", TALK_S, "--play", SPEECH_ALICE];
+        self.phone(host, user, &arguments)
+    }
+
+    /// Waits for the end of a call whose sound went both ways; its path.
+    fn finish(&self, call: &mut Phone, callee: &mut Phone) -> String {
+        let (code, events) = call.finish();
+        assert_eq!(code, 0, "{}: {events:?}\n{}", call.device.clone(), call.stderr());
+        callee.wait("ended");
+        assert_heard_in_pieces(SPEECH_BOB, &self.heard_by(&call.device));
+        assert_heard_in_pieces(SPEECH_ALICE, &self.heard_by(&callee.device));
+        let report = events.last().expect("a report");
+        report["path"].as_str().expect("a path").to_owned()
+    }
+}
+
+/// R6940-6.5.1.3-01: whoever sits behind a NAT that keeps one port for all calls everybody else
+/// who does, and the sound goes from one to the other without a third.
+#[test]
+fn cones_and_open_hosts_talk_directly() {
+    let places = [
+        Place::Open,
+        Place::Behind(Nat::FullCone),
+        Place::Behind(Nat::AddressRestricted),
+        Place::Behind(Nat::PortRestricted),
+    ];
+    let table = matrix("cones", Family::V4, &places);
+    for (pair, path) in &table {
+        assert!(!path.contains("relay"), "{pair:?}: {path}");
+    }
+}
+
+/// Routers that translate nothing, but let in only what was asked for, and no IPv4 at all.
+#[test]
+fn ipv6_alone_is_enough() {
+    let places = [Place::Open, Place::Behind(Nat::PortRestricted)];
+    let table = matrix("six", Family::V6, &places);
+    for (pair, path) in &table {
+        assert!(path.contains("IPv6") && !path.contains("relay"), "{pair:?}: {path}");
+    }
+}
+
+/// Two computers in one home find each other there, without the router's help.
+#[test]
+fn who_is_in_one_home_talks_there() {
+    let internet = Internet::new("home", Family::V4);
+    let lab = Lab::new(&internet);
+    let home = internet.home(Nat::PortRestricted);
+    let mut bob = lab.callee(&home.host(), "bob");
+    bob.wait("registered");
+    let mut call = lab.call(&home.host(), "alice", "bob");
+    let path = lab.finish(&mut call, &mut bob);
+    assert!(path.contains("host 192.168.1.3:") && path.contains("host 192.168.1.2:"), "{path}");
+}
+
+/// Everybody calls everybody, as many calls at a time as there are places.
+fn matrix(name: &str, family: Family, places: &[Place]) -> Table {
+    let internet = Internet::new(name, family);
+    let mut lab = Lab::new(&internet);
+    let callers: Vec<_> = places.iter().map(|place| lab.host(*place)).collect();
+    let hosts: Vec<_> = places.iter().map(|place| lab.host(*place)).collect();
+    let named = places.iter().zip(&hosts);
+    let mut callees: Vec<_> =
+        named.map(|(place, host)| lab.callee(host, &format!("{place}-bob"))).collect();
+    for callee in &mut callees {
+        callee.wait("registered");
+    }
+    let mut table = Table::new();
+    for shift in 0..places.len() {
+        let to = |from: usize| (from + shift) % places.len();
+        let begin = |(from, host): (usize, &Host)| {
+            let (caller, callee) = (places[from], places[to(from)]);
+            lab.call(host, &format!("{caller}-alice"), &format!("{callee}-bob"))
+        };
+        let calls: Vec<_> = callers.iter().enumerate().map(begin).collect();
+        for (from, mut call) in calls.into_iter().enumerate() {
+            let path = lab.finish(&mut call, &mut callees[to(from)]);
+            table.insert((places[from], places[to(from)]), path);
+        }
+    }
+    print(places, &table);
+    table
+}
+
+/// Prints how the sound of each pair went.
+fn print(places: &[Place], table: &Table) {
+    let word = |path: &str| if path.contains("relay") { "relayed" } else { "direct" };
+    println!("{:8}{}", "", places.iter().map(|to| format!("{to:>9}")).collect::<String>());
+    for from in places {
+        let row = places.iter().map(|to| format!("{:>9}", word(&table[&(*from, *to)])));
+        println!("{from:8}{}", row.collect::<String>());
+    }
+}
