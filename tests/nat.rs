@@ -8,6 +8,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use support::internet::{Family, Home, Internet, Nat};
 use support::lan::Host;
@@ -16,6 +17,8 @@ use support::{Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard_in_pieces};
 const OVERLAY: &str = "lab.example";
 /// How long a caller talks.
 const TALK_S: &str = "4";
+/// Longer than the others believe in who says nothing.
+const SLEEP_S: u64 = 15;
 
 /// Where a computer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -169,6 +172,45 @@ fn who_is_in_one_home_talks_there() {
     let mut call = lab.call(&home.host(), "alice", "bob");
     let path = lab.finish(&mut call, &mut bob);
     assert!(path.contains("host 192.168.1.3:") && path.contains("host 192.168.1.2:"), "{path}");
+}
+
+/// Who is taken from one home to another in the middle of things joins again from there, and is
+/// reached by the same name.
+#[test]
+fn who_moves_is_reachable_again() {
+    let internet = Internet::new("move", Family::V4);
+    let lab = Lab::new(&internet);
+    let (home, cafe) = (internet.home(Nat::PortRestricted), internet.home(Nat::PortRestricted));
+    let host = home.host();
+    let mut bob = lab.callee(&host, "bob");
+    bob.wait("registered");
+    let moved = Instant::now();
+    host.pull("eth0");
+    cafe.take_in(&host, "eth1");
+    bob.wait("registered");
+    println!("registered again {} ms after the move", moved.elapsed().as_millis());
+    let mut call = lab.call(&internet.host(), "alice", "bob");
+    println!("{}", lab.finish(&mut call, &mut bob));
+}
+
+/// Whoever wakes up after the others have taken it for gone joins again. How long it sleeps,
+/// `CHORDIAL_SLEEP_S` says.
+#[test]
+fn who_wakes_up_is_reachable_again() {
+    let seconds = std::env::var("CHORDIAL_SLEEP_S").ok().and_then(|text| text.parse().ok());
+    let internet = Internet::new("sleep", Family::V4);
+    let lab = Lab::new(&internet);
+    let mut bob = lab.callee(&internet.home(Nat::PortRestricted).host(), "bob");
+    bob.wait("registered");
+    bob.suspend();
+    // It is time itself that is tried here.
+    std::thread::sleep(Duration::from_secs(seconds.unwrap_or(SLEEP_S)));
+    bob.wake();
+    let woken = Instant::now();
+    bob.wait("registered");
+    println!("registered again {} ms after waking", woken.elapsed().as_millis());
+    let mut call = lab.call(&internet.host(), "alice", "bob");
+    lab.finish(&mut call, &mut bob);
 }
 
 /// Everybody calls everybody, as many calls at a time as there are places.

@@ -3,6 +3,7 @@
 //! One task owns the peer; each link has a task of its own and talks to it by channels.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use super::counters::{LinkCounters, NodeCounters};
 use super::dtls::DtlsRole;
 use super::error::LinkError;
 use super::ice::{IceAgent, IceOptions, IceRole, Upkeep};
+use super::moving::{Moved, Moving};
 use super::node::{AppFlow, AppPath, Done, NodeError, NodeEvent, NodeOptions, NodeStatus, Reply};
 use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
 use super::store::{Batch, Opened, StoreFile, StoreProblem};
@@ -51,8 +53,8 @@ enum Link {
     Working(JoinHandle<()>),
     /// Our candidates are known; the other side's are not.
     Gathered(Box<IceAgent>),
-    /// Messages can be sent.
-    Up(OverlaySender),
+    /// Messages can be sent, from this address of ours.
+    Up(OverlaySender, IpAddr),
 }
 
 /// A connection for an application on its way up.
@@ -152,14 +154,15 @@ impl Driver {
             None => self,
         };
         driver.report_status();
-        while driver.step().await {
+        let mut moving = Moving::watch().await;
+        while driver.step(&mut moving).await {
             driver.flush();
             driver.report_status();
             driver.plan_writing();
         }
         for link in driver.links.values() {
             match link {
-                Link::Up(sender) => sender.close(),
+                Link::Up(sender, _) => sender.close(),
                 Link::Working(task) => task.abort(),
                 Link::Gathered(_) => {}
             }
@@ -168,7 +171,7 @@ impl Driver {
 
     /// Waits for one thing to happen and hands it to the peer; `false` when nobody holds the
     /// node any more.
-    async fn step(&mut self) -> bool {
+    async fn step(&mut self, moving: &mut Moving) -> bool {
         let deadline = self.peer.deadline().map(|(at, _)| at);
         tokio::select! {
             command = self.inbox.recv() => match command {
@@ -187,6 +190,7 @@ impl Driver {
             addresses = self.cache.changed(), if self.peer.is_joined() => {
                 self.event(NodeEvent::BootstrapNodes(addresses));
             }
+            moved = moving.moved() => self.moved(&moved),
             () = self.clock.sleep_until(deadline) => self.handle(Input::Timeout),
             () = self.clock.sleep_until(self.write_at) => self.write_changes(),
             problem = store_problem(&mut self.store) => {
@@ -195,6 +199,27 @@ impl Driver {
             }
         }
         true
+    }
+
+    /// Gives up what was made at another place: the peer comes back by itself.
+    fn moved(&mut self, moved: &Moved) {
+        let is_gone = |link: &Link| match (link, moved) {
+            (Link::Up(_, local), Moved::Addresses(now)) => {
+                !local.is_unspecified() && !now.contains(local)
+            }
+            // Candidates that are on their way have addresses of before.
+            _ => true,
+        };
+        let links = self.links.iter().filter(|(_, link)| is_gone(link));
+        let gone: Vec<LinkId> = links.map(|(id, _)| *id).collect();
+        for id in gone {
+            match self.app_links.contains_key(&id) {
+                true => self.report(id, Report::Flow(Err(LinkError::Lost))),
+                false => self.report(id, Report::Down(LinkError::Lost)),
+            }
+        }
+        self.next_request += 1;
+        self.handle(Input::Command(RequestId(self.next_request), Command::Moved));
     }
 
     /// Takes back the values of before a restart and has changes noted from now on.
@@ -297,7 +322,7 @@ impl Driver {
         });
         self.ended.up += 1;
         self.cache.up(id, info.remote, &certificate);
-        self.links.insert(id, Link::Up(sender));
+        self.links.insert(id, Link::Up(sender, info.local.ip().to_canonical()));
         self.handle(Input::Link(id, LinkEvent::Up(certificate)));
     }
 
@@ -371,7 +396,7 @@ impl Driver {
                 self.connect(id, &remote, role, purpose, expected);
             }
             LinkAction::Send(message) => {
-                if let Some(Link::Up(sender)) = self.links.get(&id) {
+                if let Some(Link::Up(sender, _)) = self.links.get(&id) {
                     // A full queue is loss like any other: requests are sent again from end to
                     // end (RFC 6940 §6.2.1).
                     let _ = sender.send(message);
@@ -387,7 +412,7 @@ impl Driver {
     /// Ends a link and keeps what it has counted; whether it was up.
     fn take_out(&mut self, id: LinkId) -> bool {
         match self.links.remove(&id) {
-            Some(Link::Up(sender)) => {
+            Some(Link::Up(sender, _)) => {
                 self.ended.add(&sender.stats());
                 sender.close();
                 return true;
@@ -519,7 +544,7 @@ impl Driver {
         let mut links = self.ended;
         self.listener.add_counters(&mut links);
         for link in self.links.values() {
-            if let Link::Up(sender) = link {
+            if let Link::Up(sender, _) = link {
                 links.add(&sender.stats());
             }
         }

@@ -14,6 +14,7 @@
 //! | `clock` | the machine's clocks and randomness | |
 //! | `node`, `driver`, `convert`, `counters` | what runs a [`Peer`](crate::peer::Peer) | |
 //! | `store` | values that survive a restart | |
+//! | `moving` | another network, or sleep | |
 //! | `cache` | where we can join the next time | RFC 6940 §11.4 |
 //! | [`pcap`] | what passed, for Wireshark | |
 //!
@@ -36,6 +37,7 @@ pub mod framing;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod ice;
+mod moving;
 mod node;
 pub mod overlay;
 pub mod pace;

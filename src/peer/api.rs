@@ -152,6 +152,9 @@ pub enum Command {
     /// Node-ID, found through one of these bootstrap nodes, without routing or storing. Means
     /// nothing to a peer.
     Connect(Vec<SocketAddr>),
+    /// The machine is at another place of the network, or has slept; links that do not work any
+    /// more were reported before. Whoever waits to try again does so at once.
+    Moved,
     /// Hand everything over and leave; ends with [`Event::Left`].
     Leave,
     /// Publish our certificate under our user's name too, if [`PeerConfig::is_name_ours`](

@@ -153,6 +153,15 @@ impl Peer {
         }
     }
 
+    /// Does not wait any longer.
+    pub(super) fn client_moved(&mut self) {
+        let Stage::Client(client) = &mut self.stage else { return };
+        client.failures = 0;
+        if client.step == Step::Waiting {
+            self.timers.set(Timer::Join, self.now.instant);
+        }
+    }
+
     pub(super) fn client_timeout(&mut self) {
         let Stage::Client(client) = &mut self.stage else { return };
         match (client.step, client.peer) {

@@ -114,6 +114,18 @@ impl Peer {
         self.dial();
     }
 
+    /// What could not be reached may be from here and now.
+    pub(super) fn moved(&mut self) {
+        self.unreachable.clear();
+        match &self.stage {
+            Stage::Joining(joining) if matches!(joining.step, Step::Waiting | Step::Dialing) => {
+                self.rejoin();
+            }
+            Stage::Client(_) => self.client_moved(),
+            _ => {}
+        }
+    }
+
     /// A link to a bootstrap node is up. The first of those that were dialled is the one.
     pub(super) fn dialed(&mut self, link: LinkId, node: NodeId) {
         let Stage::Joining(joining) = &mut self.stage else {

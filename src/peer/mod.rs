@@ -298,6 +298,7 @@ impl Peer {
             Command::Found => self.found(),
             Command::Join(addresses) => self.join(addresses),
             Command::Connect(addresses) => self.connect(addresses),
+            Command::Moved => self.moved(),
             Command::Leave => self.leave(),
             Command::ClaimName => self.claim_name(),
             Command::Publish(spec) => self.publish(request, spec),

@@ -165,10 +165,22 @@ impl Home<'_> {
     /// One more computer on this network.
     pub fn host(&self) -> Host {
         let number = self.hosts.get() + 1;
-        self.hosts.set(number);
         let host = format!("{}-{number}", self.router);
         self.internet.namespace(&host);
-        wire(&host, "eth0", &self.router, "lan", &format!("l{number}"));
+        let address = self.plug(&host, "eth0");
+        Host::new(host, address)
+    }
+
+    /// Plugs a computer from elsewhere in here, with a further device.
+    pub fn take_in(&self, host: &Host, device: &str) {
+        self.plug(host.namespace(), device);
+    }
+
+    /// Wires a device to this network and gives it an address and a way out.
+    fn plug(&self, host: &str, device: &str) -> String {
+        let number = self.hosts.get() + 1;
+        self.hosts.set(number);
+        wire(host, device, &self.router, "lan", &format!("l{number}"));
         let (address, length, router) = match self.internet.family {
             Family::V4 => (format!("192.168.1.{number}"), 24, "192.168.1.1".to_owned()),
             Family::V6 => {
@@ -176,9 +188,9 @@ impl Home<'_> {
                 (format!("{network}:{number}"), 64, format!("{network}:1"))
             }
         };
-        ip(&["-n", &host, "address", "add", &format!("{address}/{length}"), "dev", "eth0"]);
-        ip(&["-n", &host, "route", "add", "default", "via", &router]);
-        Host::new(host, address)
+        ip(&["-n", host, "address", "add", &format!("{address}/{length}"), "dev", device]);
+        ip(&["-n", host, "route", "add", "default", "via", &router]);
+        address
     }
 }
 

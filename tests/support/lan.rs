@@ -68,6 +68,16 @@ impl Host {
         &self.address
     }
 
+    /// Its network namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Takes a device out of it.
+    pub fn pull(&self, device: &str) {
+        ip(&["-n", &self.namespace, "link", "delete", device]);
+    }
+
     /// Makes it ask this name server.
     pub fn use_dns(&self, server: &Host) {
         self.write_resolver(&format!("nameserver {}\n", server.address));

@@ -256,6 +256,16 @@ impl Phone {
         self.signal("TERM");
     }
 
+    /// Stops the process as it is.
+    pub fn suspend(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn wake(&self) {
+        self.signal("CONT");
+    }
+
     /// Ends the process without giving it a chance to say so.
     pub fn kill(&mut self) {
         self.child.kill().expect("a running process");
