@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::{AccountId, AccountReport, facts, tell};
-use super::api::{Credentials, Me, Membership, OverlayState};
+use super::api::{Credentials, Event, Me, Membership, OverlayState};
 use super::data::OverlayUser;
 use super::engine::Engine;
 use super::enter::{Again, Entering, Entry, provider};
@@ -267,6 +267,7 @@ impl Engine {
                 }
             }
             Err(problem) => {
+                self.event(Event::Error { message: problem.clone() });
                 self.show_renewal(&overlay, Some(problem.clone()));
                 if is_refused {
                     self.certifying.credentials.remove(&(overlay.clone(), user.clone()));
