@@ -6,10 +6,10 @@
 //! network is answered, counted or cut off.
 //!
 //! The files follow a message: `links` and `attach` make and lose links, `suspect` doubts them,
-//! `traffic` moves messages, `reroute` those that a link has swallowed, `serve` answers requests, `requests` takes
-//! answers; `join`, `entrance`, `admit`, `leave`, `upkeep`, `updates`, `fingers` and `partition`
-//! keep the ring together (RFC 6940 §10), `copies` and `publish` the data, which `look`
-//! looks after and `fetch` finds; `explore` asks about both, `configure` changes the rules
+//! `traffic` moves messages, `reroute` those that a link has swallowed, `serve` answers requests,
+//! `requests` takes answers; `join`, `entrance`, `admit`, `leave`, `upkeep`, `updates`, `fingers`
+//! and `partition` keep the ring together (RFC 6940 §10), `copies` and `publish` the data, which
+//! `look` looks after and `fetch` finds; `explore` asks about both, `configure` changes the rules
 //! (§11.1), `saved` keeps values over a restart, and `client` uses the ring without being part of
 //! it.
 

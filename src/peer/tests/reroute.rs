@@ -156,8 +156,8 @@ fn a_request_that_dies_on_the_way_is_sent_another_way() {
     assert!(seen > 0, "in some ring a request has more than one hop");
 }
 
-/// R6940-6.6.5-02: a link whose other side acknowledges nothing leaves the Routing Table at once and
-/// is kept; when the other side comes back after 20 s, the same link is used again.
+/// R6940-6.6.5-02: a link whose other side acknowledges nothing leaves the Routing Table at once
+/// and is kept; when the other side comes back after 20 s, the same link is used again.
 #[test]
 fn a_suspect_link_is_out_of_the_table_and_comes_back() {
     let mut net = ring(62);
