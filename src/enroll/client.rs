@@ -1,16 +1,15 @@
 //! A certificate for a key of ours (RFC 6940 §11.3): one POST of a form over HTTPS, and a look at
 //! what comes back.
 
-use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 
 use super::dns::{DnsError, Resolver};
-use super::https::{self, Answer, HttpsError, HttpsUrl, Server, Upload, UrlError};
+use super::form::Form;
+use super::https::{self, Answer, HttpsError, HttpsUrl, Server, UrlError};
 use super::limits::ENROLL_BYTES_MAX;
-use super::prepare::{prepared_account, prepared_password};
 use super::trust::Trust;
 use crate::config::OverlayName;
 use crate::crypto::{CertificateError, Password, Provider, X509Provider};
@@ -64,6 +63,22 @@ async fn ask(
     trust: &Trust,
 ) -> Result<Vec<u8>, EnrollError> {
     let url: HttpsUrl = url.parse()?;
+    let form = form(enrollment).ok_or(EnrollError::NoRandomness)?;
+    let overlay = enrollment.overlay.as_str();
+    let answer =
+        post(&url, overlay, (CERTIFICATE_TYPE, ENROLL_BYTES_MAX), form, resolver, trust).await?;
+    certificate(&url, answer, enrollment)
+}
+
+/// Posts a form to a server of the overlay, for an answer of this type and size at most.
+pub(super) async fn post(
+    url: &HttpsUrl,
+    overlay: &str,
+    (accept, bytes_max): (&'static str, usize),
+    form: Form,
+    resolver: &Result<Resolver, DnsError>,
+    trust: &Trust,
+) -> Result<Answer, EnrollError> {
     let addresses = match url.host().parse() {
         Ok(ip) => vec![std::net::SocketAddr::new(ip, url.port())],
         Err(_) => {
@@ -71,38 +86,23 @@ async fn ask(
             resolver.addresses(url.host(), url.port()).await?
         }
     };
-    let names = [url.host(), enrollment.overlay.as_str()];
-    let server = Server { addresses: &addresses, names: &names, trust };
-    let form = form(enrollment).ok_or(EnrollError::NoRandomness)?;
-    let answer = https::post(&url, &server, CERTIFICATE_TYPE, form, ENROLL_BYTES_MAX).await?;
-    certificate(&url, answer, enrollment)
+    let server = Server { addresses: &addresses, names: &[url.host(), overlay], trust };
+    Ok(https::post(url, &server, accept, form.finish(), bytes_max).await?)
 }
 
-/// The form of RFC 6940 §11.3 in multipart/form-data (RFC 2388).
-fn form(enrollment: &Enrollment) -> Option<Upload> {
-    let mut random = [0; 16];
-    SystemRandom::new().fill(&mut random).ok()?;
-    let boundary = format!("chordial-{}", hex::encode(random));
-    let mut body = Vec::new();
-    let mut part = |head: &str, value: &[u8]| {
-        let head = format!("--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n");
-        body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(value);
-        body.extend_from_slice(b"\r\n");
-    };
+/// The form of RFC 6940 §11.3.
+fn form(enrollment: &Enrollment) -> Option<Form> {
+    let mut form = Form::new()?;
     if let Some((account, password)) = &enrollment.account {
-        part("name=\"username\"", prepared_account(account).as_bytes());
-        part("name=\"password\"", prepared_password(password.as_str()).as_bytes());
+        form.account(account, password);
     }
     if enrollment.node_ids > 1 {
-        part("name=\"nodeids\"", enrollment.node_ids.to_string().as_bytes());
+        form.field("nodeids", &enrollment.node_ids.to_string());
     }
     // With a file name, servers take a part for bytes and not for text.
     let head = "name=\"csr\"; filename=\"request.p10\"\r\nContent-Type: application/pkcs10";
-    part(head, &enrollment.csr_der);
-    body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    let media_type = format!("multipart/form-data; boundary={boundary}");
-    Some(Upload { media_type, body: body.into() })
+    form.part(head, &enrollment.csr_der);
+    Some(form)
 }
 
 /// What the server's answer means.

@@ -12,6 +12,8 @@
 //! | `https` | one request over HTTPS, with what the two above need and no more | RFC 2818 |
 //! | `trust` | whose word on a web server's name is taken | RFC 6940 §11.2, §11.3 |
 //! | `client` | a certificate for a key of ours: [`enroll`] | RFC 6940 §11.3 |
+//! | `revoke` | a lost device of one's own is put out: [`revoke()`] | |
+//! | `form` | how both are asked for | RFC 2388 |
 //! | `prepare` | account names and passwords as the octets that are compared | RFC 8265 |
 //! | [`server`] | the other side of all this: document, accounts, certificates | RFC 6940 §11.3 |
 
@@ -19,10 +21,12 @@ mod client;
 mod dns;
 mod document;
 mod find;
+mod form;
 mod https;
 mod invitation;
 mod lan;
 mod prepare;
+mod revoke;
 pub mod server;
 mod share;
 #[cfg(test)]
@@ -37,6 +41,7 @@ pub use https::{HttpsError, HttpsUrl, UrlError};
 pub use invitation::{Fingerprint, INVITATION_SCHEME, Invitation, InvitationError};
 pub use lan::{Advertisement, Lan, LanError, LanPeer, LanPeers};
 pub use prepare::{prepared_account, prepared_password};
+pub use revoke::{Revocation, RevokeError, revoke};
 pub use share::{PeerError, Share};
 pub use trust::Trust;
 

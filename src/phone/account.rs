@@ -14,6 +14,7 @@ use super::engine::{Engine, Report, Reports};
 use super::enter::{Again, Entering, Opened};
 use super::presence::Presence;
 use super::refresh::Lookout;
+use super::revocation::Revoked;
 use crate::base::NodeId;
 use crate::config::{OverlayConfig, SignedConfig};
 use crate::link::{IceOptions, LocalCertificate, Node, NodeEvent, Upkeep};
@@ -211,6 +212,8 @@ pub(super) enum AccountReport {
     Devices(BTreeMap<NodeId, u64>),
     /// Our certificate should be renewed now.
     RenewalDue,
+    /// An authority was asked to put a device of ours out.
+    Revoked(Box<Revoked>),
 }
 
 impl Engine {
@@ -222,6 +225,7 @@ impl Engine {
             AccountReport::Expired(sentence) => self.notice(sentence),
             AccountReport::Enrolled(enrolled) => self.enrolled(id, *enrolled),
             AccountReport::RenewalDue => self.renew(id),
+            AccountReport::Revoked(revoked) => self.revoked(id, *revoked),
             AccountReport::NameHolders(holders) => self.name_holders(id, &holders),
             AccountReport::Devices(seen) => self.devices(id, &seen),
             AccountReport::Registered(Ok(())) => {

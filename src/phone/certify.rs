@@ -54,9 +54,11 @@ pub struct CertificateFacts {
 #[derive(Default)]
 pub(super) struct Certifying {
     /// What servers know us by, as far as it was given since the program started.
-    credentials: BTreeMap<OverlayUser, Credentials>,
+    pub(super) credentials: BTreeMap<OverlayUser, Credentials>,
     /// Memberships that begin once credentials are there.
     waiting: BTreeMap<String, Again>,
+    /// Devices that are put out of an overlay once credentials are there.
+    pub(super) removing: BTreeMap<String, String>,
 }
 
 /// What became of asking an authority.
@@ -122,6 +124,9 @@ impl Engine {
         self.snapshot.credentials_wanted.retain(|wanted| wanted.overlay != overlay);
         if let Some(again) = self.certifying.waiting.remove(overlay) {
             return self.enter(again.document, &again.user, again.entry);
+        }
+        if let Some(node_id) = self.certifying.removing.remove(overlay) {
+            return self.remove_device(overlay, &node_id);
         }
         if let Some(id) = self.accounts.named(overlay)
             && self
@@ -339,13 +344,13 @@ impl Engine {
     }
 
     /// What a server knows us by: as given now, or as kept.
-    fn credentials(&self, overlay: &str, user: &str) -> Option<Credentials> {
+    pub(super) fn credentials(&self, overlay: &str, user: &str) -> Option<Credentials> {
         let given = self.certifying.credentials.get(&(overlay.to_owned(), user.to_owned()));
         let kept = || self.options.state.credentials(overlay, user).ok()??.1;
         given.cloned().or_else(kept)
     }
 
-    fn want_credentials(
+    pub(super) fn want_credentials(
         &mut self,
         overlay: &str,
         user: &str,

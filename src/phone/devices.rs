@@ -144,8 +144,9 @@ impl Engine {
         self.show_alarms();
     }
 
-    /// Takes a device from our name as far as we can, and says how far that is: nobody but the
-    /// device itself can store or remove what it has signed (RFC 6940 §7.3).
+    /// Takes a device from our name as far as we can, and says how far that is: without an
+    /// authority nobody but the device itself can store or remove what it has signed
+    /// (RFC 6940 §7.3).
     pub(super) fn remove_device(&mut self, overlay: &str, node_id: &str) -> Result<(), String> {
         let id = self.accounts.named(overlay);
         let account = id.and_then(|id| self.accounts.get(id)).ok_or("Join the overlay first.")?;
@@ -153,11 +154,8 @@ impl Engine {
             self.leave(overlay);
             return Ok(());
         }
-        if has_authority(&account.document.config) {
-            return Err(format!(
-                "Only whoever runs {overlay} can take a device from you: ask them to revoke the \
-                 peer {node_id}, and change the password of your account."
-            ));
+        if let Some(id) = id.filter(|_| has_authority(&account.document.config)) {
+            return self.revoke_device(id, node_id);
         }
         let aor = account.aor.to_string();
         let asked = self.data.ask_about_key(overlay, &aor, node_id, unix_ms());

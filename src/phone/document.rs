@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::account::AccountId;
 use super::api::Event;
 use super::engine::Engine;
-use super::enter::Again;
+use super::enter::{Again, put_out_words};
 use crate::config::{Judge, OverlayConfig, SignedConfig, is_newer};
 use crate::crypto::{Identity, X509Provider};
 use crate::link::unix_ms;
@@ -91,7 +91,7 @@ impl Engine {
             ConfigEffect::Unsupported(error) => {
                 format!("We have to leave {overlay}, for it has changed: {error}.")
             }
-            ConfigEffect::Banned => format!("The overlay {overlay} does not accept us any more."),
+            ConfigEffect::Banned => put_out_words(&overlay),
         };
         // A list of calls that cannot be written to has been reported already.
         let _ = self.data.remove_joined(&overlay);

@@ -195,6 +195,9 @@ impl Engine {
         let provider = provider(&document.config)?;
         let overlay = provider.overlay.clone();
         let aor = own_name(&document.config, user)?;
+        if document.config.bad_nodes.contains(&identity.identity.node_id) {
+            return Err(put_out_words(&overlay));
+        }
         let values = self.options.state.values(&overlay, &aor.user);
         if matches!(entry, Entry::Start(_)) {
             document = founded(document.config, &identity.identity)?;
@@ -365,6 +368,14 @@ impl Opening {
             events,
         })
     }
+}
+
+/// Why we are in an overlay no more whose document has us among its bad nodes (RFC 6940 §11.1).
+pub(super) fn put_out_words(overlay: &str) -> String {
+    format!(
+        "{overlay} does not accept this device any more: whoever runs it, or you at another \
+         device of yours, has put it out. Ask them if that is a mistake."
+    )
 }
 
 /// Who judges the certificates of an overlay.

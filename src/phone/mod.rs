@@ -24,6 +24,7 @@ mod pins;
 mod presence;
 mod protection;
 mod refresh;
+mod revocation;
 mod ring;
 mod search;
 mod signal;

@@ -5,6 +5,11 @@
 //! to have the certificate renewed, gets the same Node-IDs; another key is another device, and
 //! gets Node-IDs whose certificates have ended before it gets new ones. How many an account may
 //! have is rationed, because who has many has much of the ring (RFC 6940 §13.6.1).
+//!
+//! Beyond RFC 6940 a form may have the field `revoke` in place of `csr`: a Node-ID of the account
+//! that is put out of the overlay. The answer is the document that does so, which names it as a bad
+//! node, or one of the RFC's tokens; `Node-IDs_not_available` says that the account has no such
+//! Node-ID. Servers that do not know the field find that the form has no good `csr`.
 
 use rcgen::PublicKeyData as _;
 use ring::digest::{SHA256, digest};
@@ -18,6 +23,7 @@ use super::registry::{
     OWN_ACCOUNT, Registration, Registry, authority, begin, name, random_node_id, sql_ms,
 };
 use crate::base::NodeId;
+use crate::config::SignedConfig;
 use crate::crypto::RequestedCertificate;
 use crate::enroll::prepare::{prepared_account, prepared_password};
 
@@ -32,6 +38,17 @@ pub(super) struct Form {
     pub(super) node_ids: Option<String>,
     /// `csr`.
     pub(super) csr_der: Vec<u8>,
+    /// `revoke`.
+    pub(super) revoke: Option<String>,
+}
+
+/// What somebody gets.
+#[derive(Debug)]
+pub(super) enum Grant {
+    /// A certificate in DER.
+    Certificate(Vec<u8>),
+    /// The document in which a device of theirs is a bad node.
+    Document(SignedConfig),
 }
 
 impl std::fmt::Debug for Form {
@@ -80,6 +97,32 @@ enum Applicant {
 }
 
 impl Registry {
+    /// Does what a form asks for.
+    pub(super) fn grant(&mut self, form: &Form, unix_ms: u64) -> Result<Grant, Refusal> {
+        match &form.revoke {
+            None => self.admit(form, unix_ms).map(Grant::Certificate),
+            Some(node_id) => self.withdraw(form, node_id, unix_ms).map(Grant::Document),
+        }
+    }
+
+    /// Puts a device out of the overlay for the account that it belongs to.
+    fn withdraw(
+        &mut self,
+        form: &Form,
+        node_id: &str,
+        unix_ms: u64,
+    ) -> Result<SignedConfig, Refusal> {
+        let account = self.account_of(&form.account);
+        let Applicant::Known(_) = self.authenticate(&account, &form.password, unix_ms)? else {
+            return Err(Refusal::FailedAuthentication);
+        };
+        let node_id = node_id.parse().map_err(|_| Refusal::NodeIdsNotAvailable)?;
+        self.revoke(&account, Some(node_id), unix_ms).map_err(|error| match error {
+            RegistryError::NoNodeId { .. } => Refusal::NodeIdsNotAvailable,
+            error => Refusal::Broken(error),
+        })
+    }
+
     /// Gives out a certificate in DER. Takes some ten milliseconds of computing and 20 MiB.
     pub(super) fn admit(&mut self, form: &Form, unix_ms: u64) -> Result<Vec<u8>, Refusal> {
         let overlay = name(&self.connection)?.ok_or(RegistryError::Damaged("its name"))?;

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use super::admission::{Form, Refusal};
+use super::admission::{Form, Grant, Refusal};
 use super::limits;
 use super::rate::{Key, Rates, Rule, source};
 use super::registry::Registry;
@@ -126,7 +126,7 @@ impl Desk {
         answer
     }
 
-    /// RFC 6940 §11.3: a certificate, or why there is none.
+    /// RFC 6940 §11.3: a certificate, or why there is none; and our own way to revoke one.
     async fn enroll(&self, request: Request<Incoming>, source: IpAddr) -> Answer {
         let asked = [(Key::Asked(source), limits::ASKED), (Key::Refused(source), limits::REFUSED)];
         if let Err(wait) = self.check(&asked) {
@@ -147,12 +147,15 @@ impl Desk {
             return text(StatusCode::SERVICE_UNAVAILABLE, "the server is ending");
         };
         let folder = self.folder.clone();
-        let admitted =
-            tokio::task::spawn_blocking(move || Registry::open(&folder)?.admit(&form, unix_ms()));
-        let refusal = match admitted.await {
-            Ok(Ok(certificate)) => {
+        let granted =
+            tokio::task::spawn_blocking(move || Registry::open(&folder)?.grant(&form, unix_ms()));
+        let refusal = match granted.await {
+            Ok(Ok(Grant::Certificate(certificate))) => {
                 self.tell(ServerEvent::Enrolled(account));
                 return body(StatusCode::OK, CERTIFICATE_TYPE, certificate.into());
+            }
+            Ok(Ok(Grant::Document(signed))) => {
+                return body(StatusCode::OK, MEDIA_TYPE, signed.document.into());
             }
             Ok(Err(refusal)) => refusal,
             Err(_) => return broken(),
@@ -238,6 +241,7 @@ async fn read_form(request: Request<Incoming>) -> Result<Form, FormError> {
             "password" => form.password = as_text(value)?,
             "nodeids" => form.node_ids = Some(as_text(value)?.trim().to_owned()),
             "csr" => form.csr_der = value,
+            "revoke" => form.revoke = Some(as_text(value)?.trim().to_owned()),
             _ => {}
         }
     }

@@ -12,7 +12,7 @@ use crate::base::NodeId;
 use crate::config::{BootstrapAddress, BootstrapNode, Judge, MEDIA_TYPE, OverlayConfig};
 use crate::crypto::{Certificate, CertificateRequest, Password, Provider, X509Provider};
 use crate::enroll::https::{self, HttpsUrl, Upload};
-use crate::enroll::{Enrollment, Trust, enroll};
+use crate::enroll::{Enrollment, Revocation, RevokeError, Trust, enroll, revoke};
 
 const NOW_MS: u64 = 1_790_000_000_000;
 const OVERLAY: &str = "example.test";
@@ -45,7 +45,7 @@ fn request(user_name: &str) -> CertificateRequest {
 
 fn form(account: &str, password: &str, request: &CertificateRequest) -> Form {
     let csr_der = request.csr_der.clone();
-    Form { account: account.into(), password: password.into(), node_ids: None, csr_der }
+    Form { account: account.into(), password: password.into(), csr_der, ..Form::default() }
 }
 
 /// The certificate, as a node of the overlay reads it, or the token.
@@ -445,6 +445,42 @@ async fn our_client_enrolls_at_our_server() {
     let (status, media_type, body) = running.post_form(&fields).await;
     assert_eq!((status, media_type.as_str()), (StatusCode::OK, "application/pkix-cert"));
     assert_eq!(provider.certificate(&body).expect("DER").node_ids[..], certificate.node_ids[..1]);
+}
+
+/// R6940-11.1-01: who has the password puts a device of the account out, by a document that names
+/// it; nobody else does, and nothing of others is touched.
+#[tokio::test]
+async fn users_revoke_their_own_devices() {
+    let mut running = Running::start(Registration::Open).await;
+    let mut node = |account: &str, user: &str| {
+        let form = form(account, "opensesame", &request(user));
+        ids(admit(&mut running.registry, &form, unix_ms())).expect("a device")[0]
+    };
+    let (lost, kept) = (node("alice", ALICE), node("alice", ALICE));
+    let of_bob = node("bob", "bob@example.test");
+    let resolver = Err(crate::enroll::DnsError::NoServer);
+    let revoked = async |account: &str, password: &str, node_id| {
+        let revocation = Revocation {
+            urls: vec![running.url.clone()],
+            overlay: OverlayName::new(OVERLAY).expect("a name"),
+            account: (account.into(), Password::new(password)),
+            node_id,
+        };
+        let document = revoke(&revocation, &resolver, &running.trust).await;
+        document.map(|document| document.config.bad_nodes)
+    };
+    assert_eq!(revoked("alice", "sesame", lost).await, Err(RevokeError::Authentication));
+    assert_eq!(revoked("carol", "opensesame", lost).await, Err(RevokeError::Authentication));
+    let not_hers = Err(RevokeError::NotOfAccount(of_bob));
+    assert_eq!(revoked("alice", "opensesame", of_bob).await, not_hers);
+    assert_eq!(revoked("alice", "opensesame", lost).await, Ok(vec![lost]));
+    assert_eq!(revoked("alice", "opensesame", lost).await, Ok(vec![lost]), "once more");
+    let present = running.registry.document().expect("there").config;
+    assert_eq!(present.bad_nodes, [lost]);
+    let accounts = running.registry.accounts().expect("there");
+    assert_eq!(accounts.len(), 2, "nobody got an account by it");
+    let states = accounts[0].nodes.iter().map(|node| (node.node_id, node.is_revoked));
+    assert_eq!(states.collect::<Vec<_>>(), [(lost, true), (kept, false)]);
 }
 
 /// R6940-11.3-14: each error is 403, text/plain, and one token.

@@ -11,7 +11,9 @@ use crate::crypto::{
     Authority, CertificateError, CertificateRequest, Keys, NodeIdDigest, Password, Provider,
     RequestedCertificate, X509Provider,
 };
-use crate::enroll::{EnrollError, Enrollment, HttpsError, Trust, enroll};
+use crate::enroll::{
+    EnrollError, Enrollment, HttpsError, Revocation, RevokeError, Trust, enroll, revoke,
+};
 
 const OVERLAY: &str = "example.test";
 const ALICE: &str = "alice@example.test";
@@ -166,6 +168,30 @@ async fn without_an_account_none_is_sent() {
     lab.enroll(&enrollment).await.expect("enrolled");
     let names: Vec<_> = parts(&lab.web.only()).await.into_iter().map(|part| part.name).collect();
     assert_eq!(names, ["csr"]);
+}
+
+/// A server that is not ours has no certificate to give for a form without a request, or none that
+/// is asked for; it is said to be no help, and whom to ask.
+#[tokio::test]
+async fn other_servers_revoke_nothing() {
+    for page in [
+        (403, "text/plain", b"bad_CSR".to_vec(), None),
+        (200, "application/pkix-cert", vec![0x30, 0], None),
+    ] {
+        let lab = Lab::new(move |_, _| page.clone()).await;
+        let revocation = Revocation {
+            urls: vec![lab.url()],
+            overlay: OverlayName::new(OVERLAY).expect("a name"),
+            account: ("alice".into(), Password::new("opensesame")),
+            node_id: NodeId::from_u128(0x77),
+        };
+        let trust = lab.web_authority.trust();
+        let result = revoke(&revocation, &Ok(lab.dns.resolver()), &trust).await;
+        assert_eq!(result, Err(RevokeError::Unknown(HOST.into())));
+        let fields: Vec<_> =
+            parts(&lab.web.only()).await.into_iter().map(|part| part.name).collect();
+        assert_eq!(fields, ["username", "password", "revoke"]);
+    }
 }
 
 /// R6940-11.3-02: nothing is sent over plain HTTP, and a redirect, whether to plain HTTP or to

@@ -97,7 +97,8 @@ pub const OTHER_DEVICE: &str = "Another device";
 pub const UNPROVEN_DEVICE: &str = "A device that is not confirmed";
 pub const REMOVE_DEVICE: &str = "Remove";
 pub const ASK_REMOVE: &str = "Remove this device?";
-pub const ASK_REMOVE_BODY: &str = "This phone refuses it from then on.";
+pub const ASK_REMOVE_BODY: &str = "This phone refuses it from then on. Where your name \
+     comes from an account, everybody does.";
 pub const YES_REMOVE: &str = "Remove it";
 
 // One's own name, taken
