@@ -237,10 +237,12 @@ impl OverlayConfig {
         if self.shared_secret.is_some() {
             return unsupported("way to open links", "shared-secret");
         }
-        if self.no_ice {
-            return unsupported("overlay link protocol", "TLS-TCP-FH-NO-ICE");
-        }
-        if !self.permits_link("TLS") && !self.permits_link("DTLS-UDP-SR") {
+        // In documents "TLS" stands for DTLS too (T-34).
+        let links: &[&str] = match self.no_ice {
+            true => &["TLS", "DTLS-UDP-SR-NO-ICE", "TLS-TCP-FH-NO-ICE"],
+            false => &["TLS", "DTLS-UDP-SR"],
+        };
+        if !links.iter().any(|link| self.permits_link(link)) {
             return unsupported("overlay link protocol", &self.overlay_link_protocols.join(", "));
         }
         Ok(())

@@ -1,11 +1,14 @@
 //! Bootstrap links: without ICE on a known port (RFC 6940 §11.4), DTLS on UDP (§6.6.6) and TLS on
 //! TCP (§6.6.5), as a document does not say which (T-34). The joiner is the client and tries both.
 //! The port answers STUN Binding requests too (RFC 6940 §6.5.1.4).
+//!
+//! Whoever sends an Attach without ICE is served by the same code on ports of its own ([`Ports`]).
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -20,7 +23,7 @@ use super::overlay::OverlayLink;
 use super::pcap::Pcap;
 use super::stun::{Packet, answer_binding};
 use super::tls;
-use super::transport::limits::DATAGRAM_MAX;
+use super::transport::limits::{DATAGRAM_MAX, IDLE};
 use super::transport::{Credentials, SecureFlow, Timings, Wire};
 
 /// Where bootstrap nodes listen unless their document says otherwise (RFC 6940 §11.1).
@@ -59,14 +62,12 @@ pub mod limits {
 
 use limits::*;
 
-/// The bootstrap port. Dropping it ends its links.
+/// The bootstrap port. Once it is dropped nobody gets in any more.
 pub struct BootstrapListener {
-    accepted: mpsc::Receiver<OverlayLink>,
+    accepted: Accepted,
     local: SocketAddr,
-    counters: Arc<PortCounters>,
+    pcap: Option<Pcap>,
     plain: PlainConnections,
-    /// Ends the tasks when dropped.
-    _stop: watch::Sender<()>,
 }
 
 impl BootstrapListener {
@@ -79,24 +80,11 @@ impl BootstrapListener {
     ) -> Result<Self, LinkError> {
         let socket = bind(address).await?;
         let local = socket.local_addr().map_err(|e| bind_error(address, &e))?;
-        let (accepted_out, accepted) = mpsc::channel(ACCEPTED_MAX);
-        let (stop, stopped) = watch::channel(());
-        let counters = Arc::new(PortCounters::default());
-        let door = Door {
-            credentials: Arc::new(credentials),
-            pcap,
-            accepted: accepted_out,
-            counters: counters.clone(),
-        };
+        let listener = TcpListener::bind(local).await.ok();
+        let ports = Ports { udp: vec![socket], tcp: listener.into_iter().collect() };
         let plain = PlainConnections::default();
-        if let Ok(listener) = TcpListener::bind(local).await {
-            let (door, plain) = (door.clone(), plain.clone());
-            let port = TcpPort { listener, door, plain, handshakes: HashMap::new() };
-            tokio::spawn(port.run(stopped.clone()));
-        }
-        let port = Port { socket: Arc::new(socket), door, sessions: HashMap::new() };
-        tokio::spawn(port.run(stopped));
-        Ok(Self { accepted, local, counters, plain, _stop: stop })
+        let accepted = ports.serve(credentials, IDLE, &plain);
+        Ok(Self { accepted, local, pcap, plain })
     }
 
     /// Where the port is.
@@ -111,14 +99,67 @@ impl BootstrapListener {
 
     /// Adds what came to nothing here so far.
     pub(super) fn add_counters(&self, counters: &mut LinkCounters) {
-        self.counters.add_to(counters);
+        self.accepted.counters.add_to(counters);
     }
 
     /// The next link that somebody has opened.
     pub async fn accept(&mut self) -> Option<OverlayLink> {
-        self.accepted.recv().await
+        let flow = self.accepted.flow().await?;
+        Some(OverlayLink::new(flow, self.pcap.clone()))
     }
 }
+
+/// Ports that are open but not served yet: what comes waits in the system.
+#[derive(Debug, Default)]
+pub(super) struct Ports {
+    pub(super) udp: Vec<UdpSocket>,
+    pub(super) tcp: Vec<TcpListener>,
+}
+
+impl Ports {
+    /// Lets in whoever has a certificate that is good. A flow over UDP ends when nothing comes for
+    /// the time `idle`.
+    pub(super) fn serve(
+        self,
+        credentials: Credentials,
+        idle: Duration,
+        plain: &PlainConnections,
+    ) -> Accepted {
+        let (accepted, flows) = mpsc::channel(ACCEPTED_MAX);
+        let (in_use, unused) = watch::channel(());
+        let (in_use, credentials) = (Arc::new(in_use), Arc::new(credentials));
+        let counters = Arc::<PortCounters>::default();
+        let door = Door { credentials, idle, accepted, counters: counters.clone() };
+        for listener in self.tcp {
+            let (door, plain) = (door.clone(), plain.clone());
+            let port = TcpPort { listener, door, plain, handshakes: HashMap::new() };
+            tokio::spawn(port.run());
+        }
+        for socket in self.udp {
+            let (socket, door) = (Arc::new(socket), door.clone());
+            let in_use = Arc::downgrade(&in_use);
+            let port = Port { socket, door, sessions: HashMap::new(), in_use };
+            tokio::spawn(port.run(unused.clone()));
+        }
+        Accepted { flows, counters, _in_use: in_use }
+    }
+}
+
+/// Who has got in. Once it is dropped nobody else does; the flows live on.
+pub(super) struct Accepted {
+    flows: mpsc::Receiver<SecureFlow>,
+    counters: Arc<PortCounters>,
+    _in_use: Arc<InUse>,
+}
+
+impl Accepted {
+    pub(super) async fn flow(&mut self) -> Option<SecureFlow> {
+        self.flows.recv().await
+    }
+}
+
+/// What keeps the task of a UDP port running: it serves those who have got in too.
+pub(super) type InUse = watch::Sender<()>;
 
 /// TCP connections to a bootstrap port that are no links. They are closed until somebody takes
 /// them.
@@ -147,9 +188,9 @@ pub async fn dial(
     credentials: &Credentials,
     pcap: Option<Pcap>,
 ) -> Result<OverlayLink, LinkError> {
-    let mut udp = std::pin::pin!(dial_udp(remote, credentials));
+    let mut udp = std::pin::pin!(dial_udp(remote, credentials, IDLE));
     let early = timeout(HEAD_START, &mut udp).await;
-    let mut tcp = std::pin::pin!(tls::connect(remote, credentials));
+    let mut tcp = std::pin::pin!(tls::connect(remote, credentials, IDLE));
     let flow = match early {
         Ok(Ok(flow)) => Ok(flow),
         Ok(Err(of_udp)) => tcp.await.map_err(|of_tcp| more_telling(of_udp, of_tcp)),
@@ -177,6 +218,7 @@ fn more_telling(of_udp: LinkError, of_tcp: LinkError) -> LinkError {
 pub(super) async fn dial_udp(
     remote: SocketAddr,
     credentials: &Credentials,
+    idle: Duration,
 ) -> Result<SecureFlow, LinkError> {
     let any = match remote {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -185,11 +227,11 @@ pub(super) async fn dial_udp(
     let socket = bind(any).await?;
     socket.connect(remote).await.map_err(|e| bind_error(any, &e))?;
     let local = socket.local_addr().map_err(|e| bind_error(any, &e))?;
-    let wire = Wire::Connected { socket, local, remote };
+    let wire = Wire::Connected { socket, local, remote, idle };
     SecureFlow::establish(wire, DtlsRole::Client, true, credentials, Timings::default(), None).await
 }
 
-async fn bind(address: SocketAddr) -> Result<UdpSocket, LinkError> {
+pub(super) async fn bind(address: SocketAddr) -> Result<UdpSocket, LinkError> {
     UdpSocket::bind(address).await.map_err(|e| bind_error(address, &e))
 }
 
@@ -222,8 +264,8 @@ impl Session {
 #[derive(Clone)]
 struct Door {
     credentials: Arc<Credentials>,
-    pcap: Option<Pcap>,
-    accepted: mpsc::Sender<OverlayLink>,
+    idle: Duration,
+    accepted: mpsc::Sender<SecureFlow>,
     counters: Arc<PortCounters>,
 }
 
@@ -231,7 +273,7 @@ impl Door {
     async fn enter(&self, flow: Result<SecureFlow, LinkError>) {
         match flow {
             Ok(flow) => {
-                let _ = self.accepted.send(OverlayLink::new(flow, self.pcap.clone())).await;
+                let _ = self.accepted.send(flow).await;
             }
             // Whoever fails to show an acceptable certificate is forgotten.
             Err(reason) => self.counters.failed(&reason),
@@ -253,10 +295,11 @@ struct Port {
     socket: Arc<UdpSocket>,
     door: Door,
     sessions: HashMap<SocketAddr, Session>,
+    in_use: Weak<InUse>,
 }
 
 impl Port {
-    async fn run(mut self, mut stopped: watch::Receiver<()>) {
+    async fn run(mut self, mut unused: watch::Receiver<()>) {
         let mut buffer = vec![0; DATAGRAM_MAX];
         loop {
             tokio::select! {
@@ -265,7 +308,7 @@ impl Port {
                     let Ok((length, source)) = received else { continue };
                     self.on_datagram(&buffer[..length], source).await;
                 }
-                _ = stopped.changed() => return,
+                _ = unused.changed() => return,
             }
         }
     }
@@ -290,7 +333,7 @@ impl Port {
             if !is_client_hello(datagram) || !self.make_room(source) {
                 return self.door.counters.ignored();
             }
-            let session = self.start(source);
+            let Some(session) = self.start(source) else { return };
             self.sessions.insert(source, session);
         }
         if let Some(session) = self.sessions.get(&source) {
@@ -302,6 +345,9 @@ impl Port {
     /// Forgets what is over and says whether one more session from there fits.
     fn make_room(&mut self, source: SocketAddr) -> bool {
         self.sessions.retain(|_, session| !session.is_over());
+        if self.door.accepted.is_closed() {
+            return false;
+        }
         if self.has_room(source) {
             return true;
         }
@@ -324,21 +370,24 @@ impl Port {
         handshakes.map(|(remote, _)| *remote)
     }
 
-    fn start(&self, remote: SocketAddr) -> Session {
+    fn start(&self, remote: SocketAddr) -> Option<Session> {
+        let in_use = self.in_use.upgrade()?;
         let (inbox, datagrams) = mpsc::channel(INBOX_MAX);
         let (up_out, up) = watch::channel(false);
         let (socket, door) = (self.socket.clone(), self.door.clone());
         let proves = self.handshakes().count() >= HANDSHAKES_UNPROVEN_MAX;
         tokio::spawn(async move {
             let local = local_towards(&socket, remote).await;
-            let wire = Wire::Shared { socket, local, remote, inbox: datagrams };
+            let idle = door.idle;
+            let wire =
+                Wire::Shared { socket, local, remote, inbox: datagrams, idle, _in_use: in_use };
             let (role, timings) = (DtlsRole::Server, Timings::default());
             let flow =
                 SecureFlow::establish(wire, role, proves, &door.credentials, timings, None).await;
             up_out.send_replace(flow.is_ok());
             door.enter(flow).await;
         });
-        Session { inbox, started: tokio::time::Instant::now(), up }
+        Some(Session { inbox, started: tokio::time::Instant::now(), up })
     }
 }
 
@@ -352,8 +401,9 @@ struct TcpPort {
 }
 
 impl TcpPort {
-    async fn run(mut self, mut stopped: watch::Receiver<()>) {
+    async fn run(mut self) {
         let mut tasks = JoinSet::new();
+        let accepted = self.door.accepted.clone();
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
@@ -362,7 +412,7 @@ impl TcpPort {
                     Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 },
                 Some(Ok(source)) = tasks.join_next() => self.forget(source),
-                _ = stopped.changed() => return,
+                () = accepted.closed() => return,
             }
         }
     }
@@ -380,7 +430,7 @@ impl TcpPort {
             let mut first = [0];
             match timeout(FIRST_BYTE, stream.peek(&mut first)).await {
                 Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => {
-                    let flow = tls::accept(stream, &door.credentials).await;
+                    let flow = tls::accept(stream, &door.credentials, door.idle).await;
                     door.enter(flow).await;
                 }
                 Ok(Ok(1)) if plain.hand_on(stream) => {}
@@ -444,11 +494,14 @@ mod tests {
         let (accepted_out, mut accepted) = mpsc::channel(ACCEPTED_MAX);
         let door = Door {
             credentials: Arc::new(anyone("b")),
-            pcap: None,
+            idle: IDLE,
             accepted: accepted_out,
             counters: Arc::default(),
         };
-        let mut port = Port { socket, door, sessions: HashMap::new() };
+        let (in_use, unused) = watch::channel(());
+        let in_use = Arc::new(in_use);
+        let sessions = HashMap::new();
+        let mut port = Port { socket, door, sessions, in_use: Arc::downgrade(&in_use) };
         let hello = client_hello();
         for number in 0..10_000 {
             let source = SocketAddr::from(([127, 0, 0, 2], 10_000 + number));
@@ -466,10 +519,9 @@ mod tests {
         assert_ne!(of("[2001:db8::1]:1"), of("[2001:db8:0:1::1]:1"));
         assert_eq!(of("[::ffff:192.0.2.1]:1"), of("192.0.2.1:2"));
 
-        let (_stop, stopped) = watch::channel(());
-        tokio::spawn(port.run(stopped));
+        tokio::spawn(port.run(unused));
         let honest = anyone("honest");
-        let both = async { tokio::join!(dial_udp(address, &honest), accepted.recv()) };
+        let both = async { tokio::join!(dial_udp(address, &honest, IDLE), accepted.recv()) };
         // Its first ClientHello is taken: none of the flood's has to make room.
         let (flow, accepted) = timeout(PATIENCE, both).await.expect("at once");
         assert_eq!(accepted.unwrap().info().remote, flow.unwrap().info().local);

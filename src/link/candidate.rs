@@ -19,7 +19,7 @@ pub enum CandidateKind {
 
 impl CandidateKind {
     /// The type preference of RFC 8445 §5.1.2.2.
-    const fn preference(self) -> u32 {
+    pub(super) const fn preference(self) -> u32 {
         match self {
             Self::Host => 126,
             Self::ServerReflexive => 100,

@@ -28,7 +28,6 @@ pub(super) fn from_peer(parameters: &peer::IceParameters) -> IceParameters {
 pub(super) fn error_to_peer(error: &LinkError) -> peer::LinkError {
     match error {
         LinkError::NoAddress
-        | LinkError::NoIce
         | LinkError::Gather(_)
         | LinkError::IceParameters(_)
         | LinkError::NoPath

@@ -12,14 +12,14 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::agent::Agent;
 use super::bootstrap::{BootstrapListener, dial};
 use super::cache::BootstrapCache;
 use super::clock::{Clock, unix_ms};
 use super::convert;
 use super::counters::{LinkCounters, NodeCounters};
-use super::dtls::DtlsRole;
 use super::error::LinkError;
-use super::ice::{IceAgent, IceOptions, IceRole, Upkeep};
+use super::ice::{IceOptions, Upkeep};
 use super::moving::{Moved, Moving};
 use super::node::{AppFlow, AppPath, Done, NodeError, NodeEvent, NodeOptions, NodeStatus, Reply};
 use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
@@ -28,6 +28,7 @@ use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
 use crate::base::{Instant, Now, Rng};
 use crate::crypto::Certificate;
+use crate::message::OVERLAY_LINK_DTLS_UDP_SR_NO_ICE;
 use crate::peer::{
     Answer, Command, Event, IceParameters as PeerIceParameters, Input, LinkAction,
     LinkError as PeerLinkError, LinkEvent, LinkId, Output, Peer, Purpose, RequestError, RequestId,
@@ -37,7 +38,7 @@ use crate::storage::Change;
 
 /// What a link's task tells the driver.
 enum Report {
-    Gathered(Result<IceAgent, LinkError>),
+    Gathered(Result<Agent, LinkError>),
     Up(Result<OverlayLink, LinkError>),
     Flow(Result<SecureFlow, LinkError>),
     Message(Bytes),
@@ -52,7 +53,7 @@ enum Link {
     /// A task works on it.
     Working(JoinHandle<()>),
     /// Our candidates are known; the other side's are not.
-    Gathered(Box<IceAgent>),
+    Gathered(Agent),
     /// Messages can be sent, from this address of ours.
     Up(OverlaySender, IpAddr),
 }
@@ -331,8 +332,8 @@ impl Driver {
             // The peer has closed the link meanwhile.
             _ if !self.links.contains_key(&id) => {}
             Report::Gathered(Ok(agent)) => {
-                let parameters = convert::to_peer(agent.local());
-                self.links.insert(id, Link::Gathered(Box::new(agent)));
+                let parameters = agent.parameters();
+                self.links.insert(id, Link::Gathered(agent));
                 self.handle(Input::Link(id, LinkEvent::Gathered(parameters)));
             }
             Report::Up(Ok(link)) => self.up(id, link),
@@ -393,7 +394,7 @@ impl Driver {
             }
             LinkAction::Gather(role, purpose) => self.gather(id, role, purpose),
             LinkAction::Connect { remote, role, purpose, expected } => {
-                self.connect(id, &remote, role, purpose, expected);
+                self.connect(id, remote, role, purpose, expected);
             }
             LinkAction::Send(message) => {
                 if let Some(Link::Up(sender, _)) = self.links.get(&id) {
@@ -424,8 +425,17 @@ impl Driver {
     }
 
     fn gather(&mut self, id: LinkId, role: Role, purpose: Purpose) {
-        let ufrag = self.rng.ice_string(UFRAG_LENGTH);
-        let password = self.rng.ice_string(PASSWORD_LENGTH);
+        if self.options.config.no_ice {
+            let loopback = self.options.loopback;
+            let links = match purpose {
+                Purpose::Overlay => self.options.config.links_without_ice.clone(),
+                // On a stream an application's messages would run into each other.
+                Purpose::Application(_) => vec![OVERLAY_LINK_DTLS_UDP_SR_NO_ICE],
+            };
+            let agent = Agent::without_ice(links, loopback);
+            return self.work(id, async move { Report::Gathered(agent.await) });
+        }
+        let credentials = (self.rng.ice_string(UFRAG_LENGTH), self.rng.ice_string(PASSWORD_LENGTH));
         let options = IceOptions {
             loopback: self.options.loopback,
             stun_servers: self.options.stun_servers.clone(),
@@ -434,42 +444,30 @@ impl Driver {
                 Purpose::Application(_) => Upkeep::Consent,
             },
         };
-        let role = match role {
-            Role::Requester => IceRole::Controlling,
-            Role::Responder => IceRole::Controlled,
-        };
-        self.work(id, async move {
-            Report::Gathered(IceAgent::gather(role, ufrag, password, &options).await)
-        });
+        let agent = Agent::with_ice(role, credentials, options);
+        self.work(id, async move { Report::Gathered(agent.await) });
     }
 
     fn connect(
         &mut self,
         id: LinkId,
-        remote: &PeerIceParameters,
+        remote: PeerIceParameters,
         role: Role,
         purpose: Purpose,
         expected: Arc<Certificate>,
     ) {
         let Some(Link::Gathered(agent)) = self.links.remove(&id) else { return };
-        let remote = convert::from_peer(remote);
-        // The sender of the Attach is the DTLS server (RFC 6940 §6.5.1.13).
-        let role = match role {
-            Role::Requester => DtlsRole::Server,
-            Role::Responder => DtlsRole::Client,
-        };
         let credentials = self.credentials.only(&expected);
         if let Purpose::Application(application) = purpose {
             let attached = Duration::ZERO;
-            let here = Surroundings::of(&agent.local().candidates);
-            let there = Surroundings::of(&remote.candidates);
+            let (here, there) = agent.surroundings(&remote);
             let (certificate, reply) = (expected, None);
             let link = AppLink { application, certificate, attached, here, there, reply };
             self.app_links.insert(id, link);
         }
         let pcap = self.options.pcap.clone();
         self.work(id, async move {
-            let flow = SecureFlow::over_ice(*agent, &remote, role, &credentials).await;
+            let flow = agent.connect(&remote, role, &credentials).await;
             match purpose {
                 Purpose::Overlay => Report::Up(flow.map(|flow| OverlayLink::new(flow, pcap))),
                 Purpose::Application(_) => Report::Flow(flow),

@@ -12,9 +12,6 @@ pub enum LinkError {
     /// The machine has no address at all, not even loopback.
     #[error("this machine has no network address")]
     NoAddress,
-    /// The overlay's document says no-ice (RFC 6940 §6.5.1.11).
-    #[error("the overlay makes its connections without ICE, which this program cannot do")]
-    NoIce,
     /// Finding our own addresses failed.
     #[error("our own network addresses could not be found: {0}")]
     Gather(String),

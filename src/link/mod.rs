@@ -11,8 +11,10 @@
 //! | [`watched`] | what is left of that to do over TCP | RFC 6940 §6.6.5 |
 //! | [`overlay`] | the two together: [`OverlayLink`] | RFC 6940 §6.6.4 |
 //! | [`bootstrap`] | links without ICE on a known port | RFC 6940 §6.6.6 |
+//! | `no_ice` | links of overlays that do without ICE | RFC 6940 §6.5.1.11 |
 //! | `clock` | the machine's clocks and randomness | |
-//! | `node`, `driver`, `convert`, `counters` | what runs a [`Peer`](crate::peer::Peer) | |
+//! | `agent`, `convert` | our end of an Attach, in RELOAD's words | RFC 6940 §6.5.1 |
+//! | `node`, `driver`, `counters` | what runs a [`Peer`](crate::peer::Peer) | |
 //! | `store` | values that survive a restart | |
 //! | `moving` | another network, or sleep | |
 //! | `cache` | where we can join the next time | RFC 6940 §11.4 |
@@ -24,6 +26,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod addresses;
+mod agent;
 pub mod bootstrap;
 mod cache;
 pub mod candidate;
@@ -38,6 +41,7 @@ pub mod framing;
 pub mod fuzz;
 pub mod ice;
 mod moving;
+mod no_ice;
 mod node;
 pub mod overlay;
 pub mod pace;

@@ -157,9 +157,6 @@ impl Node {
     pub async fn start(
         options: NodeOptions,
     ) -> Result<(Self, mpsc::Receiver<NodeEvent>), LinkError> {
-        if options.config.no_ice {
-            return Err(LinkError::NoIce);
-        }
         let credentials = credentials(&options);
         let listener =
             BootstrapListener::bind(options.listen, credentials.clone(), options.pcap.clone())

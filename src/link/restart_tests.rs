@@ -18,7 +18,7 @@ use crate::storage::KindTable;
 use crate::usage::certificate_store;
 
 /// A device that can be switched off and on again.
-struct Device {
+pub(super) struct Device {
     keys: Keys,
     folder: tempfile::TempDir,
 }
@@ -39,7 +39,7 @@ fn provider() -> X509Provider {
 }
 
 impl Device {
-    fn new(user: &str) -> Self {
+    pub(super) fn new(user: &str) -> Self {
         let keys = Keys::self_signed(&provider(), user, unix_ms(), 2).unwrap();
         Self { keys, folder: tempfile::tempdir().unwrap() }
     }
@@ -49,13 +49,13 @@ impl Device {
     }
 
     /// Where this device's certificate is in the overlay.
-    fn publication(&self) -> FetchSpec {
+    pub(super) fn publication(&self) -> FetchSpec {
         let identity = self.keys.identity(&provider()).unwrap();
         let found = certificate_store::by_node(&identity.certificate, identity.node_id, 0);
         FetchSpec { resource: found.resource, kind: found.kind, places: Places::Array(Vec::new()) }
     }
 
-    fn options(&self) -> NodeOptions {
+    pub(super) fn options(&self) -> NodeOptions {
         let config = OverlayConfig::self_signed("example.org").unwrap();
         let document = Arc::new(SignedConfig::unsigned(&config).unwrap());
         NodeOptions {
@@ -158,12 +158,3 @@ async fn stored_values_survive_a_restart() {
 const VALUES: usize = 4;
 /// The longest wait for one step on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// An overlay whose links do without ICE is refused in a sentence, not joined in vain.
-#[tokio::test]
-async fn an_overlay_without_ice_is_refused() {
-    let mut options = Device::new("alice@example.org").options();
-    options.config.no_ice = true;
-    let error = Node::start(options).await.err();
-    assert_eq!(error, Some(LinkError::NoIce));
-}

@@ -30,6 +30,9 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
+    /// As in an overlay without ICE, which has no NATs (RFC 6940 §6.5.1.5).
+    pub const OPEN: Self = Self { network: Network::Open, has_relay: false };
+
     /// What these candidates tell.
     pub fn of(candidates: &[Candidate]) -> Self {
         let of_kind = |kind| candidates.iter().filter(move |c| c.kind == kind);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::dtls::tests::{accept_all, accept_only, certificate};
+use super::transport::limits::IDLE;
 use super::*;
 use crate::base::Rng;
 
@@ -211,9 +212,9 @@ async fn a_joiner_with_the_wrong_certificate_gets_no_link() {
     let mut listener = BootstrapListener::bind(LOOPBACK, server, None).await.unwrap();
     let address = listener.local_addr();
     let refused = credentials(&mallory, accept_all());
-    let attempt = tokio::spawn(async move { bootstrap::dial_udp(address, &refused).await });
+    let attempt = tokio::spawn(async move { bootstrap::dial_udp(address, &refused, IDLE).await });
     let accepted = credentials(&alice, accept_all());
-    let _link = bootstrap::dial_udp(address, &accepted).await.unwrap();
+    let _link = bootstrap::dial_udp(address, &accepted, IDLE).await.unwrap();
     let link = listener.accept().await.unwrap();
     assert_eq!(link.info().peer_certificate_der, alice.certificate_der);
     assert!(!attempt.is_finished(), "the refused one is still waiting for an answer");
@@ -303,7 +304,8 @@ async fn a_flood_of_handshakes_does_not_close_the_port() {
         sockets.push(socket);
     }
     let honest = anyone("honest");
-    let both = async { tokio::join!(bootstrap::dial_udp(address, &honest), listener.accept()) };
+    let both =
+        async { tokio::join!(bootstrap::dial_udp(address, &honest, IDLE), listener.accept()) };
     // Before the handshakes of the flood end by themselves.
     let (flow, accepted) = timeout(dtls::limits::HANDSHAKE * 2 / 3, both).await.unwrap();
     assert_eq!(accepted.unwrap().info().remote, flow.unwrap().info().local);
@@ -342,7 +344,8 @@ async fn a_capture_holds_both_directions_with_their_frames() {
     let mut listener = BootstrapListener::bind(LOOPBACK, anyone("b"), None).await.unwrap();
     let address = listener.local_addr();
     let joiner = anyone("joiner");
-    let (link, accepted) = tokio::join!(bootstrap::dial_udp(address, &joiner), listener.accept());
+    let (link, accepted) =
+        tokio::join!(bootstrap::dial_udp(address, &joiner, IDLE), listener.accept());
     let mut link = OverlayLink::new(link.unwrap(), Some(capture.clone()));
     let mut accepted = accepted.unwrap();
     link.send(Bytes::from_static(b"there")).unwrap();
@@ -411,7 +414,7 @@ async fn what_is_wrong_at_the_port_is_counted() {
     };
     let attempt = async {
         tokio::select! {
-            link = bootstrap::dial_udp(address, &refused) => panic!("{:?}", link.map(|_| ()).err()),
+            link = bootstrap::dial_udp(address, &refused, IDLE) => panic!("{:?}", link.map(|_| ()).err()),
             () = async {
                 while counted(&listener).certificates_refused == 0 {
                     tokio::task::yield_now().await;
@@ -425,7 +428,8 @@ async fn what_is_wrong_at_the_port_is_counted() {
     assert!(before.datagrams_ignored >= 4);
     assert_eq!((before.certificates_refused, before.handshakes_failed), (1, 0));
     let good = credentials(&good, accept_all());
-    let (link, accepted) = tokio::join!(bootstrap::dial_udp(address, &good), listener.accept());
+    let (link, accepted) =
+        tokio::join!(bootstrap::dial_udp(address, &good, IDLE), listener.accept());
     assert!(link.is_ok() && accepted.is_some());
     let after = counted(&listener);
     assert_eq!((after.certificates_refused, after.handshakes_failed), (1, 0));

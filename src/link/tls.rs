@@ -7,6 +7,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -28,7 +29,7 @@ use super::clock::Clock;
 use super::dtls::{DtlsError, DtlsRole, Verify, limits::HANDSHAKE};
 use super::error::LinkError;
 use super::framing::Frame;
-use super::transport::limits::{IDLE, INCOMING_MAX, OUTGOING_MAX};
+use super::transport::limits::{INCOMING_MAX, OUTGOING_MAX};
 use super::transport::{Command, Credentials, FlowInfo, SecureFlow, Timings, Transport};
 
 /// Bounds.
@@ -47,10 +48,11 @@ pub mod limits {
 
 use limits::*;
 
-/// Opens a connection to `remote`, as TLS client.
+/// Opens a connection to `remote`, as TLS client. It ends when nothing comes for the time `idle`.
 pub(super) async fn connect(
     remote: SocketAddr,
     credentials: &Credentials,
+    idle: Duration,
 ) -> Result<SecureFlow, LinkError> {
     let clock = Clock::start();
     let judge = Arc::new(Judge::new(&credentials.verify));
@@ -68,13 +70,14 @@ pub(super) async fn connect(
         Ok::<_, LinkError>((TlsStream::from(stream), ends))
     };
     let (stream, ends) = timeout(HANDSHAKE, handshake).await.map_err(|_| DtlsError::Timeout)??;
-    start(stream, DtlsRole::Client, ends, &clock)
+    start(stream, DtlsRole::Client, ends, &clock, idle)
 }
 
 /// Takes a connection that somebody else has opened, as TLS server.
 pub(super) async fn accept(
     stream: TcpStream,
     credentials: &Credentials,
+    idle: Duration,
 ) -> Result<SecureFlow, LinkError> {
     let clock = Clock::start();
     let judge = Arc::new(Judge::new(&credentials.verify));
@@ -86,7 +89,7 @@ pub(super) async fn accept(
         .await
         .map_err(|_| DtlsError::Timeout)?
         .map_err(|error| judge.error(&error))?;
-    start(TlsStream::from(stream), DtlsRole::Server, ends, &clock)
+    start(TlsStream::from(stream), DtlsRole::Server, ends, &clock, idle)
 }
 
 fn ends(stream: &TcpStream) -> Result<(SocketAddr, SocketAddr), LinkError> {
@@ -249,6 +252,7 @@ fn start(
     role: DtlsRole,
     (local, remote): (SocketAddr, SocketAddr),
     clock: &Clock,
+    idle: Duration,
 ) -> Result<SecureFlow, LinkError> {
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let peer_certificate_der =
@@ -271,7 +275,7 @@ fn start(
     tokio::spawn(async move {
         // Whichever ends first ends the other; a reader's end is known to nobody else.
         let reason = tokio::select! {
-            reason = read(reader, data_out.clone()) => reason,
+            reason = read(reader, data_out.clone(), idle) => reason,
             reason = write(writer, inbox) => reason,
         };
         let _ = end.set(reason);
@@ -284,6 +288,7 @@ fn start(
 async fn read(
     mut stream: ReadHalf<TlsStream<TcpStream>>,
     data: mpsc::Sender<bytes::Bytes>,
+    idle: Duration,
 ) -> LinkError {
     let mut buffer = BytesMut::with_capacity(READ);
     loop {
@@ -301,7 +306,7 @@ async fn read(
             }
         }
         buffer.reserve(READ);
-        match timeout(IDLE, stream.read_buf(&mut buffer)).await {
+        match timeout(idle, stream.read_buf(&mut buffer)).await {
             Err(_) => return LinkError::Idle,
             Ok(Ok(0)) => return DtlsError::Closed.into(),
             Ok(Ok(_)) => {}

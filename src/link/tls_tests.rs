@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::bootstrap::dial_udp;
 use super::dtls::tests::{accept_all, accept_only, certificate};
 use super::tests::{LOOPBACK, anyone, credentials, down, message};
+use super::transport::limits::IDLE;
 use super::*;
 
 /// What is done to the bytes that pass, by direction: 0 is from who dialled.
@@ -118,8 +119,8 @@ async fn open(
     credentials: &Credentials,
 ) -> Result<OverlayLink, LinkError> {
     let flow = match transport {
-        Transport::Udp => dial_udp(address, credentials).await,
-        Transport::Tcp => tls::connect(address, credentials).await,
+        Transport::Udp => dial_udp(address, credentials, IDLE).await,
+        Transport::Tcp => tls::connect(address, credentials, IDLE).await,
     };
     flow.map(|flow| OverlayLink::new(flow, None))
 }
@@ -332,7 +333,8 @@ async fn what_is_no_frame_ends_the_connection() {
         let mut listener = BootstrapListener::bind(LOOPBACK, anyone("bob"), None).await.unwrap();
         let joiner = anyone("joiner");
         let address = listener.local_addr();
-        let (flow, accepted) = tokio::join!(tls::connect(address, &joiner), listener.accept());
+        let (flow, accepted) =
+            tokio::join!(tls::connect(address, &joiner, IDLE), listener.accept());
         flow.unwrap().send(hex::decode(bad).unwrap().into()).unwrap();
         assert_eq!(down(&mut accepted.unwrap()).await, LinkError::Unframed);
     }

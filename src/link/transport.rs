@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 
+use super::bootstrap::InUse;
 use super::candidate::IceParameters;
 use super::clock::Clock;
 use super::dtls::{Dtls, DtlsOutput, DtlsRole, LocalCertificate, SrtpKeys, Verify};
@@ -26,7 +27,7 @@ pub mod limits {
     pub const OUTGOING_MAX: usize = 256;
     /// Records received that nobody has fetched; more are dropped, as a full socket would.
     pub const INCOMING_MAX: usize = 512;
-    /// A path without consent checks that is silent for longer is given up: the interval of
+    /// A bootstrap link that is silent for longer is given up: the interval of
     /// chord-update-interval (RFC 6940 §10.7.4.1).
     pub const IDLE: Duration = Duration::from_secs(600);
     /// Longest datagram read from a socket; `webrtc-ice` reads no longer ones.
@@ -172,7 +173,6 @@ impl SecureFlow {
         let (up, when_up) = oneshot::channel();
         let ended = Arc::new(OnceLock::new());
         let (local, remote, path) = (wire.local(), wire.remote(), wire.path());
-        let is_watched = wire.is_watched();
         let task = FlowTask {
             wire,
             dtls,
@@ -185,7 +185,6 @@ impl SecureFlow {
             buffer: vec![0; DATAGRAM_MAX],
             last_heard: clock.now(),
             last_sent: clock.now(),
-            is_watched,
         };
         tokio::spawn(task.run());
         let up = when_up.await.map_err(|_| LinkError::Closed)??;
@@ -304,13 +303,16 @@ pub(super) enum Wire {
     /// A pair that ICE selected.
     Ice(IceConn),
     /// A socket of its own, connected, as a joiner has.
-    Connected { socket: UdpSocket, local: SocketAddr, remote: SocketAddr },
-    /// The bootstrap port, shared with other sessions.
+    Connected { socket: UdpSocket, local: SocketAddr, remote: SocketAddr, idle: Duration },
+    /// A port that is shared with other sessions.
     Shared {
         socket: Arc<UdpSocket>,
         local: SocketAddr,
         remote: SocketAddr,
         inbox: mpsc::Receiver<Bytes>,
+        idle: Duration,
+        /// Held so that the port is served.
+        _in_use: Arc<InUse>,
     },
 }
 
@@ -344,9 +346,12 @@ impl Wire {
         }
     }
 
-    /// Whether the path itself notices that the other side is gone.
-    fn is_watched(&self) -> bool {
-        matches!(self, Self::Ice(_))
+    /// After how long a silence the other side is gone, if the path itself does not notice.
+    fn idle(&self) -> Option<Duration> {
+        match self {
+            Self::Ice(_) => None,
+            Self::Connected { idle, .. } | Self::Shared { idle, .. } => Some(*idle),
+        }
     }
 
     /// After how much silence of our own the path wants to be kept open.
@@ -433,8 +438,6 @@ struct FlowTask {
     buffer: Vec<u8>,
     last_heard: Instant,
     last_sent: Instant,
-    /// The path itself notices that the other side is gone.
-    is_watched: bool,
 }
 
 impl FlowTask {
@@ -476,7 +479,7 @@ impl FlowTask {
     }
 
     async fn wait(&mut self) -> Result<(), LinkError> {
-        let idle = (!self.is_watched).then(|| self.last_heard + IDLE);
+        let idle = self.wire.idle().map(|idle| self.last_heard + idle);
         let quiet = self.wire.keep_alive_every().map(|every| self.last_sent + every);
         let deadline = [self.dtls.deadline(), idle, quiet].into_iter().flatten().min();
         tokio::select! {

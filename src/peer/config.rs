@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::base::NodeId;
 use crate::config::{OverlayConfig, SignedConfig};
-use crate::message::overlay_hash;
+use crate::message::{
+    OVERLAY_LINK_DTLS_UDP_SR_NO_ICE, OVERLAY_LINK_TLS_TCP_FH_NO_ICE, overlay_hash,
+};
 use crate::routing::chord::{Chord, Table};
 
 /// The part of an overlay's configuration that a peer works with.
@@ -23,6 +25,8 @@ pub struct PeerConfig {
     pub reliability_timer: Duration,
     /// Whether links are made without ICE: no-ice.
     pub no_ice: bool,
+    /// Of links without ICE, the OverlayLinkTypes that there may be (RFC 6940 §6.5.1.1).
+    pub links_without_ice: Vec<u8>,
     /// The largest message in bytes.
     pub message_size_max: usize,
     /// The largest message or fragment in bytes that a link carries well.
@@ -63,6 +67,7 @@ impl PeerConfig {
             initial_ttl: 100,
             reliability_timer: Duration::from_millis(3000),
             no_ice: false,
+            links_without_ice: LINKS_WITHOUT_ICE.iter().map(|(code, _)| *code).collect(),
             message_size_max: OverlayConfig::MESSAGE_SIZE_OURS as usize,
             link_mtu: LINK_MTU_DEFAULT,
             update_interval: Duration::from_secs(600),
@@ -108,10 +113,19 @@ impl From<&OverlayConfig> for PeerConfig {
         let mut peer_config = Self::new(&config.instance_name);
         peer_config.node_id_length = config.node_id_length;
         peer_config.no_ice = config.no_ice;
+        let permitted = |name: &str| config.permits_link("TLS") || config.permits_link(name);
+        let links = LINKS_WITHOUT_ICE.iter().filter(|(_, name)| permitted(name));
+        peer_config.links_without_ice = links.map(|(code, _)| *code).collect();
         peer_config.take(config);
         peer_config
     }
 }
+
+/// The OverlayLinkTypes without ICE and their names (RFC 6940 §14.10).
+const LINKS_WITHOUT_ICE: [(u8, &str); 2] = [
+    (OVERLAY_LINK_TLS_TCP_FH_NO_ICE, "TLS-TCP-FH-NO-ICE"),
+    (OVERLAY_LINK_DTLS_UDP_SR_NO_ICE, "DTLS-UDP-SR-NO-ICE"),
+];
 
 /// What is left of an IPv6 path of 1280 bytes under IP, UDP, DTLS and the framing header.
 const LINK_MTU_DEFAULT: usize = 1100;
