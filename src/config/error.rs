@@ -74,6 +74,12 @@ pub enum ConfigError {
         /// What it asks for.
         value: String,
     },
+    /// The overlay is in shared-secret mode (RFC 6940 §13.4).
+    #[error(
+        "the overlay lets in whoever shows its shared-secret on each connection, which this \
+         program cannot do; ask who runs it for an overlay with accounts or with certificates"
+    )]
+    SharedSecret,
 }
 
 /// As much of a foreign value as fits into one line of a message.

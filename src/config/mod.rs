@@ -233,9 +233,11 @@ impl OverlayConfig {
         {
             return unsupported("mandatory extension", extension);
         }
-        // It is the key of every link (RFC 6940 §13.4), and ours have none.
+        // It is the key of every link (RFC 6940 §13.4). But of the suites with such a key in
+        // (D)TLS 1.2 only RSA_PSK shows a certificate, and that the server's alone, while links
+        // prove the Node-IDs of both sides (§6.6.1); and `rustls` has neither these nor TLS-SRP.
         if self.shared_secret.is_some() {
-            return unsupported("way to open links", "shared-secret");
+            return Err(ConfigError::SharedSecret);
         }
         // In documents "TLS" stands for DTLS too (T-34).
         let links: &[&str] = match self.no_ice {

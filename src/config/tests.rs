@@ -363,7 +363,9 @@ fn the_shared_secret_is_not_printed() {
 #[test]
 fn an_overlay_with_a_shared_secret_is_not_for_us() {
     let config = config("<shared-secret>hush</shared-secret>").expect("good");
-    let sentence = config.check_supported().expect_err("not ours").to_string();
+    let error = config.check_supported().expect_err("not ours");
+    assert_eq!(error, ConfigError::SharedSecret);
+    let sentence = error.to_string();
     assert!(sentence.contains("shared-secret") && !sentence.contains("hush"), "{sentence}");
 }
 
