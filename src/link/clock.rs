@@ -1,5 +1,6 @@
 //! What only the shells may ask of the machine: its clocks and its randomness.
 
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::base::Instant;
@@ -17,6 +18,17 @@ impl Clock {
     /// The time since the start.
     pub fn now(&self) -> Instant {
         Instant::from_micros(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// The first of the moments at or after `at` that come every `step`, and are the same for all
+    /// clocks of the process.
+    pub fn round_up(&self, at: Instant, step: Duration) -> Instant {
+        static BEGINNING: OnceLock<tokio::time::Instant> = OnceLock::new();
+        let beginning = *BEGINNING.get_or_init(tokio::time::Instant::now);
+        let (own, step) = (at.as_micros(), (step.as_micros() as u64).max(1));
+        // This clock's start, from the last such moment before it.
+        let before = self.0.saturating_duration_since(beginning).as_micros() as u64 % step;
+        Instant::from_micros((before + own).next_multiple_of(step) - before)
     }
 
     /// Waits until `deadline`; for ever if there is none.

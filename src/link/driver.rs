@@ -440,7 +440,7 @@ impl Driver {
             loopback: self.options.loopback,
             stun_servers: self.options.stun_servers.clone(),
             upkeep: match purpose {
-                Purpose::Overlay => Upkeep::keep_alive(&mut self.rng),
+                Purpose::Overlay => Upkeep::OVERLAY,
                 Purpose::Application(_) => Upkeep::Consent,
             },
         };

@@ -27,8 +27,8 @@ use webrtc_util::vnet::net::Net;
 use super::addresses;
 use super::candidate::{Candidate, CandidateKind, IceParameters};
 use super::error::LinkError;
+use super::settled::Settled;
 use super::stun::{BindingQuery, binding_indication};
-use crate::base::Rng;
 
 /// Bounds and timers.
 pub mod limits {
@@ -60,11 +60,10 @@ pub mod limits {
     pub const CONSENT: Duration = Duration::from_secs(4);
     /// A side that gives no consent for longer is lost; RFC 7675 §5.1 allows up to 30 s.
     pub const CONSENT_LOST: Duration = Duration::from_secs(15);
-    /// Least time between keep-alives: RFC 8445 §11 asks for no fewer.
-    pub const KEEPALIVE_MIN: Duration = Duration::from_secs(15);
-    /// Most time between keep-alives: RFC 4787 §4.3 asks NATs to remember for 120 s, but some
+    /// Least time between keep-alives; RFC 8445 §11 asks for 15 s or more. With the wait for those
+    /// of other links it is 25 s at most: RFC 4787 §4.3 asks NATs to remember for 120 s, but some
     /// forget after 30.
-    pub const KEEPALIVE_MAX: Duration = Duration::from_secs(25);
+    pub const KEEPALIVE: Duration = Duration::from_secs(20);
     /// A side of which three keep-alives in a row are missing is lost.
     pub const KEEPALIVE_LOST: Duration = Duration::from_secs(75);
     /// Closing the agent takes no longer.
@@ -113,11 +112,8 @@ pub enum Upkeep {
 }
 
 impl Upkeep {
-    /// Keep-alives at an interval of this link's own, so that those of many links do not meet.
-    pub fn keep_alive(rng: &mut Rng) -> Self {
-        let spread = (KEEPALIVE_MAX - KEEPALIVE_MIN).mul_f64(rng.unit());
-        Self::KeepAlive { every: KEEPALIVE_MIN + spread, lost: KEEPALIVE_LOST }
-    }
+    /// That of an overlay link.
+    pub const OVERLAY: Self = Self::KeepAlive { every: KEEPALIVE, lost: KEEPALIVE_LOST };
 
     /// How long nothing comes before the other side is lost.
     fn lost(self) -> Duration {
@@ -248,8 +244,14 @@ impl IceAgent {
         };
         Ok(IceConn {
             conn,
-            socket: pair.local.get_conn().cloned(),
+            socket: match pair.local.candidate_type() {
+                // Its socket is the agent's.
+                CandidateType::Relay => None,
+                _ => pair.local.get_conn().cloned(),
+            },
             upkeep: self.upkeep,
+            credentials: (self.local.ufrag.clone(), self.local.pwd.clone()),
+            settled: None,
             local: pair.local.addr(),
             remote: pair.remote.addr(),
             path: path(&*pair.local, &*pair.remote),
@@ -303,6 +305,10 @@ pub struct IceConn {
     /// What is below, as `conn` takes no STUN.
     socket: Option<Arc<dyn Conn + Send + Sync>>,
     upkeep: Upkeep,
+    /// Our user name fragment and password.
+    credentials: (String, String),
+    /// Takes the place of `conn`.
+    settled: Option<Settled>,
     agent: Option<Arc<Agent>>,
     state: watch::Receiver<ConnectionState>,
     local: SocketAddr,
@@ -328,7 +334,12 @@ impl IceConn {
 
     /// Sends one datagram. What the network loses is not an error.
     pub async fn send(&self, datagram: &[u8]) {
-        let _ = self.conn.send(datagram).await;
+        match &self.settled {
+            Some(settled) => settled.send(datagram).await,
+            None => {
+                let _ = self.conn.send(datagram).await;
+            }
+        }
     }
 
     /// After how much silence of our own [`Self::keep_alive`] is to be called, if at all.
@@ -339,8 +350,10 @@ impl IceConn {
         }
     }
 
-    /// Sends a Binding indication: 28 bytes, 56 with IPv4 and UDP.
-    pub async fn keep_alive(&self) {
+    /// Sends a Binding indication: 28 bytes, 56 with IPv4 and UDP. With the first one the agent
+    /// has done its work.
+    pub async fn keep_alive(&mut self) {
+        self.settle();
         if let (Some(socket), Some(indication)) = (&self.socket, binding_indication()) {
             let _ = socket.send_to(&indication, self.remote).await;
         }
@@ -349,11 +362,23 @@ impl IceConn {
     /// Waits for the next datagram that is not STUN and says how much of `buffer` it fills; an
     /// error once the other side is lost.
     pub async fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, LinkError> {
+        if let Some(settled) = &mut self.settled {
+            return settled.recv(buffer).await;
+        }
         tokio::select! {
             received = self.conn.recv(buffer) => received.map_err(|_| LinkError::Lost),
             _ = self.state.wait_for(|state| {
                 matches!(state, ConnectionState::Failed | ConnectionState::Closed)
             }) => Err(LinkError::Lost),
+        }
+    }
+
+    fn settle(&mut self) {
+        if let (None, Some(socket)) = (&self.settled, &self.socket) {
+            let (socket, remote) = (socket.clone(), self.remote);
+            let (credentials, lost) = (self.credentials.clone(), self.upkeep.lost());
+            self.settled = Some(Settled::new(socket, remote, credentials, lost));
+            close(self.agent.take());
         }
     }
 }

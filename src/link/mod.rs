@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`addresses`](self), [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
 //! | [`surroundings`] | what stood in the way of one | RFC 4787 |
+//! | `settled` | what is left of it once it is found | RFC 8445 §11 |
 //! | [`dtls`] | mutual certificates, keys for media | RFC 6347, 5764 |
 //! | [`tls`] | the same over TCP | RFC 5246, 8446 |
 //! | [`transport`] | a task for each path: [`SecureFlow`], [`MediaFlow`] | |
@@ -47,6 +48,7 @@ pub mod overlay;
 pub mod pace;
 pub mod pcap;
 pub mod reliability;
+mod settled;
 mod store;
 pub mod stun;
 pub mod surroundings;

@@ -6,10 +6,12 @@ use std::net::SocketAddr;
 use stun::agent::TransactionId;
 use stun::attributes::{ATTR_MESSAGE_INTEGRITY, ATTR_USERNAME};
 use stun::fingerprint::FINGERPRINT;
+use stun::integrity::MessageIntegrity;
 use stun::message::{
     BINDING_REQUEST, BINDING_SUCCESS, CLASS_INDICATION, Getter, METHOD_BINDING, Message,
     MessageType,
 };
+use stun::textattrs::TextAttribute;
 use stun::xoraddr::XorMappedAddress;
 
 /// No STUN message that concerns us is longer (RFC 8489 §6.1: the path MTU is unknown).
@@ -93,6 +95,37 @@ pub fn answer_binding(datagram: &[u8], source: SocketAddr) -> Option<Vec<u8>> {
     Some(answer.raw)
 }
 
+/// The answer to a check that the other side of a link goes on with after ICE is done, or `None` if
+/// `datagram` is not one that it can have sent. `credentials` are our user name fragment and our
+/// password (RFC 8445 §7.3).
+pub fn answer_check(
+    datagram: &[u8],
+    source: SocketAddr,
+    (ufrag, password): (&str, &str),
+) -> Option<Vec<u8>> {
+    let mut request = decode(datagram)?;
+    if request.typ != BINDING_REQUEST {
+        return None;
+    }
+    let username = TextAttribute::get_from_as(&request, ATTR_USERNAME).ok()?;
+    if !username.text.strip_prefix(ufrag)?.starts_with(':') {
+        return None;
+    }
+    let integrity = MessageIntegrity::new_short_term_integrity(password.to_owned());
+    integrity.check(&mut request).ok()?;
+    let mapped = XorMappedAddress { ip: source.ip().to_canonical(), port: source.port() };
+    let mut answer = Message::new();
+    let parts: [Box<dyn stun::message::Setter>; 5] = [
+        Box::new(BINDING_SUCCESS),
+        Box::new(request.transaction_id),
+        Box::new(mapped),
+        Box::new(integrity),
+        Box::new(FINGERPRINT),
+    ];
+    answer.build(&parts).ok()?;
+    Some(answer.raw)
+}
+
 /// A Binding indication, which keeps the bindings of NATs open and is never answered (RFC 8445
 /// §11, RFC 6940 §6.5.1.10.3).
 pub fn binding_indication() -> Option<Vec<u8>> {
@@ -135,6 +168,34 @@ mod tests {
             assert_eq!(other.mapped_address(&answer), None, "not its transaction");
             assert_eq!(answer_binding(&answer, source), None, "an answer is no request");
         }
+    }
+
+    #[test]
+    fn only_checks_with_our_password_are_answered() {
+        let source = "203.0.113.7:40000".parse().unwrap();
+        let check = |username: &str, password: &str| {
+            let mut message = Message::new();
+            let parts: [Box<dyn stun::message::Setter>; 5] = [
+                Box::new(BINDING_REQUEST),
+                Box::new(TransactionId::new()),
+                Box::new(TextAttribute::new(ATTR_USERNAME, username.to_owned())),
+                Box::new(MessageIntegrity::new_short_term_integrity(password.to_owned())),
+                Box::new(FINGERPRINT),
+            ];
+            message.build(&parts).unwrap();
+            let query =
+                BindingQuery { request: message.raw.clone(), transaction: message.transaction_id };
+            let answer = answer_check(&message.raw, source, ("ours", "secret"));
+            answer.map(|answer| query.mapped_address(&answer))
+        };
+        assert_eq!(check("ours:theirs", "secret"), Some(Some(source)));
+        for (username, password) in
+            [("ours:theirs", "guess"), ("ourselves:theirs", "secret"), ("theirs:ours", "secret")]
+        {
+            assert_eq!(check(username, password), None, "{username} {password}");
+        }
+        let plain = BindingQuery::new().unwrap().request;
+        assert_eq!(answer_check(&plain, source, ("ours", "secret")), None);
     }
 
     #[test]

@@ -362,7 +362,7 @@ impl Wire {
         }
     }
 
-    async fn keep_alive(&self) {
+    async fn keep_alive(&mut self) {
         if let Self::Ice(conn) = self {
             conn.keep_alive().await;
         }
@@ -480,7 +480,10 @@ impl FlowTask {
 
     async fn wait(&mut self) -> Result<(), LinkError> {
         let idle = self.wire.idle().map(|idle| self.last_heard + idle);
-        let quiet = self.wire.keep_alive_every().map(|every| self.last_sent + every);
+        let quiet = self.wire.keep_alive_every().map(|every| {
+            // Those of many links are sent at one time, so that the machine wakes up once.
+            self.clock.round_up(self.last_sent + every, every / 4)
+        });
         let deadline = [self.dtls.deadline(), idle, quiet].into_iter().flatten().min();
         tokio::select! {
             length = self.wire.recv(&mut self.buffer) => self.on_datagram(length?),

@@ -1,0 +1,71 @@
+//! A path that ICE has found, without the agent that found it: an agent looks after its pair five
+//! times a second as long as it lives, which is too much for links that are many and rarely used.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+use webrtc_util::Conn;
+
+use super::error::LinkError;
+use super::stun::{Packet, answer_check};
+
+/// Between an error of the socket and the next attempt to read.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The selected pair's socket, and what is left to do on it.
+pub(super) struct Settled {
+    socket: Arc<dyn Conn + Send + Sync>,
+    remote: SocketAddr,
+    /// Our user name fragment and password: the other side may go on checking.
+    credentials: (String, String),
+    /// How long nothing comes before the other side is lost.
+    lost: Duration,
+    last_heard: Instant,
+}
+
+impl Settled {
+    pub(super) fn new(
+        socket: Arc<dyn Conn + Send + Sync>,
+        remote: SocketAddr,
+        credentials: (String, String),
+        lost: Duration,
+    ) -> Self {
+        Self { socket, remote, credentials, lost, last_heard: Instant::now() }
+    }
+
+    /// Sends one datagram. What the network loses is not an error.
+    pub(super) async fn send(&self, datagram: &[u8]) {
+        let _ = self.socket.send_to(datagram, self.remote).await;
+    }
+
+    /// Waits for the next datagram of the other side that is not STUN and says how much of
+    /// `buffer` it fills; an error once the other side is lost.
+    pub(super) async fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, LinkError> {
+        loop {
+            let received = timeout_at(self.last_heard + self.lost, self.socket.recv_from(buffer));
+            let (length, source) = match received.await {
+                Ok(Ok(received)) => received,
+                // An ICMP message is no proof that the other side is gone; nor do others come fast.
+                Ok(Err(_)) => {
+                    sleep(PAUSE).await;
+                    continue;
+                }
+                Err(_) => return Err(LinkError::Lost),
+            };
+            if source != self.remote {
+                continue;
+            }
+            self.last_heard = Instant::now();
+            let datagram = &buffer[..length];
+            if Packet::classify(datagram) != Packet::Stun {
+                return Ok(length);
+            }
+            let (ufrag, password) = &self.credentials;
+            if let Some(answer) = answer_check(datagram, source, (ufrag, password)) {
+                self.send(&answer).await;
+            }
+        }
+    }
+}
