@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::accounts::AccountArguments;
+use super::document::{NewArguments, SignArguments};
 use super::serve::ServeArguments;
 
 /// Calls between people with no server in the middle.
@@ -85,13 +86,9 @@ enum CommandLine {
 #[derive(Clone, Debug, Subcommand)]
 enum OverlayCommand {
     /// Write the document of a new overlay that permits self-signed certificates
-    New {
-        /// The overlay's name, such as smith-family.example
-        name: String,
-        /// The file to write
-        #[arg(long, value_name = "FILE.xml")]
-        out: PathBuf,
-    },
+    New(NewArguments),
+    /// Sign a document that was changed, as the one that follows it
+    Sign(SignArguments),
     /// Be an overlay's configuration and enrollment server, and its first peer
     Serve(ServeArguments),
     /// Make, list, disable and revoke accounts of an overlay that is served from here
@@ -262,12 +259,9 @@ pub enum Asked {
 #[derive(Clone, Debug)]
 pub enum Job {
     /// Write an overlay's document.
-    NewOverlay {
-        /// The overlay's name.
-        name: String,
-        /// The file.
-        out: PathBuf,
-    },
+    NewOverlay(NewArguments),
+    /// Sign the next one.
+    Sign(SignArguments),
     /// Serve an overlay.
     Serve(ServeArguments),
     /// Change or show accounts.
@@ -343,7 +337,8 @@ impl Arguments {
             None => Asked::Window { state: self.state, pcap: self.pcap },
             Some(CommandLine::Sim(arguments)) => Asked::Sim(arguments),
             Some(CommandLine::Overlay { command }) => Asked::Job(Box::new(match command {
-                OverlayCommand::New { name, out } => Job::NewOverlay { name, out },
+                OverlayCommand::New(new) => Job::NewOverlay(new),
+                OverlayCommand::Sign(sign) => Job::Sign(sign),
                 OverlayCommand::Invite { document, address } => {
                     Job::Invite { document, addresses: address }
                 }

@@ -45,17 +45,20 @@ fn sentence(error: &impl ToString) -> String {
     })
 }
 
+/// The document in a file.
+pub(super) fn read_document(path: &Path) -> Result<SignedConfig, String> {
+    let read = std::fs::read(path).map_err(|e| e.to_string());
+    let parsed =
+        read.and_then(|bytes| SignedConfig::parse(&bytes, None).map_err(|e| e.to_string()));
+    parsed.map_err(|reason| format!("{} can't be used: {reason}.", path.display()))
+}
+
 /// Prints a link that invites to the overlay of a document, by way of peers at these addresses or
 /// those that the document names.
 pub(super) fn invite(document: &PathBuf, addresses: Vec<SocketAddr>) -> u8 {
-    let read = std::fs::read(document).map_err(|e| e.to_string());
-    let parsed =
-        read.and_then(|bytes| SignedConfig::parse(&bytes, None).map_err(|e| e.to_string()));
-    let signed = match parsed {
+    let signed = match read_document(document) {
         Ok(signed) => signed,
-        Err(reason) => {
-            return bad_input(&format!("{} can't be used: {reason}.", document.display()));
-        }
+        Err(sentence) => return bad_input(&sentence),
     };
     let mut addresses = addresses;
     if addresses.is_empty() {

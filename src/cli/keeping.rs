@@ -68,7 +68,8 @@ pub(super) fn restore(keys: &KeyArguments, file: &Path, password_file: Option<&P
     tell(restored)
 }
 
-fn tell(result: Result<String, String>) -> u8 {
+/// Prints a sentence, or why there is none.
+pub(super) fn tell(result: Result<String, String>) -> u8 {
     match result {
         Ok(sentence) => {
             println!("{sentence}");

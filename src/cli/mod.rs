@@ -4,6 +4,7 @@
 mod accounts;
 mod arguments;
 mod demo;
+mod document;
 mod entrance;
 mod events;
 mod headless;
@@ -15,6 +16,7 @@ pub use headless::{farewell, interrupted};
 pub use accounts::AccountArguments;
 pub use arguments::{Arguments, Asked, Job, PhoneArguments, SimArguments, SimTable};
 
+pub use document::{NewArguments, SignArguments};
 pub use serve::ServeArguments;
 
 use std::process::ExitCode;
@@ -29,7 +31,8 @@ const BAD_INPUT: u8 = 2;
 /// Runs a job that needs no window; what went wrong is one line on stderr.
 pub fn run(job: Job) -> ExitCode {
     let code = match job {
-        Job::NewOverlay { name, out } => new_overlay(&name, &out),
+        Job::NewOverlay(new) => document::new(new),
+        Job::Sign(sign) => document::sign(&sign),
         Job::Serve(serve) => block_on(serve::serve(serve)),
         Job::Account(account) => accounts::run(&account),
         Job::Invite { document, addresses } => entrance::invite(&document, addresses),
@@ -60,30 +63,6 @@ pub fn print_line(out: &mut impl std::io::Write, line: &str) {
 /// A value as JSON on one line.
 pub fn json_line(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
-}
-
-fn new_overlay(name: &str, out: &std::path::Path) -> u8 {
-    let config = match crate::config::OverlayConfig::self_signed(&name.to_ascii_lowercase()) {
-        Ok(config) => config,
-        Err(error) => return bad_input(&format!("{error}.")),
-    };
-    // An overlay's document is not made twice: those who joined with the first keep using it.
-    let written = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(out)
-        .and_then(|mut file| std::io::Write::write_all(&mut file, config.write().as_bytes()));
-    match written {
-        Ok(()) => {
-            println!(
-                "Wrote the document of overlay {} to {}.",
-                config.instance_name,
-                out.display()
-            );
-            DONE
-        }
-        Err(error) => bad_input(&format!("The file {} can't be written: {error}.", out.display())),
-    }
 }
 
 /// The runtime of a phone.

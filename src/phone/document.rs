@@ -6,9 +6,13 @@ use std::sync::Arc;
 
 use super::account::AccountId;
 use super::api::Event;
+use super::certify::has_authority;
 use super::engine::Engine;
-use super::enter::{Again, put_out_words};
-use crate::config::{Judge, OverlayConfig, SignedConfig, is_newer};
+use super::enter::{Again, provider, put_out_words};
+use super::identity::Standing;
+use super::names::own_name;
+use super::state::StateFolder;
+use crate::config::{Judge, OverlayConfig, SignedConfig, is_newer, next_sequence};
 use crate::crypto::{Identity, X509Provider};
 use crate::link::unix_ms;
 use crate::peer::ConfigEffect;
@@ -166,6 +170,77 @@ pub(super) fn founded(
     config.configuration_signers = vec![founder.node_id];
     config.kind_signers = vec![founder.node_id];
     config.sign(founder).map_err(|e| format!("The overlay can't be founded: {e}."))
+}
+
+/// The first document of an overlay of self-signed certificates, signed by `user`, whose identity
+/// is made if there is none in the folder.
+///
+/// # Errors
+///
+/// One sentence: a name that is none, or a folder that can't be used.
+pub fn first_document(
+    state: &StateFolder,
+    config: OverlayConfig,
+    user: &str,
+    unix_ms: u64,
+) -> Result<SignedConfig, String> {
+    let (provider, aor) = (provider(&config)?, own_name(&config, user)?);
+    let identity = state.identity(&provider, &aor.user, unix_ms).map_err(|e| e.to_string())?;
+    founded(config, &identity.identity)
+}
+
+/// The document that follows one that was changed, or the kept one if that is newer: its sequence
+/// is one more, and `user`, who is one of its configuration-signers, has signed it (RFC 6940
+/// §11.1).
+///
+/// # Errors
+///
+/// One sentence: somebody who may not sign it, or a document that nobody could join with.
+pub fn next_document(
+    state: &StateFolder,
+    changed: &SignedConfig,
+    user: &str,
+    unix_ms: u64,
+) -> Result<SignedConfig, String> {
+    let mut config = changed.config.clone();
+    let (provider, aor) = (provider(&config)?, own_name(&config, user)?);
+    let overlay = config.instance_name.as_str().to_owned();
+    if !state.users().contains(&(overlay.clone(), aor.user.clone())) {
+        return Err(format!("There is no identity of {aor} in this folder; give another --state."));
+    }
+    let identity = match has_authority(&config) {
+        true => match state.standing(&provider, &aor.user, unix_ms) {
+            Ok(Standing::Ready(identity)) => Ok(identity),
+            Ok(Standing::Enroll(_)) => {
+                return Err(format!("{aor} has no certificate; join first."));
+            }
+            Err(error) => Err(error),
+        },
+        false => state.identity(&provider, &aor.user, unix_ms),
+    };
+    let identity = identity.map_err(|e| e.to_string())?.identity;
+    let kept = state.document(&overlay).ok();
+    let before = kept.as_ref().map_or(&config, |kept| &kept.config);
+    for signers in [&config.configuration_signers, &before.configuration_signers] {
+        if !signers.contains(&identity.node_id) {
+            let signers: Vec<_> = signers.iter().map(ToString::to_string).collect();
+            let who = if signers.is_empty() { "nobody".into() } else { signers.join(", ") };
+            let node_id = identity.node_id;
+            return Err(format!(
+                "{aor} with Node-ID {node_id} may not sign the document of {overlay}: its \
+                 configuration-signer is {who}."
+            ));
+        }
+    }
+    if config.is_expired(unix_ms) {
+        return Err("The document would have expired already; write a later expiration.".into());
+    }
+    let is_behind = is_newer(before.sequence, config.sequence);
+    config.sequence = next_sequence(if is_behind { before.sequence } else { config.sequence });
+    let signed =
+        config.sign(&identity).map_err(|e| format!("The document can't be signed: {e}."))?;
+    kinds(&signed, &provider)?;
+    Ok(signed)
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ pub use api::{
 pub use backup::{Backup, Restored};
 pub use certify::{CertificateFacts, CredentialsWanted};
 pub use devices::OwnDevice;
+pub use document::{first_document, next_document};
 pub use engine::{PhoneOptions, start};
 pub use handle::{Backend, Handle, channel};
 pub use host::{Host, HostEvent, HostOptions};
