@@ -184,13 +184,14 @@ fn who_moves_is_reachable_again() {
     let host = home.host();
     let mut bob = lab.callee(&host, "bob");
     bob.wait("registered");
+    let outside = internet.host();
+    lab.finish(&mut lab.call(&outside, "alice", "bob"), &mut bob);
     let moved = Instant::now();
     host.pull("eth0");
     cafe.take_in(&host, "eth1");
     bob.wait("registered");
     println!("registered again {} ms after the move", moved.elapsed().as_millis());
-    let mut call = lab.call(&internet.host(), "alice", "bob");
-    println!("{}", lab.finish(&mut call, &mut bob));
+    println!("{}", lab.finish(&mut lab.call(&outside, "alice", "bob"), &mut bob));
 }
 
 /// Whoever wakes up after the others have taken it for gone joins again. How long it sleeps,

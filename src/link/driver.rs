@@ -205,9 +205,7 @@ impl Driver {
     /// Gives up what was made at another place: the peer comes back by itself.
     fn moved(&mut self, moved: &Moved) {
         let is_gone = |link: &Link| match (link, moved) {
-            (Link::Up(_, local), Moved::Addresses(now)) => {
-                !local.is_unspecified() && !now.contains(local)
-            }
+            (Link::Up(_, local), Moved::Addresses(gone)) => gone.contains(local),
             // Candidates that are on their way have addresses of before.
             _ => true,
         };

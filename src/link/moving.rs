@@ -16,7 +16,8 @@ use super::clock::unix_ms;
 /// What has happened to this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Moved {
-    /// It has these addresses now, and others before.
+    /// Its addresses have changed, and these are gone. What comes from one of them goes nowhere,
+    /// even if another network has given us the same one.
     Addresses(BTreeSet<IpAddr>),
     /// It has slept, or the process was stopped, for so long that others take it for gone.
     Slept,
@@ -25,9 +26,12 @@ pub(super) enum Moved {
 /// Looks for moves.
 pub(super) struct Moving {
     look: Interval,
-    addresses: BTreeSet<IpAddr>,
+    addresses: Addresses,
     looked_unix_ms: u64,
 }
+
+/// The addresses of each interface, by its name.
+type Addresses = BTreeSet<(String, IpAddr)>;
 
 impl Moving {
     /// Looks from now on.
@@ -47,22 +51,26 @@ impl Moving {
         }
     }
 
-    fn found(&mut self, addresses: BTreeSet<IpAddr>, unix_ms: u64) -> Option<Moved> {
-        let before = std::mem::replace(&mut self.looked_unix_ms, unix_ms);
-        let is_changed = self.addresses != addresses;
-        self.addresses.clone_from(&addresses);
+    fn found(&mut self, addresses: Addresses, unix_ms: u64) -> Option<Moved> {
+        let before = std::mem::replace(&mut self.addresses, addresses);
+        let looked_unix_ms = std::mem::replace(&mut self.looked_unix_ms, unix_ms);
         // The wall clock goes on whether the machine sleeps or the process is stopped.
-        if unix_ms.saturating_sub(before) >= SLEEP.as_millis() as u64 {
+        if unix_ms.saturating_sub(looked_unix_ms) >= SLEEP.as_millis() as u64 {
             return Some(Moved::Slept);
         }
-        is_changed.then_some(Moved::Addresses(addresses))
+        let gone = before.difference(&self.addresses).map(|(_, address)| *address).collect();
+        (before != self.addresses).then_some(Moved::Addresses(gone))
     }
 }
 
 /// All addresses of this machine.
-async fn addresses() -> BTreeSet<IpAddr> {
-    let interfaces = Net::new(None).get_interfaces().await;
-    interfaces.iter().flat_map(|interface| interface.addrs()).map(|net| net.addr()).collect()
+async fn addresses() -> Addresses {
+    let mut addresses = Addresses::new();
+    for interface in Net::new(None).get_interfaces().await {
+        let of_it = interface.addrs().iter().map(|net| net.addr());
+        addresses.extend(of_it.map(|address| (interface.name().to_owned(), address)));
+    }
+    addresses
 }
 
 /// Between two looks: a fifth of what a call may be silent for.
@@ -75,20 +83,29 @@ const SLEEP: Duration = Duration::from_secs(12);
 mod tests {
     use super::*;
 
-    fn set(addresses: &[&str]) -> BTreeSet<IpAddr> {
-        addresses.iter().map(|address| address.parse().unwrap()).collect()
+    fn set(addresses: &[(&str, &str)]) -> Addresses {
+        let parsed = addresses.iter().map(|(name, ip)| ((*name).to_owned(), ip.parse().unwrap()));
+        parsed.collect()
     }
 
     #[tokio::test]
     async fn other_addresses_and_a_gap_in_time_are_moves() {
         let mut moving = Moving::watch().await;
-        let (home, cafe) = (set(&["127.0.0.1", "192.0.2.7"]), set(&["127.0.0.1", "198.51.100.7"]));
+        let home = set(&[("lo", "127.0.0.1"), ("eth0", "192.168.1.2")]);
+        // Another network often gives the same address.
+        let cafe = set(&[("lo", "127.0.0.1"), ("wlan0", "192.168.1.2")]);
+        let both = home.union(&cafe).cloned().collect::<Addresses>();
+        let gone = |addresses: &[&str]| {
+            Some(Moved::Addresses(addresses.iter().map(|ip| ip.parse().unwrap()).collect()))
+        };
         (moving.addresses, moving.looked_unix_ms) = (home.clone(), 1_000_000);
         assert_eq!(moving.found(home.clone(), 1_001_000), None);
-        assert_eq!(moving.found(cafe.clone(), 1_002_000), Some(Moved::Addresses(cafe.clone())));
+        assert_eq!(moving.found(cafe.clone(), 1_002_000), gone(&["192.168.1.2"]));
         assert_eq!(moving.found(cafe.clone(), 1_003_000), None);
+        assert_eq!(moving.found(both, 1_004_000), gone(&[]));
+        assert_eq!(moving.found(cafe.clone(), 1_005_000), gone(&["192.168.1.2"]));
         // Busy machines are late, and clocks are set back.
-        assert_eq!(moving.found(cafe.clone(), 1_009_000), None);
+        assert_eq!(moving.found(cafe.clone(), 1_012_000), None);
         assert_eq!(moving.found(cafe.clone(), 1_004_000), None);
         assert_eq!(moving.found(home.clone(), 1_604_000), Some(Moved::Slept));
         assert_eq!(moving.found(home, 1_605_000), None, "the addresses are known");

@@ -118,9 +118,7 @@ impl Peer {
     pub(super) fn moved(&mut self) {
         self.unreachable.clear();
         match &self.stage {
-            Stage::Joining(joining) if matches!(joining.step, Step::Waiting | Step::Dialing) => {
-                self.rejoin();
-            }
+            Stage::Joining(joining) if joining.step == Step::Waiting => self.rejoin(),
             Stage::Client(_) => self.client_moved(),
             _ => {}
         }

@@ -76,6 +76,8 @@ pub(super) struct Open {
     pub(super) errors: ErrorBudget,
     /// Set while the other side acknowledges nothing.
     pub(super) doubt: Option<Doubt>,
+    /// The link over which the node has come anew since it was last heard on this one.
+    stand_in: Option<LinkId>,
 }
 
 /// Which of two links to the same node stays: the one whose Attach the larger Node-ID sent
@@ -194,6 +196,21 @@ impl Links {
         Some(self.best[place].1)
     }
 
+    /// Where to send what is for a node: over the link that is used with it, unless the node has
+    /// dialled us since, as one does that has moved and knows that the link is lost.
+    pub(super) fn way(&self, node: NodeId) -> Option<LinkId> {
+        let best = self.best(node)?;
+        let stand_in = self.open(best).and_then(|open| open.stand_in);
+        Some(stand_in.filter(|id| self.open(*id).is_some()).unwrap_or(best))
+    }
+
+    /// A link has brought a message, so that it is no worse than any other.
+    pub(super) fn heard(&mut self, id: LinkId) {
+        if let Ok(place) = self.open.binary_search_by_key(&id, |(id, _)| *id) {
+            self.open[place].1.stand_in = None;
+        }
+    }
+
     /// All nodes that are linked to us.
     pub(super) fn nodes(&self) -> Vec<NodeId> {
         self.best.iter().map(|(node, _)| *node).collect()
@@ -298,6 +315,12 @@ impl Links {
             (false, Rank::Bootstrap, Rank::FromSmaller | Rank::FromLarger) => false,
             (false, _, _) => true,
         };
+        if rank < old_rank
+            && rank == Rank::Bootstrap
+            && let Ok(place) = self.open.binary_search_by_key(&old_id, |(id, _)| *id)
+        {
+            self.open[place].1.stand_in = Some(id);
+        }
         let (kept, surplus, surplus_rank) =
             if is_better { (id, old_id, old_rank) } else { (old_id, id, rank) };
         self.best[best].1 = kept;
@@ -393,7 +416,8 @@ impl Peer {
         self.unreachable.remove(&node);
         let since = self.now.instant;
         let errors = ErrorBudget::new(since);
-        let open = Open { node, rank, is_ours, since, certificate, errors, doubt: None };
+        let (doubt, stand_in) = (None, None);
+        let open = Open { node, rank, is_ours, since, certificate, errors, doubt, stand_in };
         if let Some(surplus) = self.links.put_up(link, open) {
             self.close(surplus);
         }

@@ -29,6 +29,7 @@ impl Peer {
         let previous = open.node;
         let is_bootstrap = open.rank == Rank::Bootstrap;
         let is_stranger = is_bootstrap && open.certificate.node_ids.len() > 1;
+        self.links.heard(link);
         let length_max = self.config.message_size_max;
         if header_length_declared(bytes).is_some_and(|length| length > length_max) {
             self.drop_message(DropReason::Header);
@@ -348,7 +349,7 @@ impl Peer {
     }
 
     fn send_bytes(&mut self, node: NodeId, bytes: Bytes) {
-        let Some(link) = self.links.best(node) else {
+        let Some(link) = self.links.way(node) else {
             return self.drop_message(DropReason::Unsendable);
         };
         for part in split(bytes, self.config.link_mtu) {
