@@ -6,6 +6,7 @@ use super::dtls::DtlsRole;
 use super::error::LinkError;
 use super::ice::{IceAgent, IceOptions, IceRole};
 use super::no_ice::NoIceAgent;
+use super::pool::AgentPool;
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
 use crate::peer::{IceParameters, Role};
@@ -25,11 +26,13 @@ impl Agent {
         (ufrag, password): (String, String),
         options: IceOptions,
     ) -> Result<Self, LinkError> {
-        let role = match role {
-            Role::Requester => IceRole::Controlling,
-            Role::Responder => IceRole::Controlled,
-        };
-        let agent = IceAgent::gather(role, ufrag, password, &options).await?;
+        let agent = IceAgent::gather(ice_role(role), ufrag, password, &options).await?;
+        Ok(Self::Ice(Box::new(agent)))
+    }
+
+    /// Takes one from a pool of those that have gathered for applications.
+    pub(super) async fn ready(pool: AgentPool, role: Role) -> Result<Self, LinkError> {
+        let agent = pool.take(ice_role(role)).await?;
         Ok(Self::Ice(Box::new(agent)))
     }
 
@@ -79,5 +82,13 @@ impl Agent {
             }
             Self::NoIce(agent) => agent.connect(&remote.candidates, role, credentials).await,
         }
+    }
+}
+
+/// Who sends an Attach controls (RFC 6940 §6.5.1.13).
+fn ice_role(role: Role) -> IceRole {
+    match role {
+        Role::Requester => IceRole::Controlling,
+        Role::Responder => IceRole::Controlled,
     }
 }

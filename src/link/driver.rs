@@ -23,6 +23,7 @@ use super::ice::{IceOptions, Upkeep};
 use super::moving::{Moved, Moving};
 use super::node::{AppFlow, AppPath, Done, NodeError, NodeEvent, NodeOptions, NodeStatus, Reply};
 use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
+use super::pool::AgentPool;
 use super::store::{Batch, Opened, StoreFile, StoreProblem};
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
@@ -77,6 +78,7 @@ pub(super) struct Driver {
     options: NodeOptions,
     credentials: Credentials,
     listener: BootstrapListener,
+    agents: AgentPool,
     inbox: mpsc::Receiver<(Command, Reply)>,
     events: mpsc::Sender<NodeEvent>,
     status: watch::Sender<NodeStatus>,
@@ -102,6 +104,7 @@ impl Driver {
         options: NodeOptions,
         credentials: Credentials,
         listener: BootstrapListener,
+        agents: AgentPool,
         inbox: mpsc::Receiver<(Command, Reply)>,
         events: mpsc::Sender<NodeEvent>,
         status: watch::Sender<NodeStatus>,
@@ -125,6 +128,7 @@ impl Driver {
             rng,
             options,
             listener,
+            agents,
             inbox,
             events,
             status,
@@ -271,6 +275,9 @@ impl Driver {
     }
 
     fn command(&mut self, command: Command, reply: Reply) {
+        if let Command::Applications(applications) = &command {
+            self.agents.keep_ready(!applications.is_empty());
+        }
         self.next_request += 1;
         let request = RequestId(self.next_request);
         let answered = !matches!(
@@ -433,15 +440,12 @@ impl Driver {
             let agent = Agent::without_ice(links, loopback);
             return self.work(id, async move { Report::Gathered(agent.await) });
         }
+        if let Purpose::Application(_) = purpose {
+            let agent = Agent::ready(self.agents.clone(), role);
+            return self.work(id, async move { Report::Gathered(agent.await) });
+        }
         let credentials = (self.rng.ice_string(UFRAG_LENGTH), self.rng.ice_string(PASSWORD_LENGTH));
-        let options = IceOptions {
-            loopback: self.options.loopback,
-            stun_servers: self.options.stun_servers.clone(),
-            upkeep: match purpose {
-                Purpose::Overlay => Upkeep::OVERLAY,
-                Purpose::Application(_) => Upkeep::Consent,
-            },
-        };
+        let options = IceOptions { upkeep: Upkeep::OVERLAY, ..ice_options(&self.options) };
         let agent = Agent::with_ice(role, credentials, options);
         self.work(id, async move { Report::Gathered(agent.await) });
     }
@@ -557,6 +561,15 @@ impl Drop for Driver {
             let changes = self.peer.changes(now, usize::MAX);
             store.close(Batch { unix_ms: now.unix_ms, changes });
         }
+    }
+}
+
+/// What is gathered for applications.
+pub(super) fn ice_options(options: &NodeOptions) -> IceOptions {
+    IceOptions {
+        loopback: options.loopback,
+        stun_servers: options.stun_servers.clone(),
+        upkeep: Upkeep::Consent,
     }
 }
 

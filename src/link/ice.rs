@@ -5,7 +5,7 @@
 //! one port for each address and the checks that arrive at either land in the same place.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use super::candidate::{Candidate, CandidateKind, IceParameters};
 use super::error::LinkError;
 use super::settled::Settled;
 use super::stun::{BindingQuery, binding_indication};
+use super::surroundings::{Network, Surroundings};
 
 /// Bounds and timers.
 pub mod limits {
@@ -129,8 +130,10 @@ pub struct IceAgent {
     agent: Option<Arc<Agent>>,
     role: IceRole,
     local: IceParameters,
+    /// The machine's addresses when they were gathered.
+    addresses: Vec<IpAddr>,
+    options: IceOptions,
     loopback: bool,
-    upkeep: Upkeep,
     state: watch::Receiver<ConnectionState>,
     gather_ms: u64,
 }
@@ -181,11 +184,12 @@ impl IceAgent {
         let agent = Agent::new(config).await.map_err(|e| LinkError::Gather(e.to_string()))?;
         let state = watch_state(&agent);
         let local = IceParameters { ufrag, pwd, candidates: Vec::new() };
-        let (agent, upkeep) = (Some(Arc::new(agent)), options.upkeep);
-        let mut this = Self { agent, role, local, loopback, upkeep, state, gather_ms: 0 };
+        let (agent, addresses, options) = (Some(Arc::new(agent)), offered, options.clone());
+        let gather_ms = 0;
+        let mut this = Self { agent, role, local, addresses, options, loopback, state, gather_ms };
         let hosts = this.gather_hosts(&order).await?;
         this.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
-        this.local.candidates.extend(reflexive(&hosts, &options.stun_servers).await);
+        this.local.candidates.extend(reflexive(&hosts, &this.options.stun_servers).await);
         this.gather_ms = start.elapsed().as_millis() as u64;
         Ok(this)
     }
@@ -193,6 +197,24 @@ impl IceAgent {
     /// What the other side must be told.
     pub fn local(&self) -> &IceParameters {
         &self.local
+    }
+
+    /// Whether the machine still has the addresses that were gathered.
+    pub async fn is_current(&self) -> bool {
+        let net = Net::new(None);
+        addresses::offered(&net, self.options.loopback).await == self.addresses
+    }
+
+    /// Whether a NAT may be in front, which forgets after a while: some server was to be asked,
+    /// and no address is one of the internet's.
+    pub fn expects_nat(&self) -> bool {
+        !self.options.stun_servers.is_empty()
+            && Surroundings::of(&self.local.candidates).network != Network::Open
+    }
+
+    /// Takes this part in the checks that are still to come.
+    pub fn play(&mut self, role: IceRole) {
+        self.role = role;
     }
 
     /// How long gathering took, in milliseconds.
@@ -209,16 +231,14 @@ impl IceAgent {
             return Err(LinkError::IceParameters("its credentials are too short"));
         }
         let Some(agent) = self.agent.clone() else { return Err(LinkError::Closed) };
-        let mut usable = 0;
+        let mut usable = Vec::new();
         for candidate in remote.candidates.iter().take(CANDIDATES_MAX) {
             if !addresses::acceptable(candidate.addr.ip(), self.loopback) {
                 continue;
             }
-            let described = describe(candidate).map_err(|e| LinkError::Ice(e.to_string()))?;
-            agent.add_remote_candidate(&described).map_err(|e| LinkError::Ice(e.to_string()))?;
-            usable += 1;
+            usable.push(describe(candidate).map_err(|e| LinkError::Ice(e.to_string()))?);
         }
-        if usable == 0 {
+        if usable.is_empty() {
             return Err(LinkError::IceParameters("it named no address that we may use"));
         }
         // Dropping this would cancel the checks.
@@ -235,6 +255,21 @@ impl IceAgent {
             IceRole::Controlling => CONNECT_ANSWERED,
             IceRole::Controlled => CONNECT,
         };
+        // The agent knows its part only when it checks, and pairs are ranked by that (RFC 8445
+        // §6.1.2.3). What can't be added is not checked.
+        let added = async {
+            for candidate in &usable {
+                let _ = agent.add_remote_candidate(candidate);
+            }
+            std::future::pending().await
+        };
+        let checks = async {
+            tokio::select! {
+                biased;
+                conn = checks => conn,
+                conn = added => conn,
+            }
+        };
         let conn = timeout(longest, checks)
             .await
             .map_err(|_| LinkError::NoPath)?
@@ -249,7 +284,7 @@ impl IceAgent {
                 CandidateType::Relay => None,
                 _ => pair.local.get_conn().cloned(),
             },
-            upkeep: self.upkeep,
+            upkeep: self.options.upkeep,
             credentials: (self.local.ufrag.clone(), self.local.pwd.clone()),
             settled: None,
             local: pair.local.addr(),

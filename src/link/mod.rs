@@ -3,6 +3,7 @@
 //! | file | what | |
 //! |---|---|---|
 //! | [`addresses`](self), [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
+//! | [`pool`] | sockets that stand ready | |
 //! | [`surroundings`] | what stood in the way of one | RFC 4787 |
 //! | `settled` | what is left of it once it is found | RFC 8445 §11 |
 //! | [`dtls`] | mutual certificates, keys for media | RFC 6347, 5764 |
@@ -47,6 +48,7 @@ mod node;
 pub mod overlay;
 pub mod pace;
 pub mod pcap;
+pub mod pool;
 pub mod reliability;
 mod settled;
 mod store;
@@ -67,6 +69,7 @@ pub use node::{AppFlow, AppPath, Node, NodeError, NodeEvent, NodeOptions, NodeSt
 pub use overlay::{OverlayEvent, OverlayLink, OverlaySender};
 pub use pace::SenderKind;
 pub use pcap::{Direction as PcapDirection, Pcap, Protocol as PcapProtocol};
+pub use pool::AgentPool;
 pub use store::StoreProblem;
 pub use surroundings::{Network, Surroundings};
 pub use transport::{

@@ -11,11 +11,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::bootstrap::{BootstrapListener, PlainConnections};
 use super::clock::unix_ms;
 use super::counters::NodeCounters;
-use super::driver::Driver;
+use super::driver::{Driver, ice_options};
 use super::dtls::LocalCertificate;
 use super::error::LinkError;
 use super::ice::limits::CONNECT_ANSWERED;
 use super::pcap::Pcap;
+use super::pool::AgentPool;
 use super::store::StoreProblem;
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
@@ -54,7 +55,7 @@ pub struct NodeOptions {
 }
 
 /// A handle on a running node. The node leaves its links when the last handle is dropped.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Node {
     commands: mpsc::Sender<(Command, Reply)>,
     status: watch::Receiver<NodeStatus>,
@@ -62,6 +63,7 @@ pub struct Node {
     node_id: NodeId,
     listen: SocketAddr,
     plain: PlainConnections,
+    agents: AgentPool,
 }
 
 /// What a node reports unasked.
@@ -151,6 +153,12 @@ pub enum NodeError {
     Ended,
 }
 
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Node({} at {})", self.node_id, self.listen)
+    }
+}
+
 impl Node {
     /// Opens the bootstrap port and starts the node with the values that it had before; it does
     /// nothing until told to join or found. Once its events have ended all is written.
@@ -168,10 +176,20 @@ impl Node {
         let node_id = options.identity.node_id;
         let listen = listener.local_addr();
         let (counters_in, counters) = watch::channel(NodeCounters::default());
-        let driver =
-            Driver::new(options, credentials, listener, inbox, events, status_in, counters_in);
+        let agents = AgentPool::new(ice_options(&options));
+        let ours = agents.clone();
+        let driver = Driver::new(
+            options,
+            credentials,
+            listener,
+            ours,
+            inbox,
+            events,
+            status_in,
+            counters_in,
+        );
         tokio::spawn(driver.run());
-        Ok((Self { commands, status, counters, node_id, listen, plain }, events_out))
+        Ok((Self { commands, status, counters, node_id, listen, plain, agents }, events_out))
     }
 
     /// Our Node-ID.
@@ -188,6 +206,12 @@ impl Node {
     /// document; from now on for this caller. Until somebody calls they are closed.
     pub fn plain_connections(&self) -> mpsc::Receiver<TcpStream> {
         self.plain.take()
+    }
+
+    /// Candidates for what else is to be connected, such as sound. Some are ready while the node
+    /// serves applications.
+    pub fn agents(&self) -> &AgentPool {
+        &self.agents
     }
 
     /// What faces show; changes can be waited for.

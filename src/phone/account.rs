@@ -17,7 +17,7 @@ use super::refresh::Lookout;
 use super::revocation::Revoked;
 use crate::base::NodeId;
 use crate::config::{OverlayConfig, SignedConfig};
-use crate::link::{IceOptions, LocalCertificate, Node, NodeEvent, Upkeep};
+use crate::link::{LocalCertificate, Node, NodeEvent};
 use crate::message::{APPLICATION_SIP, APPLICATION_SIPS};
 use crate::peer::{Command, JoinError, JoinStep, StoreSpec};
 use crate::sip::UserAgent;
@@ -44,10 +44,6 @@ pub(super) struct Account {
     pub(super) node: Node,
     /// Our SIP side.
     pub(super) agent: UserAgent,
-    /// Candidates on the loopback interface too.
-    pub(super) loopback: bool,
-    /// Peers that tell us our address behind a NAT.
-    pub(super) stun_servers: Vec<SocketAddr>,
     /// Whether our Address of Record is stored.
     pub(super) registered: bool,
     /// What others see of us who want to join, once we are a peer.
@@ -91,12 +87,6 @@ impl Account {
     /// The overlay's name.
     pub(super) fn overlay(&self) -> &str {
         self.document.config.instance_name.as_str()
-    }
-
-    /// Which candidates media has.
-    pub(super) fn ice_options(&self) -> IceOptions {
-        let stun_servers = self.stun_servers.clone();
-        IceOptions { loopback: self.loopback, stun_servers, upkeep: Upkeep::Consent }
     }
 
     /// Stores where calls to us go: here, or to the name that they are forwarded to.

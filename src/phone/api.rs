@@ -566,6 +566,8 @@ pub struct CallReport {
     pub ringing_ms: Option<u64>,
     /// 200 received.
     pub answered_ms: Option<u64>,
+    /// DTLS for sound is up.
+    pub sound_ms: Option<u64>,
     /// RTP packets sent.
     pub packets_sent: u64,
     /// RTP packets received.

@@ -299,9 +299,13 @@ impl Engine {
     }
 
     fn talk_report(&mut self, id: CallId, report: Option<TalkReport>) {
+        let now = self.clock.now();
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         match report {
-            Some(TalkReport::Up(path)) => call.path = Some(path),
+            Some(TalkReport::Up(path)) => {
+                call.report.sound_ms = Some(call.elapsed_ms(now));
+                call.path = Some(path);
+            }
             Some(TalkReport::Statistics(statistics)) => call.statistics = *statistics,
             Some(TalkReport::Fault(sentence)) => {
                 self.notice(sentence);

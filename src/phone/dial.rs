@@ -7,9 +7,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::account::AccountId;
 use super::failure::Failure;
-use super::signal::gather;
 use crate::base::NodeId;
-use crate::link::{AppFlow, DtlsError, IceAgent, IceOptions, IceRole, LinkError, Node, NodeError};
+use crate::link::{AppFlow, DtlsError, IceAgent, IceRole, LinkError, Node, NodeError};
 use crate::message::{Destination, KindId, Places};
 use crate::peer::{Answer, Command, FetchSpec, RequestError};
 use crate::sip::FlowId;
@@ -105,8 +104,6 @@ pub(super) async fn reach(
     node: Node,
     device: Device,
     known: Option<FlowId>,
-    credentials: (String, String),
-    options: IceOptions,
     until: Instant,
 ) -> Result<(Connection, IceAgent), Failure> {
     let connecting = async {
@@ -118,7 +115,7 @@ pub(super) async fn reach(
             }
         }
     };
-    let gathering = gather(IceRole::Controlling, credentials, &options);
+    let gathering = node.agents().take(IceRole::Controlling);
     let (connection, agent) = tokio::join!(connecting, gathering);
     Ok((connection?, agent.map_err(|error| Failure::Asking(error.into()))?))
 }

@@ -82,8 +82,6 @@ pub(super) struct Opened {
     aor: Aor,
     certificate: Arc<Certificate>,
     local: LocalCertificate,
-    loopback: bool,
-    stun_servers: Vec<SocketAddr>,
     bootstrap: Vec<SocketAddr>,
     /// The address that was asked for.
     listen: SocketAddr,
@@ -290,8 +288,6 @@ impl Engine {
             local: opened.local,
             node,
             agent,
-            loopback: opened.loopback,
-            stun_servers: opened.stun_servers,
             registered: false,
             presence: None,
             uses_name: false,
@@ -347,26 +343,13 @@ impl Opening {
         options.loopback |= bootstrap.iter().any(|a| a.ip().is_loopback());
         options.stun_servers =
             bootstrap.iter().copied().filter(|a| !a.ip().is_loopback()).collect();
-        let (loopback, stun_servers) = (options.loopback, options.stun_servers.clone());
         let (certificate, listen) = (options.identity.certificate.clone(), options.listen);
         let local = LocalCertificate {
             certificate_der: options.keys.certificate_der.clone(),
             private_key_pkcs8_der: options.keys.private_key_der.clone(),
         };
         let (node, events) = start_node(options, is_chosen, tries).await?;
-        Ok(Opened {
-            document,
-            aor,
-            certificate,
-            local,
-            loopback,
-            stun_servers,
-            bootstrap,
-            listen,
-            entry,
-            node,
-            events,
-        })
+        Ok(Opened { document, aor, certificate, local, bootstrap, listen, entry, node, events })
     }
 }
 

@@ -11,7 +11,6 @@ use super::dial::{Connection, DialReport, Directory, Target, reach, resolve};
 use super::engine::{Engine, Report, Reports};
 use super::failure::Failure;
 use super::names::{as_typed, own_sentence, way};
-use super::signal::ice_credentials;
 use crate::link::IceAgent;
 use crate::message::Destination;
 use crate::sip::{self, LegId};
@@ -156,15 +155,14 @@ impl Engine {
 
     fn reach(&mut self, id: CallId, target: Target) {
         let known = self.flows.known(&target, self.clock.now());
-        let credentials = ice_credentials(&mut self.rng);
         let Some(account) = self.accounts.get(target.account) else { return };
         let Some(call) = self.calls.running.get_mut(&id) else { return };
-        let (node, options) = (account.node.clone(), account.ice_options());
+        let node = account.node.clone();
         let (reports, device) = (self.reports.clone(), target.device.clone());
         let until = call.until;
         call.dialling += 1;
         call.dial_tasks.spawn(async move {
-            let reached = reach(node, device, known, credentials, options, until).await;
+            let reached = reach(node, device, known, until).await;
             let report = DialReport::Reached(target, reached);
             // The engine has ended otherwise.
             let _ = reports.send(Report::Call(id, CallReports::Dial(report))).await;

@@ -20,11 +20,11 @@ use super::names::is_domain_unverified;
 use super::talk::{self, Talk, TalkReport, TalkSetup};
 use super::trust::{Judgement, named};
 use super::words;
-use crate::base::{Instant, Rng};
+use crate::base::Instant;
 use crate::crypto::Certificate;
 use crate::link::{
-    AppFlow, FlowInfo, FlowSender, IceAgent, IceOptions, IceRole, LinkError, PcapDirection,
-    PcapProtocol, os_seed,
+    AppFlow, FlowInfo, FlowSender, IceAgent, IceRole, LinkError, PcapDirection, PcapProtocol,
+    os_seed,
 };
 use crate::media::sdp::{self, Negotiated, Offer, Origin};
 use crate::message::{APPLICATION_SIPS, Destination};
@@ -455,11 +455,10 @@ impl Engine {
     /// Finds our candidates while the phone rings.
     fn gather(&mut self, id: CallId, account: AccountId, leg: LegId) {
         let Some(account) = self.accounts.get(account) else { return };
-        let options = account.ice_options();
-        let credentials = ice_credentials(&mut self.rng);
+        let agents = account.node.agents().clone();
         let reports = self.reports.clone();
         tokio::spawn(async move {
-            let agent = gather(IceRole::Controlled, credentials, &options).await;
+            let agent = agents.take(IceRole::Controlled).await;
             let report = Report::Call(id, CallReports::Candidates(leg, agent));
             // The engine has ended otherwise.
             let _ = reports.send(report).await;
@@ -521,20 +520,6 @@ impl Engine {
     }
 }
 
-/// Ufrag and password of one attempt.
-pub(super) fn ice_credentials(rng: &mut Rng) -> (String, String) {
-    (rng.ice_string(UFRAG_LENGTH), rng.ice_string(PASSWORD_LENGTH))
-}
-
-/// Finds our candidates for media.
-pub(super) async fn gather(
-    role: IceRole,
-    (ufrag, password): (String, String),
-    options: &IceOptions,
-) -> Result<IceAgent, LinkError> {
-    IceAgent::gather(role, ufrag, password, options).await
-}
-
 // limits
 
 /// Flows at once: all devices of the callee, and callers; a flood of others is turned away.
@@ -542,7 +527,3 @@ const FLOWS_MAX: usize = 64;
 /// How long a flow may stay open without use: time for an INVITE to follow its AppAttach, and for
 /// the next call to the same device.
 const IDLE_MAX: Duration = Duration::from_secs(20);
-/// More than the 24 bits of randomness that RFC 8445 §5.3 asks for.
-const UFRAG_LENGTH: usize = 8;
-/// More than the 128 bits of randomness that RFC 8445 §5.3 asks for.
-const PASSWORD_LENGTH: usize = 24;

@@ -1,0 +1,225 @@
+//! Sockets whose candidates are known before anybody dials: finding out what a NAT makes of them
+//! takes a round trip to a STUN server, which is spared on either side of a call.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::clock::os_seed;
+use super::error::LinkError;
+use super::ice::{IceAgent, IceOptions, IceRole};
+use crate::base::Rng;
+
+/// Bounds and times.
+pub mod limits {
+    use std::time::Duration;
+
+    /// Agents ready at a time: for the signalling and the sound of calls to two devices.
+    pub const READY: usize = 4;
+    /// How long an agent is good for: RFC 4787 §4.3 asks NATs to remember for 120 s what nobody
+    /// uses, but some forget after 30.
+    pub const GOOD_FOR: Duration = Duration::from_secs(25);
+    /// How long one is good for in front of which no NAT is expected.
+    pub const GOOD_FOR_WITHOUT_NAT: Duration = Duration::from_secs(300);
+    /// After this long another attempt is made if there was no address.
+    pub const AGAIN: Duration = Duration::from_secs(5);
+}
+
+use limits::*;
+
+/// Agents that wait for whom they will connect to. Clones share one pool.
+#[derive(Clone)]
+pub struct AgentPool(Arc<Kept>);
+
+/// The pool and the task that fills it, which ends with it.
+struct Kept {
+    shared: Arc<Shared>,
+    keeper: AbortHandle,
+}
+
+struct Shared {
+    options: IceOptions,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+struct State {
+    rng: Rng,
+    ready: Vec<Spare>,
+    wanted: usize,
+}
+
+struct Spare {
+    agent: IceAgent,
+    good_until: Instant,
+}
+
+impl AgentPool {
+    /// A pool that keeps nothing ready until told to.
+    pub fn new(options: IceOptions) -> Self {
+        let state = State { rng: Rng::new(os_seed()), ready: Vec::new(), wanted: 0 };
+        let changed = Notify::new();
+        let shared = Arc::new(Shared { options, state: Mutex::new(state), changed });
+        let keeper = tokio::spawn(keep(shared.clone())).abort_handle();
+        Self(Arc::new(Kept { shared, keeper }))
+    }
+
+    /// Keeps agents ready from now on, or none.
+    pub fn keep_ready(&self, is_ready: bool) {
+        self.0.shared.state().wanted = if is_ready { READY } else { 0 };
+        self.0.shared.changed.notify_one();
+    }
+
+    /// An agent that is ready and whose addresses the machine still has, or else one that is
+    /// gathered now.
+    pub async fn take(&self, role: IceRole) -> Result<IceAgent, LinkError> {
+        while let Some(mut agent) = self.0.shared.next_ready() {
+            if agent.is_current().await {
+                agent.play(role);
+                return Ok(agent);
+            }
+        }
+        self.0.shared.gather(role).await
+    }
+
+    /// How many are ready.
+    pub fn ready(&self) -> usize {
+        self.0.shared.state().ready.len()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing that is done under the lock leaves the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The youngest of those that are ready.
+    fn next_ready(&self) -> Option<IceAgent> {
+        let spare = self.state().ready.pop()?;
+        self.changed.notify_one();
+        (spare.good_until > Instant::now()).then_some(spare.agent)
+    }
+
+    async fn gather(&self, role: IceRole) -> Result<IceAgent, LinkError> {
+        let (ufrag, password) = {
+            let mut state = self.state();
+            (state.rng.ice_string(UFRAG_LENGTH), state.rng.ice_string(PASSWORD_LENGTH))
+        };
+        IceAgent::gather(role, ufrag, password, &self.options).await
+    }
+
+    /// Forgets what has been ready for too long; whether one is missing, and otherwise when the
+    /// next one will have been.
+    fn look(&self) -> (bool, Option<Instant>) {
+        let mut state = self.state();
+        let (now, wanted) = (Instant::now(), state.wanted);
+        state.ready.retain(|spare| spare.good_until > now);
+        state.ready.truncate(wanted);
+        let next = state.ready.iter().map(|spare| spare.good_until).min();
+        (state.ready.len() < wanted, next)
+    }
+
+    fn add(&self, agent: IceAgent) {
+        let good_for = match agent.expects_nat() {
+            true => GOOD_FOR,
+            false => GOOD_FOR_WITHOUT_NAT,
+        };
+        self.state().ready.push(Spare { agent, good_until: Instant::now() + good_for });
+    }
+}
+
+/// Keeps as many ready as are wanted.
+async fn keep(pool: Arc<Shared>) {
+    loop {
+        let (is_missing, mut next) = pool.look();
+        if is_missing {
+            match pool.gather(IceRole::Controlled).await {
+                Ok(agent) => {
+                    pool.add(agent);
+                    continue;
+                }
+                Err(_) => next = Some(Instant::now() + AGAIN),
+            }
+        }
+        let look_again = async {
+            match next {
+                Some(next) => sleep_until(next).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = pool.changed.notified() => {}
+            () = look_again => {}
+        }
+    }
+}
+
+/// More than the 24 bits of randomness that RFC 8445 §5.3 asks for.
+const UFRAG_LENGTH: usize = 8;
+/// More than the 128 bits of randomness that RFC 8445 §5.3 asks for.
+const PASSWORD_LENGTH: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    fn pool() -> AgentPool {
+        AgentPool::new(IceOptions { loopback: true, ..IceOptions::default() })
+    }
+
+    /// Waits until so many are ready.
+    async fn has(pool: &AgentPool, count: usize) {
+        let ready = async {
+            while pool.ready() != count {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(Duration::from_secs(60), ready).await.expect("in time");
+    }
+
+    /// What is taken is replaced, and each attempt has credentials of its own (RFC 8445 §5.3).
+    #[tokio::test]
+    async fn what_is_taken_is_replaced() {
+        let pool = pool();
+        assert_eq!(pool.ready(), 0, "nothing is kept unasked");
+        let asked = pool.take(IceRole::Controlling).await.unwrap();
+        pool.keep_ready(true);
+        has(&pool, READY).await;
+        let taken = pool.take(IceRole::Controlled).await.unwrap();
+        assert!(
+            taken.local().ufrag != asked.local().ufrag && taken.local().pwd != asked.local().pwd
+        );
+        assert!(!taken.local().candidates.is_empty());
+        has(&pool, READY).await;
+        pool.keep_ready(false);
+        has(&pool, 0).await;
+    }
+
+    /// What has been ready for too long is not given out.
+    #[tokio::test]
+    async fn what_is_old_is_replaced() {
+        let pool = pool();
+        pool.keep_ready(true);
+        has(&pool, READY).await;
+        let old: Vec<_> = {
+            let mut state = pool.0.shared.state();
+            state.ready.iter_mut().for_each(|spare| spare.good_until = Instant::now());
+            state.ready.iter().map(|spare| spare.agent.local().ufrag.clone()).collect()
+        };
+        let taken = pool.take(IceRole::Controlled).await.unwrap();
+        assert!(!old.contains(&taken.local().ufrag));
+    }
+}
