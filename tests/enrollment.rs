@@ -64,6 +64,7 @@ async fn another_server_gives_a_certificate() {
         urls: vec![format!("https://127.0.0.1:{}/", server.port)],
         overlay: OverlayName::new(OVERLAY).expect("a name"),
         account: Some(("alice".into(), Password::new(password))),
+        invitation: None,
         node_ids,
         user_name: "alice@example.test".into(),
         csr_der: request.csr_der.clone(),

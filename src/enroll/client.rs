@@ -23,6 +23,9 @@ pub struct Enrollment {
     pub overlay: OverlayName,
     /// The account, where the server wants one.
     pub account: Option<(String, Password)>,
+    /// The code of an invitation, which lets whoever has no account yet make it with this name and
+    /// password. Ours is the only server that wants one; others pass it over.
+    pub invitation: Option<String>,
     /// How many Node-IDs the certificate shall have.
     pub node_ids: u16,
     /// The user name that the certificate shall have.
@@ -95,6 +98,9 @@ fn form(enrollment: &Enrollment) -> Option<Form> {
     let mut form = Form::new()?;
     if let Some((account, password)) = &enrollment.account {
         form.account(account, password);
+    }
+    if let Some(code) = &enrollment.invitation {
+        part("name=\"invitation\"", code.as_bytes());
     }
     if enrollment.node_ids > 1 {
         form.field("nodeids", &enrollment.node_ids.to_string());

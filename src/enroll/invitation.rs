@@ -2,9 +2,12 @@
 //! can be known by. It is our extension; overlays without any DNS name need nothing else.
 //!
 //! ```text
-//! reload-invite:NAME?signer=NODE-ID[&root=SHA-256][&address=IP:PORT]...
-//! reload-invite:NAME?document=SHA-256[&address=IP:PORT]...
+//! reload-invite:NAME?signer=NODE-ID[&root=SHA-256][&code=CODE][&address=IP:PORT]...
+//! reload-invite:NAME?document=SHA-256[&code=CODE][&address=IP:PORT]...
 //! ```
+//!
+//! The code is for one person and goes to the enrollment server alone: with it they make an account
+//! under a name and a password that they choose, and then it is worth nothing.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -26,6 +29,8 @@ pub struct Invitation {
     pub overlay: OverlayName,
     /// What its document is known by.
     pub fingerprint: Fingerprint,
+    /// What lets one person make an account, where accounts are for who is invited.
+    pub code: Option<String>,
     /// Peers that hand out the document, and to join through.
     pub addresses: Vec<SocketAddr>,
 }
@@ -103,7 +108,8 @@ impl Invitation {
     pub fn new(document: &SignedConfig, mut addresses: Vec<SocketAddr>, unix_ms: u64) -> Self {
         addresses.truncate(ADDRESSES_MAX);
         let fingerprint = Fingerprint::of(document, unix_ms);
-        Self { overlay: document.config.instance_name.clone(), fingerprint, addresses }
+        let overlay = document.config.instance_name.clone();
+        Self { overlay, fingerprint, code: None, addresses }
     }
 
     /// Whether a document is the one of the overlay that the invitation is for.
@@ -160,7 +166,8 @@ impl FromStr for Invitation {
             read.take(part)?;
         }
         let overlay = OverlayName::new(&name)?;
-        Ok(Self { overlay, fingerprint: read.fingerprint()?, addresses: read.addresses })
+        let fingerprint = read.fingerprint()?;
+        Ok(Self { overlay, fingerprint, code: read.code, addresses: read.addresses })
     }
 }
 
@@ -170,6 +177,7 @@ struct Parts {
     signer: Option<NodeId>,
     root: Option<[u8; 32]>,
     document: Option<[u8; 32]>,
+    code: Option<String>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -185,6 +193,10 @@ impl Parts {
             }
             "root" => once("root", &mut self.root, value.and_then(sha256)),
             "document" => once("document", &mut self.document, value.and_then(sha256)),
+            "code" => {
+                let code = value.filter(|value| is_code(value)).map(str::to_owned);
+                once("code", &mut self.code, code)
+            }
             "address" => {
                 let address: Option<SocketAddr> = value.and_then(|value| value.parse().ok());
                 let address = address.filter(|a| a.port() != 0 && !a.ip().is_unspecified());
@@ -223,6 +235,12 @@ fn once<T>(
     }
 }
 
+/// Codes have letters, digits and dashes, which stand in a link as they are.
+fn is_code(text: &str) -> bool {
+    (1..=CODE_LENGTH_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 fn sha256(text: &str) -> Option<[u8; 32]> {
     hex::decode(text).ok()?.try_into().ok()
 }
@@ -238,6 +256,9 @@ impl fmt::Display for Invitation {
                 }
             }
             Fingerprint::Document(hash) => write!(f, "document={}", hex::encode(hash))?,
+        }
+        if let Some(code) = &self.code {
+            write!(f, "&code={code}")?;
         }
         for address in &self.addresses {
             // Brackets may not stand in a query (RFC 3986 §3.4).
@@ -267,6 +288,8 @@ fn decoded(text: &str) -> Option<String> {
 
 /// Ten addresses of IPv6 and the longest name have less; a QR code holds more.
 const LENGTH_MAX: usize = 2048;
+/// Longer than any code that is made.
+const CODE_LENGTH_MAX: usize = 64;
 /// Peers that are named.
 const ADDRESSES_MAX: usize = 10;
 
@@ -341,6 +364,10 @@ mod tests {
                 assert!(Invitation::is_link(link));
             }
             assert!(invitation.is_for(&document, NOW_MS));
+            let personal = Invitation { code: Some("abcd-efgh".into()), ..invitation };
+            let link = personal.to_string();
+            assert!(link.contains("&code=abcd-efgh&address="), "{link}");
+            assert_eq!(link.parse(), Ok(personal));
         }
     }
 
@@ -362,6 +389,8 @@ mod tests {
             &format!("reload-invite:example.test?{signer}&address=192.0.2.7"),
             &format!("reload-invite:example.test?{signer}&address=0.0.0.0:6084"),
             &format!("reload-invite:example.test?{signer}&document={}", "00".repeat(32)),
+            &format!("reload-invite:example.test?{signer}&code=a%26b"),
+            &format!("reload-invite:example.test?{signer}&code="),
             &format!("reload-invite:example.test?{signer}{many}"),
             &format!("reload-invite:example.test?{signer}&later={}", "x".repeat(2048)),
         ] {

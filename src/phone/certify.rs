@@ -328,6 +328,7 @@ impl Engine {
             urls: config.enrollment_servers.clone(),
             overlay: config.instance_name.clone(),
             account: Some((account, password)),
+            invitation: None,
             node_ids: 1,
             user_name: aor.to_string(),
             csr_der: request.csr_der,

@@ -85,8 +85,8 @@ impl Registry {
     }
 
     /// Makes a code that lets one person make one account, under a name that they choose: the
-    /// first who enrolls with the code as password has the account, and the code stays its
-    /// password.
+    /// first who enrolls with it has the account. Whoever sends it as the password keeps it as the
+    /// password; whoever sends it beside a password has that one.
     ///
     /// # Errors
     ///

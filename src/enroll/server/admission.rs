@@ -34,6 +34,8 @@ pub(super) struct Form {
     pub(super) account: String,
     /// `password`.
     pub(super) password: String,
+    /// `invitation`: a code that makes the account; without it the password may be one.
+    pub(super) invitation: Option<String>,
     /// `nodeids`.
     pub(super) node_ids: Option<String>,
     /// `csr`.
@@ -127,7 +129,7 @@ impl Registry {
     pub(super) fn admit(&mut self, form: &Form, unix_ms: u64) -> Result<Vec<u8>, Refusal> {
         let overlay = name(&self.connection)?.ok_or(RegistryError::Damaged("its name"))?;
         let account = self.account_of(&form.account);
-        let applicant = self.authenticate(&account, &form.password, unix_ms)?;
+        let applicant = self.authenticate(&account, form, unix_ms)?;
         let user_name = format!("{account}@{overlay}");
         let request = RequestedCertificate::read(&form.csr_der).map_err(|_| Refusal::BadCsr)?;
         if request.user_name().is_some_and(|asked| prepared_account(asked) != user_name) {
@@ -156,20 +158,16 @@ impl Registry {
 
     /// Checks a password. It takes the same time for accounts that exist and for those that
     /// don't, so that nobody learns from the time which do.
-    fn authenticate(
-        &self,
-        account: &str,
-        password: &str,
-        unix_ms: u64,
-    ) -> Result<Applicant, Refusal> {
+    fn authenticate(&self, account: &str, form: &Form, unix_ms: u64) -> Result<Applicant, Refusal> {
         if account == OWN_ACCOUNT {
             return Err(Refusal::UsernameNotAvailable);
         }
-        let password = prepared_password(password);
+        let password = prepared_password(&form.password);
         if password.is_empty() || password.len() > limits::PASSWORD_LENGTH_MAX {
             return Err(Refusal::FailedAuthentication);
         }
-        let invitation = invitation(&self.connection, &password, unix_ms)?;
+        let code = form.invitation.as_deref().unwrap_or(&password);
+        let invitation = invitation(&self.connection, code, unix_ms)?;
         if let Some((id, hash, state)) = credentials(&self.connection, account)? {
             return match hash.verifies(&password) {
                 true if state == AccountState::Active => Ok(Applicant::Known(id)),

@@ -221,7 +221,8 @@ impl From<multer::Error> for FormError {
     }
 }
 
-/// The form of RFC 6940 §11.3 (RFC 2388). Fields that are not known are passed over.
+/// The form of RFC 6940 §11.3 (RFC 2388), and `invitation`, which is ours. Fields that are not
+/// known are passed over.
 async fn read_form(request: Request<Incoming>) -> Result<Form, FormError> {
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let boundary = content_type.and_then(|value| multer::parse_boundary(value).ok());
@@ -239,6 +240,7 @@ async fn read_form(request: Request<Incoming>) -> Result<Form, FormError> {
         match name.as_str() {
             "username" => form.account = as_text(value)?,
             "password" => form.password = as_text(value)?,
+            "invitation" => form.invitation = Some(as_text(value)?),
             "nodeids" => form.node_ids = Some(as_text(value)?.trim().to_owned()),
             "csr" => form.csr_der = value,
             "revoke" => form.revoke = Some(as_text(value)?.trim().to_owned()),

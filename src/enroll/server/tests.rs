@@ -222,6 +222,30 @@ fn an_invitation_makes_one_account() {
     assert_eq!(ids(admit(&mut registry, &carol, late_ms)), refused("failed_authentication"));
 }
 
+/// Whoever is invited chooses a password, which the code beside it is worth nothing without.
+#[test]
+fn a_code_beside_a_password_makes_an_account_with_that_password() {
+    let (_dir, mut registry) = registry(Registration::InvitationOnly);
+    let code = registry.invite(NOW_MS).expect("made");
+    let bob = request("bob@example.test");
+    let with_code = |user: &str, request: &CertificateRequest| Form {
+        invitation: Some(code.clone()),
+        ..form(user, "chosen", request)
+    };
+    registry.add_account("alice", "hers", NOW_MS).expect("added");
+    let taken = with_code("alice", &request(ALICE));
+    assert_eq!(ids(admit(&mut registry, &taken, NOW_MS)), refused("username_not_available"));
+    let first = ids(admit(&mut registry, &with_code("bob", &bob), NOW_MS));
+    assert!(first.is_ok(), "{first:?}");
+    assert_eq!(ids(admit(&mut registry, &form("bob", "chosen", &bob), NOW_MS)), first);
+    let by_code = form("bob", &code, &bob);
+    assert_eq!(ids(admit(&mut registry, &by_code, NOW_MS)), refused("failed_authentication"));
+    let again = ids(admit(&mut registry, &with_code("bob", &bob), NOW_MS));
+    assert_eq!(again, first, "the answer to the first request may have been lost");
+    let carol = with_code("carol", &request("carol@example.test"));
+    assert_eq!(ids(admit(&mut registry, &carol, NOW_MS)), refused("failed_authentication"));
+}
+
 /// A bad request makes no account and uses up no invitation.
 #[test]
 fn a_bad_request_changes_nothing() {
@@ -427,6 +451,7 @@ async fn our_client_enrolls_at_our_server() {
         urls: vec![running.url.clone()],
         overlay: OverlayName::new(OVERLAY).expect("a name"),
         account: Some(("alice".into(), Password::new("opensesame"))),
+        invitation: None,
         node_ids: 2,
         user_name: ALICE.into(),
         csr_der: request.csr_der.clone(),

@@ -68,6 +68,7 @@ impl Lab {
             urls: vec![self.url()],
             overlay: OverlayName::new(OVERLAY).expect("a name"),
             account: Some(("alice".into(), Password::new("opensesame"))),
+            invitation: None,
             node_ids: 1,
             user_name: ALICE.into(),
             csr_der: request.csr_der,
