@@ -62,6 +62,7 @@ pub(super) async fn serve(arguments: ServeArguments) -> u8 {
         https: arguments.listen,
         peer: arguments.peer,
         host: arguments.host,
+        peers: Vec::new(),
         certificate: arguments.tls_certificate.zip(arguments.tls_key),
     };
     let (host, mut events) = match Host::start(options).await {

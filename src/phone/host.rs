@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::document::kinds;
 use super::enter::reachable_address;
@@ -42,6 +42,8 @@ pub struct HostOptions {
     /// The host name or address by which others reach both, where it is not the address of
     /// [`HostOptions::https`].
     pub host: Option<String>,
+    /// Where others of the overlay may be, beside those that are remembered in the folder.
+    pub peers: Vec<SocketAddr>,
     /// A certificate of a web authority with its key, in PEM, in the place of one that the
     /// overlay's own authority issues.
     pub certificate: Option<(PathBuf, PathBuf)>,
@@ -65,6 +67,7 @@ pub enum HostEvent {
 pub struct Host {
     document: Arc<SignedConfig>,
     url: String,
+    local_url: String,
     peer: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -85,21 +88,22 @@ impl Host {
         let peer = with_port(options.peer.unwrap_or(beside), known.map(|(_, peer)| peer));
         let peer = free_port(peer).await?;
         let (places, certificate) = surroundings(&options, https, peer).await;
-        let folder = options.folder.clone();
+        let (folder, known) = (options.folder.clone(), options.peers.clone());
         let url = places.enrollment_url.clone();
+        let local_url = enrollment_url(&reachable_address(https).ip().to_string(), https.port());
         blocking(move || prepare(&options, &places)).await?;
         let server = ServerOptions { folder: lock, certificate };
         let (server, server_events) =
             Server::start(listener, server).await.map_err(|error| error.to_string())?;
-        let (node, node_events) = start_node(&folder, peer).await?;
+        let (node, node_events) = start_node(&folder, peer, known.clone()).await?;
         let document = server.document().borrow().clone();
         // Who has been told of the peer gets the document from it.
         let share = Share::on(node.plain_connections(), peer, &document);
         let (events, events_out) = mpsc::channel(EVENTS_MAX);
         let (stop, stopped) = oneshot::channel();
-        let run = Run { folder, server, share, peer, node, events };
+        let run = Run { folder, server, share, peer, known, node, events };
         let task = tokio::spawn(run.run(node_events, server_events, stopped));
-        Ok((Self { document, url, peer, stop, task }, events_out))
+        Ok((Self { document, url, local_url, peer, stop, task }, events_out))
     }
 
     /// The document that it has started with.
@@ -110,6 +114,11 @@ impl Host {
     /// URL of the enrollment server.
     pub fn enrollment_url(&self) -> &str {
         &self.url
+    }
+
+    /// The same server's URL for this computer, whatever name others reach it by.
+    pub fn local_enrollment_url(&self) -> &str {
+        &self.local_url
     }
 
     /// Where the peer listens.
@@ -141,6 +150,7 @@ struct Run {
     server: Server,
     share: Share,
     peer: SocketAddr,
+    known: Vec<SocketAddr>,
     node: Node,
     events: mpsc::Sender<HostEvent>,
 }
@@ -155,8 +165,14 @@ impl Run {
         let mut documents = self.server.document();
         let mut effect = ConfigEffect::InForce;
         let mut is_leaving = false;
+        let mut search_ends = Some(Instant::now() + SEARCH_MAX);
         loop {
             tokio::select! {
+                () = at(search_ends), if !is_leaving => {
+                    // Nobody of the ring is where it was; those who are left look for us here.
+                    search_ends = None;
+                    let _ = self.node.tell(Command::Found).await;
+                }
                 Ok(()) = documents.changed() => {
                     let document = documents.borrow_and_update().clone();
                     self.share.replace(&document);
@@ -168,7 +184,10 @@ impl Run {
                     ServerEvent::Problem(sentence) => HostEvent::Problem(sentence),
                 }),
                 event = node_events.recv() => match event {
-                    Some(NodeEvent::Joined) => self.tell(HostEvent::Joined),
+                    Some(NodeEvent::Joined) => {
+                        search_ends = None;
+                        self.tell(HostEvent::Joined);
+                    }
                     Some(NodeEvent::Configured(document, what)) => {
                         effect = what;
                         self.tell(HostEvent::Document(document.config.sequence));
@@ -179,7 +198,10 @@ impl Run {
                     }
                     Some(NodeEvent::Left) | None if is_leaving => return,
                     Some(NodeEvent::Left) | None => match self.again(&effect).await {
-                        Some(events) => node_events = events,
+                        Some(events) => {
+                            node_events = events;
+                            search_ends = Some(Instant::now() + SEARCH_MAX);
+                        }
                         None => return,
                     },
                     Some(_) => {}
@@ -200,7 +222,7 @@ impl Run {
             self.tell(HostEvent::Problem(format!("The peer has left: {error}.")));
             return None;
         }
-        match start_node(&self.folder, self.peer).await {
+        match start_node(&self.folder, self.peer, self.known.clone()).await {
             Ok((node, events)) => {
                 let document = self.server.document().borrow().clone();
                 self.share = Share::on(node.plain_connections(), self.peer, &document);
@@ -302,19 +324,22 @@ async fn surroundings(
     (places, certificate)
 }
 
-/// The first peer of the overlay, told to found it. If there is a ring already it looks for that
-/// among the peers that it remembers; and those of the ring look for it at its address.
+/// The first peer of the overlay. Where others may have its ring already, among the peers that it
+/// remembers and those that are `known`, it joins that one; otherwise it founds one.
 async fn start_node(
     folder: &Path,
     listen: SocketAddr,
+    known: Vec<SocketAddr>,
 ) -> Result<(Node, mpsc::Receiver<NodeEvent>), String> {
     let folder = folder.to_path_buf();
-    let (options, peers) = blocking(move || node_options(&folder, listen)).await?;
+    let (options, mut peers) = blocking(move || node_options(&folder, listen)).await?;
+    peers.extend(known);
+    peers.retain(|peer| *peer != listen && *peer != reachable_address(listen));
     let (node, events) = Node::start(options)
         .await
         .map_err(|error| format!("The peer's port can't be opened: {error}; choose another."))?;
-    node.tell(Command::Found).await.map_err(|error| error.to_string())?;
-    node.tell(Command::Join(peers)).await.map_err(|error| error.to_string())?;
+    let entry = if peers.is_empty() { Command::Found } else { Command::Join(peers) };
+    node.tell(entry).await.map_err(|error| error.to_string())?;
     Ok((node, events))
 }
 
@@ -341,6 +366,14 @@ fn node_options(
         seed: os_seed(),
     };
     Ok((options, registry.peers().map_err(sentence)?))
+}
+
+/// Waits until a moment, or for ever without one.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn with_port(mut address: SocketAddr, known: Option<u16>) -> SocketAddr {
@@ -377,5 +410,7 @@ const VALUES: &str = "values.db";
 
 /// Reports that nobody has read yet; further ones are lost.
 const EVENTS_MAX: usize = 64;
+/// How long a ring of the overlay is looked for before one is founded.
+const SEARCH_MAX: Duration = Duration::from_secs(5);
 /// How long leaving the overlay in order may take.
 const LEAVE_MAX: Duration = Duration::from_secs(3);
