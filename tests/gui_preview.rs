@@ -1,6 +1,6 @@
 //! Opens the true window on a made-up phone, to look at each page:
 //!
-//! `cargo test --test gui_preview -- SCENE [dark|light] [calls|network|settings|broken]`
+//! `cargo test --test gui_preview -- SCENE [dark|light] [calls|network|settings|people|broken]`
 //!
 //! `broken` opens on a view state that cannot be read. Without a scene it lists the scenes and
 //! ends. Commands that the window sends are printed, and those of the first pages are answered:
@@ -8,17 +8,20 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chordial::base::NodeId;
+use chordial::enroll::server::{Account, AccountNode, AccountState, Registration};
 use chordial::enroll::{Road, RoadFailure, RoadNews, RoadState};
 use chordial::gui::{WindowOptions, run};
 use chordial::phone::{
     Backup, Call, CallId, CallState, Command, Device, Direction, DocumentFacts, HistoryEntry,
-    KeyAlarm, Me, Membership, OverlaySearch, OverlayState, Protection, Quality, SeenKey, Settings,
-    Snapshot, Theme, Verified, channel, key_words,
+    HostState, HostedOverlay, KeyAlarm, Me, Membership, OverlayKind, OverlaySearch, OverlayState,
+    Protection, Quality, SeenKey, Settings, Snapshot, Theme, Verified, channel, key_words,
 };
 
-const SCENES: [&str; 18] = [
+const SCENES: [&str; 19] = [
     "first", "again", "lost", "joining", "failed", "idle", "new", "incoming", "dialling",
     "talking", "muted", "ended", "notice", "unsaved", "locked", "alarm", "invited", "several",
+    "people",
 ];
 
 fn main() {
@@ -34,6 +37,7 @@ fn main() {
     };
     let page = match args.get(2).map(String::as_str) {
         Some("network") => "Network",
+        Some("people") => "People",
         Some("settings") => "Settings",
         _ => "Calls",
     };
@@ -82,6 +86,7 @@ fn scene_snapshot(scene: &str) -> Snapshot {
             let document = DocumentFacts::default();
             snapshot.memberships.push(Membership { me, state, document });
         }
+        "people" => snapshot.hosted = vec![hosted()],
         "again" => snapshot = Snapshot { last: snapshot.me().cloned(), ..Snapshot::default() },
         "joining" => {
             snapshot.memberships[0].state =
@@ -118,12 +123,56 @@ fn scene_snapshot(scene: &str) -> Snapshot {
     snapshot
 }
 
+fn now_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since_epoch.as_millis() as u64
+}
+
+/// An overlay whose names this computer gives out.
+fn hosted() -> HostedOverlay {
+    let node = |days: u64, is_revoked| AccountNode {
+        node_id: NodeId::from_u128(7),
+        not_after_unix_ms: now_ms() + days * 86_400_000,
+        is_revoked,
+    };
+    let account = |name: &str, state, nodes| Account {
+        name: name.into(),
+        state,
+        created_unix_ms: now_ms(),
+        nodes,
+    };
+    let link = "reload-invite:smith-family?signer=8f3a91c04be2d7760f1e5a9cc3b81d42\
+                &root=57f2a4adead9b473b782c3807e7f2196833754d969c695acafc48a4023f1a9ec\
+                &code=k7mw-2ph4-vxqa-93tn&address=192.0.2.7:6084";
+    HostedOverlay {
+        overlay: "smith-family".into(),
+        user: "alice".into(),
+        state: HostState::Running,
+        url: Some("https://192.0.2.7:41803/enroll".into()),
+        registration: Registration::InvitationOnly,
+        accounts: vec![
+            account("alice", AccountState::Active, vec![node(90, false)]),
+            account("bob", AccountState::Active, vec![node(89, false), node(70, false)]),
+            account("carol", AccountState::Active, vec![]),
+            account("dora", AccountState::Disabled, vec![node(41, false)]),
+            account("mallory", AccountState::Disabled, vec![node(80, true)]),
+        ],
+        invitation: Some(link.into()),
+        problem: None,
+    }
+}
+
 /// What a phone would say to a command of the first pages.
 fn answer(command: &Command, is_lost: bool) -> Option<Snapshot> {
     match command {
         Command::StartOverlay { .. } => {
             let mut snapshot = invited();
             snapshot.backup = Backup::default();
+            if let Command::StartOverlay { kind: OverlayKind::Accounts { .. }, name, .. } = command
+            {
+                snapshot.memberships[0].document.is_self_signed = false;
+                snapshot.hosted = vec![HostedOverlay { overlay: name.clone(), ..hosted() }];
+            }
             if let Command::StartOverlay { name, .. } = command {
                 snapshot.memberships[0].me.overlay.clone_from(name);
                 let link = snapshot.invitations.remove("smith-family")?;

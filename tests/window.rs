@@ -1,8 +1,8 @@
 //! Two windows on a screen of their own, driven by keys and clicks alone: one starts an overlay and
 //! copies its invitation, the other joins by that link alone; they call each other, decline, and
-//! come back after a restart. What is awaited is what can be seen from outside: window titles,
-//! pixels, files and the list of calls. Needs the packages `xvfb`, `xdotool`, `imagemagick` and
-//! `libgl1-mesa-dri`.
+//! come back after a restart. And the same with an overlay that has accounts. What is awaited is
+//! what can be seen from outside: window titles, pixels, files and the list of calls. Needs the
+//! packages `xvfb`, `xdotool`, `imagemagick` and `libgl1-mesa-dri`.
 #![cfg(all(feature = "gui", target_os = "linux"))]
 
 use std::io::{BufRead, BufReader};
@@ -54,15 +54,83 @@ fn two_windows_call_each_other_by_keys_and_clicks() {
     }
 }
 
-/// Alice starts an overlay and copies the link of its invitation.
-fn start_and_invite(alice: &Window) {
-    let port = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-    let listen = port.expect("a free port").to_string();
+/// Alice starts an overlay whose names her computer gives out, and copies a link for one person;
+/// bob pastes it, chooses a password, is in and rings. Her computer stops dead, and the overlay
+/// comes back with the program.
+#[test]
+fn an_overlay_with_accounts_is_started_and_rung_in() {
+    let screen = Screen::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = folder.path().join("alice");
+    let alice = Window::open(&screen, &home, 0);
+    let bob = Window::open(&screen, &folder.path().join("bob"), 1000);
+
+    let began = Instant::now();
     alice.keys(&["Tab", "Tab", "Return"]);
     alice.write("smith");
     alice.keys(&["Tab"]);
     alice.write("alice");
-    alice.keys(&["Tab", "Return", "ctrl+a"]);
+    alice.keys(&["Tab", "Tab", "Tab", "Return", "ctrl+a"]);
+    alice.write(&free_address());
+    alice.key("Return");
+    alice.await_title("Chordial \u{b7} alice@smith");
+    wait("the code of an invitation", || alice.shows_code());
+    alice.settle(None);
+    alice.keys(&["Tab", "Return", "Escape"]);
+    bob.keys(&["Tab", "Return", "ctrl+v", "Tab"]);
+    bob.write("bob");
+    bob.key("Return");
+    bob.await_title("Chordial \u{b7} bob@smith \u{2014} not joined");
+    bob.settle(None);
+    bob.write("open sesame");
+    bob.keys(&["Tab"]);
+    bob.write("open sesame");
+    bob.key("Return");
+    bob.await_title("Chordial \u{b7} bob@smith");
+    bob.write("alice");
+    bob.key("Return");
+    alice.await_title("Chordial \u{b7} alice@smith \u{2014} bob is calling you");
+    println!("from the first key to the ringing: {:.1} s", began.elapsed().as_secs_f32());
+
+    let accounts = accounts(&home);
+    assert_eq!(accounts, [("alice".to_owned(), 1), ("bob".to_owned(), 1)]);
+    // It is killed.
+    drop(alice);
+    let mut alice = Window::open(&screen, &home, 0);
+    alice.await_title("Chordial \u{b7} alice@smith");
+    assert_eq!(self::accounts(&home), accounts);
+    alice.key("ctrl+q");
+    alice.await_end();
+}
+
+/// The accounts of the overlay that a program with this folder gives out the names of, and how
+/// many devices each has.
+fn accounts(state: &Path) -> Vec<(String, i64)> {
+    let path = state.join("hosted/smith/overlay.db");
+    let data = rusqlite::Connection::open(path).expect("a database");
+    data.busy_timeout(PATIENCE).expect("accepted");
+    let query = "SELECT name, (SELECT count(*) FROM node_ids WHERE account = accounts.id)
+                 FROM accounts ORDER BY name";
+    let mut statement = data.prepare(query).expect("a table");
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    rows.expect("rows").collect::<Result<_, _>>().expect("accounts")
+}
+
+/// An address of this computer with a port that is free.
+fn free_address() -> String {
+    let port = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    port.expect("a free port").to_string()
+}
+
+/// Alice starts an overlay in which everybody takes a name, and copies the link of its invitation.
+fn start_and_invite(alice: &Window) {
+    let listen = free_address();
+    alice.keys(&["Tab", "Tab", "Return"]);
+    alice.write("smith");
+    alice.keys(&["Tab"]);
+    alice.write("alice");
+    // Past the first way in which people get their names, to the second.
+    alice.keys(&["Tab", "Tab", "space", "Tab", "Return", "ctrl+a"]);
     alice.write(&listen);
     alice.key("Return");
     alice.await_title("Chordial \u{b7} alice@smith");
@@ -322,6 +390,13 @@ impl Window {
         let (pixels, _) = picture.as_chunks::<3>();
         let found = pixels.iter().enumerate().filter(|(_, pixel)| **pixel == colour);
         found.map(|(index, _)| at(index)).filter(|(x, _)| *x >= LIST_RIGHT).collect()
+    }
+
+    /// Whether there is a QR code somewhere: nothing else is as white.
+    fn shows_code(&self) -> bool {
+        const AREA: usize = 10_000;
+        let picture = self.look();
+        picture.as_chunks::<3>().0.iter().filter(|pixel| **pixel == [0xff; 3]).count() > AREA
     }
 
     fn count(&self, colour: [u8; 3]) -> usize {

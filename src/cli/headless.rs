@@ -15,8 +15,9 @@ use super::{DONE, FAILED, bad_input};
 use crate::link::Pcap;
 use crate::media::{Recording, SinkChoice};
 use crate::phone::{
-    CallId, CallReport, Command, Credentials, Direction, Entrance, Event, Handle, Membership,
-    OverlayState, PhoneOptions, Settings, callee, forwarding, own_name, start,
+    CallId, CallReport, Command, Credentials, Direction, Entrance, Event, Handle, HostState,
+    HostedOverlay, Membership, OverlayState, PhoneOptions, Settings, callee, forwarding, own_name,
+    start,
 };
 
 /// Is a peer until interrupted.
@@ -268,6 +269,12 @@ async fn leave(phone: &Handle, events: &mut Receiver<Event>, show: impl Fn(&Even
     };
     // A farewell that fails is noticed by our neighbours, and nobody waits for it here.
     let _ = timeout(LEAVE_MAX, left).await;
+    let mut phone = phone.clone();
+    let ended = async {
+        let runs = |h: &HostedOverlay| matches!(h.state, HostState::Running | HostState::Ending);
+        while phone.snapshot().hosted.iter().any(runs) && phone.changed().await {}
+    };
+    let _ = timeout(LEAVE_MAX, ended).await;
 }
 
 async fn next(events: &mut Receiver<Event>) -> Option<Event> {

@@ -100,7 +100,7 @@ fn form(enrollment: &Enrollment) -> Option<Form> {
         form.account(account, password);
     }
     if let Some(code) = &enrollment.invitation {
-        part("name=\"invitation\"", code.as_bytes());
+        form.field("invitation", code);
     }
     if enrollment.node_ids > 1 {
         form.field("nodeids", &enrollment.node_ids.to_string());

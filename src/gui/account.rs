@@ -2,6 +2,7 @@
 
 use egui::{Key, RichText, Ui};
 
+use super::forms::AccountForm;
 use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::ViewState;
@@ -14,18 +15,42 @@ pub fn wanted_by<'s>(snapshot: &'s Snapshot, overlay: &str) -> Option<&'s Creden
     snapshot.credentials_wanted.iter().find(|wanted| wanted.overlay == overlay)
 }
 
-/// The fields; whether Enter was pressed in one.
-pub fn fields_ui(ui: &mut Ui, view: &mut ViewState, wanted: &CredentialsWanted) -> bool {
+/// The heading above the fields.
+pub fn title(wanted: &CredentialsWanted) -> String {
+    match wanted.is_new {
+        true => words::choose_title(&wanted.overlay),
+        false => words::account_title(&wanted.overlay),
+    }
+}
+
+/// What the fields are for.
+pub fn hint(wanted: &CredentialsWanted) -> &'static str {
+    if wanted.is_new { words::CHOOSE_PASSWORD_HINT } else { words::ACCOUNT_HINT }
+}
+
+/// The fields; whether Enter was pressed in one. Where they are all there is to do, the password
+/// takes the keyboard when they come.
+pub fn fields_ui(
+    ui: &mut Ui,
+    view: &mut ViewState,
+    wanted: &CredentialsWanted,
+    takes_focus: bool,
+) -> bool {
     let form = &mut view.account;
     let is_new = form.overlay != wanted.overlay;
+    let takes_focus = is_new && takes_focus;
     if is_new {
         *form = Default::default();
         form.overlay.clone_from(&wanted.overlay);
         form.account.clone_from(&wanted.account);
     }
+    form.is_new = wanted.is_new;
     if let Some(problem) = &wanted.problem {
         widgets::fault_line(ui, problem);
         ui.add_space(space::XS);
+    }
+    if form.is_new {
+        return new_password_ui(ui, form, takes_focus);
     }
     let fault = form.account.trim().is_empty().then_some(words::FAULT_ACCOUNT_EMPTY);
     let fault = fault.filter(|_| form.tried);
@@ -33,8 +58,25 @@ pub fn fields_ui(ui: &mut Ui, view: &mut ViewState, wanted: &CredentialsWanted) 
     let fault = form.password.fault().filter(|_| form.tried);
     let (label, hint) = (words::PASSWORD, words::PASSWORD_OF_ACCOUNT_HINT);
     let password = widgets::password_field(ui, label, hint, &mut form.password.0, fault);
+    if takes_focus {
+        password.request_focus();
+    }
     let enter = ui.input(|input| input.key_pressed(Key::Enter));
     enter && (account.lost_focus() || password.lost_focus())
+}
+
+/// A password that is chosen now; whether Enter was pressed in a field.
+fn new_password_ui(ui: &mut Ui, form: &mut AccountForm, takes_focus: bool) -> bool {
+    let fault = form.password_fault().filter(|_| form.tried);
+    let (label, hint) = (words::CHOOSE_PASSWORD, words::NEW_PASSWORD_HINT);
+    let password = widgets::password_field(ui, label, hint, &mut form.password.0, fault);
+    if takes_focus {
+        password.request_focus();
+    }
+    let fault = form.again_fault().filter(|_| form.tried);
+    let again = widgets::password_field(ui, words::PASSWORD_AGAIN, "", &mut form.again.0, fault);
+    let enter = ui.input(|input| input.key_pressed(Key::Enter));
+    enter && (password.lost_focus() || again.lost_focus())
 }
 
 /// The command that the fields stand for, or `None` while something is wrong with them.
@@ -54,12 +96,12 @@ pub fn card_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option
         ui.horizontal(|ui| {
             ui.spacing_mut().interact_size.y = size::NAME + space::S;
             widgets::sign(ui, Icon::Key, 20.0, warn);
-            ui.label(RichText::new(words::account_title(&wanted.overlay)).size(size::NAME));
+            ui.label(RichText::new(title(wanted)).size(size::NAME));
         });
         let ends = wanted.ends_unix_ms.map(|ends| words::certificate_ends(view.now_ms, ends));
-        ui.label(ends.as_deref().unwrap_or(words::ACCOUNT_HINT));
+        ui.label(ends.as_deref().unwrap_or(hint(wanted)));
         ui.add_space(space::XS);
-        let entered = fields_ui(ui, view, wanted);
+        let entered = fields_ui(ui, view, wanted, false);
         entered || widgets::button(ui, Kind::Primary, None, words::ACCOUNT_GO).clicked()
     });
     ui.add_space(space::M);

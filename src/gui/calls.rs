@@ -112,7 +112,7 @@ pub fn detail_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
 pub fn person_ui(
     ui: &mut Ui,
     snapshot: &Snapshot,
-    view: &ViewState,
+    view: &mut ViewState,
     peer: &str,
 ) -> Option<Command> {
     let mut command = None;
@@ -139,6 +139,17 @@ pub fn person_ui(
         widgets::group(ui, words::HISTORY_TOGETHER);
         for entry in snapshot.history.iter().filter(|entry| entry.peer == peer) {
             together_line(ui, entry, view.now_ms);
+        }
+        // Where an authority gives out names there is nothing to remember.
+        let overlay = peer.rsplit_once('@').map(|(_, overlay)| overlay);
+        let membership = overlay.and_then(|overlay| snapshot.membership(overlay));
+        if let Some(membership) = membership.filter(|m| m.document.is_self_signed) {
+            ui.add_space(space::S);
+            let button = widgets::button(ui, Kind::Plain, None, words::FORGET_KEYS);
+            if button.accessible_name(words::forget_whose(peer)).clicked() {
+                let (overlay, aor) = (membership.me.overlay.clone(), peer.to_owned());
+                view.question = Some(Question::Forget { overlay, aor });
+            }
         }
     });
     command

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::words;
 use crate::crypto::Password;
 use crate::enroll::Invitation;
-use crate::phone::{Command, Credentials, Entrance};
+use crate::enroll::server::random_password;
+use crate::phone::{AccountJob, Command, Credentials, Entrance, OverlayKind};
 
 /// The port of a bootstrap link when an address names none (RFC 6940 §11.1 and its IANA port).
 const PORT_DEFAULT: u16 = 6084;
@@ -73,8 +74,12 @@ pub struct StartForm {
     pub name: String,
     /// The user's name.
     pub user: String,
+    /// Whether names are given out to accounts.
+    pub has_accounts: bool,
     /// Where the bootstrap link listens.
     pub listen: String,
+    /// The host name or address by which others reach this computer; empty for its own.
+    pub host: String,
     /// Whether faults are shown: from the first attempt on.
     pub tried: bool,
 }
@@ -84,19 +89,36 @@ impl Default for StartForm {
         Self {
             name: String::new(),
             user: String::new(),
+            has_accounts: true,
             listen: format!("0.0.0.0:{PORT_DEFAULT}"),
+            host: String::new(),
             tried: false,
         }
     }
 }
 
 impl StartForm {
+    /// What is wrong with the name or address by which others reach this computer.
+    pub fn host_fault(&self) -> Option<&'static str> {
+        let host = self.host.trim();
+        let is_one =
+            host.is_empty() || host.parse::<IpAddr>().is_ok() || overlay_fault(host).is_none();
+        (!is_one && self.has_accounts).then_some(words::FAULT_HOST)
+    }
+
     /// The command that the form stands for, or `None` while something is wrong.
     pub fn command(&self) -> Option<Command> {
-        if user_fault(&self.user).is_some() || overlay_fault(&self.name).is_some() {
+        let faults = [user_fault(&self.user), overlay_fault(&self.name), self.host_fault()];
+        if faults.iter().any(Option::is_some) {
             return None;
         }
+        let host = Some(self.host.trim().to_owned()).filter(|host| !host.is_empty());
+        let kind = match self.has_accounts {
+            true => OverlayKind::Accounts { host },
+            false => OverlayKind::SelfSigned,
+        };
         Some(Command::StartOverlay {
+            kind,
             name: self.name.trim().to_lowercase(),
             user: self.user.trim().to_owned(),
             listen: address(self.listen.trim())?,
@@ -113,16 +135,81 @@ pub struct AccountForm {
     pub account: String,
     /// Its password.
     pub password: Secret,
+    /// The same again, where it is chosen now.
+    pub again: Secret,
+    /// Whether the password is chosen now.
+    pub is_new: bool,
     /// Whether faults are shown: from the first attempt on.
     pub tried: bool,
 }
 
 impl AccountForm {
+    /// What is wrong with the password.
+    pub fn password_fault(&self) -> Option<&'static str> {
+        match self.is_new {
+            true => new_password_fault(&self.password),
+            false => self.password.fault(),
+        }
+    }
+
+    /// What is wrong with its repetition.
+    pub fn again_fault(&self) -> Option<&'static str> {
+        let differs = self.is_new && self.password != self.again;
+        differs.then_some(words::FAULT_PASSWORDS_DIFFER)
+    }
+
     /// What the form stands for, or `None` while something is wrong.
     pub fn credentials(&self) -> Option<Credentials> {
         let account = self.account.trim().to_owned();
-        let is_complete = !account.is_empty() && self.password.fault().is_none();
+        let faults = [self.password_fault(), self.again_fault()];
+        let is_complete = !account.is_empty() && faults.iter().all(Option::is_none);
         is_complete.then(|| Credentials { account, password: self.password.password() })
+    }
+}
+
+/// The form for an account that somebody else will have.
+#[derive(Clone, Debug, Default)]
+pub struct AddForm {
+    /// Whether it is shown.
+    pub is_open: bool,
+    /// Whether its first field takes the keyboard at the next frame.
+    pub wants_focus: bool,
+    /// The account's name.
+    pub name: String,
+    /// Its password, which is shown: somebody has to be told.
+    pub password: String,
+    /// The name that was sent off.
+    pub sent: Option<String>,
+    /// Whether faults are shown: from the first attempt on.
+    pub tried: bool,
+}
+
+impl AddForm {
+    /// The form with a password that nobody has to invent.
+    pub fn opened() -> Self {
+        let password = random_password().unwrap_or_default();
+        Self { is_open: true, wants_focus: true, password, ..Self::default() }
+    }
+
+    /// What is wrong with the name.
+    pub fn name_fault(&self) -> Option<&'static str> {
+        user_fault(&self.name)
+    }
+
+    /// What is wrong with the password.
+    pub fn password_fault(&self) -> Option<&'static str> {
+        new_password_fault(&Secret(self.password.clone()))
+    }
+
+    /// What the form stands for, or `None` while something is wrong.
+    pub fn send(&mut self) -> Option<AccountJob> {
+        self.tried = true;
+        if self.name_fault().is_some() || self.password_fault().is_some() {
+            return None;
+        }
+        let name = self.name.trim().to_lowercase();
+        self.sent = Some(name.clone());
+        Some(AccountJob::Add { name, password: Password::new(self.password.as_str()) })
     }
 }
 
@@ -173,8 +260,7 @@ pub struct PasswordForm {
 impl PasswordForm {
     /// What is wrong with the password.
     pub fn password_fault(&self) -> Option<&'static str> {
-        let is_long = self.password.password().is_long_enough();
-        (!is_long).then_some(words::FAULT_PASSWORD_SHORT)
+        new_password_fault(&self.password)
     }
 
     /// What is wrong with its repetition.
@@ -209,6 +295,11 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret")
     }
+}
+
+/// What is wrong with a password that is chosen now.
+fn new_password_fault(password: &Secret) -> Option<&'static str> {
+    (!password.password().is_long_enough()).then_some(words::FAULT_PASSWORD_SHORT)
 }
 
 /// What is wrong with a user name.
@@ -348,8 +439,18 @@ mod tests {
         assert_eq!(form.command(), None);
         form.user = "alice".into();
         let listen = "0.0.0.0:6084".parse().expect("an address");
-        let (name, user) = ("smith".into(), "alice".into());
-        assert_eq!(form.command(), Some(Command::StartOverlay { name, user, listen }));
+        let start = |kind| {
+            let (name, user) = ("smith".into(), "alice".into());
+            Some(Command::StartOverlay { name, user, listen, kind })
+        };
+        assert_eq!(form.command(), start(OverlayKind::Accounts { host: None }));
+        form.host = "our house".into();
+        assert_eq!((form.command(), form.host_fault()), (None, Some(words::FAULT_HOST)));
+        form.host = " house.example ".into();
+        let host = Some("house.example".into());
+        assert_eq!(form.command(), start(OverlayKind::Accounts { host }));
+        form.has_accounts = false;
+        assert_eq!(form.command(), start(OverlayKind::SelfSigned));
         form.listen = "here".into();
         assert_eq!(form.command(), None);
     }

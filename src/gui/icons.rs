@@ -18,6 +18,8 @@ pub enum Icon {
     Network,
     /// Sliders.
     Settings,
+    /// Those who have a name.
+    People,
     /// An arrow from the other side to us.
     Incoming,
     /// An arrow from us to the other side.
@@ -64,6 +66,12 @@ impl Icon {
             }
             Icon::Network => pen.network(),
             Icon::Settings => pen.sliders(),
+            Icon::People => {
+                pen.circle((-0.25, -0.4), 0.38);
+                pen.arc((-0.25, 0.85), 0.62, 180.0, 180.0);
+                pen.arc((0.3, -0.4), 0.38, -75.0, 150.0);
+                pen.arc((0.32, 0.85), 0.6, -75.0, 75.0);
+            }
             Icon::Incoming => pen.arrow((0.7, -0.7), (-0.6, 0.6)),
             Icon::Outgoing => pen.arrow((-0.7, 0.7), (0.6, -0.6)),
             Icon::Missed => {

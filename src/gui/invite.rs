@@ -9,8 +9,8 @@ use super::look::{roles, size, space};
 use super::qr;
 use super::view::ViewState;
 use super::widgets::{self, Kind};
-use super::words;
-use crate::phone::{Command, Membership, Snapshot};
+use super::{people, words};
+use crate::phone::{Command, HostState, Membership, Snapshot};
 
 /// The largest side of a QR code.
 const QR_SIDE: f32 = 216.0;
@@ -24,21 +24,25 @@ pub fn invite_ui(
     view: &mut ViewState,
     membership: &Membership,
 ) -> Option<Command> {
+    let overlay = &membership.me.overlay;
+    let hosted = people::hosted(snapshot, overlay);
+    if let Some(hosted) = hosted.filter(|hosted| hosted.state == HostState::Running) {
+        return people::invite_ui(ui, view, hosted);
+    }
     widgets::group(ui, words::INVITE);
-    let Some(link) = snapshot.invitations.get(&membership.me.overlay) else {
+    let Some(link) = snapshot.invitations.get(overlay) else {
         return save_ui(ui, snapshot, view, membership);
     };
-    if ui.available_width() >= BESIDE {
-        ui.horizontal_top(|ui| {
-            qr::qr_ui(ui, link, words::QR, QR_SIDE);
-            ui.add_space(space::S);
-            ui.vertical(|ui| link_ui(ui, view, link));
-        });
-    } else {
-        link_ui(ui, view, link);
-        ui.add_space(space::S);
-        qr::qr_ui(ui, link, words::QR, QR_SIDE.min(ui.available_width()));
-    }
+    coded_ui(ui, link, |ui| {
+        link_ui(ui, view, link, words::INVITE_LINK_HINT);
+        if !membership.document.is_self_signed {
+            let needed = RichText::new(words::ACCOUNT_NEEDED).color(roles(ui).quiet);
+            ui.add(egui::Label::new(needed).wrap());
+        }
+        if !view.saving && widgets::button(ui, Kind::Quiet, None, words::AS_A_FILE).clicked() {
+            view.saving = true;
+        }
+    });
     if !view.saving {
         return None;
     }
@@ -46,9 +50,26 @@ pub fn invite_ui(
     save_ui(ui, snapshot, view, membership)
 }
 
-fn link_ui(ui: &mut Ui, view: &mut ViewState, link: &str) {
+/// A link as a code beside the words about it, or below them.
+pub fn coded_ui<R>(ui: &mut Ui, link: &str, words_ui: impl FnOnce(&mut Ui) -> R) -> R {
+    if ui.available_width() < BESIDE {
+        let result = words_ui(ui);
+        ui.add_space(space::S);
+        qr::qr_ui(ui, link, words::QR, QR_SIDE.min(ui.available_width()));
+        return result;
+    }
+    let beside = ui.horizontal_top(|ui| {
+        qr::qr_ui(ui, link, words::QR, QR_SIDE);
+        ui.add_space(space::S);
+        ui.vertical(words_ui).inner
+    });
+    beside.inner
+}
+
+/// A link with a button that copies it.
+pub fn link_ui(ui: &mut Ui, view: &mut ViewState, link: &str, hint: &str) {
     let roles = roles(ui);
-    ui.label(words::INVITE_LINK_HINT);
+    ui.label(hint);
     ui.add_space(space::XS);
     let frame = egui::Frame::new()
         .stroke(egui::Stroke::new(1.0, roles.line))
@@ -72,9 +93,6 @@ fn link_ui(ui: &mut Ui, view: &mut ViewState, link: &str) {
             ui.label(RichText::new(words::COPIED).color(roles.good));
         }
     });
-    if !view.saving && widgets::button(ui, Kind::Quiet, None, words::AS_A_FILE).clicked() {
-        view.saving = true;
-    }
 }
 
 /// What an overlay protects, and what it does not.

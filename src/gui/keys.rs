@@ -13,8 +13,12 @@ pub const MUTE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key
 /// Ends the running call.
 pub const HANG_UP: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::H);
 /// The pages, in the order of the rail.
-const PAGES: [(Key, Page); 3] =
-    [(Key::Num1, Page::Calls), (Key::Num2, Page::Network), (Key::Num3, Page::Settings)];
+const PAGES: [(Key, Page); 4] = [
+    (Key::Num1, Page::Calls),
+    (Key::Num2, Page::Network),
+    (Key::Num3, Page::Settings),
+    (Key::Num4, Page::People),
+];
 
 /// Asks the window to close if the user pressed the key for it.
 pub fn close(ctx: &egui::Context) {
@@ -29,7 +33,8 @@ pub fn commands(ctx: &egui::Context, snapshot: &Snapshot, view: &mut ViewState) 
     if view.question.is_some() {
         return Vec::new();
     }
-    for (key, page) in PAGES {
+    let is_there = |page| page != Page::People || !snapshot.hosted.is_empty();
+    for (key, page) in PAGES.into_iter().filter(|(_, page)| is_there(*page)) {
         if ctx.input_mut(|input| input.consume_key(Modifiers::COMMAND, key)) {
             view.kept.page = page;
             view.dial_focus = page == Page::Calls;

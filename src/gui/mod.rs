@@ -18,6 +18,7 @@ mod keys;
 mod look;
 mod network;
 mod pages;
+mod people;
 mod qr;
 #[cfg(test)]
 mod tests;

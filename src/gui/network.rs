@@ -176,7 +176,7 @@ fn figures_ui(ui: &mut Ui, membership: &Membership) {
 }
 
 /// A name and what it stands at, with a button that copies it.
-fn figure_ui(ui: &mut Ui, name: &str, value: &str, copy: Option<(&str, &str)>) {
+pub fn figure_ui(ui: &mut Ui, name: &str, value: &str, copy: Option<(&str, &str)>) {
     let quiet = roles(ui).quiet;
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;

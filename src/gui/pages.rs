@@ -7,7 +7,7 @@ use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
 use super::{card, keeping};
-use crate::phone::{Command, Device, Settings, Snapshot, Theme};
+use crate::phone::{AccountJob, Command, Device, Settings, Snapshot, Theme};
 
 /// The settings.
 pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
@@ -35,6 +35,13 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
             ui.checkbox(&mut settings.join_at_start, words::JOIN_AT_START);
         });
         ui.add_space(space::S);
+        widgets::card(ui, |ui| {
+            widgets::group(ui, words::AROUND);
+            ui.checkbox(&mut settings.hidden_on_lan, words::HIDDEN_ON_LAN);
+            let hint = RichText::new(words::HIDDEN_ON_LAN_HINT).color(roles(ui).quiet);
+            ui.add(egui::Label::new(hint).wrap());
+        });
+        ui.add_space(space::S);
         widgets::card(ui, |ui| keeping::keys_ui(ui, snapshot, view));
         ui.add_space(space::S);
         widgets::card(ui, |ui| account_ui(ui, snapshot, view));
@@ -49,25 +56,7 @@ pub fn question_ui(
     view: &mut ViewState,
 ) -> Option<Command> {
     let question = view.question.clone()?;
-    let calls = card::running(snapshot);
-    let (title, body, yes, no) = match &question {
-        Question::Leave(overlay) => {
-            let calls = card::running_in(snapshot, overlay);
-            let body = words::ask_leave_body(overlay, calls);
-            (words::ASK_LEAVE, body, words::YES_LEAVE, words::STAY)
-        }
-        Question::Remove { .. } => {
-            let body = words::ASK_REMOVE_BODY.to_owned();
-            (words::ASK_REMOVE, body, words::YES_REMOVE, words::KEEP)
-        }
-        Question::Clear => {
-            let body = words::ASK_CLEAR_BODY.to_owned();
-            (words::ASK_CLEAR, body, words::YES_CLEAR, words::KEEP)
-        }
-        Question::Close => {
-            (words::ASK_CLOSE, words::lost_calls(calls), words::YES_CLOSE, words::STAY)
-        }
-    };
+    let (title, body, yes, no) = question_words(snapshot, &question);
     let mut answer = None;
     let modal =
         Modal::new(Id::unique("question")).frame(widgets::modal_frame(ctx)).show(ctx, |ui| {
@@ -96,11 +85,48 @@ pub fn question_ui(
     match question {
         Question::Leave(overlay) => Some(Command::Leave(Some(overlay))),
         Question::Remove { overlay, node_id } => Some(Command::RemoveDevice { overlay, node_id }),
+        Question::PutOut { overlay, name } => {
+            Some(Command::Accounts { overlay, job: AccountJob::Revoke { name } })
+        }
+        Question::Forget { overlay, aor } => Some(Command::ForgetKeys { overlay, aor }),
         Question::Clear => Some(Command::ClearHistory),
         Question::Close => {
             view.closing = true;
             ctx.send_viewport_cmd(egui::ViewportCommand::Close);
             None
+        }
+    }
+}
+
+/// What a question says: its title, what happens, and the names of its buttons.
+fn question_words(
+    snapshot: &Snapshot,
+    question: &Question,
+) -> (&'static str, String, &'static str, &'static str) {
+    let calls = card::running(snapshot);
+    match question {
+        Question::Leave(overlay) => {
+            let calls = card::running_in(snapshot, overlay);
+            let body = words::ask_leave_body(overlay, calls);
+            (words::ASK_LEAVE, body, words::YES_LEAVE, words::STAY)
+        }
+        Question::Remove { .. } => {
+            let body = words::ASK_REMOVE_BODY.to_owned();
+            (words::ASK_REMOVE, body, words::YES_REMOVE, words::KEEP)
+        }
+        Question::PutOut { overlay, name } => {
+            let body = words::ask_put_out_body(name, overlay);
+            (words::ASK_PUT_OUT, body, words::YES_PUT_OUT, words::KEEP_THEM)
+        }
+        Question::Forget { aor, .. } => {
+            (words::ASK_FORGET, words::ask_forget_body(aor), words::YES_FORGET, words::KEEP)
+        }
+        Question::Clear => {
+            let body = words::ASK_CLEAR_BODY.to_owned();
+            (words::ASK_CLEAR, body, words::YES_CLEAR, words::KEEP)
+        }
+        Question::Close => {
+            (words::ASK_CLOSE, words::lost_calls(calls), words::YES_CLOSE, words::STAY)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::forms::{AccountForm, JoinForm, PasswordForm, RestoreForm, Secret, StartForm};
+use super::forms::{AccountForm, AddForm, JoinForm, PasswordForm, RestoreForm, Secret, StartForm};
 use crate::phone::{CallId, Command};
 
 /// The pages of the main window.
@@ -15,6 +15,8 @@ pub enum Page {
     Network,
     /// Settings.
     Settings,
+    /// Accounts of overlays whose names this computer gives out.
+    People,
 }
 
 /// The part of the view that survives a restart. Anything unreadable falls back to its default.
@@ -36,6 +38,20 @@ pub enum Question {
         overlay: String,
         /// The device's Node-ID in hexadecimal.
         node_id: String,
+    },
+    /// Put all devices of an account out of an overlay.
+    PutOut {
+        /// The overlay's name.
+        overlay: String,
+        /// The account.
+        name: String,
+    },
+    /// Forget the keys of a name.
+    Forget {
+        /// The overlay's name.
+        overlay: String,
+        /// The name.
+        aor: String,
     },
     /// Forget the recent calls.
     Clear,
@@ -137,6 +153,8 @@ pub struct ViewState {
     pub start: StartForm,
     /// What an enrollment server wants to know.
     pub account: AccountForm,
+    /// The form for an account that somebody else will have.
+    pub add: AddForm,
     /// The form to restore from a backup.
     pub restore: RestoreForm,
     /// Whether the first pages are open beside the overlays that we are in.

@@ -14,7 +14,7 @@ use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::{Page, Question, Setup, ViewState};
 use super::widgets::{self, Kind};
-use super::{account, alarm, calls, card, first, keeping, keys, network, pages, words};
+use super::{account, alarm, calls, card, first, keeping, keys, network, pages, people, words};
 use crate::phone::{CallState, Command, Handle, OverlayState, Snapshot, Theme};
 
 /// Below this width in points the columns fold into one.
@@ -139,7 +139,7 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
         ui.vertical_centered(|ui| {
             rail_picture_ui(ui, snapshot);
             ui.add_space(space::L);
-            rail_buttons_ui(ui, view);
+            rail_buttons_ui(ui, snapshot, view);
         });
     });
     if view.kept.page == Page::Calls {
@@ -169,9 +169,10 @@ fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comm
     let mut commands = Vec::new();
     let bar = Frame::new().fill(roles.surface).inner_margin(space::S);
     Panel::bottom("bar").resizable(false).frame(bar).show(ui, |ui| {
-        widgets::centred_row(ui, 3.0 * 40.0 + 2.0 * space::XXL, |ui| {
+        let count = if snapshot.hosted.is_empty() { 3.0 } else { 4.0 };
+        widgets::centred_row(ui, count * 40.0 + (count - 1.0) * space::XXL, |ui| {
             ui.spacing_mut().item_spacing.x = space::XXL;
-            rail_buttons_ui(ui, view);
+            rail_buttons_ui(ui, snapshot, view);
         });
     });
     let frame = Frame::new().fill(roles.surface).inner_margin(space::L);
@@ -231,6 +232,7 @@ fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
     match view.kept.page {
         Page::Network => commands.extend(network::network_ui(ui, snapshot, view)),
         Page::Settings => commands.extend(pages::settings_ui(ui, snapshot, view)),
+        Page::People => commands.extend(people::people_ui(ui, snapshot, view)),
         Page::Calls => {}
     }
     if back {
@@ -239,12 +241,15 @@ fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
     commands
 }
 
-fn rail_buttons_ui(ui: &mut Ui, view: &mut ViewState) {
-    let buttons = [
+fn rail_buttons_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
+    let mut buttons = vec![
         (Page::Calls, Icon::Phone, words::CALLS),
         (Page::Network, Icon::Network, words::NETWORK),
         (Page::Settings, Icon::Settings, words::SETTINGS),
     ];
+    if !snapshot.hosted.is_empty() {
+        buttons.push((Page::People, Icon::People, words::PEOPLE));
+    }
     for (page, icon, label) in buttons {
         let chosen = view.kept.page == page;
         if widgets::icon_button(ui, Kind::Quiet, icon, label, chosen).clicked() {

@@ -343,6 +343,7 @@ impl Engine {
 
     /// Leaves all overlays; the next start may join them again.
     pub(super) fn leave_all(&mut self) {
+        self.hosting.is_ending = true;
         self.searches.give_up(None);
         self.accounts.entering.clear();
         let ids: Vec<_> = self.accounts.running.keys().copied().collect();

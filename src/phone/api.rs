@@ -11,6 +11,9 @@ use super::backup::Backup;
 use super::certify::{CertificateFacts, CredentialsWanted};
 use super::devices::OwnDevice;
 pub use super::document::DocumentFacts;
+use super::hosting::{HostedOverlay, OverlayKind};
+pub use super::identity::Credentials;
+use super::people::AccountJob;
 use super::pins::{KeyAlarm, KeyAnswer};
 use super::protection::Protection;
 use super::search::{Entrance, OverlaySearch};
@@ -25,7 +28,7 @@ pub struct CallId(pub u64);
 /// What a face asks of the phone.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Make a self-signed overlay `name` on this machine, found it and join it as `user`.
+    /// Make an overlay `name` on this machine and join it as `user`.
     StartOverlay {
         /// The overlay's name, a DNS name.
         name: String,
@@ -33,6 +36,22 @@ pub enum Command {
         user: String,
         /// Where other peers reach the founder's bootstrap link.
         listen: SocketAddr,
+        /// Who gives out its names.
+        kind: OverlayKind,
+    },
+    /// Run the server of an overlay in [`Snapshot::hosted`], or no more: calls go on without it.
+    RunOverlay {
+        /// The overlay's name.
+        overlay: String,
+        /// Whether it is to run, now and whenever the program starts.
+        is_wanted: bool,
+    },
+    /// Work on the accounts of an overlay in [`Snapshot::hosted`].
+    Accounts {
+        /// The overlay's name.
+        overlay: String,
+        /// What is to be done.
+        job: AccountJob,
     },
     /// Found the overlay of a configuration document: be its first peer. Only ever asked for by
     /// the user, never a way out of a failure to join (RFC 6940 §6.4.2.1 has nobody infer it).
@@ -150,15 +169,6 @@ pub enum Command {
     Count,
 }
 
-/// What an enrollment server knows a user by (RFC 6940 §11.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// The account's name, which need not be the user name.
-    pub account: String,
-    /// The account's password.
-    pub password: Password,
-}
-
 /// Settings of the user, kept in `settings.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -239,6 +249,8 @@ pub struct Snapshot {
     pub credentials_wanted: Vec<CredentialsWanted>,
     /// Our certificates from authorities, in the overlays that we are in.
     pub certificates: Vec<CertificateFacts>,
+    /// The overlays whose names this computer gives out.
+    pub hosted: Vec<HostedOverlay>,
     /// The Addresses of Record that the last command to restore has found in the backup, until
     /// the notice is dismissed.
     pub restored: Vec<String>,

@@ -37,6 +37,8 @@ pub struct CredentialsWanted {
     /// When the certificate that we have ends, milliseconds since the Unix epoch; `None` before
     /// the first one.
     pub ends_unix_ms: Option<u64>,
+    /// Whether an invitation makes the account, so that the password is chosen now.
+    pub is_new: bool,
 }
 
 /// A certificate of ours from an overlay's authority.
@@ -59,6 +61,8 @@ pub(super) struct Certifying {
     waiting: BTreeMap<String, Again>,
     /// Devices that are put out of an overlay once credentials are there.
     pub(super) removing: BTreeMap<String, String>,
+    /// Codes of invitations that have made no account yet, by overlay.
+    pub(super) invitations: BTreeMap<String, String>,
 }
 
 /// What became of asking an authority.
@@ -99,7 +103,10 @@ impl Engine {
         let Some(credentials) = self.credentials(&overlay, &user) else {
             self.certifying.waiting.insert(overlay.clone(), again);
             self.want_credentials(&overlay, &user, None, None);
-            let reason = format!("{overlay} wants to know your account and its password.");
+            let reason = match self.certifying.invitations.contains_key(&overlay) {
+                true => format!("Choose a password for your account in {overlay}."),
+                false => format!("{overlay} wants to know your account and its password."),
+            };
             let state = OverlayState::Failed { reason: reason.clone() };
             self.show_membership(Membership { me, state, document });
             return Err(reason);
@@ -164,13 +171,25 @@ impl Engine {
         let (overlay, document) = (config.instance_name.as_str().to_owned(), facts(config));
         let user = again.user.clone();
         let kept = self.keep_certificate(config, &again.user, credentials, &result);
+        let is_refused = result.is_err_and(|error| error == EnrollError::Authentication);
+        let code = match kept.is_ok() || is_refused {
+            true => self.certifying.invitations.remove(&overlay),
+            false => None,
+        };
         let result = match kept {
             Ok(_) => self.enter(again.document, &again.user, again.entry),
             Err(reason) => {
+                let reason = match code {
+                    Some(_) => format!(
+                        "No certificate for {user}@{overlay}: the invitation was used or has \
+                         ended; ask for another, or give the password of your account."
+                    ),
+                    None => reason,
+                };
                 let me = Me { user: user.clone(), overlay: overlay.clone(), node_id: "".into() };
                 let state = OverlayState::Failed { reason: reason.clone() };
                 self.show_membership(Membership { me, state, document });
-                if result.is_err_and(|error| error == EnrollError::Authentication) {
+                if is_refused {
                     self.certifying.credentials.remove(&(overlay.clone(), user.clone()));
                     self.certifying.waiting.insert(overlay.clone(), again);
                     self.want_credentials(&overlay, &user, Some(reason.clone()), None);
@@ -324,11 +343,15 @@ impl Engine {
         let aor = own_name(&config, user.unwrap_or_default())?;
         let account = credentials.account.clone();
         let password = credentials.password.clone();
+        // Our own server is asked where it is, since not every router leads back to it.
+        let own = self.hosting.enrollment_url(config.instance_name.as_str());
+        let urls = own.into_iter().chain(config.enrollment_servers.iter().cloned()).collect();
+        let overlay = config.instance_name.as_str();
         let enrollment = Enrollment {
-            urls: config.enrollment_servers.clone(),
+            urls,
             overlay: config.instance_name.clone(),
             account: Some((account, password)),
-            invitation: None,
+            invitation: self.certifying.invitations.get(overlay).cloned(),
             node_ids: 1,
             user_name: aor.to_string(),
             csr_der: request.csr_der,
@@ -365,6 +388,7 @@ impl Engine {
             account: kept.map_or_else(|| user.to_owned(), |(account, _)| account),
             problem,
             ends_unix_ms,
+            is_new: self.certifying.invitations.contains_key(overlay),
         };
         self.snapshot.credentials_wanted.retain(|known| known.overlay != overlay);
         self.snapshot.credentials_wanted.push(wanted);

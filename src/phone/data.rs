@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,21 @@ use super::api::{Direction, HistoryEntry, Me};
 #[derive(Debug)]
 pub struct Data {
     pub(super) connection: Connection,
+}
+
+/// An overlay that this computer runs the server of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HostedRow {
+    /// The overlay's name.
+    pub(super) overlay: String,
+    /// The account of the user who has started it.
+    pub(super) user: String,
+    /// Where its first peer listens.
+    pub(super) listen: SocketAddr,
+    /// The host name or address by which others reach it, where that is not its own.
+    pub(super) host: Option<String>,
+    /// Whether it is not run again when the program starts.
+    pub(super) is_stopped: bool,
 }
 
 /// An overlay's name and a user in it.
@@ -115,6 +131,36 @@ impl Data {
             .query_row("SELECT listen FROM founded WHERE overlay = ?1", [overlay], |row| row.get(0))
             .optional()?;
         Ok(listen.and_then(|listen| listen.parse().ok()))
+    }
+
+    /// Remembers an overlay that is run here.
+    pub(super) fn set_hosted(&self, row: &HostedRow) -> rusqlite::Result<()> {
+        let HostedRow { overlay, user, listen, host, is_stopped } = row;
+        self.connection.execute(
+            "INSERT OR REPLACE INTO hosted (overlay, user, listen, host, is_stopped)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![overlay, user, listen.to_string(), host, is_stopped],
+        )?;
+        Ok(())
+    }
+
+    /// The overlays that are run here, by name.
+    pub(super) fn hosted(&self) -> rusqlite::Result<Vec<HostedRow>> {
+        let mut statement = self.connection.prepare(
+            "SELECT overlay, user, listen, host, is_stopped FROM hosted ORDER BY overlay",
+        )?;
+        let rows = statement.query_map([], |row| {
+            let listen: String = row.get(2)?;
+            let unreadable = |error| conversion(2, error);
+            Ok(HostedRow {
+                overlay: row.get(0)?,
+                user: row.get(1)?,
+                listen: listen.parse().map_err(unreadable)?,
+                host: row.get(3)?,
+                is_stopped: row.get(4)?,
+            })
+        })?;
+        rows.collect()
     }
 
     /// The overlay and user joined last.
@@ -237,6 +283,10 @@ impl Data {
     }
 }
 
+fn conversion(column: usize, error: std::net::AddrParseError) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
+
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS calls (
         id INTEGER PRIMARY KEY,
@@ -253,6 +303,13 @@ const SCHEMA: &str = "
         unix_ms INTEGER NOT NULL
     );
     CREATE TABLE IF NOT EXISTS founded (overlay TEXT PRIMARY KEY, listen TEXT NOT NULL);
+    CREATE TABLE IF NOT EXISTS hosted (
+        overlay TEXT PRIMARY KEY,
+        user TEXT NOT NULL,
+        listen TEXT NOT NULL,
+        host TEXT,
+        is_stopped INTEGER NOT NULL
+    );
     CREATE TABLE IF NOT EXISTS joined (overlay TEXT PRIMARY KEY, user TEXT NOT NULL);
     CREATE TABLE IF NOT EXISTS last (
         id INTEGER PRIMARY KEY CHECK (id = 0),

@@ -79,7 +79,7 @@ impl Engine {
         if let Some(account) = self.accounts.running.get_mut(&id) {
             account.document = document.clone();
             if let Some(presence) = &account.presence {
-                presence.send_replace(document.clone());
+                presence.send_modify(|shown| shown.document = document.clone());
             }
             account.again = (*effect == ConfigEffect::Rejoin).then(|| Again {
                 document: Arc::unwrap_or_clone(document),

@@ -13,6 +13,7 @@ use super::calls::{CallReports, Calls};
 use super::certify::Certifying;
 use super::data::{Data, OverlayUser};
 use super::handle::{Backend, Handle, channel};
+use super::hosting::{HostReport, Hosting};
 use super::names::forwarding;
 use super::protection::StoreKey;
 use super::ring::Ring;
@@ -76,6 +77,8 @@ pub(super) enum Report {
     Account(AccountId, AccountReport),
     /// From a search for an overlay of this name.
     Search(String, u64, SearchReport),
+    /// From the host of an overlay of this name.
+    Host(String, HostReport),
     /// Overlays with peers on this network.
     Nearby(Vec<String>),
     /// Devices were listed.
@@ -101,6 +104,7 @@ pub(super) struct Engine {
     /// The call that the notice is about, if it is about one's sound.
     pub(super) sound_notice: Option<CallId>,
     pub(super) certifying: Certifying,
+    pub(super) hosting: Hosting,
     /// Names whose other devices the user says are theirs.
     pub(super) ours_too: BTreeSet<OverlayUser>,
     /// Commands that wait for private keys.
@@ -136,6 +140,7 @@ impl Engine {
             has_left: false,
             sound_notice: None,
             certifying: Certifying::default(),
+            hosting: Hosting::default(),
             ours_too: BTreeSet::new(),
             waiting: Vec::new(),
             ring: None,
@@ -152,14 +157,19 @@ impl Engine {
         self.list_devices();
         self.ask_key_store();
         self.watch_lan();
+        self.resume_hosts();
+        self.publish();
         loop {
             self.step().await;
             self.flush_sip();
             self.use_renewed();
             let remain = self.go_on_leaving().await;
+            if self.hosting.is_ending && !remain {
+                self.stop_hosts();
+            }
             self.ring();
             self.publish();
-            if self.is_ending && !remain {
+            if self.is_ending && !remain && self.hosting.is_empty() {
                 return;
             }
         }
@@ -197,9 +207,11 @@ impl Engine {
             self.sound_notice = None;
         }
         let result = match command {
-            Command::StartOverlay { name, user, listen } => {
-                self.start_overlay(&name, &user, listen)
+            Command::StartOverlay { name, user, listen, kind } => {
+                self.start_overlay(&name, &user, listen, kind)
             }
+            Command::RunOverlay { overlay, is_wanted } => self.run_overlay(&overlay, is_wanted),
+            Command::Accounts { overlay, job } => self.account_job(&overlay, job),
             Command::Found { document, user } => self.found(document.as_deref(), &user),
             Command::Join { entrance, user, bootstrap } => match entrance {
                 Entrance::Name(name) => self.join_by_name(&name, &user, &bootstrap),
@@ -265,7 +277,12 @@ impl Engine {
             Report::Sip(flow, None) => self.sip_flow_down(flow),
             Report::Account(id, report) => self.account_report(id, report).await,
             Report::Search(overlay, id, report) => self.search_report(&overlay, id, report),
-            Report::Nearby(overlays) => self.snapshot.nearby = overlays,
+            Report::Host(overlay, report) => self.host_report(&overlay, report),
+            // The last word of a watch that has been stopped may come late.
+            Report::Nearby(overlays) if !self.settings.hidden_on_lan => {
+                self.snapshot.nearby = overlays;
+            }
+            Report::Nearby(_) => {}
             Report::KeyStore(answer) => self.key_store_answered(answer),
             Report::Devices(microphones, speakers) => {
                 self.snapshot.microphones = microphones;
@@ -285,6 +302,9 @@ impl Engine {
         let before = std::mem::replace(&mut self.settings, settings.clone());
         if (&before.forward_to, before.sips_only) != (&settings.forward_to, settings.sips_only) {
             self.register_again();
+        }
+        if before.hidden_on_lan != settings.hidden_on_lan {
+            self.show_or_hide();
         }
         self.snapshot.settings = settings;
         self.list_devices();

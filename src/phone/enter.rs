@@ -14,6 +14,7 @@ use super::api::{DocumentFacts, Me, Membership, OverlayState};
 use super::certify::has_authority;
 use super::document::{founded, kinds};
 use super::engine::Engine;
+use super::hosting::OverlayKind;
 use super::identity::{Standing, StoredIdentity};
 use super::names::own_name;
 use crate::config::{BootstrapAddress, BootstrapNode, Digest, OverlayConfig, SignedConfig};
@@ -97,7 +98,11 @@ impl Engine {
         name: &str,
         user: &str,
         listen: SocketAddr,
+        kind: OverlayKind,
     ) -> Result<(), String> {
+        if let OverlayKind::Accounts { host } = kind {
+            return self.host_overlay(name, user, listen, host);
+        }
         let name = name.trim().to_ascii_lowercase();
         let mut config = OverlayConfig::self_signed(&name).map_err(|e| format!("{e}."))?;
         let address = SocketAddr::new(reachable_address(listen).ip(), listen.port());
@@ -132,6 +137,9 @@ impl Engine {
         let joined = self.data.joined();
         let joined = joined.map_err(|e| format!("No overlay is joined again: {e}."))?;
         for me in joined {
+            if self.waits_for_host(&me.overlay) {
+                continue;
+            }
             let document = self.options.state.document(&me.overlay).map_err(|e| e.to_string());
             let entered = document.and_then(|d| self.enter(d, &me.user, Entry::Join(Vec::new())));
             if let Err(reason) = entered {
@@ -321,10 +329,11 @@ impl Engine {
         chosen.or_else(for_all).or_else(before)
     }
 
-    /// The usual port, or any if one of our own peers has it.
+    /// The usual port, or any if one of our own peers or hosts has it.
     fn listen_default(&self) -> SocketAddr {
-        let port =
-            if self.accounts.has_port(LISTEN_DEFAULT.port()) { 0 } else { LISTEN_DEFAULT.port() };
+        let usual = LISTEN_DEFAULT.port();
+        let is_taken = self.accounts.has_port(usual) || self.hosting.has_port(usual);
+        let port = if is_taken { 0 } else { usual };
         SocketAddr::new(LISTEN_DEFAULT.ip(), port)
     }
 

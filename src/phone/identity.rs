@@ -8,11 +8,19 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::api::Credentials;
 use super::state::{ACCOUNT, CERTIFICATE, KEY, OVERLAYS, StateError, StateFolder, folder_name};
 use crate::crypto::{
     Certificate, CertificateRequest, Identity, Keys, Password, Provider, Secret, X509Provider,
 };
+
+/// What an enrollment server knows a user by (RFC 6940 §11.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The account's name, which need not be the user name.
+    pub account: String,
+    /// The account's password.
+    pub password: Password,
+}
 
 /// Our identity in an overlay, with the bytes that DTLS shows and signs with.
 #[derive(Clone, Debug)]
@@ -144,14 +152,39 @@ impl StateFolder {
     }
 
     /// Keeps what the enrollment server knows us by, so that certificates renew themselves. The
-    /// password is kept only where it is encrypted: people use one in several places.
+    /// password is kept only where it is encrypted, since people use one in several places; one
+    /// that [`Self::save_own_credentials`] has kept stays.
     pub fn save_credentials(
         &self,
         overlay: &str,
         user: &str,
         credentials: &Credentials,
     ) -> Result<(), StateError> {
-        let password = self.is_sealing().then(|| credentials.password.as_str().to_owned());
+        let is_kept = self.is_sealing()
+            || self.credentials(overlay, user)?.and_then(|(_, kept)| kept).as_ref()
+                == Some(credentials);
+        self.keep_credentials(overlay, user, credentials, is_kept)
+    }
+
+    /// Keeps what our own enrollment server knows us by. Nobody has chosen that password, and
+    /// whoever can read this folder can read that server's too.
+    pub(super) fn save_own_credentials(
+        &self,
+        overlay: &str,
+        user: &str,
+        credentials: &Credentials,
+    ) -> Result<(), StateError> {
+        self.keep_credentials(overlay, user, credentials, true)
+    }
+
+    fn keep_credentials(
+        &self,
+        overlay: &str,
+        user: &str,
+        credentials: &Credentials,
+        with_password: bool,
+    ) -> Result<(), StateError> {
+        let password = with_password.then(|| credentials.password.as_str().to_owned());
         let kept = KeptCredentials { account: credentials.account.clone(), password };
         let text = Secret::new(serde_json::to_vec(&kept).unwrap_or_default());
         let place = Places::of(overlay, user).account;

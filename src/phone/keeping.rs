@@ -35,6 +35,7 @@ impl Engine {
         for command in std::mem::take(&mut self.waiting) {
             self.command(command);
         }
+        self.enter_all_hosted();
     }
 
     /// Whether a command has to wait for private keys; it is carried out afterwards.
@@ -42,6 +43,7 @@ impl Engine {
         let needs_keys = matches!(
             command,
             Command::StartOverlay { .. }
+                | Command::RunOverlay { .. }
                 | Command::Found { .. }
                 | Command::Join { .. }
                 | Command::Rejoin
@@ -79,6 +81,9 @@ impl Engine {
             (&result, &mut self.snapshot.protection)
         {
             *problem = Some(sentence.clone());
+        }
+        if result.is_ok() {
+            self.enter_all_hosted();
         }
         result
     }

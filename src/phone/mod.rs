@@ -1,5 +1,22 @@
-//! The softphone without a window: [`Command`] in, [`Snapshot`] and [`Event`] out. A [`Host`] runs
-//! an overlay of one's own beside it.
+//! The softphone without a window: [`Command`] in, [`Snapshot`] and [`Event`] out.
+//!
+//! | file | what | |
+//! |---|---|---|
+//! | `api`, `handle` | what a face sees, and its end of the channels | |
+//! | `engine` | the one task that everything below is a part of | |
+//! | `account`, `enter`, `presence` | memberships: the way in, the life, the way out | |
+//! | `search` | an overlay's document, by name or invitation | RFC 6940 §11.2 |
+//! | `document`, `refresh` | the document: started, kept, newer ones looked for | RFC 6940 §11.1 |
+//! | `certify` | certificates from an authority, got and renewed | RFC 6940 §11.3 |
+//! | `host` | an overlay's own server and first peer, with or without a phone | RFC 6940 §11.3 |
+//! | `hosting`, `people` | overlays whose names this computer gives out, and their accounts | |
+//! | `calls`, `dial`, `signal`, `talk` | calls: all, the way to one, SIP, sound | RFC 7904 |
+//! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
+//! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
+//! | `state`, `data` | the user's folder and its database | |
+//! | `identity`, `backup` | keys and certificates in it; all of it as one file | |
+//! | `protection`, `keystore`, `keeping` | how private keys are encrypted, and by whose wish | |
+//! | `words` | sentences that end calls | |
 
 mod account;
 mod api;
@@ -15,11 +32,13 @@ mod enter;
 mod failure;
 mod handle;
 mod host;
+mod hosting;
 mod identity;
 mod keeping;
 mod keystore;
 mod names;
 mod outgoing;
+mod people;
 mod pins;
 mod presence;
 mod protection;
@@ -47,9 +66,11 @@ pub use document::{first_document, next_document};
 pub use engine::{PhoneOptions, start};
 pub use handle::{Backend, Handle, channel};
 pub use host::{Host, HostEvent, HostOptions};
+pub use hosting::{HostState, HostedOverlay, OverlayKind};
 pub use identity::{Standing, StoredIdentity};
 pub use keystore::{KeyStore, platform_key_store};
 pub use names::{callee, forwarding, own_name};
+pub use people::AccountJob;
 pub use pins::{KeyAlarm, KeyAnswer, SeenKey, key_words};
 pub use protection::{KeyStoreJob, Protection, StoreKey};
 pub use search::{Entrance, OverlaySearch};

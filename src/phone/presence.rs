@@ -15,7 +15,16 @@ use crate::enroll::{Invitation, Lan, Share};
 use crate::link::unix_ms;
 
 /// What keeps a presence up to date; without it it ends.
-pub(super) type Presence = watch::Sender<Arc<SignedConfig>>;
+pub(super) type Presence = watch::Sender<Shown>;
+
+/// What others see of us.
+#[derive(Clone)]
+pub(super) struct Shown {
+    /// The document that we hand out.
+    pub(super) document: Arc<SignedConfig>,
+    /// Where we tell that we are there, if we do.
+    lan: Option<Lan>,
+}
 
 impl Engine {
     /// Begins to be there, once we are a peer.
@@ -24,35 +33,39 @@ impl Engine {
         let Some(account) = self.accounts.running.get_mut(&id) else { return };
         let (overlay, link) = (account.overlay().to_owned(), invitation(account));
         if account.presence.is_none() {
-            let (presence, documents) = watch::channel(account.document.clone());
+            let document = account.document.clone();
+            let (presence, shown) = watch::channel(Shown { document, lan });
             account.presence = Some(presence);
             let (node_id, listen) = (account.node.node_id(), account.node.listen());
             // The node has the port; who asks for a document there is handed on to us.
             let document = account.document.clone();
             let share = Share::on(account.node.plain_connections(), listen, &document);
-            account.tasks.spawn(stay(lan, node_id, share, documents));
+            account.tasks.spawn(stay(node_id, share, shown));
         }
         self.snapshot.invitations.insert(overlay, link);
+    }
+
+    /// Shows ourselves on the network around, or hides, as the settings have it now.
+    pub(super) fn show_or_hide(&mut self) {
+        let lan = self.lan().and_then(Result::ok);
+        let presences = self.accounts.running.values().filter_map(|a| a.presence.as_ref());
+        presences.for_each(|presence| presence.send_modify(|shown| shown.lan = lan.clone()));
+        self.watch_lan();
     }
 }
 
 /// Hands out the newest document and tells of it, for as long as we are in the overlay.
-async fn stay(
-    lan: Option<Lan>,
-    node_id: NodeId,
-    share: Share,
-    mut documents: watch::Receiver<Arc<SignedConfig>>,
-) {
+async fn stay(node_id: NodeId, share: Share, mut presence: watch::Receiver<Shown>) {
     let listen = share.address();
-    let lan = lan.filter(|_| !listen.ip().is_loopback());
     loop {
-        let document = documents.borrow_and_update().clone();
+        let Shown { document, lan } = presence.borrow_and_update().clone();
+        let lan = lan.filter(|_| !listen.ip().is_loopback());
         share.replace(&document);
         let config = &document.config;
         let tell =
             |lan: &Lan| lan.advertise(&config.instance_name, config.sequence, node_id, listen);
         let _advertisement = lan.as_ref().and_then(|lan| tell(lan).ok());
-        if documents.changed().await.is_err() {
+        if presence.changed().await.is_err() {
             return;
         }
     }

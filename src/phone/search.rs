@@ -46,6 +46,8 @@ pub(super) struct Searches {
     last_id: u64,
     /// Multicast DNS, once it was needed.
     lan: Option<Result<Lan, LanError>>,
+    /// Watches who comes and goes there.
+    nearby: Option<AbortHandle>,
 }
 
 /// What is done with the document once it is found. The search ends when this is dropped.
@@ -101,6 +103,10 @@ impl Engine {
     ) -> Result<(), String> {
         let invitation: Invitation =
             link.parse().map_err(|e| format!("No overlay is looked for: {e}."))?;
+        if let Some(code) = &invitation.code {
+            let overlay = invitation.overlay.as_str().to_owned();
+            self.certifying.invitations.insert(overlay, code.clone());
+        }
         self.search(invitation.overlay.clone(), Some(invitation), user, bootstrap)
     }
 
@@ -230,11 +236,15 @@ impl Engine {
         if !self.options.is_attended {
             return;
         }
+        if let Some(before) = self.searches.nearby.take() {
+            before.abort();
+            self.snapshot.nearby.clear();
+        }
         let Some(Ok(Ok(mut peers))) = self.lan().map(|lan| lan.map(|lan| lan.peers())) else {
             return;
         };
         let reports = self.reports.clone();
-        tokio::spawn(async move {
+        let watching = tokio::spawn(async move {
             loop {
                 let report = Report::Nearby(overlays(&mut peers));
                 if reports.send(report).await.is_err() || peers.changed().await.is_err() {
@@ -242,6 +252,7 @@ impl Engine {
                 }
             }
         });
+        self.searches.nearby = Some(watching.abort_handle());
     }
 }
 

@@ -11,6 +11,7 @@
 //! overlays/NAME/USER/account         what the enrollment server knows us by, with the password
 //!                                    only if it is sealed
 //! overlays/NAME/USER/values.db       what our peer keeps for the overlay
+//! hosted/NAME/                       all of an overlay whose names this computer gives out
 //! ```
 
 use std::fs;
@@ -170,6 +171,11 @@ impl StateFolder {
     /// Where the values are that our peer as `user` keeps for the overlay.
     pub fn values(&self, overlay: &str, user: &str) -> PathBuf {
         self.overlay(overlay).join(folder_name(user)).join(VALUES)
+    }
+
+    /// Where all of an overlay is whose names this computer gives out.
+    pub(super) fn hosted(&self, overlay: &str) -> PathBuf {
+        self.root.join(HOSTED).join(overlay)
     }
 
     /// Every user in every overlay that we have been, as the names of their folders.
@@ -424,6 +430,7 @@ const LOCK: &str = "lock";
 const SETTINGS: &str = "settings.toml";
 const DATABASE: &str = "chordial.db";
 pub(super) const OVERLAYS: &str = "overlays";
+const HOSTED: &str = "hosted";
 pub(super) const DOCUMENT: &str = "document.xml";
 pub(super) const CERTIFICATE: &str = "certificate.der";
 pub(super) const KEY: &str = "key.der";

@@ -2,6 +2,7 @@
 
 mod certify;
 mod forwarding;
+mod hosting;
 mod reasons;
 mod redial;
 mod trust;

@@ -115,7 +115,7 @@ impl Registry {
         unix_ms: u64,
     ) -> Result<SignedConfig, Refusal> {
         let account = self.account_of(&form.account);
-        let Applicant::Known(_) = self.authenticate(&account, &form.password, unix_ms)? else {
+        let Applicant::Known(_) = self.authenticate(&account, form, unix_ms)? else {
             return Err(Refusal::FailedAuthentication);
         };
         let node_id = node_id.parse().map_err(|_| Refusal::NodeIdsNotAvailable)?;

@@ -8,7 +8,7 @@ use crate::gui::icons::Icon;
 use crate::gui::look::{roles, size, space};
 use crate::gui::view::{Going, Setup, ViewState};
 use crate::gui::widgets::{self, Kind};
-use crate::gui::{account, alarm, words};
+use crate::gui::{account, alarm, people, words};
 use crate::phone::{
     Command, CredentialsWanted, Entrance, Me, Membership, OverlaySearch, OverlayState, Snapshot,
 };
@@ -53,12 +53,15 @@ pub fn follow(snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
     }
     match target(snapshot, going) {
         Some(Membership { me, state: OverlayState::Joined { .. }, .. }) => {
-            view.setup = match &going.command {
-                Command::StartOverlay { .. } => Setup::Share(me.overlay.clone()),
-                _ => Setup::Choices,
+            let is_started = matches!(going.command, Command::StartOverlay { .. });
+            view.setup = match is_started {
+                true => Setup::Share(me.overlay.clone()),
+                false => Setup::Choices,
             };
             view.is_adding = false;
             view.overlay = None;
+            let hosted = people::hosted(snapshot, &me.overlay).filter(|_| is_started);
+            return hosted.map(|hosted| people::invite(&hosted.overlay));
         }
         Some(_) => going.begun = true,
         None if going.begun || is_refused => view.setup = form_of(&going.command),
@@ -106,7 +109,7 @@ pub fn going_ui(
     };
     let wanted = overlay.and_then(|overlay| account::wanted_by(snapshot, overlay));
     if let Some(wanted) = wanted {
-        head(ui, (3, 3), &words::account_title(&wanted.overlay));
+        head(ui, (3, 3), &account::title(wanted));
         return account_ui(ui, view, command, wanted);
     }
     head(ui, (2, if is_new { 3 } else { 2 }), &title);
@@ -142,9 +145,9 @@ fn account_ui(
     command: &Command,
     wanted: &CredentialsWanted,
 ) -> Vec<Command> {
-    ui.label(RichText::new(words::ACCOUNT_HINT).color(roles(ui).quiet));
+    ui.label(RichText::new(account::hint(wanted)).color(roles(ui).quiet));
     ui.add_space(space::M);
-    account::fields_ui(ui, view, wanted);
+    account::fields_ui(ui, view, wanted, true);
     let (sent, back) = widgets::form_foot(ui, words::ACCOUNT_GO);
     if back {
         view.setup = form_of(command);

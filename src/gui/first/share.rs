@@ -1,12 +1,12 @@
 //! The last step of starting an overlay: how others come in, and what it protects.
 
-use egui::{Key, Ui};
+use egui::{Key, RichText, Ui};
 
 use super::head;
-use crate::gui::look::space;
+use crate::gui::look::{roles, space};
 use crate::gui::view::{Setup, ViewState};
 use crate::gui::widgets::{self, Kind};
-use crate::gui::{invite, words};
+use crate::gui::{invite, people, words};
 use crate::phone::{Command, Snapshot};
 
 /// The page.
@@ -25,6 +25,10 @@ pub fn share_ui(
     widgets::card(ui, |ui| commands.extend(invite::invite_ui(ui, snapshot, view, membership)));
     ui.add_space(space::S);
     invite::protection_ui(ui, membership);
+    if people::hosted(snapshot, overlay).is_some() {
+        let quiet = roles(ui).quiet;
+        ui.add(egui::Label::new(RichText::new(words::SERVER_DOWN).color(quiet)).wrap());
+    }
     ui.add_space(space::M);
     let (enter, escape) =
         ui.input(|input| (input.key_pressed(Key::Enter), input.key_pressed(Key::Escape)));

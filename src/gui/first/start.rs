@@ -1,10 +1,11 @@
 //! The form to start an overlay.
 
-use egui::Ui;
+use egui::{RichText, Ui};
 
 use super::going::go;
 use super::{head, more_ui};
 use crate::gui::forms;
+use crate::gui::look::{roles, size, space};
 use crate::gui::view::{Setup, ViewState};
 use crate::gui::{widgets, words};
 use crate::phone::{Command, Snapshot};
@@ -22,10 +23,18 @@ pub fn start_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<C
     }
     let fault = forms::user_fault(&form.user).filter(|_| tried || !form.user.is_empty());
     widgets::field(ui, words::USER, words::USER_HINT, &mut form.user, fault);
+    kind_ui(ui, view);
     more_ui(ui, view, |ui, view| {
-        let wrong = forms::address(view.start.listen.trim()).is_none();
+        let form = &mut view.start;
+        let wrong = forms::address(form.listen.trim()).is_none();
         let fault = (wrong && tried).then_some(words::FAULT_LISTEN);
-        widgets::field(ui, words::LISTEN, words::LISTEN_HINT, &mut view.start.listen, fault)
+        let (label, hint) = (words::LISTEN, words::LISTEN_HINT);
+        let listen = widgets::field(ui, label, hint, &mut form.listen, fault);
+        if form.has_accounts {
+            let fault = form.host_fault().filter(|_| tried);
+            widgets::field(ui, words::HOST, words::HOST_HINT, &mut form.host, fault);
+        }
+        listen
     });
     let (sent, back) = widgets::form_foot(ui, words::START_GO);
     if back {
@@ -37,4 +46,27 @@ pub fn start_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<C
         }
     }
     Vec::new()
+}
+
+/// Who gives out the names.
+fn kind_ui(ui: &mut Ui, view: &mut ViewState) {
+    const INDENT: f32 = 24.0;
+    ui.label(RichText::new(words::NAMES_BY).size(size::BODY));
+    let quiet = roles(ui).quiet;
+    for (value, label, hint) in [
+        (true, words::NAMES_BY_ME, words::NAMES_BY_ME_HINT),
+        (false, words::NAMES_BY_THEMSELVES, words::NAMES_BY_THEMSELVES_HINT),
+    ] {
+        ui.scope(|ui| {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            ui.radio_value(&mut view.start.has_accounts, value, label);
+            ui.horizontal_top(|ui| {
+                ui.spacing_mut().interact_size.y = size::CAPTION;
+                ui.add_space(INDENT);
+                let hint = RichText::new(hint).size(size::CAPTION).color(quiet);
+                ui.vertical(|ui| ui.add(egui::Label::new(hint).wrap()));
+            });
+        });
+    }
+    ui.add_space(space::S);
 }

@@ -3,12 +3,14 @@
 use super::*;
 use crate::crypto::Password;
 use crate::enroll::{Road, RoadFailure, RoadNews, RoadState};
-use crate::phone::{Entrance, OverlaySearch};
+use crate::phone::{Entrance, OverlayKind, OverlaySearch};
 
 #[test]
 fn an_overlay_is_started_in_three_steps() {
     let (mut harness, mut backend) = open(Snapshot::default(), WIDE);
     click(&mut harness, words::START_CHOICE);
+    harness.get_by_label(words::NAMES_BY_THEMSELVES).click();
+    harness.run();
     click(&mut harness, words::START_GO);
     harness.get_by_label(words::FAULT_NETWORK_EMPTY);
     harness.get_by_label(words::FAULT_USER_EMPTY);
@@ -21,6 +23,7 @@ fn an_overlay_is_started_in_three_steps() {
         name: "smith".into(),
         user: "alice".into(),
         listen: "0.0.0.0:6084".parse().expect("an address"),
+        kind: OverlayKind::SelfSigned,
     };
     assert_eq!(commands(&mut backend), std::slice::from_ref(&start));
     let step = "Opening the port".to_owned();

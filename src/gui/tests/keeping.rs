@@ -153,6 +153,7 @@ fn asked(base: Snapshot, problem: Option<&str>, ends_unix_ms: Option<u64>) -> Sn
         account: "alice".into(),
         problem: problem.map(str::to_owned),
         ends_unix_ms,
+        is_new: false,
     };
     Snapshot { credentials_wanted: vec![wanted], ..base }
 }
@@ -210,6 +211,23 @@ fn a_certificate_that_ends_is_renewed_with_the_password() {
         words::certificate_ends(0, 3 * 86_400_000),
         "Your certificate ends in 3 days. It is renewed with your password."
     );
+}
+
+/// Where names are their owners' keys, a key is forgotten after a question.
+#[test]
+fn a_key_is_forgotten_after_a_question() {
+    let (mut harness, mut backend) = open(invited(), WIDE);
+    harness.state_mut().view.person = Some("bob@smith".into());
+    harness.run();
+    click(&mut harness, &words::forget_whose("bob@smith"));
+    click(&mut harness, words::KEEP);
+    assert_eq!(commands(&mut backend), []);
+    click(&mut harness, &words::forget_whose("bob@smith"));
+    click(&mut harness, words::YES_FORGET);
+    let (overlay, aor) = ("smith".into(), "bob@smith".into());
+    assert_eq!(commands(&mut backend), [Command::ForgetKeys { overlay, aor }]);
+    tell(&mut harness, &backend, joined());
+    assert!(harness.query_by_label(&words::forget_whose("bob@smith")).is_none());
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod first;
 mod keeping;
 mod names;
 mod network;
+mod people;
 
 use std::time::Duration;
 
@@ -192,6 +193,10 @@ fn settings_send_what_was_chosen_and_keep_the_rest() {
     harness.get_by_label(words::JOIN_AT_START).click();
     harness.run();
     let chosen = Settings { join_at_start: true, ..Settings::default() };
+    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    harness.get_by_label(words::HIDDEN_ON_LAN).click();
+    harness.run();
+    let chosen = Settings { hidden_on_lan: true, ..Settings::default() };
     assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
     harness.get_by_label(words::THEME_LIGHT).click();
     harness.run();

@@ -48,6 +48,21 @@ pub const KEY_BESIDE: &str = "It is another device of theirs";
 pub const KEY_REFUSE: &str = "Keep refusing";
 pub const KEY_WORDS: &str = "My key in words";
 
+pub const FORGET_KEYS: &str = "Forget the key";
+pub const ASK_FORGET: &str = "Forget this key?";
+pub const YES_FORGET: &str = "Forget it";
+
+/// The button that forgets the key of one person.
+pub fn forget_whose(aor: &str) -> String {
+    format!("Forget the key of {}", super::short_name(aor))
+}
+
+/// What forgetting a key means, said before it is done.
+pub fn ask_forget_body(aor: &str) -> String {
+    let name = super::short_name(aor);
+    format!("The next key that comes as {name} is taken for theirs without a question.")
+}
+
 /// What a changed key means, and how to find out.
 pub fn key_changed_hint(aor: &str) -> String {
     let name = super::short_name(aor);

@@ -4,10 +4,12 @@
 mod first;
 mod keeping;
 mod overlays;
+mod people;
 
 pub use first::*;
 pub use keeping::*;
 pub use overlays::*;
+pub use people::*;
 
 use std::time::Duration;
 

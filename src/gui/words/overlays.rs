@@ -42,6 +42,12 @@ pub const SELF_SIGNED_PROTECTS: &str = "Calls are encrypted between the two of y
 pub const SELF_SIGNED_PROTECTS_NOT: &str = "Nobody checks who is behind a new name, and nobody can \
      be put out again. On a first call, make sure by the voice that it is the right person.";
 
+// The network around
+pub const AROUND: &str = "The network around you";
+pub const HIDDEN_ON_LAN: &str = "Stay hidden on it";
+pub const HIDDEN_ON_LAN_HINT: &str =
+    "Others here don't see your overlays, and you don't see theirs. Invitations still work.";
+
 /// The name of a row of the list of overlays.
 pub fn overlay_row(aor: &str, state: &str) -> String {
     format!("{aor}, {state}")

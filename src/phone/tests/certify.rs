@@ -149,9 +149,9 @@ async fn enrolling_fails_in_words_and_then_succeeds() {
     let wanted = |s: &Snapshot| s.credentials_wanted.first().cloned();
     alice.until("a question", |s| wanted(s).is_some()).await;
     let first = wanted(&alice.handle.snapshot()).expect("asked");
-    let CredentialsWanted { overlay, user, account, problem, ends_unix_ms } = first;
+    let CredentialsWanted { overlay, user, account, problem, ends_unix_ms, is_new } = first;
     assert_eq!((overlay.as_str(), user.as_str(), account.as_str()), (OVERLAY, "alice", "alice"));
-    assert_eq!((problem, ends_unix_ms), (None, None));
+    assert_eq!((problem, ends_unix_ms, is_new), (None, None, false));
 
     alice.give("alice", "open barley");
     assert!(alice.failure().await.contains("password is wrong"));
