@@ -17,7 +17,7 @@ use super::hosting::{HostReport, Hosting};
 use super::names::forwarding;
 use super::protection::StoreKey;
 use super::ring::Ring;
-use super::search::{Entrance, SearchReport, Searches};
+use super::search::{SearchReport, Searches};
 use super::signal::Flows;
 use super::state::{StateError, StateFolder};
 use crate::base::{Now, Rng};
@@ -213,12 +213,9 @@ impl Engine {
             Command::RunOverlay { overlay, is_wanted } => self.run_overlay(&overlay, is_wanted),
             Command::Accounts { overlay, job } => self.account_job(&overlay, job),
             Command::Found { document, user } => self.found(document.as_deref(), &user),
-            Command::Join { entrance, user, bootstrap } => match entrance {
-                Entrance::Name(name) => self.join_by_name(&name, &user, &bootstrap),
-                Entrance::Invitation(link) => self.join_by_invitation(&link, &user, &bootstrap),
-                Entrance::Document(path) => self.join(Some(&path), &user, &bootstrap),
-                Entrance::Last => self.join(None, &user, &bootstrap),
-            },
+            Command::Join { entrance, user, bootstrap } => {
+                self.join_by(&entrance, &user, &bootstrap)
+            }
             Command::Rejoin => self.rejoin(),
             Command::Leave(overlay) => {
                 match overlay {

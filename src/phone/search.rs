@@ -81,8 +81,23 @@ pub(super) enum SearchReport {
 }
 
 impl Engine {
+    /// Joins an overlay from wherever the way in begins.
+    pub(super) fn join_by(
+        &mut self,
+        entrance: &Entrance,
+        user: &str,
+        bootstrap: &[SocketAddr],
+    ) -> Result<(), String> {
+        match entrance {
+            Entrance::Name(name) => self.join_by_name(name, user, bootstrap),
+            Entrance::Invitation(link) => self.join_by_invitation(link, user, bootstrap),
+            Entrance::Document(path) => self.join(Some(path), user, bootstrap),
+            Entrance::Last => self.join(None, user, bootstrap),
+        }
+    }
+
     /// Looks for an overlay by its name and joins it.
-    pub(super) fn join_by_name(
+    fn join_by_name(
         &mut self,
         name: &str,
         user: &str,
@@ -95,7 +110,7 @@ impl Engine {
     }
 
     /// Looks for the overlay of an invitation and joins it.
-    pub(super) fn join_by_invitation(
+    fn join_by_invitation(
         &mut self,
         link: &str,
         user: &str,
