@@ -148,6 +148,7 @@ fn hosted() -> HostedOverlay {
         overlay: "smith-family".into(),
         user: "alice".into(),
         state: HostState::Running,
+        folder: "/home/alice/.local/share/chordial/hosted/smith-family".into(),
         url: Some("https://192.0.2.7:41803/enroll".into()),
         registration: Registration::InvitationOnly,
         accounts: vec![

@@ -294,6 +294,11 @@ fn server_ui(ui: &mut Ui, hosted: &HostedOverlay) -> Option<Command> {
         super::network::figure_ui(ui, words::REACHED_AT, url, Some((url, words::COPY_URL)));
         ui.add_space(space::XS);
     }
+    let folder = hosted.folder.display().to_string();
+    super::network::figure_ui(ui, words::KEPT_IN, &folder, Some((&folder, words::COPY_FOLDER)));
+    let hint = RichText::new(words::KEPT_IN_HINT).color(roles.quiet);
+    ui.add(egui::Label::new(hint).wrap());
+    ui.add_space(space::XS);
     let (label, is_wanted) = match &hosted.state {
         HostState::Running => (words::STOP_SERVER, false),
         HostState::Stopped | HostState::Failed { .. } => (words::START_SERVER, true),

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use tokio::task::AbortHandle;
 
@@ -47,6 +48,8 @@ pub struct HostedOverlay {
     pub user: String,
     /// Whether its server runs.
     pub state: HostState,
+    /// The folder of its authority and accounts, which is in no backup of ours.
+    pub folder: PathBuf,
     /// Where others ask for certificates: a URL, once the server has run.
     pub url: Option<String>,
     /// Who may make an account.
@@ -397,6 +400,7 @@ impl Engine {
             return;
         }
         self.snapshot.hosted.push(HostedOverlay {
+            folder: self.options.state.hosted(&overlay),
             overlay,
             user,
             state,

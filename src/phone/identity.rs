@@ -433,6 +433,9 @@ mod tests {
         assert_eq!(save(&state), ("alice.smith".into(), None));
         let text = fs::read_to_string(&path).expect("there");
         assert!(text.contains("alice.smith") && !text.contains("sesame"), "{text}");
+        state.save_own_credentials("example.org", "alice", &credentials).expect("saved");
+        let own = save(&state);
+        assert_eq!(own, ("alice.smith".into(), Some(credentials.clone())), "nobody has chosen it");
         state.protect_by_password(&Password::new("correct horse")).expect("sealed");
         assert!(is_sealed(&fs::read(&path).expect("there")));
         assert_eq!(save(&state), ("alice.smith".into(), Some(credentials.clone())));

@@ -28,6 +28,7 @@ fn hosting() -> Snapshot {
         overlay: "smith".into(),
         user: "alice".into(),
         state: HostState::Running,
+        folder: "/home/alice/hosted/smith".into(),
         url: Some("https://192.0.2.7:8443/enroll".into()),
         registration: Registration::InvitationOnly,
         accounts: vec![
@@ -170,6 +171,7 @@ fn the_server_is_stopped_and_started() {
     let (mut harness, mut backend) = open(hosting(), WIDE);
     click(&mut harness, words::PEOPLE);
     harness.get_by_label("https://192.0.2.7:8443/enroll");
+    harness.get_by_label("/home/alice/hosted/smith");
     click(&mut harness, words::STOP_SERVER);
     assert_eq!(commands(&mut backend), [run(false)]);
     let reason = "The peer port 0.0.0.0:6084 can't be opened.".to_owned();

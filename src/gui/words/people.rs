@@ -24,6 +24,10 @@ pub const SERVER_STOPPED: &str = "The server is stopped: nobody new can join.";
 pub const STOP_SERVER: &str = "Stop the server";
 pub const START_SERVER: &str = "Start the server";
 pub const REACHED_AT: &str = "Others reach it at";
+pub const KEPT_IN: &str = "Its keys and accounts are in";
+pub const KEPT_IN_HINT: &str = "Whoever has this folder can give out names. It is not encrypted, \
+     and not in your backup: stop the server, copy it and keep the copy safe.";
+pub const COPY_FOLDER: &str = "Copy this path";
 pub const COPY_URL: &str = "Copy this address";
 
 /// The page's heading.
