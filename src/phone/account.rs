@@ -196,6 +196,8 @@ pub(super) enum AccountReport {
     Expired(String),
     /// An authority has answered, or can't be asked.
     Enrolled(Box<Enrolled>),
+    /// Nobody says who has a certificate under our name.
+    NameUnknown,
     /// Who has a certificate under our name.
     NameHolders(Vec<NodeId>),
     /// Who is registered under our name, and since when.
@@ -216,6 +218,7 @@ impl Engine {
             AccountReport::Enrolled(enrolled) => self.enrolled(id, *enrolled),
             AccountReport::RenewalDue => self.renew(id),
             AccountReport::Revoked(revoked) => self.revoked(id, *revoked),
+            AccountReport::NameUnknown => self.name_unknown(id),
             AccountReport::NameHolders(holders) => self.name_holders(id, &holders),
             AccountReport::Devices(seen) => self.devices(id, &seen),
             AccountReport::Registered(Ok(())) => {

@@ -6,15 +6,16 @@
 //! a new one does not enter beside others unless the user says that they are theirs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::account::{AccountId, AccountReport, tell};
 use super::certify::has_authority;
-use super::engine::Engine;
+use super::engine::{Engine, Reports};
 use super::pins::{SeenKey, key_words};
 use crate::base::NodeId;
-use crate::link::{Node, unix_ms};
-use crate::message::{KindId, Places};
-use crate::peer::{Answer, Command, FetchSpec, FetchedValue};
+use crate::link::{Node, NodeError, unix_ms};
+use crate::message::{ErrorCode, KindId, Places};
+use crate::peer::{Answer, Command, FetchSpec, FetchedValue, RequestError};
 use crate::usage::certificate_store;
 
 /// A device that is registered under a name of ours.
@@ -46,11 +47,20 @@ impl Engine {
         account.tasks.spawn(async move {
             let kind = KindId::CERTIFICATE_BY_USER;
             let spec = FetchSpec { resource, kind, places: Places::Array(Vec::new()) };
-            // Who can't be asked has nobody's name either.
-            let holders = fetched(&node, spec).await;
-            let holders = holders.iter().map(|value| value.signer_node_id).collect();
+            let asking = AskingPeers { node, spec, id, reports: reports.clone() };
+            let holders = holders(&asking, ASK_AGAIN).await;
             tell(&reports, id, AccountReport::NameHolders(holders)).await;
         });
+    }
+
+    /// Nobody has said yet whether our name is free; we go on asking.
+    pub(super) fn name_unknown(&mut self, id: AccountId) {
+        let Some(account) = self.accounts.get(id) else { return };
+        let aor = account.aor.to_string();
+        self.notice(format!(
+            "Nobody answers whether the name {aor} is taken, so nobody can call you there yet; \
+             trying again."
+        ));
     }
 
     /// These nodes have certificates under our name.
@@ -110,9 +120,11 @@ impl Engine {
             let (kind, places) = (KindId::SIP_REGISTRATION, Places::Dictionary(Vec::new()));
             let spec = FetchSpec { resource, kind, places };
             loop {
-                let values = fetched(&node, spec.clone()).await;
-                let seen = values.iter().map(|v| (v.signer_node_id, v.storage_time_ms)).collect();
-                tell(&reports, id, AccountReport::Devices(seen)).await;
+                // Who is not told anything keeps what they know.
+                if let Ok(values) = fetched(&node, spec.clone()).await {
+                    let seen = values.iter().map(|v| (v.signer_node_id, v.storage_time_ms));
+                    tell(&reports, id, AccountReport::Devices(seen.collect())).await;
+                }
                 tokio::time::sleep(LOOK).await;
             }
         });
@@ -172,13 +184,123 @@ impl Engine {
     }
 }
 
-/// The values that exist; none if nobody can be asked.
-async fn fetched(node: &Node, spec: FetchSpec) -> Vec<FetchedValue> {
+/// The values that exist.
+async fn fetched(node: &Node, spec: FetchSpec) -> Result<Vec<FetchedValue>, NodeError> {
     match node.request(Command::Fetch(spec)).await {
-        Ok(Answer::Fetched(fetched)) => fetched.values,
-        _ => Vec::new(),
+        Ok(Answer::Fetched(fetched)) => Ok(fetched.values),
+        Ok(_) | Err(NodeError::Request(RequestError::Refused(ErrorCode::NOT_FOUND))) => {
+            Ok(Vec::new())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What somebody who looks for the holders of a name has to do with.
+trait Asking {
+    /// The values under the name.
+    fn ask(&self) -> impl Future<Output = Result<Vec<FetchedValue>, NodeError>> + Send;
+
+    /// Tells the user that nobody answers.
+    fn unanswered(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// The peers of a membership.
+struct AskingPeers {
+    node: Node,
+    spec: FetchSpec,
+    id: AccountId,
+    reports: Reports,
+}
+
+impl Asking for AskingPeers {
+    async fn ask(&self) -> Result<Vec<FetchedValue>, NodeError> {
+        fetched(&self.node, self.spec.clone()).await
+    }
+
+    async fn unanswered(&self) {
+        tell(&self.reports, self.id, AccountReport::NameUnknown).await;
+    }
+}
+
+/// Who has values under a name. A question that nobody answers says nothing: it is asked again for
+/// as long as it takes, and the user hears of the first time.
+async fn holders(asking: &impl Asking, pause: Duration) -> Vec<NodeId> {
+    let mut failures = 0;
+    loop {
+        match asking.ask().await {
+            Ok(values) => return values.iter().map(|value| value.signer_node_id).collect(),
+            Err(_) if failures == 0 => asking.unanswered().await,
+            Err(_) => {}
+        }
+        failures += 1;
+        tokio::time::sleep(pause * failures.min(PAUSES_MAX)).await;
     }
 }
 
 /// How often our registration is looked at: a device that comes is shown within minutes.
-const LOOK: std::time::Duration = std::time::Duration::from_secs(300);
+const LOOK: Duration = Duration::from_secs(300);
+/// Until it is asked again who has our name, the first time; the pause grows as many times.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+const PAUSES_MAX: u32 = 12;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::crypto::{Keys, NodeIdDigest, X509Provider};
+    use crate::message::{DataValue, StoredDataValue};
+
+    /// An overlay that answers after some failures, and what it was asked and told.
+    struct Overlay {
+        failures: usize,
+        values: Vec<FetchedValue>,
+        asked: AtomicUsize,
+        told: AtomicUsize,
+    }
+
+    impl Asking for Overlay {
+        async fn ask(&self) -> Result<Vec<FetchedValue>, NodeError> {
+            let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+            let error = if asked == 1 { RequestError::Busy } else { RequestError::Timeout };
+            if asked < self.failures { Err(error.into()) } else { Ok(self.values.clone()) }
+        }
+
+        async fn unanswered(&self) {
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// R6940-11.3.1-06: a name about which nobody answers is not free: it is asked for again until
+    /// somebody answers, and the user is told once.
+    #[tokio::test]
+    async fn a_name_about_which_nobody_answers_is_not_free() {
+        for (failures, values) in [(0, vec![]), (3, vec![]), (2, vec![value()])] {
+            let (asked, told) = Default::default();
+            let overlay = Overlay { failures, values, asked, told };
+            let holders = holders(&overlay, Duration::ZERO).await;
+            assert_eq!(holders.len(), overlay.values.len());
+            assert_eq!(overlay.asked.into_inner(), failures + 1);
+            assert_eq!(overlay.told.into_inner(), usize::from(failures > 0));
+        }
+    }
+
+    /// Somebody's value.
+    fn value() -> FetchedValue {
+        let provider = X509Provider {
+            overlay: "example.org".into(),
+            node_id_length: 16,
+            self_signed: Some(NodeIdDigest::Sha256),
+            roots: Vec::new(),
+        };
+        let keys = Keys::self_signed(&provider, "bob@example.org", unix_ms(), 2).expect("made");
+        let identity = keys.identity(&provider).expect("an identity");
+        FetchedValue {
+            storage_time_ms: 1,
+            value: StoredDataValue::Single(DataValue::absent()),
+            signer: Arc::clone(&identity.certificate),
+            signer_node_id: identity.node_id,
+        }
+    }
+}
