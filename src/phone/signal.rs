@@ -390,7 +390,16 @@ impl Engine {
                 );
                 self.event(Event::Error { message });
             }
-            sip::Event::Trying { .. } | sip::Event::Acked { .. } | sip::Event::Refused { .. } => {}
+            // Sound stays on the path that it has.
+            sip::Event::Reoffered { leg, .. } => {
+                let status = rsip::StatusCode::NotAcceptableHere;
+                self.sip_command(account, Command::Reject { leg, status });
+            }
+            sip::Event::Changed { .. }
+            | sip::Event::Unchanged { .. }
+            | sip::Event::Trying { .. }
+            | sip::Event::Acked { .. }
+            | sip::Event::Refused { .. } => {}
         }
     }
 

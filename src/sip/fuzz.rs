@@ -152,7 +152,7 @@ impl World {
         let leg = self.legs[who].get(which % self.legs[who].len().max(1)).copied();
         let leg = leg.unwrap_or(LegId(which as u64));
         let flow = FlowId(1 + u64::from(choice >> 7));
-        let command = match choice % 7 {
+        let command = match choice % 8 {
             0 | 1 => {
                 let leg = LegId(self.legs[who].len() as u64 + 1);
                 self.legs[who].push(leg);
@@ -164,6 +164,7 @@ impl World {
             3 => Command::Answer { leg, answer: b"v=0\r\n".to_vec() },
             4 => Command::Reject { leg, status: StatusCode::BusyHere },
             5 => Command::HangUp { leg, reason: Some(Reason::completed_elsewhere()) },
+            6 => Command::Change { leg, offer: b"v=0\r\no=new\r\n".to_vec() },
             _ => Command::Rebind { leg, flow },
         };
         self.input(who, Input::Command(command));

@@ -17,7 +17,8 @@
 //!
 //! No SIP credential is ever asked for or given. A request is believed because the user name in
 //! its From is one of those that its flow's certificate proves; any other is answered 403 and told
-//! to the room above. A dialog lives on its flow: the same request on another flow is refused.
+//! to the room above. A dialog lives on its flow: the same request on another flow is refused,
+//! but a re-INVITE moves the dialog to a flow that proves the same name.
 
 mod dialog;
 #[cfg(any(test, fuzzing))]

@@ -194,6 +194,41 @@ fn a_call_moves_to_another_flow_of_the_same_peer() {
     assert_eq!(*world.end(ALICE), End::HungUp { by: Side::Them, reason: None });
 }
 
+/// Whoever has changed networks comes on a new flow with a new description. The other side needs
+/// to do nothing but to answer; a stranger who knows the dialog can't take it over.
+#[test]
+fn a_reinvite_moves_a_call() {
+    const MOVED: &[u8] = b"v=0\r\no=alice elsewhere\r\n";
+    let mut world = World::new().talking();
+    let (flow, mallory) = (FlowId(2), FlowId(3));
+    world.flow_up(ALICE, flow, "bob@o");
+    world.flow_up(BOB, flow, "alice@o");
+    world.flow_up(BOB, mallory, "mallory@o");
+    world.command(ALICE, Command::Rebind { leg: LEG, flow });
+    world.command(ALICE, Command::Change { leg: LEG, offer: MOVED.to_vec() });
+    let (_, _, reinvite) = world.sent.last().expect("a re-INVITE").clone();
+    assert_eq!(world.ask_bob_on(mallory, &reinvite)[0].code(), 403);
+    world.run_until(2000);
+    let offer = MOVED.to_vec();
+    assert_eq!(world.of(BOB).last(), Some(&&Event::Reoffered { leg: INCOMING, offer }));
+    for who in [ALICE, BOB] {
+        world.input(who, Input::FlowDown { flow: FLOW });
+    }
+    world.command(BOB, Command::Answer { leg: INCOMING, answer: b"v=0\r\n".to_vec() });
+    world.run_until(3000);
+    let answer = Some(b"v=0\r\n".to_vec());
+    assert_eq!(world.of(ALICE).last(), Some(&&Event::Changed { leg: LEG, answer }));
+    world.command(BOB, Command::Change { leg: INCOMING, offer: OFFER.to_vec() });
+    world.command(ALICE, Command::Change { leg: LEG, offer: OFFER.to_vec() });
+    world.run_until(60_000);
+    for (who, leg) in [(ALICE, LEG), (BOB, INCOMING)] {
+        assert!(world.has(who, |e| *e == Event::Unchanged { leg }), "they cross (491)");
+    }
+    world.hang_up(BOB);
+    world.run_dry();
+    assert_eq!(*world.end(ALICE), End::HungUp { by: Side::Them, reason: None });
+}
+
 #[test]
 fn a_call_that_is_not_moved_ends() {
     let mut world = World::new().talking();

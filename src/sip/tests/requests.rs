@@ -142,7 +142,7 @@ fn one_flow_cannot_touch_the_call_of_another() {
 }
 
 #[test]
-fn a_reinvite_refreshes_the_session_but_cannot_change_it() {
+fn a_reinvite_refreshes_the_session_and_may_change_it() {
     let mut world = World::new().talking();
     let (_, _, ok) = world
         .sent
@@ -160,9 +160,14 @@ fn a_reinvite_refreshes_the_session_but_cannot_change_it() {
         )
     };
     let cseq = ok.headers.cseq().map(|c| c.number).expect("CSeq");
-    let offer = String::from_utf8_lossy(OFFER).into_owned();
     let changed = world.ask_bob(&reinvite(cseq + 1, "v=0\no=other\n"));
-    assert_eq!(codes(&changed), [488]);
+    assert_eq!(codes(&changed), [100]);
+    let offer = b"v=0\r\no=other\r\n".to_vec();
+    assert_eq!(world.of(BOB).last(), Some(&&Event::Reoffered { leg: INCOMING, offer }));
+    let status = rsip::StatusCode::NotAcceptableHere;
+    world.command(BOB, Command::Reject { leg: INCOMING, status });
+    assert!(world.sent.last().is_some_and(|(_, _, text)| text.starts_with("SIP/2.0 488")));
+    let offer = String::from_utf8_lossy(OFFER).into_owned();
     let refreshed = world.ask_bob(&reinvite(cseq + 2, &offer));
     assert_eq!(codes(&refreshed), [200]);
     assert_eq!(refreshed[0].body(), ANSWER);

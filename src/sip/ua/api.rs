@@ -91,16 +91,16 @@ pub enum Command {
         /// An incoming leg.
         leg: LegId,
     },
-    /// Take the call (200).
+    /// Take the call, or the change of the session that the other side wants (200).
     Answer {
-        /// An incoming leg.
+        /// An incoming leg, or one with a change.
         leg: LegId,
         /// Our session description: the answer, or the offer if the caller made none.
         answer: Vec<u8>,
     },
-    /// Do not take the call.
+    /// Do not take the call, or leave the session as it is.
     Reject {
-        /// An incoming leg.
+        /// An incoming leg, or one with a change.
         leg: LegId,
         /// Why: 486 busy, 603 declined, 488 no common media. What is no refusal becomes 603.
         status: StatusCode,
@@ -113,6 +113,13 @@ pub enum Command {
         leg: LegId,
         /// Why, for the other side.
         reason: Option<Reason>,
+    },
+    /// Change the session of a call that both sides talk in (RFC 3261 §14.1).
+    Change {
+        /// The leg.
+        leg: LegId,
+        /// Our new session description.
+        offer: Vec<u8>,
     },
     /// Move a leg to another flow to the same peer: one that proves one of the same user names.
     Rebind {
@@ -178,6 +185,25 @@ pub enum Event {
         leg: LegId,
         /// The caller's answer, if its INVITE had no offer.
         answer: Option<Vec<u8>>,
+    },
+    /// The other side wants to change the session, and waits for Answer or Reject.
+    Reoffered {
+        /// The leg.
+        leg: LegId,
+        /// Its new session description.
+        offer: Vec<u8>,
+    },
+    /// The other side has taken our change.
+    Changed {
+        /// The leg.
+        leg: LegId,
+        /// Its new session description.
+        answer: Option<Vec<u8>>,
+    },
+    /// Our change was not taken, or could not be asked for now: the session is as it was.
+    Unchanged {
+        /// The leg.
+        leg: LegId,
     },
     /// The flow of a call is gone. The call ends unless it is moved to another flow within
     /// [`limits::REBIND_MAX`].

@@ -68,7 +68,10 @@ impl UserAgent {
                 leg.description = answer;
                 self.accept(now, id, &incoming.key, &incoming.invite);
             }
-            other => leg.stage = other,
+            other => {
+                leg.stage = other;
+                self.answer_change(now, id, answer);
+            }
         }
     }
 
@@ -79,6 +82,8 @@ impl UserAgent {
         if self.refuse_incoming(now, id, &status) {
             self.end(id, End::rejected_by_us(&status));
             self.legs.remove(&id);
+        } else {
+            self.refuse_change(now, id, &status);
         }
     }
 
@@ -187,9 +192,10 @@ impl UserAgent {
             self.check_request(request)?;
             return Err(StatusCode::CallTransactionDoesNotExist.into());
         };
-        if leg.flow != key.flow() {
+        if leg.flow != key.flow() && !self.may_move(id, key.flow(), request) {
             return Err(StatusCode::Forbidden.into());
         }
+        let Some(leg) = self.legs.get_mut(&id) else { return Ok(()) };
         if leg.dialog.order(essentials.id.cseq) == Order::OutOfOrder {
             return Err(StatusCode::ServerInternalError.into());
         }
@@ -272,6 +278,7 @@ impl UserAgent {
             (StatusCode::OK, &tag),
         );
         let reason = request.headers.reason();
+        self.refuse_change(now, id, &StatusCode::RequestTerminated);
         if self.refuse_incoming(now, id, &StatusCode::RequestTerminated) {
             self.end(id, End::Cancelled { by: Side::Them, reason });
         } else {
@@ -285,43 +292,8 @@ impl UserAgent {
         }
     }
 
-    /// A re-INVITE with what we know already, or without an offer, is answered with what we said
-    /// before: that refreshes the session. Any change is refused, and the session stays as it is
-    /// (RFC 3261 §14.2).
-    fn on_reinvite(
-        &mut self,
-        now: Instant,
-        key: &ServerKey,
-        request: &Request,
-        essentials: &Essentials,
-        id: LegId,
-    ) -> Result<(), Refusal> {
-        check_body(request)?;
-        let Some(leg) = self.legs.get_mut(&id) else { return Ok(()) };
-        let offer = description(&request.headers, request.body());
-        match &leg.stage {
-            Stage::Talking { .. } if leg.unacked.is_none() => {}
-            Stage::Calling(_) => return Err(StatusCode::RequestPending.into()),
-            Stage::Closing => return Err(StatusCode::CallTransactionDoesNotExist.into()),
-            Stage::Incoming(_) | Stage::Talking { .. } => {
-                let seconds = self.rng.below(11).to_string();
-                let header = Some(("Retry-After", seconds));
-                return Err(Refusal { status: StatusCode::ServerInternalError, header });
-            }
-        }
-        if offer.is_some_and(|offer| offer != leg.remote_description) {
-            let warning = format!("304 {} \"The session cannot be changed\"", self.config.overlay);
-            let header = Some(("Warning", warning));
-            return Err(Refusal { status: StatusCode::NotAcceptableHere, header });
-        }
-        leg.dialog.refresh_target(&request.headers);
-        self.table.open_invite(key.clone(), essentials.id.clone(), Some(id));
-        self.accept(now, id, key, request);
-        Ok(())
-    }
-
     /// Sends the 200 to an INVITE and goes on sending it until the ACK comes.
-    fn accept(&mut self, now: Instant, id: LegId, key: &ServerKey, invite: &Request) {
+    pub(super) fn accept(&mut self, now: Instant, id: LegId, key: &ServerKey, invite: &Request) {
         let contact = self.config.contact.clone();
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let tag = leg.dialog.local().tag();

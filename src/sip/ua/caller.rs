@@ -124,6 +124,8 @@ impl UserAgent {
         if over {
             self.end(id, End::Failed(Failure::Timeout));
             self.legs.remove(&id);
+        } else {
+            self.on_change_timeout(id, key);
         }
     }
 
@@ -179,6 +181,9 @@ impl UserAgent {
     }
 
     fn on_invite_response(&mut self, now: Instant, id: LegId, response: &Response) {
+        if self.on_change_response(id, response) {
+            return;
+        }
         match response.code() {
             100..200 => self.on_provisional(now, id, response),
             200..300 => self.on_ok(now, id, response),

@@ -25,6 +25,8 @@ pub(super) struct Leg {
     pub(super) remote_description: Vec<u8>,
     /// A 200 of ours that waits for its ACK.
     pub(super) unacked: Option<Unacked>,
+    /// A change of the session that is not decided yet.
+    pub(super) change: Option<Change>,
     /// Our ACK, sent again for each 200 that comes again.
     pub(super) ack: Option<Bytes>,
     /// Whether the end has been reported. What still goes on is only good manners.
@@ -49,6 +51,19 @@ pub(super) enum Stage {
     /// We have sent a BYE. The leg stays until it is answered, so that a BYE of the other side
     /// that crosses it is answered too.
     Closing,
+}
+
+/// A re-INVITE without a final response.
+pub(super) enum Change {
+    /// We want it.
+    Ours {
+        key: ClientKey,
+        /// The number that its ACK must have.
+        cseq: u32,
+        offer: Vec<u8>,
+    },
+    /// The other side wants it.
+    Theirs { key: ServerKey, invite: Request },
 }
 
 /// An INVITE of ours without a final response.
@@ -133,6 +148,7 @@ impl Leg {
             description: Vec::new(),
             remote_description: Vec::new(),
             unacked: None,
+            change: None,
             ack: None,
             reported: false,
             detached: None,

@@ -1,11 +1,13 @@
 //! The user agent: one door in, one door out.
 //!
 //! `api` holds the types of the two doors; `table` the transactions in progress; `caller` is what
-//! RFC 3261 calls the UAC and `callee` the UAS, with the checks of `screen` before it.
+//! RFC 3261 calls the UAC and `callee` the UAS, with the checks of `screen` before it; `change` is
+//! both in the middle of a call.
 
 mod api;
 mod callee;
 mod caller;
+mod change;
 mod leg;
 mod screen;
 mod table;
@@ -109,6 +111,7 @@ impl UserAgent {
             Command::Answer { leg, answer } => self.answer(now, leg, answer),
             Command::Reject { leg, status } => self.reject(now, leg, status),
             Command::HangUp { leg, reason } => self.hang_up(now, leg, reason),
+            Command::Change { leg, offer } => self.change(now, leg, offer),
             Command::Rebind { leg, flow } => self.rebind(leg, flow),
         }
     }
@@ -188,7 +191,7 @@ impl UserAgent {
         }
     }
 
-    fn rebind(&mut self, id: LegId, flow: FlowId) {
+    pub(super) fn rebind(&mut self, id: LegId, flow: FlowId) {
         let (Some(leg), Some(users)) = (self.legs.get_mut(&id), self.flows.get(&flow)) else {
             return;
         };

@@ -1,0 +1,159 @@
+//! Changing a session while both sides talk (RFC 3261 §14): re-INVITE, from us and from them. A
+//! session that is not changed goes on as it was.
+
+use rsip::{Method, StatusCode};
+
+use super::api::{Event, FlowId, LegId};
+use super::leg::{Change, Stage};
+use super::screen::{Essentials, Refusal, check_body, description};
+use super::table::{ClientKey, ServerKey};
+use super::{ALLOW, PRODUCT, SDP, UserAgent};
+use crate::base::Instant;
+use crate::sip::message::{NameAddr, Request, Response};
+
+impl UserAgent {
+    /// `Command::Change`.
+    pub(super) fn change(&mut self, now: Instant, id: LegId, offer: Vec<u8>) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let is_talking = matches!(leg.stage, Stage::Talking { bye: None, .. });
+        if !is_talking || leg.detached.is_some() || leg.unacked.is_some() || leg.change.is_some() {
+            return self.event(Event::Unchanged { leg: id });
+        }
+        let flow = leg.flow;
+        let mut invite = leg.dialog.request(Method::Invite);
+        let cseq = leg.dialog.local_cseq();
+        let contact = self.config.contact.clone().with_scheme_of(leg.dialog.remote().uri());
+        let branch = self.stamp(&mut invite);
+        invite.headers.push("Contact", &NameAddr::new(contact).to_string());
+        invite.headers.push("Allow", ALLOW);
+        invite.headers.push("Accept", SDP);
+        invite.set_body(SDP, offer.clone());
+        let key = ClientKey::new(&branch, Method::Invite);
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.change = Some(Change::Ours { key: key.clone(), cseq, offer });
+        }
+        let bytes = self.table.start_invite(now, key, (flow, id), invite);
+        self.send_all(flow, bytes);
+    }
+
+    /// The other side has answered our re-INVITE; `false` if we have sent none.
+    pub(super) fn on_change_response(&mut self, id: LegId, response: &Response) -> bool {
+        let Some(leg) = self.legs.get_mut(&id) else { return false };
+        let Some(Change::Ours { cseq, .. }) = &leg.change else { return false };
+        if response.code() < 200 {
+            return true;
+        }
+        let mut ack = leg.dialog.ack(*cseq);
+        let Some(Change::Ours { offer, .. }) = leg.change.take() else { return true };
+        if response.code() >= 300 {
+            self.event(Event::Unchanged { leg: id });
+            return true;
+        }
+        leg.dialog.refresh_target(&response.headers);
+        let answer = description(&response.headers, response.body());
+        leg.description = offer;
+        leg.remote_description = answer.clone().unwrap_or_default();
+        let flow = leg.flow;
+        self.stamp(&mut ack);
+        let ack = bytes::Bytes::from(ack.to_bytes());
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.ack = Some(ack.clone());
+        }
+        self.send(flow, ack);
+        self.event(Event::Changed { leg: id, answer });
+        true
+    }
+
+    /// Nothing came back to our re-INVITE, if that is what timed out.
+    pub(super) fn on_change_timeout(&mut self, id: LegId, key: &ClientKey) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        if matches!(&leg.change, Some(Change::Ours { key: ours, .. }) if ours == key) {
+            leg.change = None;
+            self.event(Event::Unchanged { leg: id });
+        }
+    }
+
+    /// A re-INVITE with what we know already, or without an offer, is answered with what we said
+    /// before: that refreshes the session. The room above decides about any change (RFC 3261
+    /// §14.2).
+    pub(super) fn on_reinvite(
+        &mut self,
+        now: Instant,
+        key: &ServerKey,
+        request: &Request,
+        essentials: &Essentials,
+        id: LegId,
+    ) -> Result<(), Refusal> {
+        check_body(request)?;
+        let Some(leg) = self.legs.get_mut(&id) else { return Ok(()) };
+        let offer = description(&request.headers, request.body());
+        let is_free = leg.unacked.is_none() && leg.change.is_none();
+        match &leg.stage {
+            Stage::Talking { .. } if is_free => {}
+            Stage::Calling(_) => return Err(StatusCode::RequestPending.into()),
+            Stage::Closing => return Err(StatusCode::CallTransactionDoesNotExist.into()),
+            Stage::Talking { .. } if matches!(leg.change, Some(Change::Ours { .. })) => {
+                return Err(StatusCode::RequestPending.into());
+            }
+            Stage::Incoming(_) | Stage::Talking { .. } => {
+                let seconds = self.rng.below(11).to_string();
+                let header = Some(("Retry-After", seconds));
+                return Err(Refusal { status: StatusCode::ServerInternalError, header });
+            }
+        }
+        leg.dialog.refresh_target(&request.headers);
+        self.table.open_invite(key.clone(), essentials.id.clone(), Some(id));
+        match offer.filter(|offer| *offer != leg.remote_description) {
+            None => self.accept(now, id, key, request),
+            Some(offer) => {
+                leg.change = Some(Change::Theirs { key: key.clone(), invite: request.clone() });
+                let trying = Response::to(request, StatusCode::Trying, None);
+                let bytes = self.table.respond(now, key, &trying);
+                self.send_all(key.flow(), bytes);
+                self.event(Event::Reoffered { leg: id, offer });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the change that the other side wants.
+    pub(super) fn answer_change(&mut self, now: Instant, id: LegId, answer: Vec<u8>) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        match leg.change.take() {
+            Some(Change::Theirs { key, invite }) => {
+                leg.description = answer;
+                let offer = description(&invite.headers, invite.body());
+                leg.remote_description = offer.unwrap_or_default();
+                self.accept(now, id, &key, &invite);
+            }
+            other => leg.change = other,
+        }
+    }
+
+    /// Refuses the change that the other side wants, if it wants one.
+    pub(super) fn refuse_change(&mut self, now: Instant, id: LegId, status: &StatusCode) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        match leg.change.take() {
+            Some(Change::Theirs { key, invite }) => {
+                let tag = leg.dialog.local().tag();
+                let mut response = Response::to(&invite, status.clone(), tag);
+                response.headers.push("Server", PRODUCT);
+                let flow = leg.flow;
+                let bytes = self.table.respond(now, &key, &response);
+                self.send_all(flow, bytes);
+            }
+            other => leg.change = other,
+        }
+    }
+
+    /// Whether a request moves its dialog to another flow, as whoever has changed networks must:
+    /// a re-INVITE on a flow that proves the name of the dialog's other side.
+    pub(super) fn may_move(&mut self, id: LegId, flow: FlowId, request: &Request) -> bool {
+        let Some(leg) = self.legs.get(&id) else { return false };
+        let is_talking = matches!(leg.stage, Stage::Talking { .. });
+        if is_talking && request.method().is(Method::Invite) {
+            self.rebind(id, flow);
+        }
+        self.legs.get(&id).is_some_and(|leg| leg.flow == flow)
+    }
+}
