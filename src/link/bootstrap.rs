@@ -16,6 +16,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::clock::Clock;
+use super::cookie::{Cookies, Greeting, Proof, is_second};
 use super::counters::{LinkCounters, PortCounters};
 use super::dtls::{DtlsError, DtlsRole};
 use super::error::LinkError;
@@ -36,14 +38,18 @@ pub mod limits {
     /// Sessions on the port, with a handshake behind them or not.
     pub const SESSIONS_MAX: usize = 1024;
     /// Sessions whose handshake is not complete, of UDP and of TCP each; each costs one
-    /// association. A flood of forged ClientHellos can fill this, and [`PATIENCE`] later there is
-    /// room again.
+    /// association. Who has addresses enough can fill this, and [`PATIENCE`] later there is room
+    /// again.
     pub const HANDSHAKES_MAX: usize = 128;
     /// Those among them that come from one address, or from one IPv6 network of 64 bits: more than
     /// the people behind one NAT begin at a time, and room is left for others.
     pub const HANDSHAKES_PER_SOURCE_MAX: usize = 32;
+    /// Those among them that come from one network: 24 bits of IPv4, 48 of IPv6, which is what one
+    /// customer gets at most.
+    pub const HANDSHAKES_PER_NETWORK_MAX: usize = 64;
     /// With more handshakes under way whoever begins one must prove its address first (RFC 6347
-    /// §4.2.1), which costs a round trip. Fewer are not worth forging addresses for.
+    /// §4.2.1), which costs a round trip, and nothing is kept of who does not. Fewer are not worth
+    /// forging addresses for.
     pub const HANDSHAKES_UNPROVEN_MAX: usize = 16;
     /// Under a flood, a handshake that has not come through in this time makes room.
     pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -138,8 +144,7 @@ impl Ports {
         for socket in self.udp {
             let (socket, door) = (Arc::new(socket), door.clone());
             let in_use = Arc::downgrade(&in_use);
-            let port = Port { socket, door, sessions: HashMap::new(), in_use };
-            tokio::spawn(port.run(unused.clone()));
+            tokio::spawn(Port::new(socket, door, in_use).run(unused.clone()));
         }
         Accepted { flows, counters, _in_use: in_use }
     }
@@ -228,7 +233,7 @@ pub(super) async fn dial_udp(
     socket.connect(remote).await.map_err(|e| bind_error(any, &e))?;
     let local = socket.local_addr().map_err(|e| bind_error(any, &e))?;
     let wire = Wire::Connected { socket, local, remote, idle };
-    SecureFlow::establish(wire, DtlsRole::Client, true, credentials, Timings::default(), None).await
+    SecureFlow::establish(wire, DtlsRole::Client, None, credentials, Timings::default(), None).await
 }
 
 pub(super) async fn bind(address: SocketAddr) -> Result<UdpSocket, LinkError> {
@@ -290,15 +295,30 @@ fn source_of(address: SocketAddr) -> IpAddr {
     }
 }
 
+/// The network that a source belongs to.
+fn network_of(source: IpAddr) -> IpAddr {
+    match source {
+        IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() & (u32::MAX << 8)).into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 80)).into(),
+    }
+}
+
 /// The port on UDP.
 struct Port {
     socket: Arc<UdpSocket>,
     door: Door,
     sessions: HashMap<SocketAddr, Session>,
     in_use: Weak<InUse>,
+    cookies: Cookies,
+    clock: Clock,
 }
 
 impl Port {
+    fn new(socket: Arc<UdpSocket>, door: Door, in_use: Weak<InUse>) -> Self {
+        let (cookies, clock) = (Cookies::default(), Clock::start());
+        Self { socket, door, sessions: HashMap::new(), in_use, cookies, clock }
+    }
+
     async fn run(mut self, mut unused: watch::Receiver<()>) {
         let mut buffer = vec![0; DATAGRAM_MAX];
         loop {
@@ -322,24 +342,46 @@ impl Port {
                     self.door.counters.ignored();
                 }
             }
-            Packet::Dtls => self.on_record(datagram, source),
+            Packet::Dtls => {
+                if let Some(challenge) = self.on_record(datagram, source) {
+                    let _ = self.socket.send_to(&challenge, source).await;
+                }
+            }
             Packet::Media | Packet::Other => self.door.counters.ignored(),
         }
     }
 
-    fn on_record(&mut self, datagram: &[u8], source: SocketAddr) {
+    /// Hands a record to its session. What is to be sent if there is none and whoever begins one
+    /// has to prove its address first.
+    fn on_record(&mut self, datagram: &[u8], source: SocketAddr) -> Option<Bytes> {
         let known = self.sessions.get(&source).is_some_and(|session| !session.is_over());
         if !known {
+            let proof = match self.greet(datagram, source) {
+                Some(Greeting::Challenge(challenge)) => return Some(challenge),
+                Some(Greeting::Proven(proof)) => Some(proof),
+                None => None,
+            };
             if !is_client_hello(datagram) || !self.make_room(source) {
-                return self.door.counters.ignored();
+                self.door.counters.ignored();
+                return None;
             }
-            let Some(session) = self.start(source) else { return };
+            let session = self.start(source, proof)?;
             self.sessions.insert(source, session);
         }
         if let Some(session) = self.sessions.get(&source) {
             // A full inbox is loss like any other.
             let _ = session.inbox.try_send(Bytes::copy_from_slice(datagram));
         }
+        None
+    }
+
+    /// Under load, and for whoever was asked under load, judges the beginning of a handshake.
+    fn greet(&self, datagram: &[u8], source: SocketAddr) -> Option<Greeting> {
+        let is_asked = self.handshakes().count() >= HANDSHAKES_UNPROVEN_MAX;
+        if !is_client_hello(datagram) || !(is_asked || is_second(datagram)) {
+            return None;
+        }
+        self.cookies.judge(datagram, source, self.clock.now())
     }
 
     /// Forgets what is over and says whether one more session from there fits.
@@ -357,9 +399,12 @@ impl Port {
     }
 
     fn has_room(&self, source: SocketAddr) -> bool {
-        let place = source_of(source);
-        let of_source = self.handshakes().filter(|other| source_of(*other) == place).count();
-        of_source < HANDSHAKES_PER_SOURCE_MAX
+        let source = source_of(source);
+        let network = network_of(source);
+        let others = || self.handshakes().map(source_of);
+        others().filter(|other| *other == source).count() < HANDSHAKES_PER_SOURCE_MAX
+            && others().filter(|other| network_of(*other) == network).count()
+                < HANDSHAKES_PER_NETWORK_MAX
             && self.handshakes().count() < HANDSHAKES_MAX
             && self.sessions.len() < SESSIONS_MAX
     }
@@ -370,12 +415,11 @@ impl Port {
         handshakes.map(|(remote, _)| *remote)
     }
 
-    fn start(&self, remote: SocketAddr) -> Option<Session> {
+    fn start(&self, remote: SocketAddr, proof: Option<Proof>) -> Option<Session> {
         let in_use = self.in_use.upgrade()?;
         let (inbox, datagrams) = mpsc::channel(INBOX_MAX);
         let (up_out, up) = watch::channel(false);
         let (socket, door) = (self.socket.clone(), self.door.clone());
-        let proves = self.handshakes().count() >= HANDSHAKES_UNPROVEN_MAX;
         tokio::spawn(async move {
             let local = local_towards(&socket, remote).await;
             let idle = door.idle;
@@ -383,7 +427,8 @@ impl Port {
                 Wire::Shared { socket, local, remote, inbox: datagrams, idle, _in_use: in_use };
             let (role, timings) = (DtlsRole::Server, Timings::default());
             let flow =
-                SecureFlow::establish(wire, role, proves, &door.credentials, timings, None).await;
+                SecureFlow::establish(wire, role, proof.as_ref(), &door.credentials, timings, None)
+                    .await;
             up_out.send_replace(flow.is_ok());
             door.enter(flow).await;
         });
@@ -421,7 +466,12 @@ impl TcpPort {
     fn take(&mut self, stream: TcpStream, remote: SocketAddr, tasks: &mut JoinSet<IpAddr>) {
         let source = source_of(remote);
         let of_source = self.handshakes.get(&source).copied().unwrap_or_default();
-        if of_source >= HANDSHAKES_PER_SOURCE_MAX || tasks.len() >= HANDSHAKES_MAX {
+        let network = network_of(source);
+        let others = self.handshakes.iter().filter(|(other, _)| network_of(**other) == network);
+        if of_source >= HANDSHAKES_PER_SOURCE_MAX
+            || others.map(|(_, count)| count).sum::<usize>() >= HANDSHAKES_PER_NETWORK_MAX
+            || tasks.len() >= HANDSHAKES_MAX
+        {
             return self.door.counters.ignored();
         }
         self.handshakes.insert(source, of_source + 1);
@@ -480,71 +530,5 @@ async fn local_towards(socket: &UdpSocket, remote: SocketAddr) -> SocketAddr {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::{LOOPBACK, anyone, client_hello};
-    use super::*;
-
-    /// Ten thousand handshakes that one source begins, each from another port, take a bounded
-    /// number of places; whoever else comes meanwhile gets in at once, and after a while that
-    /// source does again too.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_flood_from_one_source_leaves_room_for_others() {
-        let socket = Arc::new(bind(LOOPBACK).await.unwrap());
-        let address = socket.local_addr().unwrap();
-        let (accepted_out, mut accepted) = mpsc::channel(ACCEPTED_MAX);
-        let door = Door {
-            credentials: Arc::new(anyone("b")),
-            idle: IDLE,
-            accepted: accepted_out,
-            counters: Arc::default(),
-        };
-        let (in_use, unused) = watch::channel(());
-        let in_use = Arc::new(in_use);
-        let sessions = HashMap::new();
-        let mut port = Port { socket, door, sessions, in_use: Arc::downgrade(&in_use) };
-        let hello = client_hello();
-        for number in 0..10_000 {
-            let source = SocketAddr::from(([127, 0, 0, 2], 10_000 + number));
-            port.on_datagram(&hello, source).await;
-            assert!(port.sessions.len() <= HANDSHAKES_PER_SOURCE_MAX);
-        }
-        assert_eq!(port.sessions.len(), HANDSHAKES_PER_SOURCE_MAX);
-        let mut counters = LinkCounters::default();
-        port.door.counters.add_to(&mut counters);
-        assert_eq!(counters.datagrams_ignored, 10_000 - HANDSHAKES_PER_SOURCE_MAX as u64);
-
-        // One network of IPv6 is one source, as are the two forms of an IPv4 address.
-        let of = |text: &str| source_of(text.parse().unwrap());
-        assert_eq!(of("[2001:db8::1]:1"), of("[2001:db8::ffff:1:2:3]:2"));
-        assert_ne!(of("[2001:db8::1]:1"), of("[2001:db8:0:1::1]:1"));
-        assert_eq!(of("[::ffff:192.0.2.1]:1"), of("192.0.2.1:2"));
-
-        tokio::spawn(port.run(unused));
-        let honest = anyone("honest");
-        let both = async { tokio::join!(dial_udp(address, &honest, IDLE), accepted.recv()) };
-        // Its first ClientHello is taken: none of the flood's has to make room.
-        let (flow, accepted) = timeout(PATIENCE, both).await.expect("at once");
-        assert_eq!(accepted.unwrap().info().remote, flow.unwrap().info().local);
-    }
-
-    /// Whoever begins a handshake proves its address only while many others are under way.
-    #[tokio::test]
-    async fn addresses_are_proven_under_load_only() {
-        const HELLO_VERIFY_REQUEST: u8 = 3;
-        const SERVER_HELLO: u8 = 2;
-        let listener = BootstrapListener::bind(LOOPBACK, anyone("b"), None).await.unwrap();
-        let (hello, mut sockets) = (client_hello(), Vec::new());
-        for number in 0..HANDSHAKES_UNPROVEN_MAX + 2 {
-            let socket = bind(LOOPBACK).await.unwrap();
-            socket.send_to(&hello, listener.local_addr()).await.unwrap();
-            let mut answer = [0; 2048];
-            timeout(PATIENCE, socket.recv(&mut answer)).await.expect("an answer").unwrap();
-            let expected = match number < HANDSHAKES_UNPROVEN_MAX {
-                true => SERVER_HELLO,
-                false => HELLO_VERIFY_REQUEST,
-            };
-            assert_eq!(answer[13], expected, "handshake {number}");
-            sockets.push(socket);
-        }
-    }
-}
+#[path = "bootstrap_tests.rs"]
+mod tests;

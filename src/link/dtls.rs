@@ -8,13 +8,14 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dimpl::{Config, DtlsCertificate};
+use dimpl::{Config, ConfigBuilder, DtlsCertificate};
 use thiserror::Error;
 
+use super::cookie::Proof;
 use crate::base::Instant;
 
 /// Timers and bounds of a handshake.
@@ -192,6 +193,26 @@ impl fmt::Debug for SrtpMaster {
     }
 }
 
+/// The settings of every association.
+pub(super) fn settings() -> ConfigBuilder {
+    Config::builder()
+        .mtu(HANDSHAKE_MTU)
+        .use_server_cookie(false)
+        .flight_start_rto(FLIGHT_RTO)
+        .flight_retries(FLIGHT_RETRIES)
+        .handshake_timeout(HANDSHAKE)
+}
+
+/// The settings, made once: the engine tests all its cryptography whenever they are.
+pub(super) fn config() -> Result<Arc<Config>, dimpl::Error> {
+    static CONFIG: OnceLock<Arc<Config>> = OnceLock::new();
+    if let Some(config) = CONFIG.get() {
+        return Ok(config.clone());
+    }
+    let config = Arc::new(settings().build()?);
+    Ok(CONFIG.get_or_init(|| config).clone())
+}
+
 /// One association, from the first flight to the close.
 pub struct Dtls {
     engine: dimpl::Dtls,
@@ -215,23 +236,17 @@ enum State {
 impl Dtls {
     /// Begins an association; a client's first flight is ready at once.
     ///
-    /// `cookie` makes a server prove the client's address first (RFC 6347 §4.2.1); after ICE it
-    /// is proven already.
+    /// A server is given the `proof` of a client that was asked for a cookie (RFC 6347 §4.2.1);
+    /// after ICE no client is.
     pub fn new(
         role: DtlsRole,
         local: &LocalCertificate,
-        cookie: bool,
+        proof: Option<&Proof>,
         verify: Verify,
         now: Instant,
     ) -> Result<Self, DtlsError> {
-        let config = Config::builder()
-            .mtu(HANDSHAKE_MTU)
-            .use_server_cookie(cookie)
-            .flight_start_rto(FLIGHT_RTO)
-            .flight_retries(FLIGHT_RETRIES)
-            .handshake_timeout(HANDSHAKE)
-            .build()
-            .map_err(|error| DtlsError::Protocol(format!("{error:?}")))?;
+        let config = proof.map_or_else(config, Proof::config);
+        let config = config.map_err(|error| DtlsError::Protocol(format!("{error:?}")))?;
         // The engine panics on a key that it cannot read, so it is tried before.
         config
             .crypto_provider()
@@ -247,7 +262,7 @@ impl Dtls {
         };
         let origin = std::time::Instant::now();
         let mut dtls = Self {
-            engine: dimpl::Dtls::new_12(Arc::new(config), certificate, origin),
+            engine: dimpl::Dtls::new_12(config, certificate, origin),
             origin,
             verify,
             state: State::Handshake,
@@ -258,6 +273,11 @@ impl Dtls {
         };
         dtls.engine.set_active(role == DtlsRole::Client);
         dtls.handle_timeout(now);
+        if let Some(proof) = proof {
+            // The answer, the cookie, has been sent before.
+            dtls.handle_datagram(now, &proof.bare);
+            dtls.outputs.clear();
+        }
         Ok(dtls)
     }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::super::cookie::{Cookies, Greeting};
 use super::*;
 use crate::base::Rng;
 
@@ -23,6 +24,61 @@ pub(in crate::link) fn accept_only(expected: &LocalCertificate) -> Verify {
     Arc::new(move |der| if der == expected { Ok(()) } else { Err("not who we expect".to_owned()) })
 }
 
+fn datagram(end: &mut Dtls) -> Bytes {
+    let Some(DtlsOutput::Datagram(datagram)) = end.poll() else { panic!("nothing to send") };
+    datagram
+}
+
+/// Asks a client for its cookie; its next flight is still to be sent.
+fn prove(client: &mut Dtls, now: Instant) -> Proof {
+    let cookies = Cookies::default();
+    let source = "192.0.2.1:4000".parse().unwrap();
+    let Some(Greeting::Challenge(challenge)) = cookies.judge(&datagram(client), source, now) else {
+        panic!("no cookie has been asked for");
+    };
+    client.handle_datagram(now, &challenge);
+    let second = datagram(client);
+    client.outputs.push_front(DtlsOutput::Datagram(second.clone()));
+    let Some(Greeting::Proven(proof)) = cookies.judge(&second, source, now) else {
+        panic!("the cookie is not good");
+    };
+    proof
+}
+
+/// A cookie is good for whom it was made for, for a while: not at another address or port, not for
+/// another ClientHello, not at another server, and not after two minutes.
+#[test]
+fn a_cookie_proves_one_address_for_a_while() {
+    let (cookies, alice) = (Cookies::default(), certificate("alice"));
+    let at = |s: u64| Instant::from_micros(s * 1_000_000);
+    let begin = at(600);
+    let source = "192.0.2.1:4000".parse().unwrap();
+    let mut client = Dtls::new(DtlsRole::Client, &alice, None, accept_all(), begin).unwrap();
+    let first = datagram(&mut client);
+    let challenge = |cookies: &Cookies| match cookies.judge(&first, source, begin) {
+        Some(Greeting::Challenge(challenge)) => challenge,
+        _ => panic!("no cookie has been asked for"),
+    };
+    assert!(challenge(&cookies).len() <= first.len(), "an answer that serves no flood");
+    client.handle_datagram(begin, &challenge(&cookies));
+    let second = datagram(&mut client);
+    let is_good = |cookies: &Cookies, hello: &[u8], source: &str, now| {
+        let greeting = cookies.judge(hello, source.parse().unwrap(), now);
+        matches!(greeting, Some(Greeting::Proven(_)))
+    };
+    assert!(is_good(&cookies, &second, "192.0.2.1:4000", begin));
+    assert!(is_good(&cookies, &second, "[::ffff:192.0.2.1]:4000", at(659)));
+    assert!(!is_good(&cookies, &second, "192.0.2.1:4001", begin));
+    assert!(!is_good(&cookies, &second, "192.0.2.2:4000", begin));
+    assert!(!is_good(&cookies, &second, "192.0.2.1:4000", at(720)));
+    assert!(!is_good(&Cookies::default(), &second, "192.0.2.1:4000", begin));
+    assert!(!is_good(&cookies, &first, "192.0.2.1:4000", begin));
+    let mut other = second.to_vec();
+    other[13 + 12 + 2] ^= 1;
+    assert!(!is_good(&cookies, &other, "192.0.2.1:4000", begin), "the client's random");
+    assert!(cookies.judge(&second[..60], source, begin).is_none(), "half a ClientHello");
+}
+
 /// Two associations, client first, over a path with loss under a virtual clock.
 struct Pair {
     ends: [Dtls; 2],
@@ -40,10 +96,13 @@ impl Pair {
     fn new(verify: [Verify; 2], certificates: [&LocalCertificate; 2], cookie: bool) -> Self {
         let now = Instant::ORIGIN;
         let [client_verify, server_verify] = verify;
-        let client = Dtls::new(DtlsRole::Client, certificates[0], cookie, client_verify, now);
-        let server = Dtls::new(DtlsRole::Server, certificates[1], cookie, server_verify, now);
+        let client = Dtls::new(DtlsRole::Client, certificates[0], None, client_verify, now);
+        let mut client = client.unwrap();
+        let proof = cookie.then(|| prove(&mut client, now));
+        let proof = proof.as_ref();
+        let server = Dtls::new(DtlsRole::Server, certificates[1], proof, server_verify, now);
         Self {
-            ends: [client.unwrap(), server.unwrap()],
+            ends: [client, server.unwrap()],
             outputs: [Vec::new(), Vec::new()],
             queue: BTreeMap::new(),
             rng: Rng::from_number(0),
@@ -205,6 +264,6 @@ fn closing_tells_the_other_side() {
 fn a_key_that_cannot_be_read_is_an_error() {
     let mut broken = certificate("alice");
     broken.private_key_pkcs8_der.truncate(20);
-    let result = Dtls::new(DtlsRole::Client, &broken, false, accept_all(), Instant::ORIGIN);
+    let result = Dtls::new(DtlsRole::Client, &broken, None, accept_all(), Instant::ORIGIN);
     assert!(matches!(result.err(), Some(DtlsError::Key(_))));
 }

@@ -1,15 +1,17 @@
 //! Fuzz targets: frames, Simple Reliability, STUN and DTLS. See [`crate::fuzz`].
 
 use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::cookie::Cookies;
 use super::dtls::{Dtls, DtlsOutput, DtlsRole, LocalCertificate};
 use super::framing::Frame;
 use super::pace::limits::WINDOW_MAX;
-use super::reliability::{Hop, Input, Output, Reliability, limits};
+use super::reliability::{Hop, Input, Output, Reliability, limits::QUEUE_MAX};
 use super::stun::{BindingQuery, Packet, answer_binding};
 use crate::base::{DecodeError, Instant, Reader};
 
@@ -94,7 +96,7 @@ impl Pair {
     fn input(&mut self, who: usize, input: Input) {
         let end = &mut self.ends[who];
         end.handle(self.now, input);
-        assert!(end.pending() <= limits::QUEUE_MAX + WINDOW_MAX);
+        assert!(end.pending() <= QUEUE_MAX + WINDOW_MAX);
         while let Some(output) = end.poll() {
             match output {
                 Output::Record(record) => self.flying.push_back((1 - who, record)),
@@ -108,7 +110,7 @@ impl Pair {
                 _ => {}
             }
         }
-        self.flying.truncate(limits::QUEUE_MAX);
+        self.flying.truncate(QUEUE_MAX);
     }
 }
 
@@ -133,12 +135,14 @@ pub fn dtls(bytes: &[u8]) {
     static CERTIFICATES: OnceLock<[LocalCertificate; 2]> = OnceLock::new();
     let certificates = CERTIFICATES.get_or_init(|| [certificate("a"), certificate("b")]);
     let mut script = Reader::new(bytes);
-    let cookie = script.u8().unwrap_or(0) & 1 == 1;
+    static COOKIES: OnceLock<Cookies> = OnceLock::new();
+    let source = SocketAddr::from(([192, 0, 2, 1], 4000));
+    let _ = COOKIES.get_or_init(Cookies::default).judge(bytes, source, Instant::ORIGIN);
     let mut now = Instant::ORIGIN;
     let roles = [DtlsRole::Client, DtlsRole::Server];
     let mut ends = [0, 1].map(|i| {
         let verify = Arc::new(|_: &[u8]| Ok(()));
-        Dtls::new(roles[i], &certificates[i], cookie, verify, now).expect("our own key")
+        Dtls::new(roles[i], &certificates[i], None, verify, now).expect("our own key")
     });
     let mut flying: VecDeque<(usize, Bytes)> = VecDeque::new();
     for _ in 0..STEPS_MAX {
@@ -151,7 +155,7 @@ pub fn dtls(bytes: &[u8]) {
                 }
             }
         }
-        flying.truncate(limits::QUEUE_MAX);
+        flying.truncate(QUEUE_MAX);
         if dtls_step(&mut script, &mut ends, &mut flying, &mut now).is_err() {
             return;
         }

@@ -6,6 +6,7 @@
 //! | [`pool`] | sockets that stand ready | |
 //! | [`surroundings`] | what stood in the way of one | RFC 4787 |
 //! | `settled` | what is left of it once it is found | RFC 8445 §11 |
+//! | [`cookie`] | proof of an address | RFC 6347 §4.2.1 |
 //! | [`dtls`] | mutual certificates, keys for media | RFC 6347, 5764 |
 //! | [`tls`] | the same over TCP | RFC 5246, 8446 |
 //! | [`transport`] | a task for each path: [`SecureFlow`], [`MediaFlow`] | |
@@ -34,6 +35,7 @@ mod cache;
 pub mod candidate;
 mod clock;
 mod convert;
+pub mod cookie;
 mod counters;
 mod driver;
 pub mod dtls;

@@ -315,7 +315,7 @@ async fn a_flood_of_handshakes_does_not_close_the_port() {
 pub(super) fn client_hello() -> Bytes {
     let now = crate::base::Instant::ORIGIN;
     let local = certificate("flooder");
-    let mut hello = dtls::Dtls::new(DtlsRole::Client, &local, true, accept_all(), now).unwrap();
+    let mut hello = dtls::Dtls::new(DtlsRole::Client, &local, None, accept_all(), now).unwrap();
     let Some(dtls::DtlsOutput::Datagram(hello)) = hello.poll() else { panic!("no ClientHello") };
     hello
 }

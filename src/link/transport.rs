@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::bootstrap::InUse;
 use super::candidate::IceParameters;
 use super::clock::Clock;
+use super::cookie::Proof;
 use super::dtls::{Dtls, DtlsOutput, DtlsRole, LocalCertificate, SrtpKeys, Verify};
 use super::error::{LinkError, SendError};
 use super::ice::{IceAgent, IceConn};
@@ -124,7 +125,7 @@ impl SecureFlow {
         credentials: &Credentials,
     ) -> Result<Self, LinkError> {
         let (wire, timings) = Wire::by_ice(agent, remote).await?;
-        Self::establish(wire, role, false, credentials, timings, None).await
+        Self::establish(wire, role, None, credentials, timings, None).await
     }
 
     /// What is known of the flow.
@@ -160,14 +161,14 @@ impl SecureFlow {
     pub(super) async fn establish(
         wire: Wire,
         role: DtlsRole,
-        cookie: bool,
+        proof: Option<&Proof>,
         credentials: &Credentials,
         timings: Timings,
         raw: Option<mpsc::Sender<Bytes>>,
     ) -> Result<Self, LinkError> {
         let clock = Clock::start();
         let verify = credentials.verify.clone();
-        let dtls = Dtls::new(role, &credentials.local, cookie, verify, clock.now())?;
+        let dtls = Dtls::new(role, &credentials.local, proof, verify, clock.now())?;
         let (commands, inbox) = mpsc::channel(OUTGOING_MAX);
         let (data_out, data) = mpsc::channel(INCOMING_MAX);
         let (up, when_up) = oneshot::channel();
@@ -242,7 +243,7 @@ impl MediaFlow {
         let (wire, timings) = Wire::by_ice(agent, remote).await?;
         let (raw_out, raw) = mpsc::channel(INCOMING_MAX);
         let flow =
-            SecureFlow::establish(wire, role, false, credentials, timings, Some(raw_out)).await?;
+            SecureFlow::establish(wire, role, None, credentials, timings, Some(raw_out)).await?;
         Ok(Self { flow, raw })
     }
 
