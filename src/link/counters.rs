@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::dtls::DtlsError;
 use super::error::LinkError;
-use super::reliability::Stats;
+use super::hop::Stats;
 use crate::peer;
 
 /// What a node has counted since its start.

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use super::cookie::Cookies;
 use super::dtls::{Dtls, DtlsOutput, DtlsRole, LocalCertificate};
 use super::framing::Frame;
+use super::hop::{Hop, Input, Output};
 use super::pace::limits::WINDOW_MAX;
-use super::reliability::{Hop, Input, Output, Reliability, limits::QUEUE_MAX};
+use super::reliability::{Reliability, limits};
 use super::stun::{BindingQuery, Packet, answer_binding};
 use crate::base::{DecodeError, Instant, Reader};
 
@@ -96,7 +97,7 @@ impl Pair {
     fn input(&mut self, who: usize, input: Input) {
         let end = &mut self.ends[who];
         end.handle(self.now, input);
-        assert!(end.pending() <= QUEUE_MAX + WINDOW_MAX);
+        assert!(end.pending() <= limits::QUEUE_MAX + WINDOW_MAX);
         while let Some(output) = end.poll() {
             match output {
                 Output::Record(record) => self.flying.push_back((1 - who, record)),
@@ -110,7 +111,7 @@ impl Pair {
                 _ => {}
             }
         }
-        self.flying.truncate(QUEUE_MAX);
+        self.flying.truncate(limits::QUEUE_MAX);
     }
 }
 
@@ -155,7 +156,7 @@ pub fn dtls(bytes: &[u8]) {
                 }
             }
         }
-        flying.truncate(QUEUE_MAX);
+        flying.truncate(limits::QUEUE_MAX);
         if dtls_step(&mut script, &mut ends, &mut flying, &mut now).is_err() {
             return;
         }

@@ -6,9 +6,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::clock::Clock;
 use super::error::{LinkError, SendError};
+use super::hop::{Hop, Input, Output, Stats};
 use super::pace::SenderKind;
 use super::pcap::{Direction, Pcap, Protocol};
-use super::reliability::{Hop, Input, Output, Reliability, Stats};
+use super::reliability::Reliability;
 use super::transport::{FlowInfo, SecureFlow, Transport};
 use super::watched::Watched;
 

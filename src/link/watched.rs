@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::framing::{Acknowledger, Frame};
+use super::hop::{Hop, Input, Output, Stats};
 use super::pace::RttEstimate;
-use super::reliability::{Hop, Input, Output, Stats};
 use crate::base::Instant;
 
 /// Bounds and timers.
