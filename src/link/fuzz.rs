@@ -10,9 +10,9 @@ use bytes::Bytes;
 use super::cookie::Cookies;
 use super::dtls::{Dtls, DtlsOutput, DtlsRole, LocalCertificate};
 use super::framing::Frame;
-use super::hop::{Hop, Input, Output};
+use super::hop::{Hop, Input, Output, QUEUE_MAX};
 use super::pace::limits::WINDOW_MAX;
-use super::reliability::{Reliability, limits};
+use super::reliability::Reliability;
 use super::stun::{BindingQuery, Packet, answer_binding};
 use crate::base::{DecodeError, Instant, Reader};
 
@@ -97,7 +97,7 @@ impl Pair {
     fn input(&mut self, who: usize, input: Input) {
         let end = &mut self.ends[who];
         end.handle(self.now, input);
-        assert!(end.pending() <= limits::QUEUE_MAX + WINDOW_MAX);
+        assert!(end.pending() <= QUEUE_MAX + WINDOW_MAX);
         while let Some(output) = end.poll() {
             match output {
                 Output::Record(record) => self.flying.push_back((1 - who, record)),
@@ -111,7 +111,7 @@ impl Pair {
                 _ => {}
             }
         }
-        self.flying.truncate(limits::QUEUE_MAX);
+        self.flying.truncate(QUEUE_MAX);
     }
 }
 
@@ -156,7 +156,7 @@ pub fn dtls(bytes: &[u8]) {
                 }
             }
         }
-        flying.truncate(limits::QUEUE_MAX);
+        flying.truncate(QUEUE_MAX);
         if dtls_step(&mut script, &mut ends, &mut flying, &mut now).is_err() {
             return;
         }

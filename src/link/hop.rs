@@ -1,8 +1,15 @@
-//! What both kinds of hop have in common: what goes into one, what comes out, and what it counts.
+//! What both kinds of hop have in common: what goes into one, what comes out, and the messages that
+//! the other side has not acknowledged.
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::framing::{Acknowledger, Frame};
 use crate::base::Instant;
+
+/// Messages waiting to be sent; more are dropped and reported.
+pub const QUEUE_MAX: usize = 256;
 
 /// What happens to a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,4 +79,126 @@ pub trait Hop: Send {
 
     /// Every message that is neither acknowledged nor reported yet, for a link that is going down.
     fn abandon(&mut self) -> Vec<Bytes>;
+}
+
+/// Messages on their way and behind, what is wanted, and what has been counted. `T` is what is known
+/// of the transmissions of a message.
+#[derive(Debug)]
+pub(super) struct Outbox<T> {
+    waiting: VecDeque<Bytes>,
+    pub(super) in_flight: VecDeque<Outstanding<T>>,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) stats: Stats,
+    next_sequence: u32,
+    received: Acknowledger,
+}
+
+/// A message on its way.
+#[derive(Debug)]
+pub(super) struct Outstanding<T> {
+    pub(super) message: Bytes,
+    pub(super) sent: T,
+    /// Whether it has been given out as undelivered.
+    is_reported: bool,
+}
+
+impl<T> Outstanding<T> {
+    pub(super) fn new(message: Bytes, sent: T) -> Self {
+        Self { message, sent, is_reported: false }
+    }
+}
+
+impl<T> Default for Outbox<T> {
+    fn default() -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            outputs: VecDeque::new(),
+            stats: Stats::default(),
+            next_sequence: 0,
+            received: Acknowledger::default(),
+        }
+    }
+}
+
+impl<T> Outbox<T> {
+    /// Takes a message, if there is room.
+    pub(super) fn enqueue(&mut self, message: Bytes) {
+        if self.waiting.len() >= QUEUE_MAX {
+            self.stats.lost += 1;
+            self.outputs.push_back(Output::Dropped(message));
+        } else {
+            self.waiting.push_back(message);
+        }
+    }
+
+    pub(super) fn next(&mut self) -> Option<Bytes> {
+        self.waiting.pop_front()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Puts a message on the wire and says which number it has. Only one of 16 MiB or more can't
+    /// be framed; callers cut far below that.
+    pub(super) fn transmit(&mut self, message: &Bytes) -> Option<u32> {
+        let sequence = self.next_sequence;
+        let Some(record) = (Frame::Data { sequence, message: message.clone() }).write() else {
+            self.stats.lost += 1;
+            return None;
+        };
+        self.next_sequence = sequence.wrapping_add(1);
+        self.stats.frames_sent += 1;
+        self.outputs.push_back(Output::Record(record));
+        Some(sequence)
+    }
+
+    /// Acknowledges a frame; whether its number has come before.
+    pub(super) fn acknowledge(&mut self, sequence: u32) -> bool {
+        let (ack, is_known) = self.received.take(sequence);
+        self.outputs.extend(ack.write().map(Output::Record));
+        is_known
+    }
+
+    /// Hands a message up.
+    pub(super) fn deliver(&mut self, message: Bytes) {
+        self.stats.delivered += 1;
+        self.outputs.push_back(Output::Deliver(message));
+    }
+
+    /// Reports a message as undelivered, unless it has been.
+    pub(super) fn report(&mut self, outstanding: &mut Outstanding<T>) {
+        if !std::mem::replace(&mut outstanding.is_reported, true) {
+            self.stats.undelivered += 1;
+            self.outputs.push_back(Output::Undelivered(outstanding.message.clone()));
+        }
+    }
+
+    /// Reports all messages: those on their way may still arrive; what waits behind has not been
+    /// sent here and never needs to be.
+    pub(super) fn report_all(&mut self) {
+        let mut in_flight = std::mem::take(&mut self.in_flight);
+        in_flight.iter_mut().for_each(|outstanding| self.report(outstanding));
+        self.in_flight = in_flight;
+        self.stats.undelivered += self.waiting.len() as u64;
+        self.outputs.extend(self.waiting.drain(..).map(Output::Undelivered));
+    }
+
+    /// Everything that has not been reported yet; nothing is left.
+    pub(super) fn abandon(&mut self) -> Vec<Bytes> {
+        let in_flight = std::mem::take(&mut self.in_flight).into_iter();
+        let unreported = in_flight.filter(|outstanding| !outstanding.is_reported);
+        let mut abandoned: Vec<Bytes> = unreported.map(|outstanding| outstanding.message).collect();
+        abandoned.extend(self.waiting.drain(..));
+        self.stats.undelivered += abandoned.len() as u64;
+        abandoned
+    }
+
+    /// Reports everything, and that the connection has failed.
+    pub(super) fn fail(&mut self) {
+        let abandoned = self.abandon();
+        self.outputs.extend(abandoned.into_iter().map(Output::Undelivered));
+        self.outputs.push_back(Output::Failed);
+    }
 }

@@ -11,8 +11,8 @@
 //! | [`tls`] | the same over TCP | RFC 5246, 8446 |
 //! | [`transport`] | a task for each path: [`SecureFlow`], [`MediaFlow`] | |
 //! | [`framing`], [`reliability`], [`pace`] | each hop acknowledges | RFC 6940 §6.6.2–3 |
-//! | [`hop`] | what these two have in common | RFC 6940 §6.6.2 |
 //! | [`watched`] | what is left of that to do over TCP | RFC 6940 §6.6.5 |
+//! | [`hop`] | what both owe the other side | RFC 6940 §6.6.2 |
 //! | [`overlay`] | the two together: [`OverlayLink`] | RFC 6940 §6.6.4 |
 //! | [`bootstrap`] | links without ICE on a known port | RFC 6940 §6.6.6 |
 //! | `no_ice` | links of overlays that do without ICE | RFC 6940 §6.5.1.11 |

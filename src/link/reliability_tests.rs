@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::base::Rng;
+use crate::link::hop::QUEUE_MAX;
 use crate::link::pace::limits::{PAUSE, WINDOW_INITIAL};
 
 fn at(ms: u64) -> Instant {

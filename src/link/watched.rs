@@ -4,13 +4,10 @@
 //! timeout of RFC 6298 makes the link suspect: TCP's own patience is too long for routing. It is
 //! kept for half a minute, as it may come back.
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
 use bytes::Bytes;
 
-use super::framing::{Acknowledger, Frame};
-use super::hop::{Hop, Input, Output, Stats};
+use super::framing::Frame;
+use super::hop::{self, Hop, Input, Outbox, Output, Stats};
 use super::pace::RttEstimate;
 use crate::base::Instant;
 
@@ -27,8 +24,6 @@ pub mod limits {
     pub const SUSPECT: Duration = Duration::from_secs(30);
     /// Messages on their way; TCP has its own window.
     pub const IN_FLIGHT_MAX: usize = 64;
-    /// Messages waiting behind these; more are dropped and reported.
-    pub const QUEUE_MAX: usize = 256;
 }
 
 use limits::*;
@@ -36,30 +31,20 @@ use limits::*;
 /// Both ends' state machine of one connection.
 #[derive(Debug)]
 pub struct Watched {
-    next_sequence: u32,
-    waiting: VecDeque<Bytes>,
-    in_flight: VecDeque<Outstanding>,
+    outbox: Outbox<Transmission>,
     rtt: RttEstimate,
     /// Since when nothing has been acknowledged that should have been.
     suspect: Option<Instant>,
     failed: bool,
-    received: Acknowledger,
-    outputs: VecDeque<Output>,
-    stats: Stats,
 }
 
 impl Default for Watched {
     fn default() -> Self {
         Self {
-            next_sequence: 0,
-            waiting: VecDeque::new(),
-            in_flight: VecDeque::new(),
+            outbox: Outbox::default(),
             rtt: RttEstimate::new(RTO_MIN, (RTO_MIN, RTO_MAX)),
             suspect: None,
             failed: false,
-            received: Acknowledger::default(),
-            outputs: VecDeque::new(),
-            stats: Stats::default(),
         }
     }
 }
@@ -70,20 +55,14 @@ impl Hop for Watched {
             return;
         }
         match input {
-            Input::Send(message) if self.waiting.len() >= QUEUE_MAX => {
-                self.stats.lost += 1;
-                self.outputs.push_back(Output::Dropped(message));
-            }
-            Input::Send(message) => self.waiting.push_back(message),
+            Input::Send(message) => self.outbox.enqueue(message),
             Input::Record(record) => match Frame::read(&record) {
                 Ok(Frame::Data { sequence, message }) => {
-                    let (ack, _) = self.received.take(sequence);
-                    self.outputs.extend(ack.write().map(Output::Record));
-                    self.stats.delivered += 1;
-                    self.outputs.push_back(Output::Deliver(message));
+                    self.outbox.acknowledge(sequence);
+                    self.outbox.deliver(message);
                 }
                 Ok(Frame::Ack { ack_sequence, .. }) => self.on_ack(now, ack_sequence),
-                Err(_) => self.stats.malformed += 1,
+                Err(_) => self.outbox.stats.malformed += 1,
             },
             Input::Timeout => self.on_timeout(now),
         }
@@ -91,49 +70,46 @@ impl Hop for Watched {
     }
 
     fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.outbox.outputs.pop_front()
     }
 
     fn deadline(&self) -> Option<Instant> {
         match self.suspect {
             Some(since) if !self.failed => Some(since + SUSPECT),
             Some(_) => None,
-            None => self.in_flight.front().map(|oldest| oldest.sent + self.timeout()),
+            None => self.oldest().map(|sent| sent + self.rtt.timeout()),
         }
     }
 
     fn stats(&self) -> Stats {
-        Stats { rtt_ms: self.rtt.smoothed().map(|rtt| rtt.as_millis() as u64), ..self.stats }
+        Stats { rtt_ms: self.rtt.smoothed().map(|rtt| rtt.as_millis() as u64), ..self.outbox.stats }
     }
 
     fn abandon(&mut self) -> Vec<Bytes> {
-        let in_flight = std::mem::take(&mut self.in_flight);
-        let unreported = in_flight.into_iter().filter(|outstanding| !outstanding.is_reported);
-        let mut abandoned: Vec<Bytes> = unreported.map(|outstanding| outstanding.message).collect();
-        abandoned.extend(self.waiting.drain(..));
-        self.stats.undelivered += abandoned.len() as u64;
-        abandoned
+        self.outbox.abandon()
     }
 }
 
 impl Watched {
-    fn timeout(&self) -> Duration {
-        self.rtt.timeout()
+    /// When the first message was sent that is not acknowledged.
+    fn oldest(&self) -> Option<Instant> {
+        self.outbox.in_flight.front().map(|oldest| oldest.sent.at)
     }
 
     fn on_ack(&mut self, now: Instant, sequence: u32) {
-        let is_it = |outstanding: &Outstanding| outstanding.sequence == sequence;
-        let Some(place) = self.in_flight.iter().position(is_it) else { return };
+        let in_flight = &mut self.outbox.in_flight;
+        let is_it = |outstanding: &Outstanding| outstanding.sent.sequence == sequence;
+        let Some(place) = in_flight.iter().position(is_it) else { return };
         // On a stream whatever is before it has arrived too.
-        if let Some(acknowledged) = self.in_flight.drain(..=place).next_back()
+        if let Some(acknowledged) = in_flight.drain(..=place).next_back()
             && self.suspect.is_none()
         {
-            self.rtt.measure(now.saturating_since(acknowledged.sent));
+            self.rtt.measure(now.saturating_since(acknowledged.sent.at));
         }
         if self.suspect.take().is_some() {
             // What a stall has held back says nothing of the path.
-            self.in_flight.iter_mut().for_each(|outstanding| outstanding.sent = now);
-            self.outputs.push_back(Output::Restored);
+            in_flight.iter_mut().for_each(|outstanding| outstanding.sent.at = now);
+            self.outbox.outputs.push_back(Output::Restored);
         }
     }
 
@@ -141,64 +117,44 @@ impl Watched {
         match self.suspect {
             Some(since) if now >= since + SUSPECT => {
                 self.failed = true;
-                let abandoned = self.abandon();
-                self.outputs.extend(abandoned.into_iter().map(Output::Undelivered));
-                self.outputs.push_back(Output::Failed);
+                self.outbox.fail();
             }
             Some(_) => {}
             None => {
-                let oldest = self.in_flight.front().map(|oldest| oldest.sent);
-                if oldest.is_some_and(|sent| now >= sent + self.timeout()) {
-                    self.doubt(now);
+                if self.oldest().is_some_and(|sent| now >= sent + self.rtt.timeout()) {
+                    // What is on its way had better go another way; the stream may deliver it
+                    // all the same.
+                    self.suspect = Some(now);
+                    self.outbox.report_all();
+                    self.outbox.outputs.push_back(Output::Suspect);
                 }
             }
         }
     }
 
-    /// What is on its way had better go another way; the stream may deliver it all the same.
-    fn doubt(&mut self, now: Instant) {
-        self.suspect = Some(now);
-        for outstanding in self.in_flight.iter_mut().filter(|outstanding| !outstanding.is_reported)
-        {
-            outstanding.is_reported = true;
-            self.stats.undelivered += 1;
-            self.outputs.push_back(Output::Undelivered(outstanding.message.clone()));
-        }
-        self.stats.undelivered += self.waiting.len() as u64;
-        self.outputs.extend(self.waiting.drain(..).map(Output::Undelivered));
-        self.outputs.push_back(Output::Suspect);
-    }
-
     fn send_waiting(&mut self, now: Instant) {
-        while self.in_flight.len() < IN_FLIGHT_MAX {
-            let Some(message) = self.waiting.pop_front() else { return };
-            let sequence = self.next_sequence;
-            let Some(record) = (Frame::Data { sequence, message: message.clone() }).write() else {
-                // Only a message of 16 MiB or more cannot be framed; callers cut far below that.
-                self.stats.lost += 1;
-                continue;
-            };
-            self.next_sequence = sequence.wrapping_add(1);
-            self.stats.frames_sent += 1;
-            let (sent, is_reported) = (now, false);
-            self.in_flight.push_back(Outstanding { message, sequence, sent, is_reported });
-            self.outputs.push_back(Output::Record(record));
+        while self.outbox.in_flight.len() < IN_FLIGHT_MAX {
+            let Some(message) = self.outbox.next() else { return };
+            if let Some(sequence) = self.outbox.transmit(&message) {
+                let sent = Transmission { sequence, at: now };
+                self.outbox.in_flight.push_back(Outstanding::new(message, sent));
+            }
         }
     }
 }
 
-/// A message on its way.
+type Outstanding = hop::Outstanding<Transmission>;
+
+/// The only transmission of a message.
 #[derive(Debug)]
-struct Outstanding {
-    message: Bytes,
+struct Transmission {
     sequence: u32,
-    sent: Instant,
-    /// Whether it has been given out as undelivered.
-    is_reported: bool,
+    at: Instant,
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::hop::QUEUE_MAX;
     use super::*;
 
     fn at(ms: u64) -> Instant {
