@@ -278,7 +278,7 @@ impl IceAgent {
             return Err(LinkError::NoPath);
         };
         Ok(IceConn {
-            conn,
+            conn: Some(conn),
             socket: match pair.local.candidate_type() {
                 // Its socket is the agent's.
                 CandidateType::Relay => None,
@@ -336,13 +336,14 @@ impl Drop for IceAgent {
 
 /// A path to the other side: datagrams in and out, kept alive and watched.
 pub struct IceConn {
-    conn: Arc<dyn Conn + Send + Sync>,
+    /// None once the path is settled: it holds all that the agent has.
+    conn: Option<Arc<dyn Conn + Send + Sync>>,
     /// What is below, as `conn` takes no STUN.
     socket: Option<Arc<dyn Conn + Send + Sync>>,
     upkeep: Upkeep,
     /// Our user name fragment and password.
     credentials: (String, String),
-    /// Takes the place of `conn`.
+    /// Takes its place.
     settled: Option<Settled>,
     agent: Option<Arc<Agent>>,
     state: watch::Receiver<ConnectionState>,
@@ -369,11 +370,10 @@ impl IceConn {
 
     /// Sends one datagram. What the network loses is not an error.
     pub async fn send(&self, datagram: &[u8]) {
-        match &self.settled {
-            Some(settled) => settled.send(datagram).await,
-            None => {
-                let _ = self.conn.send(datagram).await;
-            }
+        if let Some(settled) = &self.settled {
+            settled.send(datagram).await;
+        } else if let Some(conn) = &self.conn {
+            let _ = conn.send(datagram).await;
         }
     }
 
@@ -400,8 +400,9 @@ impl IceConn {
         if let Some(settled) = &mut self.settled {
             return settled.recv(buffer).await;
         }
+        let Some(conn) = &self.conn else { return Err(LinkError::Closed) };
         tokio::select! {
-            received = self.conn.recv(buffer) => received.map_err(|_| LinkError::Lost),
+            received = conn.recv(buffer) => received.map_err(|_| LinkError::Lost),
             _ = self.state.wait_for(|state| {
                 matches!(state, ConnectionState::Failed | ConnectionState::Closed)
             }) => Err(LinkError::Lost),
@@ -413,6 +414,7 @@ impl IceConn {
             let (socket, remote) = (socket.clone(), self.remote);
             let (credentials, lost) = (self.credentials.clone(), self.upkeep.lost());
             self.settled = Some(Settled::new(socket, remote, credentials, lost));
+            self.conn = None;
             close(self.agent.take());
         }
     }
