@@ -37,7 +37,8 @@ fn open_window(
     let folder = StateFolder::open(&path).map_err(|e| e.to_string())?;
     let folder = folder.with_key_store(platform_key_store());
     let pcap = pcap.as_deref().map(Pcap::create).transpose().map_err(|e| format!("{e}."))?;
-    let runtime = cli::runtime().map_err(|e| format!("The program can't start its tasks: {e}."))?;
+    let runtime = cli::runtime(cli::WORKERS)
+        .map_err(|e| format!("The program can't start its tasks: {e}."))?;
     let options = PhoneOptions {
         state: folder,
         listen: None,

@@ -65,13 +65,13 @@ pub fn json_line(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// The runtime of a phone.
-pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()
+/// The runtime of a phone with so many threads.
+pub fn runtime(workers: usize) -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()
 }
 
 fn block_on(job: impl Future<Output = u8>) -> u8 {
-    match runtime() {
+    match runtime(WORKERS_HEADLESS) {
         Ok(runtime) => {
             let code = runtime.block_on(job);
             runtime.shutdown_timeout(SHUTDOWN_MAX);
@@ -85,6 +85,8 @@ fn block_on(job: impl Future<Output = u8>) -> u8 {
 }
 
 /// A node is one task and its links; two threads keep sound smooth beside them.
-const WORKERS: usize = 2;
+pub const WORKERS: usize = 2;
+/// Without a window a single one sleeps longer: two wake each other up.
+const WORKERS_HEADLESS: usize = 1;
 /// Tasks that wait for the system end with the program.
 const SHUTDOWN_MAX: std::time::Duration = std::time::Duration::from_millis(500);
