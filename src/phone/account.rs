@@ -257,7 +257,7 @@ impl Engine {
             NodeEvent::Left => self.left(id),
             NodeEvent::Configured(document, effect) => self.configured(id, document, &effect),
             NodeEvent::AppFlow(flow) if self.flows.has_room() => {
-                self.sip_flow_up(id, flow);
+                self.sip_flow_up(id, flow, false);
             }
             NodeEvent::BootstrapNodes(addresses) => self.remember_bootstrap_nodes(id, &addresses),
             NodeEvent::StoreProblem(problem) => self.notice(problem.to_string()),

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::account::AccountId;
 use super::api::{
     Call, CallId, CallReport, CallState, Direction, Event, HistoryEntry, Quality, Verified,
 };
-use super::dial::{DIAL_MAX, DialReport, SET_UP_MAX};
+use super::dial::{DIAL_MAX, DialReport, SET_UP_MAX, Target};
 use super::engine::Engine;
 use super::failure::Worst;
 use super::talk::{Talk, TalkReport};
@@ -44,8 +44,10 @@ pub(super) struct Running {
     muted: bool,
     /// SIP legs: one for an incoming call, one for each device of an outgoing one.
     pub(super) legs: BTreeMap<LegId, Leg>,
-    /// Look-ups and connections that are on their way: each may bring a leg or more.
-    pub(super) dialling: usize,
+    /// Whether the name is still being looked up.
+    pub(super) is_looking_up: bool,
+    /// The devices that the call goes to.
+    pub(super) attempts: Vec<Attempt>,
     /// Why devices failed.
     pub(super) failure: Worst,
     /// When an outgoing call has to ring.
@@ -80,6 +82,15 @@ pub(super) enum Phase {
     Talking,
 }
 
+/// A device that an outgoing call goes to.
+pub(super) struct Attempt {
+    pub(super) target: Target,
+    /// What connects to it.
+    pub(super) connecting: Option<AbortHandle>,
+    /// The leg that came of it.
+    pub(super) leg: Option<LegId>,
+}
+
 /// One device of a call.
 pub(super) struct Leg {
     /// The membership whose user agent has the leg.
@@ -90,6 +101,8 @@ pub(super) struct Leg {
     pub(super) is_domain_unverified: bool,
     /// Our candidates for media with this device.
     pub(super) agent: Option<IceAgent>,
+    /// Whether the other side has said anything to our call.
+    pub(super) is_heard: bool,
     /// What our offer says.
     pub(super) local: Option<MediaDescription>,
     /// What the caller's offer says.
@@ -184,7 +197,8 @@ impl Calls {
             unproven: None,
             muted: false,
             legs: BTreeMap::new(),
-            dialling: 0,
+            is_looking_up: false,
+            attempts: Vec::new(),
             failure: Worst::default(),
             until: tokio::time::Instant::now() + DIAL_MAX,
             talk: None,
@@ -220,6 +234,13 @@ impl Running {
         match self.direction {
             Direction::Outgoing => SET_UP_MAX.saturating_sub(Duration::from_millis(dialled_ms)),
             Direction::Incoming => SET_UP_MAX,
+        }
+    }
+
+    /// The other side has said something on a leg.
+    pub(super) fn heard(&mut self, leg: LegId) {
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.is_heard = true;
         }
     }
 
@@ -373,6 +394,11 @@ impl Engine {
             outcome: sentence.clone(),
             answered: call.report.answered,
         };
+        if call.report.ringing_ms.is_some() {
+            for attempt in call.attempts.iter().filter(|attempt| attempt.leg.is_some()) {
+                self.remember_target(&attempt.target);
+            }
+        }
         if let Err(error) = self.data.add_call(&entry) {
             self.notice(format!("The call was not added to the list: {error}."));
         }

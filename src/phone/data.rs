@@ -57,6 +57,7 @@ impl Data {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(super::pins::SCHEMA)?;
+        connection.execute_batch(super::contacts::SCHEMA)?;
         Ok(Self { connection })
     }
 
@@ -101,10 +102,9 @@ impl Data {
         rows.collect()
     }
 
-    /// Forgets all calls.
+    /// Forgets all calls, and where they went.
     pub fn clear_calls(&self) -> rusqlite::Result<()> {
-        self.connection.execute("DELETE FROM calls", [])?;
-        Ok(())
+        self.connection.execute_batch("DELETE FROM calls; DELETE FROM devices;")
     }
 
     /// Remembers that an overlay was founded here, and where it listened.

@@ -26,12 +26,14 @@ pub(super) enum DialReport {
     /// A device is reachable, and our candidates for media with it are known; or what stood in
     /// the way.
     Reached(Target, Result<(Connection, IceAgent), Failure>),
+    /// It is a while since a device was called on a connection that was there before.
+    Unheard(Target, FlowId),
     /// The time is up in which something has to ring.
     TimeUp,
 }
 
 /// A device to be called.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     /// The membership in whose overlay it is.
     pub(super) account: AccountId,
@@ -120,7 +122,11 @@ pub(super) async fn reach(
     Ok((connection?, agent.map_err(|error| Failure::Asking(error.into()))?))
 }
 
-async fn connect(node: &Node, device: &Device, until: Instant) -> Result<AppFlow, Failure> {
+pub(super) async fn connect(
+    node: &Node,
+    device: &Device,
+    until: Instant,
+) -> Result<AppFlow, Failure> {
     let Device { aor, destinations, application, .. } = device;
     let asked = timeout_at(until, node.app_attach(destinations.clone(), *application)).await;
     let mut path = asked.unwrap_or(Err(RequestError::Timeout.into())).map_err(Failure::Asking)?;

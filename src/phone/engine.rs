@@ -11,7 +11,9 @@ use super::account::{AccountId, AccountReport, Accounts};
 use super::api::{CallId, Command, Device, Event, Settings, Snapshot};
 use super::calls::{CallReports, Calls};
 use super::certify::Certifying;
+use super::contacts::WARM_EVERY;
 use super::data::{Data, OverlayUser};
+use super::dial::Target;
 use super::handle::{Backend, Handle, channel};
 use super::hosting::{HostReport, Hosting};
 use super::names::forwarding;
@@ -21,7 +23,7 @@ use super::search::{SearchReport, Searches};
 use super::signal::Flows;
 use super::state::{StateError, StateFolder};
 use crate::base::{Now, Rng};
-use crate::link::{Clock, Pcap, os_seed, unix_ms};
+use crate::link::{AppFlow, Clock, Pcap, os_seed, unix_ms};
 use crate::media::{Recording, SinkChoice, SourceChoice, device};
 use crate::sip;
 
@@ -71,6 +73,8 @@ pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
 pub(super) enum Report {
     /// From a call.
     Call(CallId, CallReports),
+    /// A connection to somebody who is called often.
+    Warm(Target, Box<AppFlow>),
     /// A SIP message on a flow, or its end.
     Sip(sip::FlowId, Option<bytes::Bytes>),
     /// From an overlay.
@@ -110,6 +114,8 @@ pub(super) struct Engine {
     /// Commands that wait for private keys.
     pub(super) waiting: Vec<Command>,
     ring: Option<Ring>,
+    /// When the connections that stay open are looked after.
+    pub(super) warm_at: tokio::time::Instant,
     pub(super) clock: Clock,
     pub(super) rng: Rng,
     pub(super) reports: Reports,
@@ -144,6 +150,7 @@ impl Engine {
             ours_too: BTreeSet::new(),
             waiting: Vec::new(),
             ring: None,
+            warm_at: tokio::time::Instant::now() + WARM_EVERY,
             clock: Clock::start(),
             rng: Rng::new(os_seed()),
             reports,
@@ -177,7 +184,7 @@ impl Engine {
 
     /// Waits for one thing to happen and handles it.
     async fn step(&mut self) {
-        let busy = self.calls.is_any_talking() || self.flows.is_any_open();
+        let busy = self.calls.is_any_talking() || self.flows.is_any_temporary();
         tokio::select! {
             command = self.backend.commands.recv(), if !self.is_ending => match command {
                 Some(command) => self.command(command),
@@ -193,6 +200,7 @@ impl Engine {
             }
             () = self.clock.sleep_until(self.accounts.sip_deadline()) => self.sip_timeout(),
             () = self.accounts.leaving_overdue() => {}
+            () = tokio::time::sleep_until(self.warm_at) => self.keep_warm(),
             () = tokio::time::sleep(DURATION_STEP), if busy => {}
         }
     }
@@ -270,6 +278,7 @@ impl Engine {
     async fn report(&mut self, report: Report) {
         match report {
             Report::Call(call, report) => self.call_report(call, report),
+            Report::Warm(target, flow) => self.warm_flow_up(&target, *flow),
             Report::Sip(flow, Some(bytes)) => self.sip_datagram(flow, &bytes),
             Report::Sip(flow, None) => self.sip_flow_down(flow),
             Report::Account(id, report) => self.account_report(id, report).await,

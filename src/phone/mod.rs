@@ -23,6 +23,7 @@ mod api;
 mod backup;
 mod calls;
 mod certify;
+mod contacts;
 mod data;
 mod devices;
 mod dial;

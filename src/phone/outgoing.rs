@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use super::account::{Account, AccountId};
 use super::api::{CallId, Direction};
-use super::calls::{CallReports, Phase};
+use super::calls::{Attempt, CallReports, Phase};
 use super::dial::{Connection, DialReport, Directory, Target, reach, resolve};
 use super::engine::{Engine, Report, Reports};
 use super::failure::Failure;
 use super::names::{as_typed, own_sentence, way};
 use crate::link::IceAgent;
 use crate::message::Destination;
-use crate::sip::{self, LegId};
+use crate::sip::{self, FlowId, LegId};
 use crate::usage::{Overlays, Resolved, Way};
 
 impl Engine {
@@ -45,8 +46,12 @@ impl Engine {
         let (now, membership) = (self.now(), (account_id, overlay.as_str()));
         let id = self.calls.begin(membership, Direction::Outgoing, peer, phase, now);
         let reports = self.reports.clone();
+        let known = match &way {
+            Way::LookUp(overlay, aor) => self.known_targets(account_id, *overlay, aor),
+            Way::Device(..) | Way::Elsewhere(_) => Vec::new(),
+        };
         if let Some(call) = self.calls.running.get_mut(&id) {
-            call.dialling = 1;
+            call.is_looking_up = true;
             let until = call.until;
             let to_engine = reports.clone();
             call.dial_tasks.spawn(async move {
@@ -65,6 +70,9 @@ impl Engine {
                     resolve(directory, way, until, report).await;
                 });
             });
+        }
+        for target in known {
+            self.reach(id, target);
         }
         Ok(())
     }
@@ -92,19 +100,26 @@ impl Engine {
             DialReport::Found { hops } => {
                 call.report.hops = Some(hops);
                 call.report.fetch_ms = Some(elapsed_ms);
-                call.phase = Phase::Dialling(format!("Connecting to {}", call.peer));
+                if let Phase::Dialling(step) = &mut call.phase {
+                    *step = format!("Connecting to {}", call.peer);
+                }
             }
             DialReport::Resolved(accounts, Ok(resolved)) => {
-                call.dialling -= 1;
-                self.reach_all(id, &accounts, &resolved);
+                call.is_looking_up = false;
+                if call.phase != Phase::Talking {
+                    self.reach_all(id, &accounts, &resolved);
+                }
             }
             DialReport::Resolved(_, Err(failure)) => {
-                call.dialling -= 1;
+                call.is_looking_up = false;
                 call.failure.add(call.peer.clone(), failure);
                 self.end_if_hopeless(id);
             }
             DialReport::Reached(target, reached) => {
-                call.dialling -= 1;
+                let attempt = call.attempts.iter_mut().find(|a| a.target == target);
+                // One that the overlay does not know any more has been given up.
+                let Some(attempt) = attempt else { return };
+                attempt.connecting = None;
                 match reached {
                     Ok((connection, agent)) => self.reached(id, &target, connection, agent),
                     Err(failure) => call.failure.add(target.device.aor.to_string(), failure),
@@ -120,6 +135,21 @@ impl Engine {
                 self.end_call(id, sentence);
             }
             DialReport::TimeUp => {}
+            DialReport::Unheard(target, flow) => self.unheard(id, target, flow),
+        }
+    }
+
+    /// Nothing was said to our call on a connection that was there before: its other end may be
+    /// gone without a word, and a new connection is made.
+    fn unheard(&mut self, id: CallId, target: Target, flow: FlowId) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let place = call.attempts.iter().position(|attempt| attempt.target == target);
+        let Some(place) = place else { return };
+        let leg = call.attempts[place].leg.and_then(|leg| call.legs.get(&leg));
+        if leg.is_some_and(|leg| !leg.is_heard) {
+            call.attempts.remove(place);
+            self.sip_flow_down(flow);
+            self.reach(id, target);
         }
     }
 
@@ -142,17 +172,40 @@ impl Engine {
                 "Too many devices and names are registered under {peer}; only {count} are called."
             ));
         }
-        for target in targets {
+        self.give_up_all_but(id, &targets);
+        for target in targets.clone() {
             self.reach(id, target);
         }
         if let Some(call) = self.calls.running.get_mut(&id) {
-            if call.dialling == 0 {
+            if targets.is_empty() {
                 call.failure.add(peer, Failure::Nobody(Box::new(resolved.clone())));
             }
             self.end_if_hopeless(id);
         }
     }
 
+    /// Gives devices up that the overlay does not know under the name any more.
+    fn give_up_all_but(&mut self, id: CallId, targets: &[Target]) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let gone = call.attempts.extract_if(.., |attempt| !targets.contains(&attempt.target));
+        for attempt in gone.collect::<Vec<_>>() {
+            if let Some(connecting) = attempt.connecting {
+                connecting.abort();
+            }
+            self.forget_target(&attempt.target);
+            let Some(call) = self.calls.running.get_mut(&id) else { return };
+            let Some(leg) = attempt.leg.filter(|leg| call.legs.remove(leg).is_some()) else {
+                continue;
+            };
+            if call.phase == Phase::Ringing && call.legs.is_empty() {
+                call.phase = Phase::Dialling(format!("Connecting to {}", call.peer));
+            }
+            let command = sip::Command::HangUp { leg, reason: None };
+            self.sip_command(attempt.target.account, command);
+        }
+    }
+
+    /// Connects to a device, unless that is under way.
     fn reach(&mut self, id: CallId, target: Target) {
         let known = self.flows.known(&target, self.clock.now());
         let Some(account) = self.accounts.get(target.account) else { return };
@@ -160,19 +213,35 @@ impl Engine {
         let node = account.node.clone();
         let (reports, device) = (self.reports.clone(), target.device.clone());
         let until = call.until;
-        call.dialling += 1;
-        call.dial_tasks.spawn(async move {
+        if call.attempts.iter().any(|attempt| attempt.target == target) {
+            return;
+        }
+        let of = target.clone();
+        let connecting = call.dial_tasks.spawn(async move {
             let reached = reach(node, device, known, until).await;
             let report = DialReport::Reached(target, reached);
             // The engine has ended otherwise.
             let _ = reports.send(Report::Call(id, CallReports::Dial(report))).await;
         });
+        let connecting = Some(connecting);
+        call.attempts.push(Attempt { target: of, connecting, leg: None });
     }
 
     fn reached(&mut self, id: CallId, target: &Target, connection: Connection, agent: IceAgent) {
         let now = self.clock.now();
         let flow = match connection {
-            Connection::Known(flow) => flow,
+            Connection::Known(flow) => {
+                let (reports, target) = (self.reports.clone(), target.clone());
+                if let Some(call) = self.calls.running.get_mut(&id) {
+                    call.dial_tasks.spawn(async move {
+                        sleep(UNHEARD_MAX).await;
+                        let report = DialReport::Unheard(target, flow);
+                        // The engine has ended otherwise.
+                        let _ = reports.send(Report::Call(id, CallReports::Dial(report))).await;
+                    });
+                }
+                flow
+            }
             Connection::New(flow) => {
                 if let Some(call) = self.calls.running.get_mut(&id) {
                     let elapsed_ms = call.elapsed_ms(now);
@@ -183,7 +252,7 @@ impl Engine {
                     let path = timings.dtls_ms + timings.ice_ms;
                     report.attach_ms.get_or_insert(elapsed_ms.saturating_sub(path));
                 }
-                self.sip_flow_up(target.account, *flow)
+                self.sip_flow_up(target.account, *flow, true)
             }
         };
         self.invite(id, target, flow, agent);
@@ -192,7 +261,8 @@ impl Engine {
     /// An outgoing call without a device left has failed.
     pub(super) fn end_if_hopeless(&mut self, id: CallId) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
-        if call.dialling > 0 || !call.legs.is_empty() {
+        let is_connecting = call.attempts.iter().any(|a| a.connecting.is_some());
+        if call.is_looking_up || is_connecting || !call.legs.is_empty() {
             return;
         }
         let sentence = call.failure.sentence(&call.peer);
@@ -221,5 +291,7 @@ async fn forward(mut news: mpsc::Receiver<DialReport>, id: CallId, reports: Repo
 
 /// How much later than its steps an attempt ends, so that the step that took too long is told.
 const LATE: Duration = Duration::from_millis(500);
+/// How long a phone behind a connection that was there before may say nothing to a call.
+const UNHEARD_MAX: Duration = Duration::from_millis(1500);
 /// Reports of one search: the name's own, and the end.
 const DIAL_REPORTS_MAX: usize = 4;

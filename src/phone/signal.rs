@@ -50,6 +50,10 @@ struct Flow {
     reader: AbortHandle,
     /// Since when the user agent has had no use for it.
     idle_since: Option<Instant>,
+    /// Whether we have opened it, and so are the ones who close it.
+    is_ours: bool,
+    /// Whether it stays open without use.
+    is_kept: bool,
 }
 
 impl Flows {
@@ -58,24 +62,52 @@ impl Flows {
         self.open.len() < FLOWS_MAX
     }
 
-    pub(super) fn is_any_open(&self) -> bool {
-        !self.open.is_empty()
+    /// Whether a flow is to be closed after a while.
+    pub(super) fn is_any_temporary(&self) -> bool {
+        self.open.values().any(|flow| flow.is_ours && !flow.is_kept)
     }
 
-    /// A connection for SIP that leads to a device already and has just been in use: both sides
-    /// close what they have not used for a while (RFC 7904 §5.1).
+    /// A connection for SIP that leads to a device already and stays, or has just been in use:
+    /// whoever has opened one closes it when it was not used for a while (RFC 7904 §5.1).
     pub(super) fn known(&self, target: &Target, now: Instant) -> Option<FlowId> {
-        let Target { account, device } = target;
-        let is_it = |flow: &Flow| {
+        let is_fresh = |flow: &Flow| {
             let since = flow.idle_since.unwrap_or(now);
-            flow.account == *account
-                && flow.application == device.application
-                && flow.certificate.user_name == device.aor.to_string()
-                && ends_at(device, &flow.certificate.node_ids)
-                && device.destinations.last().and_then(Destination::node).is_some()
-                && now.saturating_since(since) < IDLE_MAX / 2
+            flow.is_kept || now.saturating_since(since) < IDLE_MAX / 2
         };
-        self.open.iter().find(|(_, flow)| is_it(flow)).map(|(id, _)| *id)
+        let mut open = self.open.iter();
+        open.find(|(_, flow)| flow.leads_to(target) && is_fresh(flow)).map(|(id, _)| *id)
+    }
+
+    /// Whether we have opened a connection to a device that is still open.
+    pub(super) fn leads_to(&self, target: &Target) -> bool {
+        self.open.values().any(|flow| flow.is_ours && flow.leads_to(target))
+    }
+
+    /// Lets a flow stay open.
+    pub(super) fn keep(&mut self, id: FlowId) {
+        if let Some(flow) = self.open.get_mut(&id) {
+            flow.is_kept = true;
+        }
+    }
+
+    /// Lets flows that we have opened to these names stay open, and no others.
+    pub(super) fn keep_only(&mut self, names: &[String]) {
+        for flow in self.open.values_mut().filter(|flow| flow.is_ours) {
+            flow.is_kept = names.contains(&flow.certificate.user_name);
+        }
+    }
+
+    /// Flows that have not been used for too long: our own, and of those of others the ones that
+    /// are too many.
+    fn unused(&self, now: Instant) -> Vec<FlowId> {
+        let is_late = |flow: &Flow| {
+            flow.idle_since.is_some_and(|since| now.saturating_since(since) > IDLE_MAX)
+        };
+        let late = self.open.iter().filter(|(_, flow)| !flow.is_kept && is_late(flow));
+        let (ours, mut theirs): (Vec<_>, Vec<_>) = late.partition(|(_, flow)| flow.is_ours);
+        theirs.sort_by_key(|(_, flow)| std::cmp::Reverse(flow.idle_since));
+        let theirs = theirs.into_iter().skip(THEIRS_MAX);
+        ours.into_iter().chain(theirs).map(|(id, _)| *id).collect()
     }
 
     fn account(&self, id: FlowId) -> Option<AccountId> {
@@ -97,9 +129,26 @@ impl Flows {
     }
 }
 
+impl Flow {
+    fn leads_to(&self, target: &Target) -> bool {
+        let Target { account, device } = target;
+        self.account == *account
+            && self.application == device.application
+            && self.certificate.user_name == device.aor.to_string()
+            && ends_at(device, &self.certificate.node_ids)
+            && device.destinations.last().and_then(Destination::node).is_some()
+    }
+}
+
 impl Engine {
-    /// A connection to a device is up: the user agent learns who is there.
-    pub(super) fn sip_flow_up(&mut self, account: AccountId, app: AppFlow) -> FlowId {
+    /// A connection to a device is up, which we have opened or they: the user agent learns who is
+    /// there.
+    pub(super) fn sip_flow_up(
+        &mut self,
+        account: AccountId,
+        app: AppFlow,
+        is_ours: bool,
+    ) -> FlowId {
         self.flows.last_flow += 1;
         let id = FlowId(self.flows.last_flow);
         let AppFlow { application, certificate, mut flow, .. } = app;
@@ -118,8 +167,18 @@ impl Engine {
         let named = named(&certificate).and_then(|aor| sip_aor(&aor).ok());
         let verified_users = named.into_iter().collect();
         let reader = reader.abort_handle();
-        let flow =
-            Flow { account, application, sender, info, certificate, reader, idle_since: None };
+        let (idle_since, is_kept) = (None, false);
+        let flow = Flow {
+            account,
+            application,
+            sender,
+            info,
+            certificate,
+            reader,
+            idle_since,
+            is_ours,
+            is_kept,
+        };
         self.flows.open.insert(id, flow);
         self.sip_input(account, Input::FlowUp { flow: id, verified_users });
         id
@@ -180,16 +239,15 @@ impl Engine {
             }
         }
         let now = self.clock.now();
-        let mut idle = Vec::new();
         for (id, flow) in &mut self.flows.open {
             let account = self.accounts.get(flow.account);
             if account.is_some_and(|account| account.agent.is_flow_used(*id)) {
                 flow.idle_since = None;
-            } else if now.saturating_since(*flow.idle_since.get_or_insert(now)) > IDLE_MAX {
-                idle.push(*id);
+            } else {
+                flow.idle_since.get_or_insert(now);
             }
         }
-        for id in idle {
+        for id in self.flows.unused(now) {
             self.sip_flow_down(id);
         }
     }
@@ -210,24 +268,41 @@ impl Engine {
 
     /// Calls a device that has been connected to.
     pub(super) fn invite(&mut self, id: CallId, target: &Target, flow: FlowId, agent: IceAgent) {
+        let leg = self.new_leg(id, target, flow, agent);
+        if let Some(call) = self.calls.running.get_mut(&id)
+            && let Some(attempt) = call.attempts.iter_mut().find(|a| a.target == *target)
+        {
+            attempt.leg = leg;
+        }
+    }
+
+    /// The leg to a device, unless there can be none.
+    fn new_leg(
+        &mut self,
+        id: CallId,
+        target: &Target,
+        flow: FlowId,
+        agent: IceAgent,
+    ) -> Option<LegId> {
         let Target { account: account_id, device } = target;
-        let Some(judgement) = self.judge_flow(*account_id, flow, Some(id)) else { return };
+        let judgement = self.judge_flow(*account_id, flow, Some(id))?;
         let is_domain_unverified = self.is_domain_unverified(*account_id, &device.aor.domain);
-        let Some(account) = self.accounts.get(*account_id) else { return };
-        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let account = self.accounts.get(*account_id)?;
+        let call = self.calls.running.get_mut(&id)?;
         let peer = device.aor.to_string();
         if judgement.unproven.is_some() {
             // Other devices of the name may be the ones that we know.
             if call.legs.is_empty() {
                 call.verified = judgement.verified;
             }
-            return call.failure.add(peer, Failure::Unproven(judgement.is_refused));
+            call.failure.add(peer, Failure::Unproven(judgement.is_refused));
+            return None;
         }
         let mut to = device.aor.to_sip_uri();
         if device.application == APPLICATION_SIPS {
             to = to.replacen("sip:", "sips:", 1);
         }
-        let (Ok(from), Ok(to)) = (sip_aor(&account.aor), to.parse::<sip::Uri>()) else { return };
+        let (from, to) = (sip_aor(&account.aor).ok()?, to.parse::<sip::Uri>().ok()?);
         let verified = judgement.verified;
         if peer == call.peer {
             (call.verified, call.is_domain_unverified) = (verified, is_domain_unverified);
@@ -243,11 +318,13 @@ impl Engine {
             verified,
             is_domain_unverified,
             agent: Some(agent),
+            is_heard: false,
             local: Some(local),
             offer: None,
         };
         call.legs.insert(leg, new);
         self.sip_command(*account_id, Command::Invite { leg, flow, from, to, offer });
+        Some(leg)
     }
 
     fn is_domain_unverified(&self, account: AccountId, domain: &str) -> bool {
@@ -367,6 +444,7 @@ impl Engine {
             sip::Event::Ringing { leg } => {
                 let now = self.clock.now();
                 if let Some((_, call)) = self.calls.of_leg(account, leg) {
+                    call.heard(leg);
                     let elapsed_ms = call.elapsed_ms(now);
                     call.report.ringing_ms.get_or_insert(elapsed_ms);
                     if matches!(call.phase, Phase::Dialling(_)) {
@@ -395,9 +473,13 @@ impl Engine {
                 let status = rsip::StatusCode::NotAcceptableHere;
                 self.sip_command(account, Command::Reject { leg, status });
             }
+            sip::Event::Trying { leg } => {
+                if let Some((_, call)) = self.calls.of_leg(account, leg) {
+                    call.heard(leg);
+                }
+            }
             sip::Event::Changed { .. }
             | sip::Event::Unchanged { .. }
-            | sip::Event::Trying { .. }
             | sip::Event::Acked { .. }
             | sip::Event::Refused { .. } => {}
         }
@@ -447,6 +529,7 @@ impl Engine {
                 verified: judgement.verified,
                 is_domain_unverified,
                 agent: None,
+                is_heard: true,
                 local: None,
                 offer: Some(offer),
             };
@@ -533,6 +616,8 @@ impl Engine {
 
 /// Flows at once: all devices of the callee, and callers; a flood of others is turned away.
 const FLOWS_MAX: usize = 64;
+/// Flows of others that may stay open without use: of those who call us often.
+const THEIRS_MAX: usize = 16;
 /// How long a flow may stay open without use: time for an INVITE to follow its AppAttach, and for
 /// the next call to the same device.
 const IDLE_MAX: Duration = Duration::from_secs(20);

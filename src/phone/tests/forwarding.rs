@@ -188,3 +188,23 @@ async fn one_device_answers_and_the_others_stop() {
     assert!(desk.is_talking() != cell.is_talking());
     assert!(alice.is_talking());
 }
+
+/// A device that rang before is called at once; if the overlay does not know it under the name any
+/// more it is left alone, and the call goes where it belongs.
+#[tokio::test]
+async fn a_device_that_rang_before_is_asked_about_again() {
+    let (overlay, mut alice) = Overlay::new().await;
+    let mut bob = overlay.device("bob").await;
+    let mut carol = overlay.device("carol").await;
+    for _ in 0..2 {
+        alice.rings_at("bob", &mut bob).await;
+    }
+    bob.set(Command::Forward(Some("carol".into()))).await;
+    alice.send(Command::Dial("bob".into()));
+    carol.rings().await;
+    let is_quiet =
+        |s: &Snapshot| s.calls.iter().all(|c| matches!(c.state, CallState::Ended { .. }));
+    bob.until("it does not ring", is_quiet).await;
+    alice.send(Command::HangUp(alice.handle.snapshot().calls[0].id));
+    carol.over().await;
+}

@@ -28,6 +28,8 @@ enum Manner {
     IsNowhere,
     /// It refuses whatever is offered.
     Refuses,
+    /// The same, once on each connection; then it reads nothing more from that.
+    GoesDeaf,
 }
 
 /// A node of bob's, joined and registered, with a phone of this manner. It lives as long as this.
@@ -68,19 +70,18 @@ async fn bob(document: &OverlayConfig, at: SocketAddr, manner: Manner) -> Node {
     let spec = StoreSpec { resource, kind, value, lifetime_s: 600 };
     node.request(peer::Command::Publish(spec)).await.expect("stored");
     let contact = Gruu::of_node(aor, node.node_id());
-    let agent = UserAgent::new(UaConfig {
-        overlay: OVERLAY.parse().expect("a host"),
-        users: vec!["bob@one.example".parse().expect("a name")],
-        contact: format!("sip:{contact}").parse().expect("a URI"),
-        seed: os_seed(),
-    });
+    let agent = move || {
+        UserAgent::new(UaConfig {
+            overlay: OVERLAY.parse().expect("a host"),
+            users: vec!["bob@one.example".parse().expect("a name")],
+            contact: format!("sip:{contact}").parse().expect("a URI"),
+            seed: os_seed(),
+        })
+    };
     tokio::spawn(async move {
-        let mut agent = Some(agent);
         while let Some(event) = events.recv().await {
-            if let NodeEvent::AppFlow(flow) = event
-                && let Some(agent) = agent.take()
-            {
-                tokio::spawn(talk(agent, flow, manner));
+            if let NodeEvent::AppFlow(flow) = event {
+                tokio::spawn(talk(agent(), flow, manner));
             }
         }
     });
@@ -94,8 +95,10 @@ async fn talk(mut agent: UserAgent, mut app: AppFlow, manner: Manner) {
     let flow = FlowId(1);
     let verified_users = vec![app.certificate.user_name.parse().expect("a name")];
     agent.handle(now(), Input::FlowUp { flow, verified_users });
+    let mut calls = 0;
     while let Some(bytes) = app.flow.recv().await {
-        if manner == Manner::SaysNothing {
+        calls += usize::from(bytes.starts_with(b"INVITE"));
+        if manner == Manner::SaysNothing || manner == Manner::GoesDeaf && calls > 1 {
             continue;
         }
         agent.handle(now(), Input::Datagram { flow, bytes: &bytes });
@@ -111,7 +114,7 @@ async fn talk(mut agent: UserAgent, mut app: AppFlow, manner: Manner) {
                         _ => answer,
                     };
                     let command = match manner {
-                        Manner::Refuses => {
+                        Manner::Refuses | Manner::GoesDeaf => {
                             let status = rsip::StatusCode::NotAcceptableHere;
                             sip::Command::Reject { leg, status }
                         }
@@ -142,13 +145,20 @@ async fn reason(name: &str, manner: Option<Manner>) -> String {
         Some(manner) => Some(bob(&config, at, manner).await),
         None => None,
     };
-    alice.send(Command::Dial(name.into()));
-    alice
-        .event(|event| match event {
-            Event::Ended { reason, .. } => Some(reason.clone()),
-            _ => None,
-        })
-        .await
+    if manner == Some(Manner::GoesDeaf) {
+        ended(&mut alice, name).await;
+    }
+    ended(&mut alice, name).await
+}
+
+/// How a call to a name ends.
+async fn ended(phone: &mut Phone, name: &str) -> String {
+    phone.send(Command::Dial(name.into()));
+    let reason = phone.event(|event| match event {
+        Event::Ended { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    reason.await
 }
 
 #[tokio::test]
@@ -183,4 +193,11 @@ async fn sound_that_finds_no_path_says_between_which_networks() {
     let reason = reason("bob", Some(Manner::IsNowhere)).await;
     assert!(reason.starts_with("No sound: no network path leads from this computer"), "{reason}");
     assert!(reason.contains("to a computer with an address of its own"), "{reason}");
+}
+
+/// A connection that was there before and whose other end is gone costs a moment, not the call.
+#[tokio::test]
+async fn a_dead_connection_is_replaced() {
+    let reason = reason("bob", Some(Manner::GoesDeaf)).await;
+    assert!(reason.contains("no way to encode sound in common"), "{reason}");
 }
