@@ -24,8 +24,9 @@
 //! Certificates and signatures are [`CheapProvider`](crate::crypto::CheapProvider)'s, which have
 //! the size of real ones. A session ends by [`Command::Leave`](crate::peer::Command::Leave) or, as
 //! often, without a word; a new user comes in the same moment. Hostile peers are real ones behind
-//! a mask that drops, misroutes, forges, replays or floods, or sits next to a victim's key. Some
-//! first peers last for ever, like the bootstrap nodes that a document names.
+//! a mask that drops, misroutes, forges, replays or floods, or sits next to a victim's key. What
+//! one of them is responsible for may be lost with it: nobody else makes copies of that. Some first
+//! peers last for ever, like the bootstrap nodes that a document names.
 //!
 //! # The trace
 //!

@@ -179,7 +179,17 @@ impl<'a> Run<'a> {
             kept.filter(|(_, k)| k.kind == KindId::SIP_REGISTRATION && k.bytes().is_some());
         let places = registrations.filter_map(|(resource, _)| resource.to_u128());
         let held: Vec<u32> = places.filter_map(|p| self.by_place.get(&p).copied()).collect();
-        self.deaths.add(self.world.clock, held);
+        let node = dead.node_id().to_u128();
+        let is_first = |user: &&u32| {
+            let place = self.users[**user as usize].place;
+            let next = self.world.ring.from(place).next();
+            next.is_none_or(|(next, _)| node.wrapping_sub(place) < next.wrapping_sub(place))
+        };
+        let withheld = match self.world.is_masked(number) {
+            true => held.iter().filter(is_first).copied().collect(),
+            false => Vec::new(),
+        };
+        self.deaths.add(self.world.clock, held, withheld);
         self.world.plan(self.world.clock + limits::MOURNING, Task::Mourn);
         let is_its = |open: &&Open| matches!(open, Open::Fetch(fetch) if fetch.by == number);
         let dropped: Vec<Open> = self.open.values().filter(is_its).copied().collect();

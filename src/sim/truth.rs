@@ -93,6 +93,8 @@ impl User {
 struct Death {
     at: Instant,
     held: Vec<u32>,
+    /// Of these nobody else need have had a copy: it was hostile, and the one to make copies.
+    withheld: Vec<u32>,
     is_mourned: bool,
 }
 
@@ -104,13 +106,14 @@ pub(super) struct Deaths(VecDeque<Death>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Loss {
     pub(super) user: u32,
-    /// Whether all who held it went within one repair interval, so that nothing could be done.
+    /// Whether all who held it went within one repair interval, so that nothing could be done, or
+    /// whoever was to see to it that others held it was hostile.
     pub(super) is_excused: bool,
 }
 
 impl Deaths {
-    pub(super) fn add(&mut self, at: Instant, held: Vec<u32>) {
-        self.0.push_back(Death { at, held, is_mourned: false });
+    pub(super) fn add(&mut self, at: Instant, held: Vec<u32>, withheld: Vec<u32>) {
+        self.0.push_back(Death { at, held, withheld, is_mourned: false });
     }
 
     /// What of the longest gone peer that has not been looked after is nowhere else.
@@ -130,13 +133,20 @@ impl Deaths {
             known.is_registered() && holders(world, **user, known.place).next().is_none()
         };
         let lost = held.iter().filter(is_gone).map(|user| {
-            let known = &users[*user as usize];
-            let (holders, last) = self.went_together(*user, *at);
-            let age = last.saturating_since(known.acknowledged_at);
-            let is_excused = holders >= COPIES.min(world.ring.len()) || age <= limits::REPAIR;
+            let acknowledged_at = users[*user as usize].acknowledged_at;
+            let is_excused = self.is_excused(*user, *at, acknowledged_at, world.ring.len());
             Loss { user: *user, is_excused }
         });
         lost.collect()
+    }
+
+    /// Whether nothing could be done about a loss that the death at `at` is looked into for: so many
+    /// holders went within one repair interval, or too few had it yet, or it was withheld.
+    fn is_excused(&self, user: u32, at: Instant, acknowledged_at: Instant, peers: usize) -> bool {
+        let (holders, last) = self.went_together(user, at);
+        let is_withheld = self.0.iter().any(|death| death.withheld.contains(&user));
+        let is_new = last.saturating_since(acknowledged_at) <= limits::REPAIR;
+        is_withheld || is_new || holders >= COPIES.min(peers)
     }
 
     /// How many of those who held a user's registration went within one repair interval, the last
@@ -196,12 +206,22 @@ mod tests {
         let seconds = |s: u64| Instant::from_micros(s * 1_000_000);
         let mut deaths = Deaths::default();
         for (at, held) in [(10, 1), (100, 7), (105, 2), (106, 7), (108, 7)] {
-            deaths.add(seconds(at), vec![held]);
+            deaths.add(seconds(at), vec![held], Vec::new());
         }
         assert_eq!(deaths.went_together(7, seconds(100)), (3, seconds(108)));
         assert_eq!(deaths.went_together(1, seconds(10)), (1, seconds(10)));
-        deaths.add(seconds(108 + limits::REPAIR.as_secs()), vec![7]);
+        deaths.add(seconds(108 + limits::REPAIR.as_secs()), vec![7], Vec::new());
         assert_eq!(deaths.went_together(7, seconds(108)).0, 2, "the first two had time enough");
+    }
+
+    /// One holder of three is no excuse, unless it was to make the copies and hostile.
+    #[test]
+    fn what_a_hostile_peer_withheld_is_excused() {
+        let at = Instant::from_micros(1_000_000_000);
+        let mut deaths = Deaths::default();
+        deaths.add(at, vec![7, 8], vec![7]);
+        let is_excused = |user| deaths.is_excused(user, at, Instant::ORIGIN, 100);
+        assert_eq!([7, 8].map(is_excused), [true, false]);
     }
 
     #[test]
