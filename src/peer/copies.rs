@@ -2,6 +2,7 @@
 //! queued is only a name: the values are taken when their turn comes.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use crate::base::{Encode, NodeId, ResourceId};
 use crate::message::{ErrorCode, FetchAns, Method, decode_body};
@@ -33,6 +34,8 @@ pub(super) enum Why {
     Replica,
     /// It had newer values, which we have taken over, and gets what it lacks.
     Merged,
+    /// It is responsible for what we are about to drop, and may lack it.
+    Surplus,
 }
 
 /// Copies to be sent.
@@ -47,6 +50,8 @@ pub(super) struct Copies {
     pub(super) is_range_new: bool,
     /// Where our range began before peers came into it that did not join through us.
     shed_from: Option<NodeId>,
+    /// What is dropped next if those who are responsible for it have it, and the ring stays as it is.
+    pub(super) surplus: Option<BTreeSet<ResourceId>>,
     /// Whether we hold values of before a restart.
     pub(super) is_restored: bool,
 }
@@ -128,7 +133,9 @@ impl Peer {
         }
     }
 
-    /// Drops what three others keep that are nearer to it (RFC 6940 §10.7.3).
+    /// Drops what three others keep that are nearer to it (RFC 6940 §10.7.3). Whether they do only
+    /// they know: whoever admitted the responsible peer may have given it nothing, so that one gets
+    /// a copy first. What it does not take stays here until the ring changes next.
     pub(super) fn discard(&mut self) {
         if !matches!(self.stage, Stage::Joined { .. }) {
             return;
@@ -136,15 +143,26 @@ impl Peer {
         let own = self.identity.node_id.to_u128();
         let queued: BTreeSet<&ResourceId> =
             self.copies.queued.iter().map(|copy| &copy.resource).collect();
-        let surplus: Vec<ResourceId> = self
+        let surplus: BTreeSet<ResourceId> = self
             .storage
             .resources_between(own, own)
             .filter(|r| !self.chord.keeps(r) && !queued.contains(r))
             .collect();
-        for resource in surplus {
-            self.storage.remove(&resource);
-        }
         self.copies.shed_from = None;
+        if let Some(taken) = self.copies.surplus.take() {
+            for resource in surplus.intersection(&taken) {
+                self.storage.remove(resource);
+            }
+        } else if !surplus.is_empty() {
+            self.copies.surplus = Some(surplus.clone());
+            for resource in surplus {
+                if let Some(to) = self.chord.responsible_predecessor(&resource) {
+                    self.push_copy(Copy { to, resource, number: 1, why: Why::Surplus });
+                }
+            }
+            self.timers.set(Timer::Discard, self.now.instant + SURPLUS_DELAY);
+            self.pump_copies();
+        }
     }
 
     /// Passes on what is stored in the range `(after, upto]` to its responsible peer, which may
@@ -158,8 +176,11 @@ impl Peer {
     }
 
     pub(super) fn push_copy(&mut self, copy: Copy) {
-        let is_full = self.copies.queue.len() >= QUEUE_MAX;
-        if is_full || !self.copies.queued.insert(copy.clone()) {
+        if self.copies.queue.len() >= QUEUE_MAX {
+            self.keep_surplus(&copy);
+            return self.copy_over(&copy);
+        }
+        if !self.copies.queued.insert(copy.clone()) {
             return self.copy_over(&copy);
         }
         self.copies.queue.push_back(copy);
@@ -180,17 +201,22 @@ impl Peer {
                 true => self.storage.copies(self.now, resource, number, bytes_max),
                 false => Vec::new(),
             };
+            if stores.is_empty() {
+                self.keep_surplus(&copy);
+            }
             for store in stores {
                 let Ok(body) = store.request.to_bytes() else { continue };
                 let (route, goal) = (vec![copy.to.into()], Goal::Copy(copy.clone()));
                 let method = Method::Store;
-                if self.request(route, None, method, body, &store.certificates, goal).is_ok() {
-                    self.copies.in_flight += 1;
-                    if let Some(admission) =
-                        self.admission.as_mut().filter(|_| copy.why == Why::Admission)
-                    {
-                        admission.waiting += 1;
-                    }
+                if self.request(route, None, method, body, &store.certificates, goal).is_err() {
+                    self.keep_surplus(&copy);
+                    continue;
+                }
+                self.copies.in_flight += 1;
+                if let Some(admission) =
+                    self.admission.as_mut().filter(|_| copy.why == Why::Admission)
+                {
+                    admission.waiting += 1;
                 }
             }
             // The place that the copy had in the queue.
@@ -204,6 +230,8 @@ impl Peer {
             (Some(Failure::Refused(code)), Why::Admission | Why::Replica) if is_behind(code) => {
                 self.fetch_newer(copy);
             }
+            (Some(Failure::Refused(code)), Why::Surplus) if is_behind(code) => {}
+            (Some(_), Why::Surplus) => self.keep_surplus(copy),
             (Some(Failure::Timeout), Why::Admission) => self.forget_admission(copy.to),
             (Some(_), Why::Replica | Why::Merged) => {
                 // It may see the ring otherwise for now.
@@ -245,6 +273,15 @@ impl Peer {
         self.pump_copies();
     }
 
+    /// Who should have something that we were about to drop may not have it.
+    fn keep_surplus(&mut self, copy: &Copy) {
+        if let Some(surplus) = &mut self.copies.surplus
+            && copy.why == Why::Surplus
+        {
+            surplus.remove(&copy.resource);
+        }
+    }
+
     fn copy_over(&mut self, copy: &Copy) {
         if copy.why == Why::Admission {
             self.handed_over(copy.to);
@@ -259,6 +296,8 @@ fn is_behind(code: ErrorCode) -> bool {
 
 // limits
 
+/// From the copies of what is about to be dropped until it is: longer than a request lives.
+const SURPLUS_DELAY: Duration = Duration::from_secs(20);
 /// Stores on their way at a time.
 const IN_FLIGHT_MAX: usize = 16;
 /// Copies that wait. What does not fit is passed on when the ring changes next.

@@ -55,6 +55,7 @@ impl Peer {
             self.timers.set_earlier(Timer::Replicate, at);
         }
         // Copies are not dropped in the middle of things: the next loss may need them.
+        self.copies.surplus = None;
         self.timers.set(Timer::Discard, self.now.instant + DISCARD_DELAY);
         let at = self.soon(FINGER_DELAY);
         self.timers.set_earlier(Timer::Fingers, at);
@@ -68,6 +69,16 @@ impl Peer {
             .filter(|n| *n != arrived && !listed.contains(n))
             .filter(|n| self.chord.is_neighbor_of(*n, arrived));
         self.news.audience.extend(lacking);
+    }
+
+    /// A neighbour does not name these of our own any more. They hear from us: whoever is dead does
+    /// not acknowledge that, so that one peer's discovery is soon everybody's.
+    pub(super) fn doubt(&mut self, neighbors: Vec<NodeId>) {
+        if self.config.is_reactive && !neighbors.is_empty() {
+            self.news.audience.extend(neighbors);
+            let at = self.soon(TELL_NEIGHBORS);
+            self.timers.set_earlier(Timer::TellNeighbors, at);
+        }
     }
 
     /// Tells of changes: neighbours that must know, and nodes that are linked to us without being

@@ -79,10 +79,13 @@ impl Peer {
         }
         self.hear_of_fingers(from, &contents);
         let (predecessors, successors) = contents.into_neighbors();
+        let left_out = self.chord.left_out(from, &predecessors, &successors);
         let listed: Vec<NodeId> =
             predecessors.into_iter().chain(successors).take(LIST_MAX).collect();
         if change.neighbors {
             self.introduce(from, &listed);
+        } else {
+            self.doubt(left_out);
         }
         self.ring_changed(change, Cause::Arrived);
         if change.neighbors {

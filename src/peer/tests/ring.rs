@@ -65,7 +65,7 @@ fn eight_peers_find_each_other() {
     assert_eq!(net.joined().len(), 8);
     net.assert_ring(3);
     publish_all(&mut net);
-    net.run(seconds(5));
+    net.run(seconds(30));
     for of in 0..8 {
         assert_eq!(copies(&net, of), 3);
     }
@@ -488,4 +488,24 @@ fn values_can_be_taken_back() {
     assert!(net.fetch(4, 2).expect("an answer").values.is_empty());
     // The others have refreshed theirs, whose lifetime was an hour.
     assert_all_found(&mut net, &[0, 1, 3, 4, 5]);
+}
+
+/// Whoever a neighbour does not name any more hears from the others, so that a death is known to
+/// all soon after one has noticed it.
+#[test]
+fn who_is_not_named_any_more_is_asked() {
+    let mut net = Net::ring(19, 12);
+    net.run(seconds(60));
+    let mut nodes = net.joined();
+    nodes.sort_by_key(|node| net.id(*node));
+    let [a, between, b] = nodes[3..6] else { panic!("{nodes:?}") };
+    let begin = net.trace.len();
+    net.cut_between(a, b);
+    net.run(seconds(6));
+    let told: Vec<usize> = net.trace[begin..]
+        .iter()
+        .filter(|(_, from, _, code, _)| *from == between && *code == Some(Method::Update.request()))
+        .map(|(_, _, to, _, _)| *to)
+        .collect();
+    assert!(told.contains(&a) && told.contains(&b), "{told:?}");
 }

@@ -222,6 +222,27 @@ impl Chord {
         })
     }
 
+    /// Those of our neighbours that `peer` does not name although it names some that are farther
+    /// from it: it has lost them, or does not know them.
+    pub fn left_out(
+        &self,
+        peer: NodeId,
+        predecessors: &[NodeId],
+        successors: &[NodeId],
+    ) -> Vec<NodeId> {
+        let at = peer.to_u128();
+        let after = |node: &NodeId| ring::distance(at, node.to_u128());
+        let before = |node: &NodeId| ring::distance(node.to_u128(), at);
+        let last = successors.iter().map(after).max().unwrap_or(0);
+        let first = predecessors.iter().map(before).max().unwrap_or(0);
+        let mut ours = self.neighbors();
+        ours.retain(|node| {
+            let is_within = after(node) < last || before(node) < first;
+            is_within && *node != peer && !predecessors.contains(node) && !successors.contains(node)
+        });
+        ours
+    }
+
     /// Whether a neighbour is not just the last on its side, or one of few.
     pub fn is_amid(&self, neighbor: NodeId) -> bool {
         [&self.predecessors, &self.successors].into_iter().any(|list| {
@@ -262,6 +283,13 @@ impl Chord {
             Some(third) => Self::between(resource, *third, self.own),
             None => true,
         }
+    }
+
+    /// Which of our predecessors is responsible for this resource, if one of those that we know is.
+    pub fn responsible_predecessor(&self, resource: &ResourceId) -> Option<NodeId> {
+        let pairs = self.predecessors.windows(2);
+        let owner = |pair: &&[NodeId]| Self::between(resource, pair[1], pair[0]);
+        pairs.filter(|pair| pair[0] != pair[1]).find(owner).map(|pair| pair[0])
     }
 
     /// Whether `sender` may send us copies of `resource` (RFC 6940 §7.4.1.1, §10.4): as far as we

@@ -79,6 +79,29 @@ fn answers_come_from_the_nearest() {
     assert!(chord.may_answer(&at(55), id(61), &[id(60)]), "it could not be reached");
 }
 
+/// A peer leaves out whom it should name, and not whom its lists do not reach.
+#[test]
+fn who_is_left_out() {
+    let chord = chord(50, &[10, 20, 30, 40, 60, 70, 80, 90]);
+    let left_out = |predecessors: &[u128], successors: &[u128]| {
+        let [predecessors, successors] =
+            [predecessors, successors].map(|list| list.iter().map(|n| id(*n)).collect::<Vec<_>>());
+        chord.left_out(id(60), &predecessors, &successors)
+    };
+    assert_eq!(left_out(&[50, 40, 30, 20], &[70, 80, 90]), []);
+    assert_eq!(left_out(&[50, 30, 20], &[80, 90]), [id(40), id(70)]);
+    assert_eq!(left_out(&[50], &[70]), []);
+}
+
+/// The responsible peer among those before us, as far as we know them.
+#[test]
+fn predecessors_are_responsible() {
+    let chord = chord(50, &[10, 20, 30, 40, 60, 70, 80, 90]);
+    let owner = |k| chord.responsible_predecessor(&ResourceId::from_u128(k));
+    assert_eq!([25, 30, 11].map(owner), [Some(id(30)), Some(id(30)), Some(id(20))]);
+    assert_eq!([10, 95, 45].map(owner), [None; 3]);
+}
+
 /// R6940-10.5-12, R6940-10.7.4.3-01: fingers are sought from the opposite point on, as far in as
 /// the last successor, up to 128 of them.
 #[test]
