@@ -295,13 +295,13 @@ impl Links {
         let (node, rank, now) = (open.node, open.rank, open.since);
         match self.open.binary_search_by_key(&id, |(id, _)| *id) {
             Ok(place) => self.open[place].1 = open,
-            Err(place) => self.open.insert(place, (id, open)),
+            Err(place) => insert(&mut self.open, place, (id, open)),
         }
         let best = match self.best.binary_search_by_key(&node, |(node, _)| *node) {
             Ok(place) if self.best[place].1 != id => place,
             Ok(_) => return None,
             Err(place) => {
-                self.best.insert(place, (node, id));
+                insert(&mut self.best, place, (node, id));
                 return None;
             }
         };
@@ -327,6 +327,15 @@ impl Links {
         // Who dialled a bootstrap node hangs up when it has joined.
         (surplus_rank != Rank::Bootstrap).then_some(surplus)
     }
+}
+
+/// Puts something into a list that stays about as long as it is: doubling would leave much of it
+/// unused.
+fn insert<T>(list: &mut Vec<T>, place: usize, item: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(LINKS_STEP);
+    }
+    list.insert(place, item);
 }
 
 /// How many errors a linked node may still be sent: who causes many is answered with silence.
@@ -490,6 +499,8 @@ impl Peer {
 
 // limits
 
+/// Places that a full list of links grows by.
+const LINKS_STEP: usize = 8;
 /// Links beyond what is set: for neighbours, for joining nodes, and while links are being made.
 pub(super) const LINKS_SPARE: usize = 64;
 /// Of these, what is kept for bootstrap nodes that we dial, so that strangers who fill our table

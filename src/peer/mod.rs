@@ -155,7 +155,7 @@ impl Peer {
         seed: [u8; 32],
     ) -> Self {
         let own = identity.node_id;
-        let mut verifier = Verifier::new(provider);
+        let mut verifier = Verifier::new(provider, KNOWN_PER_LINK * config.links_max);
         verifier.set_bad_nodes(&config.bad_nodes);
         verifier.remember(&identity.certificate);
         Self {
@@ -338,5 +338,7 @@ impl Peer {
 /// Messages to ourselves handled in one call, so that two of our own answers cannot chase each
 /// other for ever.
 const LOOPBACK_MAX: usize = 64;
+/// Certificates remembered: those of all linked nodes, and as many others.
+const KNOWN_PER_LINK: usize = 2;
 /// Places for outputs that are kept when there are none.
 const OUTPUTS_KEPT: usize = 4;

@@ -1,13 +1,11 @@
 //! The timers of a peer beside those of its requests.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::base::Instant;
 
 /// When a peer next wants to be called, and which timer wants it.
 pub type Deadline = (Instant, &'static str);
 
-/// What a timer is for.
+/// What a timer is for. Of those that fire in one moment the first one here is the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// The present step of joining has taken too long, or it is time to try again.
@@ -41,6 +39,23 @@ pub(super) enum Timer {
 }
 
 impl Timer {
+    const ALL: [Self; 14] = [
+        Self::Join,
+        Self::Admission,
+        Self::TellNeighbors,
+        Self::TellOthers,
+        Self::Replicate,
+        Self::Discard,
+        Self::Stabilize,
+        Self::Fingers,
+        Self::Partition,
+        Self::Certificates,
+        Self::Republish,
+        Self::Publish,
+        Self::Sweep,
+        Self::Leave,
+    ];
+
     fn name(self) -> &'static str {
         match self {
             Self::Join => "join",
@@ -61,32 +76,26 @@ impl Timer {
     }
 }
 
-/// Which timers run.
+/// Which timers run: few enough to look at all of them each time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Timers {
-    order: BTreeSet<(Instant, Timer)>,
-    due: BTreeMap<Timer, Instant>,
+    due: [Option<Instant>; Timer::ALL.len()],
 }
 
 impl Timers {
     /// Lets a timer fire at `at` and not when it was going to.
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
-        self.stop(timer);
-        self.order.insert((at, timer));
-        self.due.insert(timer, at);
+        self.due[timer as usize] = Some(at);
     }
 
     /// Lets a timer fire at `at` or when it was going to, whatever is earlier.
     pub(super) fn set_earlier(&mut self, timer: Timer, at: Instant) {
-        if self.due.get(&timer).is_none_or(|due| at < *due) {
-            self.set(timer, at);
-        }
+        let due = &mut self.due[timer as usize];
+        *due = Some(due.map_or(at, |due| due.min(at)));
     }
 
     pub(super) fn stop(&mut self, timer: Timer) {
-        if let Some(due) = self.due.remove(&timer) {
-            self.order.remove(&(due, timer));
-        }
+        self.due[timer as usize] = None;
     }
 
     pub(super) fn stop_all(&mut self) {
@@ -94,13 +103,18 @@ impl Timers {
     }
 
     pub(super) fn deadline(&self) -> Option<Deadline> {
-        self.order.first().map(|(at, timer)| (*at, timer.name()))
+        self.first().map(|(at, timer)| (at, timer.name()))
     }
 
     /// The next timer that has fired, which then does not run any more.
     pub(super) fn pop(&mut self, now: Instant) -> Option<Timer> {
-        let (_, timer) = self.order.first().copied().filter(|(at, _)| *at <= now)?;
+        let (_, timer) = self.first().filter(|(at, _)| *at <= now)?;
         self.stop(timer);
         Some(timer)
+    }
+
+    fn first(&self) -> Option<(Instant, Timer)> {
+        let running = self.due.iter().zip(Timer::ALL);
+        running.filter_map(|(due, timer)| Some(((*due)?, timer))).min()
     }
 }

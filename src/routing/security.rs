@@ -13,6 +13,7 @@ pub struct Verifier {
     provider: Arc<dyn Provider>,
     /// By the beginnings of their fingerprints.
     known: Vec<Known>,
+    known_max: usize,
     came: u32,
     bad_nodes: BTreeSet<NodeId>,
 }
@@ -36,9 +37,10 @@ pub struct Signed {
 }
 
 impl Verifier {
-    /// A verifier that trusts what `provider` trusts.
-    pub fn new(provider: Arc<dyn Provider>) -> Self {
-        Self { provider, known: Vec::new(), came: 0, bad_nodes: BTreeSet::new() }
+    /// A verifier that trusts what `provider` trusts and remembers so many certificates. Each takes
+    /// about a kilobyte.
+    pub fn new(provider: Arc<dyn Provider>, known_max: usize) -> Self {
+        Self { provider, known: Vec::new(), known_max, came: 0, bad_nodes: BTreeSet::new() }
     }
 
     /// Believes no value under a certificate that names one of these nodes (RFC 6940 §11.1,
@@ -61,7 +63,7 @@ impl Verifier {
 
     /// How many certificates are remembered, and at most.
     pub fn load(&self) -> (usize, usize) {
-        (self.known.len(), KNOWN_MAX)
+        (self.known.len(), self.known_max)
     }
 
     /// Remembers a certificate that the provider has read.
@@ -70,7 +72,7 @@ impl Verifier {
             return;
         }
         let Err(mut at) = self.place(&certificate.fingerprint) else { return };
-        if self.known.len() >= KNOWN_MAX {
+        if self.known.len() >= self.known_max {
             let age = |i: &usize| self.came.wrapping_sub(self.known[*i].came);
             let oldest = (0..self.known.len()).max_by_key(age);
             if let Some(oldest) = oldest {
@@ -80,6 +82,9 @@ impl Verifier {
         }
         let (prefix, came) = (prefix(&certificate.fingerprint), self.came);
         self.came = came.wrapping_add(1);
+        if self.known.len() == self.known.capacity() {
+            self.known.reserve_exact(KNOWN_STEP.min(self.known_max));
+        }
         self.known.insert(at, Known { prefix, came, certificate: certificate.clone() });
     }
 
@@ -194,11 +199,12 @@ fn prefix(fingerprint: &[u8; 32]) -> u32 {
 
 // limits
 
-/// Certificates remembered: those of all linked nodes, and as many others. Each takes about a
-/// kilobyte.
-const KNOWN_MAX: usize = 256;
+/// Places that a full list of certificates grows by.
+const KNOWN_STEP: usize = 32;
 /// Certificates looked at in one message. A Fetch of a resource with 16 signers has 17.
 const BUCKET_MAX: usize = 64;
+#[cfg(test)]
+const KNOWN_MAX: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -238,7 +244,7 @@ mod tests {
         let packet = Packet::seal(header, &contents, &alice, &[]).expect("short");
         let honest = packet.open(16).expect("parses");
         let believed = |opened: &Opened, at_ms: u64| {
-            let mut verifier = Verifier::new(Arc::new(provider.clone()));
+            let mut verifier = Verifier::new(Arc::new(provider.clone()), KNOWN_MAX);
             verifier.verify(&packet.header, opened, at_ms).map(|signed| signed.node_id)
         };
         assert_eq!(believed(&honest, now_ms), Some(alice.node_id));
@@ -290,7 +296,7 @@ mod simulated_tests {
         let contents = MessageContents::new(Method::Ping.request(), vec![0, 0]);
         let packet = Packet::seal(header, &contents, &identity, &[]).expect("short");
         let opened = packet.open(16).expect("parses");
-        let mut verifier = Verifier::new(Arc::new(CheapProvider));
+        let mut verifier = Verifier::new(Arc::new(CheapProvider), KNOWN_MAX);
         let mut pgp = opened.clone();
         pgp.security.certificates[0].certificate_type = 1;
         assert!(verifier.verify(&packet.header, &pgp, 0).is_none());
@@ -320,7 +326,7 @@ mod simulated_tests {
         let hash_algorithm = SignerIdentity::SHA256;
         let expected = SignerIdentity::CertHashNodeId { hash_algorithm, hash };
         assert_eq!(opened.security.signature.identity, expected);
-        let mut verifier = Verifier::new(Arc::new(CheapProvider));
+        let mut verifier = Verifier::new(Arc::new(CheapProvider), KNOWN_MAX);
         verifier.remember(&identity.certificate);
         let signed = verifier.verify(&packet.header, &opened, 0).expect("verifies");
         assert_eq!(signed.node_id, NodeId::from_u128(6));
@@ -335,7 +341,7 @@ mod simulated_tests {
         let own = NodeId::from_u128(5);
         let identity = CheapProvider.identity(own, "alice@example.org").expect("an identity");
         let (packet, opened) = sealed(&identity);
-        let mut verifier = Verifier::new(Arc::new(CheapProvider));
+        let mut verifier = Verifier::new(Arc::new(CheapProvider), KNOWN_MAX);
         assert!(verifier.verify(&packet.header, &opened, 0).is_some());
         let unsigned = resigned(&identity, &packet, SignerIdentity::None);
         assert!(verifier.verify(&packet.header, &unsigned, 0).is_none());
@@ -374,7 +380,7 @@ mod simulated_tests {
 
     #[test]
     fn the_cache_is_bounded() {
-        let mut verifier = Verifier::new(Arc::new(CheapProvider));
+        let mut verifier = Verifier::new(Arc::new(CheapProvider), KNOWN_MAX);
         for number in 0..1000 {
             let id = NodeId::from_u128(number + 1);
             let identity = CheapProvider.identity(id, "alice@example.org").expect("an identity");

@@ -4,7 +4,7 @@
 //! A wide table divides each of these ranges into slots of equal width, as many as the links
 //! allow, and wants the peer with the shortest round trip in each.
 
-use super::{Chord, Linked, NEIGHBORS_MAX, Table, ring};
+use super::{Chord, Linked, NEIGHBORS_MAX, Rtt, Table, ring};
 use crate::base::{NodeId, ResourceId, Rng};
 
 /// A part of a finger's range.
@@ -92,7 +92,9 @@ impl Chord {
         let slot = self.slot(distance, self.parts_per_finger());
         match (Self::nearest(self.in_slot(slot)), self.rtt(informant)) {
             (None, _) => true,
-            (Some(best), Some(informant)) => best.rtt.is_some_and(|best| informant < best),
+            (Some(best), Some(informant)) => {
+                best.rtt.is_some_and(|best| Rtt::from(informant) < best)
+            }
             (Some(_), None) => false,
         }
     }
@@ -116,9 +118,8 @@ impl Chord {
         let parts = self.parts_per_finger();
         let free = self.peers.iter().filter(|p| !self.is_near(p.distance));
         let worth = |p: &&Linked| {
-            let is_route = self.routes.binary_search(&p.distance).is_ok();
             let is_only = self.in_slot(self.slot(p.distance, parts)).len() < 2;
-            (is_route, is_only, std::cmp::Reverse(p.rtt))
+            (p.is_route, is_only, std::cmp::Reverse(p.rtt))
         };
         let free = free.filter(|p| !is_fixed(self.node(p.distance)));
         free.min_by_key(worth).map(|p| self.node(p.distance))

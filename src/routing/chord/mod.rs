@@ -16,6 +16,7 @@ pub mod ring;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::base::{NodeId, ResourceId};
@@ -45,8 +46,6 @@ pub struct Chord {
     links_max: usize,
     /// By distance from us.
     peers: Vec<Linked>,
-    /// Distances of the peers that messages are routed through, ascending.
-    routes: Vec<u128>,
     /// Neighbours wanted on each side.
     side: usize,
     /// Nearest first.
@@ -63,7 +62,26 @@ struct Linked {
     /// How far clockwise from us it is.
     distance: u128,
     /// The round trip to it, once it has been measured.
-    rtt: Option<Duration>,
+    rtt: Option<Rtt>,
+    /// Whether messages are routed through it.
+    is_route: bool,
+}
+
+/// A round trip in microseconds, which takes a quarter of the room of a [`Duration`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Rtt(NonZeroU32);
+
+impl From<Duration> for Rtt {
+    fn from(time: Duration) -> Self {
+        let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        Self(NonZeroU32::new(micros).unwrap_or(NonZeroU32::MIN))
+    }
+}
+
+impl From<Rtt> for Duration {
+    fn from(Rtt(micros): Rtt) -> Self {
+        Self::from_micros(u64::from(micros.get()))
+    }
 }
 
 /// What the arrival or loss of a peer changed.
@@ -87,7 +105,6 @@ impl Chord {
             table,
             links_max,
             peers: Vec::new(),
-            routes: Vec::new(),
             side: table.side_min(),
             predecessors: Vec::new(),
             successors: Vec::new(),
@@ -159,7 +176,11 @@ impl Chord {
         let distance = self.distance(peer);
         match self.index(distance) {
             Err(place) if peer != self.own => {
-                self.peers.insert(place, Linked { distance, rtt: None });
+                if self.peers.len() == self.peers.capacity() {
+                    // Tables have few sizes that they stay at; doubling would leave much unused.
+                    self.peers.reserve_exact(PEERS_STEP);
+                }
+                self.peers.insert(place, Linked { distance, rtt: None, is_route: false });
                 let change = self.refresh();
                 self.forget_start(|start| start == peer);
                 change
@@ -371,15 +392,11 @@ impl Chord {
         Change { neighbors, range: self.range_start() != start }
     }
 
-    /// The neighbour that is responsible for what is so far from us, if that is between the first
-    /// and the last of our Neighbor Table.
-    fn responsible_neighbor(&self, distance: u128) -> Option<u128> {
-        let last_successor = self.peers.get(..self.side).map_or(self.peers.last(), <[_]>::last)?;
-        let far = self.peers.len().saturating_sub(self.side);
-        let last_predecessor = self.peers.get(far)?;
-        let is_near = distance <= last_successor.distance || distance > last_predecessor.distance;
-        let owner = self.peers.partition_point(|p| p.distance < distance);
-        self.peers.get(owner).filter(|_| is_near).map(|p| p.distance)
+    /// Whether our Neighbor Table tells that the peer at this place of the list is responsible for
+    /// what lies between the one before it and itself.
+    fn is_responsible_neighbor(&self, place: usize) -> bool {
+        let count = self.peers.len();
+        place < self.side.min(count) || (place < count && place + self.side > count)
     }
 }
 
@@ -421,18 +438,20 @@ impl Topology for Chord {
             return None;
         }
         let distance = ring::distance(self.position, k);
+        let owner = self.peers.partition_point(|p| p.distance < distance);
         // §6.1.2 asks for the peer most likely to be responsible. Where our Neighbor Table tells
         // which one is, it goes before §10.3: that would ask the peer before it first.
-        let neighbor = match self.table {
-            Table::Plain => None,
-            Table::Wide => self.responsible_neighbor(distance),
+        let hop = match self.table {
+            Table::Wide if self.is_responsible_neighbor(owner) => self.peers.get(owner),
+            _ => {
+                let is_linked = self.peers.get(owner).is_some_and(|p| p.distance == distance);
+                let end = owner + usize::from(is_linked);
+                // The largest before it, or else the smallest behind it (§10.3).
+                let before = self.peers[..end].iter().rev().find(|p| p.is_route);
+                before.or_else(|| self.peers[end..].iter().find(|p| p.is_route))
+            }
         };
-        let hop = neighbor.or_else(|| {
-            let after = self.routes.partition_point(|route| *route <= distance);
-            // The largest before it, or else the smallest behind it (§10.3).
-            self.routes.get(after.saturating_sub(1)).copied()
-        });
-        hop.map(|distance| self.node(distance))
+        hop.map(|peer| self.node(peer.distance))
     }
 
     fn detour(&self, k: u128, lost: NodeId) -> Option<NodeId> {
@@ -461,6 +480,8 @@ impl Topology for Chord {
 
 // limits
 
+/// Places that a full list of peers grows by.
+const PEERS_STEP: usize = 8;
 /// The number of positions.
 const RING: f64 = u128::MAX as f64;
 /// Neighbours on each side that are demanded (RFC 6940 §10.1, §10.7).
