@@ -133,9 +133,26 @@ pub struct ListView<'a> {
 impl<'a> ListView<'a> {
     /// The list that these bytes encode.
     pub fn new(bytes: &'a [u8], node_id_length: usize) -> Result<Self, DecodeError> {
+        Self::of(bytes, node_id_length, true)
+    }
+
+    /// The via list that these bytes encode, in which no message has been at a Resource-ID.
+    pub fn via_list(bytes: &'a [u8], node_id_length: usize) -> Result<Self, DecodeError> {
+        Self::of(bytes, node_id_length, false)
+    }
+
+    fn of(
+        bytes: &'a [u8],
+        node_id_length: usize,
+        has_resources: bool,
+    ) -> Result<Self, DecodeError> {
         let mut rest = bytes;
         while !rest.is_empty() {
-            (_, rest) = entry(rest, node_id_length)?;
+            let first;
+            (first, rest) = entry(rest, node_id_length)?;
+            if !has_resources && first.is_resource() {
+                return Err(DecodeError::Invalid("via list"));
+            }
         }
         Ok(Self { bytes, node_id_length })
     }

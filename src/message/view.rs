@@ -55,10 +55,7 @@ impl<'a> HeaderView<'a> {
         let (via_list, rest) = split(rest, length(VIA_LENGTH))?;
         let (destination_list, rest) = split(rest, length(DESTINATION_LENGTH))?;
         let (options, payload) = split(rest, length(OPTIONS_LENGTH))?;
-        let via_list = ListView::new(via_list, node_id_length)?;
-        if via_list.iter().any(|entry| entry.is_resource()) {
-            return Err(DecodeError::Invalid("via list").into());
-        }
+        let via_list = ListView::via_list(via_list, node_id_length)?;
         let destination_list = ListView::new(destination_list, node_id_length)?;
         let mut rest = options;
         while !rest.is_empty() {
