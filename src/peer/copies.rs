@@ -50,7 +50,8 @@ pub(super) struct Copies {
     pub(super) is_range_new: bool,
     /// Where our range began before peers came into it that did not join through us.
     shed_from: Option<NodeId>,
-    /// What is dropped next if those who are responsible for it have it, and the ring stays as it is.
+    /// What is dropped next if those who are responsible for it have it, and the ring stays as it
+    /// is.
     pub(super) surplus: Option<BTreeSet<ResourceId>>,
     /// Whether we hold values of before a restart.
     pub(super) is_restored: bool,
@@ -134,7 +135,7 @@ impl Peer {
     }
 
     /// Drops what three others keep that are nearer to it (RFC 6940 §10.7.3). Whether they do only
-    /// they know: whoever admitted the responsible peer may have given it nothing, so that one gets
+    /// they know: whoever admitted the responsible peer may have given it nothing, so it gets
     /// a copy first. What it does not take stays here until the ring changes next.
     pub(super) fn discard(&mut self) {
         if !matches!(self.stage, Stage::Joined { .. }) {

@@ -140,8 +140,8 @@ impl Deaths {
         lost.collect()
     }
 
-    /// Whether nothing could be done about a loss that the death at `at` is looked into for: so many
-    /// holders went within one repair interval, or too few had it yet, or it was withheld.
+    /// Whether nothing could be done about a loss that the death at `at` is looked into for: so
+    /// many holders went within one repair interval, or too few had it yet, or it was withheld.
     fn is_excused(&self, user: u32, at: Instant, acknowledged_at: Instant, peers: usize) -> bool {
         let (holders, last) = self.went_together(user, at);
         let is_withheld = self.0.iter().any(|death| death.withheld.contains(&user));

@@ -363,8 +363,8 @@ fn what_was_kept_over_a_restart_goes_where_it_belongs() {
     assert_ne!(stored_at(&mut net, holders[0], &resource), 0);
 }
 
-/// Who drops a copy, as three others are nearer to it, gives it first to the one who is responsible:
-/// whoever admitted that one may have handed it nothing.
+/// Who drops a copy, as three others are nearer to it, gives it first to whoever is responsible:
+/// that one may have been admitted and handed nothing.
 #[test]
 fn what_is_dropped_is_not_lost() {
     let mut net = registered(61, 12);
