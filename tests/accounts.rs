@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chordial::base::NodeId;
 use chordial::config::SignedConfig;
 use chordial::crypto::{Keys, Provider, X509Provider};
-use chordial::link::{Node, NodeEvent, NodeOptions, os_seed};
+use chordial::link::{Node, NodeEvent, NodeOptions, RelayOptions, os_seed};
 use chordial::message::Destination;
 use chordial::peer::{Command as PeerCommand, ConfigEffect, PeerConfig};
 use chordial::storage::KindTable;
@@ -133,6 +133,7 @@ impl Lab {
             listen: "127.0.0.1:0".parse().expect("an address"),
             loopback: true,
             stun_servers: Vec::new(),
+            relays: RelayOptions::default(),
             values: None,
             pcap: None,
             seed: os_seed(),

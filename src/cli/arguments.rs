@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::accounts::AccountArguments;
 use super::document::{NewArguments, SignArguments};
 use super::serve::ServeArguments;
+use crate::phone::LentRelay;
 
 /// Calls between people with no server in the middle.
 #[derive(Clone, Debug, Parser)]
@@ -154,6 +155,12 @@ pub struct PhoneArguments {
     /// Have callers use SIPS, and refuse SIP
     #[arg(long)]
     pub sips_only: bool,
+    /// Kilobits in a second that others may relay through us; 0 lends nothing
+    #[arg(long, value_name = "KBIT", default_value_t = LentRelay::default().kbit_per_s)]
+    pub lend: u32,
+    /// Addresses that others may have here at a time to be relayed at
+    #[arg(long, value_name = "NUMBER", default_value_t = LentRelay::default().sessions)]
+    pub lend_sessions: u16,
     /// A recording in the place of the microphone
     #[arg(long, value_name = "FILE.wav")]
     pub play: Option<PathBuf>,

@@ -16,8 +16,8 @@ use crate::link::Pcap;
 use crate::media::{Recording, SinkChoice};
 use crate::phone::{
     CallId, CallReport, Command, Credentials, Direction, Entrance, Event, Handle, HostState,
-    HostedOverlay, Membership, OverlayState, PhoneOptions, Settings, callee, forwarding, own_name,
-    start,
+    HostedOverlay, LentRelay, Membership, OverlayState, PhoneOptions, Settings, callee, forwarding,
+    own_name, start,
 };
 
 /// Is a peer until interrupted.
@@ -98,7 +98,8 @@ fn open(
     printer.keys(&protection);
     let events = phone.events();
     let before = phone.snapshot().settings.clone();
-    let settings = Settings { forward_to, sips_only: arguments.sips_only, ..before.clone() };
+    let relay = LentRelay { kbit_per_s: arguments.lend, sessions: arguments.lend_sessions };
+    let settings = Settings { forward_to, sips_only: arguments.sips_only, relay, ..before.clone() };
     if settings != before {
         phone.send(Command::Configure(settings));
     }

@@ -115,11 +115,13 @@ impl KindDefinition {
         REGISTRY.iter().find(|kind| kind.name == name).map(|kind| kind.id)
     }
 
-    /// What an overlay needs so that its users can call each other. A user has up to 16 devices;
-    /// a registration holds a route and a few preferences, a certificate up to 2 KiB of DER.
+    /// What an overlay needs so that its users can call each other, through relays if need be. A
+    /// user has up to 16 devices; a registration holds a route and a few preferences, a certificate
+    /// up to 2 KiB of DER.
     pub fn for_calls() -> Vec<Self> {
         [
             (kind_id::SIP_REGISTRATION, 16, 1024),
+            (kind_id::TURN_SERVICE, 1, 64),
             (kind_id::CERTIFICATE_BY_NODE, 4, 2048),
             (kind_id::CERTIFICATE_BY_USER, 16, 2048),
         ]

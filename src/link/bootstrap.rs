@@ -1,6 +1,6 @@
 //! Bootstrap links: without ICE on a known port (RFC 6940 §11.4), DTLS on UDP (§6.6.6) and TLS on
 //! TCP (§6.6.5), as a document does not say which (T-34). The joiner is the client and tries both.
-//! The port answers STUN Binding requests too (RFC 6940 §6.5.1.4).
+//! The port answers STUN Binding requests too (RFC 6940 §6.5.1.4), and a relay can (§9).
 //!
 //! Whoever sends an Attach without ICE is served by the same code on ports of its own ([`Ports`]).
 
@@ -21,11 +21,13 @@ use super::cookie::{Cookies, Greeting, Proof, is_second};
 use super::counters::{LinkCounters, PortCounters};
 use super::dtls::{DtlsError, DtlsRole};
 use super::error::LinkError;
+use super::lend::Lending;
 use super::overlay::OverlayLink;
 use super::pcap::Pcap;
+use super::relay::{Batch, BatchSocket, RelayPort};
 use super::stun::{Packet, answer_binding};
 use super::tls;
-use super::transport::limits::{DATAGRAM_MAX, IDLE};
+use super::transport::limits::IDLE;
 use super::transport::{Credentials, SecureFlow, Timings, Wire};
 
 /// Where bootstrap nodes listen unless their document says otherwise (RFC 6940 §11.1).
@@ -60,6 +62,8 @@ pub mod limits {
     pub const HEAD_START: Duration = Duration::from_millis(250);
     /// Until the next connection is taken when the system could not give one.
     pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+    /// Batches of datagrams before others have their turn.
+    pub const ROUNDS: usize = 4;
     /// Datagrams waiting for one session.
     pub const INBOX_MAX: usize = 64;
     /// Links that nobody has accepted yet.
@@ -74,6 +78,7 @@ pub struct BootstrapListener {
     local: SocketAddr,
     pcap: Option<Pcap>,
     plain: PlainConnections,
+    lending: Lending,
 }
 
 impl BootstrapListener {
@@ -88,9 +93,11 @@ impl BootstrapListener {
         let local = socket.local_addr().map_err(|e| bind_error(address, &e))?;
         let listener = TcpListener::bind(local).await.ok();
         let ports = Ports { udp: vec![socket], tcp: listener.into_iter().collect() };
-        let plain = PlainConnections::default();
-        let accepted = ports.serve(credentials, IDLE, &plain);
-        Ok(Self { accepted, local, pcap, plain })
+        let (plain, lending) = (PlainConnections::default(), Lending::default());
+        let accepted = ports
+            .serve(credentials, IDLE, &plain, &lending)
+            .map_err(|error| bind_error(address, &error))?;
+        Ok(Self { accepted, local, pcap, plain, lending })
     }
 
     /// Where the port is.
@@ -101,6 +108,11 @@ impl BootstrapListener {
     /// TCP connections to the port that begin with something else than TLS.
     pub fn plain(&self) -> &PlainConnections {
         &self.plain
+    }
+
+    /// The relay at the port.
+    pub fn lending(&self) -> &Lending {
+        &self.lending
     }
 
     /// Adds what came to nothing here so far.
@@ -130,23 +142,24 @@ impl Ports {
         credentials: Credentials,
         idle: Duration,
         plain: &PlainConnections,
-    ) -> Accepted {
+        lending: &Lending,
+    ) -> std::io::Result<Accepted> {
         let (accepted, flows) = mpsc::channel(ACCEPTED_MAX);
         let (in_use, unused) = watch::channel(());
         let (in_use, credentials) = (Arc::new(in_use), Arc::new(credentials));
         let counters = Arc::<PortCounters>::default();
         let door = Door { credentials, idle, accepted, counters: counters.clone() };
         for listener in self.tcp {
-            let (door, plain) = (door.clone(), plain.clone());
-            let port = TcpPort { listener, door, plain, handshakes: HashMap::new() };
+            let (door, plain, lending) = (door.clone(), plain.clone(), lending.clone());
+            let port = TcpPort { listener, door, plain, lending, handshakes: HashMap::new() };
             tokio::spawn(port.run());
         }
         for socket in self.udp {
-            let (socket, door) = (Arc::new(socket), door.clone());
-            let in_use = Arc::downgrade(&in_use);
-            tokio::spawn(Port::new(socket, door, in_use).run(unused.clone()));
+            let (door, lending) = (door.clone(), lending.clone());
+            let port = Port::new(socket, door, lending, Arc::downgrade(&in_use))?;
+            tokio::spawn(port.run(unused.clone()));
         }
-        Accepted { flows, counters, _in_use: in_use }
+        Ok(Accepted { flows, counters, _in_use: in_use })
     }
 }
 
@@ -225,15 +238,20 @@ pub(super) async fn dial_udp(
     credentials: &Credentials,
     idle: Duration,
 ) -> Result<SecureFlow, LinkError> {
-    let any = match remote {
-        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-    };
+    let any = bind_any(remote);
     let socket = bind(any).await?;
     socket.connect(remote).await.map_err(|e| bind_error(any, &e))?;
     let local = socket.local_addr().map_err(|e| bind_error(any, &e))?;
     let wire = Wire::Connected { socket, local, remote, idle };
     SecureFlow::establish(wire, DtlsRole::Client, None, credentials, Timings::default(), None).await
+}
+
+/// Any port of ours that can send there.
+pub(super) fn bind_any(remote: SocketAddr) -> SocketAddr {
+    match remote {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    }
 }
 
 pub(super) async fn bind(address: SocketAddr) -> Result<UdpSocket, LinkError> {
@@ -306,7 +324,9 @@ fn network_of(source: IpAddr) -> IpAddr {
 /// The port on UDP.
 struct Port {
     socket: Arc<UdpSocket>,
+    incoming: Arc<BatchSocket>,
     door: Door,
+    lending: Lending,
     sessions: HashMap<SocketAddr, Session>,
     in_use: Weak<InUse>,
     cookies: Cookies,
@@ -314,41 +334,73 @@ struct Port {
 }
 
 impl Port {
-    fn new(socket: Arc<UdpSocket>, door: Door, in_use: Weak<InUse>) -> Self {
-        let (cookies, clock) = (Cookies::default(), Clock::start());
-        Self { socket, door, sessions: HashMap::new(), in_use, cookies, clock }
+    fn new(
+        socket: UdpSocket,
+        door: Door,
+        lending: Lending,
+        in_use: Weak<InUse>,
+    ) -> std::io::Result<Self> {
+        let socket = Arc::new(socket);
+        let incoming = Arc::new(BatchSocket::new(socket.clone())?);
+        let (sessions, cookies, clock) = (HashMap::new(), Cookies::default(), Clock::start());
+        Ok(Self { socket, incoming, door, lending, sessions, in_use, cookies, clock })
     }
 
     async fn run(mut self, mut unused: watch::Receiver<()>) {
-        let mut buffer = vec![0; DATAGRAM_MAX];
         loop {
             tokio::select! {
-                received = self.socket.recv_from(&mut buffer) => {
-                    // Errors here are ICMP messages about single remote addresses.
-                    let Ok((length, source)) = received else { continue };
-                    self.on_datagram(&buffer[..length], source).await;
-                }
+                readable = self.incoming.readable() => match readable {
+                    Ok(()) => self.receive(),
+                    Err(_) => return,
+                },
                 _ = unused.changed() => return,
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Takes in what has come, some datagrams at most.
+    fn receive(&mut self) {
+        let (incoming, relay) = (self.incoming.clone(), self.lending.relay());
+        for _ in 0..ROUNDS {
+            let mut batch = None;
+            let may_be_more = incoming.receive(|source, datagram| {
+                self.on_datagram(datagram, source, relay.as_ref(), &mut batch);
+            });
+            if !may_be_more {
+                break;
             }
         }
     }
 
-    async fn on_datagram(&mut self, datagram: &[u8], source: SocketAddr) {
-        match Packet::classify(datagram) {
-            Packet::Stun => {
-                if let Some(answer) = answer_binding(datagram, source) {
-                    let _ = self.socket.send_to(&answer, source).await;
-                } else {
-                    self.door.counters.ignored();
-                }
-            }
-            Packet::Dtls => {
+    /// `batch` is the relay's at work, once there is something for it.
+    fn on_datagram<'a>(
+        &mut self,
+        datagram: &[u8],
+        source: SocketAddr,
+        relay: Option<&'a RelayPort>,
+        batch: &mut Option<Batch<'a>>,
+    ) {
+        match (Packet::classify(datagram), relay) {
+            (Packet::Dtls, _) => {
                 if let Some(challenge) = self.on_record(datagram, source) {
-                    let _ = self.socket.send_to(&challenge, source).await;
+                    // A full socket is loss like any other.
+                    let _ = self.socket.try_send_to(&challenge, source);
                 }
+                return;
             }
-            Packet::Media | Packet::Other => self.door.counters.ignored(),
+            (Packet::Stun, _) if let Some(answer) = answer_binding(datagram, source) => {
+                self.lending.on_binding(datagram);
+                let _ = self.socket.try_send_to(&answer, source);
+                return;
+            }
+            (Packet::Stun | Packet::Channel, Some(relay)) => {
+                let batch = batch.get_or_insert_with(|| relay.batch());
+                return batch.datagram(&self.incoming, source, datagram);
+            }
+            _ => {}
         }
+        self.door.counters.ignored();
     }
 
     /// Hands a record to its session. What is to be sent if there is none and whoever begins one
@@ -441,6 +493,7 @@ struct TcpPort {
     listener: TcpListener,
     door: Door,
     plain: PlainConnections,
+    lending: Lending,
     /// How many connections of a source are not up yet.
     handshakes: HashMap<IpAddr, usize>,
 }
@@ -475,13 +528,20 @@ impl TcpPort {
             return self.door.counters.ignored();
         }
         self.handshakes.insert(source, of_source + 1);
-        let (door, plain) = (self.door.clone(), self.plain.clone());
+        let (door, plain, relay) = (self.door.clone(), self.plain.clone(), self.lending.relay());
         tasks.spawn(async move {
             let mut first = [0];
             match timeout(FIRST_BYTE, stream.peek(&mut first)).await {
                 Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => {
                     let flow = tls::accept(stream, &door.credentials, door.idle).await;
                     door.enter(flow).await;
+                }
+                Ok(Ok(1))
+                    if first[0] == STUN_REQUEST
+                        && let Some(relay) = relay =>
+                {
+                    // It has its own bounds, and is no handshake any more.
+                    tokio::spawn(async move { relay.serve(stream, remote).await });
                 }
                 Ok(Ok(1)) if plain.hand_on(stream) => {}
                 _ => door.counters.ignored(),
@@ -500,6 +560,8 @@ impl TcpPort {
     }
 }
 
+/// What a connection to a relay begins with: a request (RFC 8489 §5).
+const STUN_REQUEST: u8 = 0;
 /// What a TLS connection begins with (RFC 5246 §6.2.1).
 const TLS_HANDSHAKE: u8 = 22;
 

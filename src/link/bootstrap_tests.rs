@@ -3,13 +3,14 @@ use super::*;
 
 /// A port that has not begun to be served, where it is, who gets in, and what ends it.
 async fn port() -> (Port, SocketAddr, mpsc::Receiver<SecureFlow>, Arc<InUse>) {
-    let socket = Arc::new(bind(LOOPBACK).await.unwrap());
+    let socket = bind(LOOPBACK).await.unwrap();
     let address = socket.local_addr().unwrap();
     let (accepted, flows) = mpsc::channel(ACCEPTED_MAX);
     let credentials = Arc::new(anyone("b"));
     let door = Door { credentials, idle: IDLE, accepted, counters: Arc::default() };
     let in_use = Arc::new(watch::channel(()).0);
-    (Port::new(socket, door, Arc::downgrade(&in_use)), address, flows, in_use)
+    let port = Port::new(socket, door, Lending::default(), Arc::downgrade(&in_use)).unwrap();
+    (port, address, flows, in_use)
 }
 
 /// Serves the port, and somebody else comes, who gets in at once: none of the others has to make
@@ -36,7 +37,7 @@ async fn a_flood_from_one_source_leaves_room_for_others() {
     let hello = client_hello();
     for number in 0..10_000 {
         let source = SocketAddr::from(([10, 0, 0, 2], 10_000 + number));
-        port.on_datagram(&hello, source).await;
+        port.on_datagram(&hello, source, None, &mut None);
         assert!(port.sessions.len() <= HANDSHAKES_UNPROVEN_MAX);
     }
     assert_eq!(port.sessions.len(), HANDSHAKES_UNPROVEN_MAX);

@@ -80,10 +80,16 @@ impl BootstrapCache {
         self.dialed.insert(link, address);
     }
 
-    /// A link of any kind is up, and where its other end is.
-    pub(super) fn up(&mut self, link: LinkId, remote: SocketAddr, certificate: &Arc<Certificate>) {
+    /// A link of any kind is up, and where its other end is. The address, if it takes links there.
+    pub(super) fn up(
+        &mut self,
+        link: LinkId,
+        remote: SocketAddr,
+        certificate: &Arc<Certificate>,
+    ) -> Option<SocketAddr> {
         if let Some(address) = self.dialed.remove(&link) {
-            return self.add(address);
+            self.add(address);
+            return Some(address);
         }
         let ip = remote.ip().to_canonical();
         let has_room = self.waiting.len() < limits::WAITING_MAX
@@ -93,6 +99,7 @@ impl BootstrapCache {
             self.waiting.push_back((SocketAddr::new(ip, self.port), certificate.clone()));
             self.try_at.get_or_insert(self.clock.now() + self.pause);
         }
+        None
     }
 
     /// A link is gone or never was.

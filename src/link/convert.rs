@@ -32,6 +32,7 @@ pub(super) fn error_to_peer(error: &LinkError) -> peer::LinkError {
         | LinkError::IceParameters(_)
         | LinkError::NoPath
         | LinkError::Ice(_)
+        | LinkError::Relay(_)
         | LinkError::PortInUse(_)
         | LinkError::Bind { .. }
         | LinkError::Refused(_) => peer::LinkError::NoPath,

@@ -20,10 +20,14 @@ use super::convert;
 use super::counters::{LinkCounters, NodeCounters};
 use super::error::LinkError;
 use super::ice::{IceOptions, Upkeep};
+use super::lend;
 use super::moving::{Moved, Moving};
-use super::node::{AppFlow, AppPath, Done, NodeError, NodeEvent, NodeOptions, NodeStatus, Reply};
+use super::node::{
+    AppFlow, AppPath, Done, News, NodeError, NodeEvent, NodeOptions, NodeStatus, Reply,
+};
 use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
 use super::pool::AgentPool;
+use super::relay::RelayServer;
 use super::store::{Batch, Opened, StoreFile, StoreProblem};
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
@@ -80,9 +84,9 @@ pub(super) struct Driver {
     listener: BootstrapListener,
     agents: AgentPool,
     inbox: mpsc::Receiver<(Command, Reply)>,
-    events: mpsc::Sender<NodeEvent>,
-    status: watch::Sender<NodeStatus>,
-    counters: watch::Sender<NodeCounters>,
+    news: News,
+    /// Relays that lend us addresses.
+    relays: watch::Receiver<Vec<RelayServer>>,
     /// What links counted that are gone, and what became of attempts.
     ended: LinkCounters,
     links: BTreeMap<LinkId, Link>,
@@ -106,9 +110,8 @@ impl Driver {
         listener: BootstrapListener,
         agents: AgentPool,
         inbox: mpsc::Receiver<(Command, Reply)>,
-        events: mpsc::Sender<NodeEvent>,
-        status: watch::Sender<NodeStatus>,
-        counters: watch::Sender<NodeCounters>,
+        news: News,
+        relays: watch::Receiver<Vec<RelayServer>>,
     ) -> Self {
         let clock = Clock::start();
         let now = Now::new(clock.now(), unix_ms());
@@ -130,9 +133,8 @@ impl Driver {
             listener,
             agents,
             inbox,
-            events,
-            status,
-            counters,
+            news,
+            relays,
             ended: LinkCounters::default(),
             links: BTreeMap::new(),
             app_links: BTreeMap::new(),
@@ -286,6 +288,7 @@ impl Driver {
                 | Command::Join(_)
                 | Command::Leave
                 | Command::ClaimName
+                | Command::Lend(_)
                 | Command::Applications(_)
         );
         if answered {
@@ -327,7 +330,10 @@ impl Driver {
             }
         });
         self.ended.up += 1;
-        self.cache.up(id, info.remote, &certificate);
+        let address = self.cache.up(id, info.remote, &certificate);
+        if let (Some(address), Some(node)) = (address, certificate.node_ids.first()) {
+            let _ = self.news.dialed.try_send((*node, address));
+        }
         self.links.insert(id, Link::Up(sender, info.local.ip().to_canonical()));
         self.handle(Input::Link(id, LinkEvent::Up(certificate)));
     }
@@ -445,9 +451,15 @@ impl Driver {
             return self.work(id, async move { Report::Gathered(agent.await) });
         }
         let credentials = (self.rng.ice_string(UFRAG_LENGTH), self.rng.ice_string(PASSWORD_LENGTH));
-        let options = IceOptions { upkeep: Upkeep::OVERLAY, ..ice_options(&self.options) };
+        let relays = self.relay_for_link();
+        let options = IceOptions { upkeep: Upkeep::OVERLAY, relays, ..ice_options(&self.options) };
         let agent = Agent::with_ice(role, credentials, options);
         self.work(id, async move { Report::Gathered(agent.await) });
+    }
+
+    /// Links are many and can wait: one relay is enough for each.
+    fn relay_for_link(&self) -> Vec<RelayServer> {
+        self.relays.borrow().first().cloned().into_iter().collect()
     }
 
     fn connect(
@@ -500,6 +512,9 @@ impl Driver {
             }
             // The connection is announced once it is up.
             Event::AppLink { .. } => {}
+            Event::Knock(address, transaction) => {
+                lend::knock(address, transaction, self.options.relays.anywhere);
+            }
             // Whoever fetched has been given what the replicas have.
             Event::RolledBack { .. } => {}
             Event::Done(request, result) => self.done(request, result),
@@ -531,7 +546,7 @@ impl Driver {
 
     /// A listener that is this far behind has stopped listening.
     fn event(&self, event: NodeEvent) {
-        let _ = self.events.try_send(event);
+        let _ = self.news.events.try_send(event);
     }
 
     fn report_status(&self) {
@@ -540,7 +555,7 @@ impl Driver {
             links: self.peer.links(),
             values_stored: self.peer.values_stored(),
         };
-        self.status.send_if_modified(|old| std::mem::replace(old, status) != status);
+        self.news.status.send_if_modified(|old| std::mem::replace(old, status) != status);
         let mut links = self.ended;
         self.listener.add_counters(&mut links);
         for link in self.links.values() {
@@ -549,7 +564,7 @@ impl Driver {
             }
         }
         let counters = NodeCounters { messages: self.peer.counters(), links };
-        self.counters.send_if_modified(|old| std::mem::replace(old, counters) != counters);
+        self.news.counters.send_if_modified(|old| std::mem::replace(old, counters) != counters);
     }
 }
 
@@ -569,6 +584,7 @@ pub(super) fn ice_options(options: &NodeOptions) -> IceOptions {
     IceOptions {
         loopback: options.loopback,
         stun_servers: options.stun_servers.clone(),
+        relays: Vec::new(),
         upkeep: Upkeep::Consent,
     }
 }

@@ -24,6 +24,9 @@ pub enum LinkError {
     /// The ICE agent gave up.
     #[error("ICE failed: {0}")]
     Ice(String),
+    /// A relay did not do what it was asked for.
+    #[error("the relay could not be used: {0}")]
+    Relay(&'static str),
     /// The secure connection failed or was closed.
     #[error(transparent)]
     Dtls(#[from] DtlsError),

@@ -1,11 +1,12 @@
-//! ICE (RFC 8445, RFC 6940 §6.5.1.3) on `webrtc-ice`: host and server-reflexive candidates over
-//! IPv4 and IPv6, all gathered before the exchange, as RELOAD has no trickle.
+//! ICE (RFC 8445, RFC 6940 §6.5.1.3) on `webrtc-ice`: host, server-reflexive and relayed candidates
+//! over IPv4 and IPv6, all gathered before the exchange, as RELOAD has no trickle.
 //!
 //! A server-reflexive candidate is learnt on the socket of its host candidate, so that there is
-//! one port for each address and the checks that arrive at either land in the same place.
+//! one port for each address and the checks that arrive at either land in the same place. What a
+//! relay reaches stands on loopback for the agent: `through` has that.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,9 +28,11 @@ use webrtc_util::vnet::net::Net;
 use super::addresses;
 use super::candidate::{Candidate, CandidateKind, IceParameters};
 use super::error::LinkError;
+use super::relay::RelayServer;
 use super::settled::Settled;
 use super::stun::{BindingQuery, binding_indication};
 use super::surroundings::{Network, Surroundings};
+use super::through::{RelayedPair, Relays};
 
 /// Bounds and timers.
 pub mod limits {
@@ -49,6 +52,10 @@ pub mod limits {
     pub const STUN_SERVERS_MAX: usize = 4;
     /// Once one server has answered, the others get this long.
     pub const STUN_LATE: Duration = Duration::from_millis(100);
+    /// A relay gets no longer for an address: it has answered faster before.
+    pub const GATHER_RELAYED: Duration = Duration::from_millis(500);
+    /// For so long a pair without a relay is waited for: a check there and back, and once more.
+    pub const PREFER_DIRECT: Duration = Duration::from_millis(400);
     /// Connectivity checks take no longer: the lifetime of a request (RFC 6940 §3), as our answer
     /// to it may have to be sent again.
     pub const CONNECT: Duration = Duration::from_secs(15);
@@ -90,6 +97,8 @@ pub struct IceOptions {
     pub loopback: bool,
     /// STUN servers, usually bootstrap peers, that tell our address behind a NAT.
     pub stun_servers: Vec<SocketAddr>,
+    /// Relays that lend us addresses, the preferred first.
+    pub relays: Vec<RelayServer>,
     /// How the path is kept.
     pub upkeep: Upkeep,
 }
@@ -134,6 +143,7 @@ pub struct IceAgent {
     addresses: Vec<IpAddr>,
     options: IceOptions,
     loopback: bool,
+    relays: Relays,
     state: watch::Receiver<ConnectionState>,
     gather_ms: u64,
 }
@@ -154,7 +164,11 @@ impl IceAgent {
         let offered = addresses::offered(&net, options.loopback).await;
         let loopback = options.loopback || offered.iter().all(|ip| ip.is_loopback());
         let order: BTreeMap<_, _> = offered.iter().copied().zip(0u16..).collect();
-        let allowed = order.clone();
+        let mut allowed = order.clone();
+        let has_relays = !options.relays.is_empty();
+        if has_relays {
+            allowed.insert(Ipv4Addr::LOCALHOST.into(), u16::MAX);
+        }
         let config = AgentConfig {
             local_ufrag: ufrag.clone(),
             local_pwd: pwd.clone(),
@@ -175,21 +189,34 @@ impl IceAgent {
             host_acceptance_min_wait: Some(Duration::ZERO),
             srflx_acceptance_min_wait: Some(Duration::ZERO),
             prflx_acceptance_min_wait: Some(Duration::ZERO),
-            relay_acceptance_min_wait: Some(Duration::ZERO),
+            relay_acceptance_min_wait: Some(PREFER_DIRECT),
             net: Some(net),
             ip_filter: Arc::new(Some(Box::new(move |ip| allowed.contains_key(&ip)))),
-            include_loopback: loopback,
+            include_loopback: loopback || has_relays,
             ..AgentConfig::default()
         };
         let agent = Agent::new(config).await.map_err(|e| LinkError::Gather(e.to_string()))?;
         let state = watch_state(&agent);
         let local = IceParameters { ufrag, pwd, candidates: Vec::new() };
         let (agent, addresses, options) = (Some(Arc::new(agent)), offered, options.clone());
-        let gather_ms = 0;
-        let mut this = Self { agent, role, local, addresses, options, loopback, state, gather_ms };
-        let hosts = this.gather_hosts(&order).await?;
+        let (relays, gather_ms) = (Relays::default(), 0);
+        let mut this =
+            Self { agent, role, local, addresses, options, loopback, relays, state, gather_ms };
+        let mut hosts = this.gather_hosts(&order).await?;
+        let stand = hosts.iter().find(|(host, _)| host.addr.ip() == Ipv4Addr::LOCALHOST);
+        let agent_at = stand.map(|(host, _)| host.addr).filter(|_| has_relays);
+        hosts.retain(|(host, _)| order.contains_key(&host.addr.ip()));
+        if hosts.is_empty() {
+            return Err(LinkError::NoAddress);
+        }
         this.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
-        this.local.candidates.extend(reflexive(&hosts, &this.options.stun_servers).await);
+        let (reflexive, relays) = tokio::join!(
+            reflexive(&hosts, &this.options.stun_servers),
+            Relays::open(&this.options.relays, agent_at),
+        );
+        this.local.candidates.extend(reflexive);
+        this.local.candidates.extend(relays.candidates());
+        this.relays = relays;
         this.gather_ms = start.elapsed().as_millis() as u64;
         Ok(this)
     }
@@ -237,7 +264,11 @@ impl IceAgent {
                 continue;
             }
             usable.push(describe(candidate).map_err(|e| LinkError::Ice(e.to_string()))?);
+            for stand in self.relays.reach(candidate) {
+                usable.push(describe(&stand).map_err(|e| LinkError::Ice(e.to_string()))?);
+            }
         }
+        self.meet_others(&agent);
         if usable.is_empty() {
             return Err(LinkError::IceParameters("it named no address that we may use"));
         }
@@ -277,22 +308,35 @@ impl IceAgent {
         let Some(pair) = agent.get_selected_candidate_pair() else {
             return Err(LinkError::NoPath);
         };
+        let (local, stand) = (pair.local.addr(), pair.remote.addr());
+        let relayed = std::mem::take(&mut self.relays).keep(stand);
         Ok(IceConn {
             conn: Some(conn),
-            socket: match pair.local.candidate_type() {
-                // Its socket is the agent's.
-                CandidateType::Relay => None,
-                _ => pair.local.get_conn().cloned(),
-            },
+            socket: pair.local.get_conn().cloned(),
             upkeep: self.options.upkeep,
             credentials: (self.local.ufrag.clone(), self.local.pwd.clone()),
             settled: None,
-            local: pair.local.addr(),
-            remote: pair.remote.addr(),
-            path: path(&*pair.local, &*pair.remote),
+            local: relayed.as_ref().map_or(local, RelayedPair::local),
+            remote: relayed.as_ref().map_or(stand, RelayedPair::remote),
+            stand,
+            path: relayed
+                .as_ref()
+                .map_or_else(|| path(&*pair.local, &*pair.remote), RelayedPair::path),
+            _relayed: relayed,
             agent: self.agent.take(),
             state: self.state.clone(),
         })
+    }
+
+    /// Whoever talks to us through a relay from an address that nobody has named is a candidate
+    /// of the other side too.
+    fn meet_others(&self, agent: &Arc<Agent>) {
+        let agent = Arc::downgrade(agent);
+        self.relays.announce(Arc::new(move |stand| {
+            if let (Some(agent), Ok(described)) = (agent.upgrade(), describe(stand)) {
+                let _ = agent.add_remote_candidate(&described);
+            }
+        }));
     }
 
     async fn gather_hosts(
@@ -324,7 +368,7 @@ impl IceAgent {
             hosts.push((candidate, conn));
         }
         hosts.sort_by_key(|(candidate, _)| std::cmp::Reverse(candidate.priority));
-        if hosts.is_empty() { Err(LinkError::NoAddress) } else { Ok(hosts) }
+        Ok(hosts)
     }
 }
 
@@ -349,7 +393,10 @@ pub struct IceConn {
     state: watch::Receiver<ConnectionState>,
     local: SocketAddr,
     remote: SocketAddr,
+    /// Where the other end is for the agent: on loopback, if it is reached through a relay.
+    stand: SocketAddr,
     path: String,
+    _relayed: Option<RelayedPair>,
 }
 
 impl IceConn {
@@ -390,7 +437,7 @@ impl IceConn {
     pub async fn keep_alive(&mut self) {
         self.settle();
         if let (Some(socket), Some(indication)) = (&self.socket, binding_indication()) {
-            let _ = socket.send_to(&indication, self.remote).await;
+            let _ = socket.send_to(&indication, self.stand).await;
         }
     }
 
@@ -411,7 +458,7 @@ impl IceConn {
 
     fn settle(&mut self) {
         if let (None, Some(socket)) = (&self.settled, &self.socket) {
-            let (socket, remote) = (socket.clone(), self.remote);
+            let (socket, remote) = (socket.clone(), self.stand);
             let (credentials, lost) = (self.credentials.clone(), self.upkeep.lost());
             self.settled = Some(Settled::new(socket, remote, credentials, lost));
             self.conn = None;

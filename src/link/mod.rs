@@ -2,7 +2,7 @@
 //!
 //! | file | what | |
 //! |---|---|---|
-//! | [`addresses`](self), [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
+//! | `addresses`, [`candidate`], [`stun`], [`ice`], `through` | a path through NATs | RFC 8445 |
 //! | [`pool`] | sockets that stand ready | |
 //! | [`surroundings`] | what stood in the way of one | RFC 4787 |
 //! | `settled` | what is left of it once it is found | RFC 8445 §11 |
@@ -16,6 +16,7 @@
 //! | [`overlay`] | the two together: [`OverlayLink`] | RFC 6940 §6.6.4 |
 //! | [`bootstrap`] | links without ICE on a known port | RFC 6940 §6.6.6 |
 //! | `no_ice` | links of overlays that do without ICE | RFC 6940 §6.5.1.11 |
+//! | [`relay`], `lend`, `borrow` | data of those who find no path, for them | RFC 8656, 6940 §9 |
 //! | `clock` | the machine's clocks and randomness | |
 //! | `agent`, `convert` | our end of an Attach, in RELOAD's words | RFC 6940 §6.5.1 |
 //! | `node`, `driver`, `counters` | what runs a [`Peer`](crate::peer::Peer) | |
@@ -32,6 +33,7 @@
 mod addresses;
 mod agent;
 pub mod bootstrap;
+mod borrow;
 mod cache;
 pub mod candidate;
 mod clock;
@@ -46,6 +48,7 @@ pub mod framing;
 pub mod fuzz;
 pub mod hop;
 pub mod ice;
+mod lend;
 mod moving;
 mod no_ice;
 mod node;
@@ -53,11 +56,13 @@ pub mod overlay;
 pub mod pace;
 pub mod pcap;
 pub mod pool;
+pub mod relay;
 pub mod reliability;
 mod settled;
 mod store;
 pub mod stun;
 pub mod surroundings;
+mod through;
 pub mod tls;
 pub mod transport;
 pub mod watched;
@@ -69,17 +74,23 @@ pub use counters::{LinkCounters, NodeCounters};
 pub use dtls::{DtlsError, DtlsRole, LocalCertificate, SrtpKeys, SrtpProfile, Verify};
 pub use error::{LinkError, SendError};
 pub use ice::{IceAgent, IceOptions, IceRole, Upkeep};
-pub use node::{AppFlow, AppPath, Node, NodeError, NodeEvent, NodeOptions, NodeStatus};
+pub use lend::{Lending, Reach};
+pub use node::{
+    AppFlow, AppPath, Node, NodeError, NodeEvent, NodeOptions, NodeStatus, RelayOptions,
+};
 pub use overlay::{OverlayEvent, OverlayLink, OverlaySender};
 pub use pace::SenderKind;
 pub use pcap::{Direction as PcapDirection, Pcap, Protocol as PcapProtocol};
 pub use pool::AgentPool;
+pub use relay::{Quota as RelayQuota, RelayServer};
 pub use store::StoreProblem;
 pub use surroundings::{Network, Surroundings};
 pub use transport::{
     Credentials, FlowInfo, FlowSender, MediaFlow, MediaSender, SecureFlow, Timings, Transport,
 };
 
+#[cfg(test)]
+mod lend_tests;
 #[cfg(test)]
 mod path_tests;
 #[cfg(test)]

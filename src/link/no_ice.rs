@@ -17,6 +17,7 @@ use super::bootstrap::{PlainConnections, Ports, bind, dial_udp};
 use super::candidate::CandidateKind;
 use super::error::LinkError;
 use super::ice::limits::{CANDIDATES_MAX, CONNECT};
+use super::lend::Lending;
 use super::tls;
 use super::transport::{Credentials, SecureFlow};
 use crate::message::{
@@ -121,7 +122,10 @@ impl NoIceAgent {
 
     async fn accept(self, credentials: &Credentials) -> Result<SecureFlow, LinkError> {
         let nobody = PlainConnections::default();
-        let mut accepted = self.ports.serve(credentials.clone(), IDLE, &nobody);
+        let mut accepted = self
+            .ports
+            .serve(credentials.clone(), IDLE, &nobody, &Lending::default())
+            .map_err(|_| LinkError::Closed)?;
         accepted.flow().await.ok_or(LinkError::Closed)
     }
 

@@ -9,14 +9,17 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::bootstrap::{BootstrapListener, PlainConnections};
+use super::borrow::Borrow;
 use super::clock::unix_ms;
 use super::counters::NodeCounters;
 use super::driver::{Driver, ice_options};
 use super::dtls::LocalCertificate;
 use super::error::LinkError;
 use super::ice::limits::CONNECT_ANSWERED;
+use super::lend::{Lend, Reach};
 use super::pcap::Pcap;
 use super::pool::AgentPool;
+use super::relay::{Quota, RelayServer};
 use super::store::StoreProblem;
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
@@ -46,12 +49,32 @@ pub struct NodeOptions {
     pub loopback: bool,
     /// Peers that tell us our address behind a NAT.
     pub stun_servers: Vec<SocketAddr>,
+    /// What is lent to others and borrowed from them.
+    pub relays: RelayOptions,
     /// The file that keeps the values over a restart; its folder exists.
     pub values: Option<PathBuf>,
     /// Where messages are written for Wireshark.
     pub pcap: Option<Pcap>,
     /// Seed of all randomness; from the operating system.
     pub seed: [u8; 32],
+}
+
+/// Relays, lent and borrowed (RFC 6940 §9).
+#[derive(Clone, Debug)]
+pub struct RelayOptions {
+    /// What is lent, if others reach us; `None` to lend nothing.
+    pub lend: Option<Quota>,
+    /// Lends without being asked whether others reach us, and relays to any address, those of
+    /// this machine and its network too: for overlays that have no other.
+    pub anywhere: bool,
+    /// Whether relays of others are used.
+    pub borrow: bool,
+}
+
+impl Default for RelayOptions {
+    fn default() -> Self {
+        Self { lend: Some(Quota::default()), anywhere: false, borrow: true }
+    }
 }
 
 /// A handle on a running node. The node leaves its links when the last handle is dropped.
@@ -64,6 +87,8 @@ pub struct Node {
     listen: SocketAddr,
     plain: PlainConnections,
     agents: AgentPool,
+    reach: watch::Receiver<Reach>,
+    relays: watch::Receiver<Vec<RelayServer>>,
 }
 
 /// What a node reports unasked.
@@ -170,26 +195,36 @@ impl Node {
             BootstrapListener::bind(options.listen, credentials.clone(), options.pcap.clone())
                 .await?;
         let plain = listener.plain().clone();
+        let realm = options.config.document.as_ref().map(|d| d.config.instance_name.to_string());
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let (events, events_out) = mpsc::channel(EVENTS_MAX);
         let (status_in, status) = watch::channel(NodeStatus::default());
         let node_id = options.identity.node_id;
         let listen = listener.local_addr();
         let (counters_in, counters) = watch::channel(NodeCounters::default());
-        let agents = AgentPool::new(ice_options(&options));
+        let asker = Asker(commands.downgrade());
+        let lend = Lend {
+            asker: asker.clone(),
+            status: status.clone(),
+            lending: listener.lending().clone(),
+            listen,
+            node_id,
+            options: options.relays.clone(),
+            realm: realm.unwrap_or_default(),
+            density: options.config.turn_density(),
+        };
+        let reach = lend.start();
+        let (dialed, met) = mpsc::channel(DIALED_MAX);
+        let relays = borrow(&options, asker, status.clone(), reach.clone(), met);
+        let agents = AgentPool::new(ice_options(&options), relays.clone());
         let ours = agents.clone();
-        let driver = Driver::new(
-            options,
-            credentials,
-            listener,
-            ours,
-            inbox,
-            events,
-            status_in,
-            counters_in,
-        );
+        let news = News { events, status: status_in, counters: counters_in, dialed };
+        let known = relays.clone();
+        let driver = Driver::new(options, credentials, listener, ours, inbox, news, known);
         tokio::spawn(driver.run());
-        Ok((Self { commands, status, counters, node_id, listen, plain, agents }, events_out))
+        let node =
+            Self { commands, status, counters, node_id, listen, plain, agents, reach, relays };
+        Ok((node, events_out))
     }
 
     /// Our Node-ID.
@@ -200,6 +235,16 @@ impl Node {
     /// Where the bootstrap port listens.
     pub fn listen(&self) -> SocketAddr {
         self.listen
+    }
+
+    /// Whether others reach us at our port, as far as we know; changes can be waited for.
+    pub fn reach(&self) -> watch::Receiver<Reach> {
+        self.reach.clone()
+    }
+
+    /// Relays that lend us addresses at present, the nearest first.
+    pub fn relays(&self) -> Vec<RelayServer> {
+        self.relays.borrow().clone()
     }
 
     /// TCP connections to the port that are no links, such as those of who asks for the overlay's
@@ -259,6 +304,56 @@ impl Node {
     }
 }
 
+/// Gives commands to a node without keeping it running.
+#[derive(Clone, Debug)]
+pub(super) struct Asker(mpsc::WeakSender<(Command, Reply)>);
+
+impl Asker {
+    pub(super) async fn request(&self, command: Command) -> Result<Answer, NodeError> {
+        let (reply, answer) = oneshot::channel();
+        let commands = self.0.upgrade().ok_or(NodeError::Ended)?;
+        commands.send((command, reply)).await.map_err(|_| NodeError::Ended)?;
+        drop(commands);
+        match answer.await.map_err(|_| NodeError::Ended)?? {
+            Done::Answer(answer) => Ok(*answer),
+            Done::Path(_) => Err(NodeError::Ended),
+        }
+    }
+
+    pub(super) async fn tell(&self, command: Command) {
+        let (reply, _) = oneshot::channel();
+        if let Some(commands) = self.0.upgrade() {
+            let _ = commands.send((command, reply)).await;
+        }
+    }
+}
+
+/// Relays of others, if they are used.
+fn borrow(
+    options: &NodeOptions,
+    asker: Asker,
+    status: watch::Receiver<NodeStatus>,
+    reach: watch::Receiver<Reach>,
+    met: mpsc::Receiver<(NodeId, SocketAddr)>,
+) -> watch::Receiver<Vec<RelayServer>> {
+    let (ready, relays) = watch::channel(Vec::new());
+    if options.relays.borrow {
+        let anywhere = options.relays.anywhere || options.loopback;
+        let node_id = options.identity.node_id;
+        tokio::spawn(Borrow { asker, status, met, ready, node_id, reach, anywhere }.run());
+    }
+    relays
+}
+
+/// Where a driver reports to.
+pub(super) struct News {
+    pub(super) events: mpsc::Sender<NodeEvent>,
+    pub(super) status: watch::Sender<NodeStatus>,
+    pub(super) counters: watch::Sender<NodeCounters>,
+    /// Peers that take links at an address.
+    pub(super) dialed: mpsc::Sender<(NodeId, SocketAddr)>,
+}
+
 /// The result of a command.
 pub(super) enum Done {
     Answer(Box<Answer>),
@@ -290,5 +385,7 @@ fn credentials(options: &NodeOptions) -> Credentials {
 
 /// Commands waiting for the driver.
 const COMMANDS_MAX: usize = 64;
+/// Peers that may lend relays, waiting to be asked.
+const DIALED_MAX: usize = 4;
 /// Events waiting for whoever started the node.
 const EVENTS_MAX: usize = 64;

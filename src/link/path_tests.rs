@@ -124,7 +124,7 @@ async fn a_client_hello_may_come_before_the_pair_is_chosen() {
     const USE_CANDIDATE: u16 = 0x0025;
     const CONTROLLED: u16 = 0x8029;
     const CONTROLLING: u16 = 0x802a;
-    let options = IceOptions { loopback: true, stun_servers: Vec::new(), upkeep: Upkeep::Consent };
+    let options = IceOptions { loopback: true, ..IceOptions::default() };
     let agents = [
         gather_with(IceRole::Controlling, 1, options.clone()).await,
         gather_with(IceRole::Controlled, 2, options).await,
@@ -163,7 +163,7 @@ async fn a_client_hello_may_come_before_the_pair_is_chosen() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_application_keeps_its_binding_open() {
     assert!(ice::limits::CONSENT * 2 < Duration::from_secs(25), "two of them, one may be lost");
-    let options = IceOptions { loopback: true, stun_servers: Vec::new(), upkeep: Upkeep::Consent };
+    let options = IceOptions { loopback: true, ..IceOptions::default() };
     let agents = [
         gather_with(IceRole::Controlling, 1, options.clone()).await,
         gather_with(IceRole::Controlled, 2, options).await,
@@ -186,7 +186,7 @@ async fn an_idle_application_keeps_its_binding_open() {
 async fn an_idle_link_is_kept_open_by_indications_alone() {
     let (every, lost) = (Duration::from_millis(40), Duration::from_secs(2));
     let upkeep = Upkeep::KeepAlive { every, lost };
-    let options = IceOptions { loopback: true, stun_servers: Vec::new(), upkeep };
+    let options = IceOptions { loopback: true, upkeep, ..IceOptions::default() };
     let agents = [
         gather_with(IceRole::Controlling, 1, options.clone()).await,
         gather_with(IceRole::Controlled, 2, options).await,

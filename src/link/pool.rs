@@ -3,13 +3,14 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::clock::os_seed;
 use super::error::LinkError;
 use super::ice::{IceAgent, IceOptions, IceRole};
+use super::relay::RelayServer;
 use crate::base::Rng;
 
 /// Bounds and times.
@@ -41,6 +42,8 @@ struct Kept {
 
 struct Shared {
     options: IceOptions,
+    /// Relays that lend us addresses.
+    relays: watch::Receiver<Vec<RelayServer>>,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -57,11 +60,12 @@ struct Spare {
 }
 
 impl AgentPool {
-    /// A pool that keeps nothing ready until told to.
-    pub fn new(options: IceOptions) -> Self {
+    /// A pool that keeps nothing ready until told to. Its agents have addresses on the relays that
+    /// there are when they are gathered, beside those of `options`.
+    pub fn new(options: IceOptions, relays: watch::Receiver<Vec<RelayServer>>) -> Self {
         let state = State { rng: Rng::new(os_seed()), ready: Vec::new(), wanted: 0 };
         let changed = Notify::new();
-        let shared = Arc::new(Shared { options, state: Mutex::new(state), changed });
+        let shared = Arc::new(Shared { options, relays, state: Mutex::new(state), changed });
         let keeper = tokio::spawn(keep(shared.clone())).abort_handle();
         Self(Arc::new(Kept { shared, keeper }))
     }
@@ -114,7 +118,9 @@ impl Shared {
             let mut state = self.state();
             (state.rng.ice_string(UFRAG_LENGTH), state.rng.ice_string(PASSWORD_LENGTH))
         };
-        IceAgent::gather(role, ufrag, password, &self.options).await
+        let mut options = self.options.clone();
+        options.relays.extend(self.relays.borrow().iter().cloned());
+        IceAgent::gather(role, ufrag, password, &options).await
     }
 
     /// Forgets what has been ready for too long; whether one is missing, and otherwise when the
@@ -128,6 +134,11 @@ impl Shared {
         (state.ready.len() < wanted, next)
     }
 
+    /// Forgets all that is ready.
+    fn begin_anew(&self) {
+        self.state().ready.clear();
+    }
+
     fn add(&self, agent: IceAgent) {
         let good_for = match agent.expects_nat() {
             true => GOOD_FOR,
@@ -139,6 +150,7 @@ impl Shared {
 
 /// Keeps as many ready as are wanted.
 async fn keep(pool: Arc<Shared>) {
+    let mut relays = pool.relays.clone();
     loop {
         let (is_missing, mut next) = pool.look();
         if is_missing {
@@ -158,6 +170,7 @@ async fn keep(pool: Arc<Shared>) {
         };
         tokio::select! {
             () = pool.changed.notified() => {}
+            Ok(()) = relays.changed() => pool.begin_anew(),
             () = look_again => {}
         }
     }
@@ -177,7 +190,8 @@ mod tests {
     use super::*;
 
     fn pool() -> AgentPool {
-        AgentPool::new(IceOptions { loopback: true, ..IceOptions::default() })
+        let (_, relays) = watch::channel(Vec::new());
+        AgentPool::new(IceOptions { loopback: true, ..IceOptions::default() }, relays)
     }
 
     /// Waits until so many are ready.

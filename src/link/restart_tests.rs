@@ -67,6 +67,7 @@ impl Device {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             loopback: true,
             stun_servers: Vec::new(),
+            relays: RelayOptions::default(),
             values: Some(self.values()),
             pcap: None,
             seed: os_seed(),

@@ -24,9 +24,11 @@ pub enum Packet {
     Stun,
     /// A DTLS record.
     Dtls,
+    /// TURN channel data.
+    Channel,
     /// RTP or RTCP, protected or not.
     Media,
-    /// TURN channel data, ZRTP or noise.
+    /// ZRTP or noise.
     Other,
 }
 
@@ -36,6 +38,8 @@ impl Packet {
         match datagram.first() {
             Some(0..=3) => Self::Stun,
             Some(20..=63) => Self::Dtls,
+            // RFC 7983 leaves 64..=79 of these; RFC 5766 §11.4 had them all.
+            Some(64..=127) => Self::Channel,
             Some(128..=191) => Self::Media,
             _ => Self::Other,
         }
@@ -53,7 +57,15 @@ pub struct BindingQuery {
 impl BindingQuery {
     /// A request with a fresh transaction ID.
     pub fn new() -> Option<Self> {
-        let transaction = TransactionId::new();
+        Self::of(TransactionId::new())
+    }
+
+    /// A request with the transaction ID that somebody awaits.
+    pub fn awaited(transaction: [u8; 12]) -> Option<Self> {
+        Self::of(TransactionId(transaction))
+    }
+
+    fn of(transaction: TransactionId) -> Option<Self> {
         let mut message = Message::new();
         let parts: [Box<dyn stun::message::Setter>; 3] =
             [Box::new(BINDING_REQUEST), Box::new(transaction), Box::new(FINGERPRINT)];
@@ -204,7 +216,9 @@ mod tests {
             (0, Packet::Stun),
             (3, Packet::Stun),
             (22, Packet::Dtls),
-            (64, Packet::Other),
+            (64, Packet::Channel),
+            (127, Packet::Channel),
+            (19, Packet::Other),
             (128, Packet::Media),
             (191, Packet::Media),
             (255, Packet::Other),

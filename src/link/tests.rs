@@ -23,7 +23,7 @@ pub(super) fn anyone(name: &str) -> Credentials {
 }
 
 async fn gather(role: IceRole, seed: u64, stun_servers: Vec<SocketAddr>) -> IceAgent {
-    let options = IceOptions { loopback: true, stun_servers, upkeep: Upkeep::Consent };
+    let options = IceOptions { loopback: true, stun_servers, ..IceOptions::default() };
     gather_with(role, seed, options).await
 }
 

@@ -52,7 +52,7 @@ pub struct Timings {
 }
 
 /// What carries a secure flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// DTLS over UDP: each record is a datagram and may get lost.
     Udp,

@@ -167,13 +167,13 @@ impl From<u8> for CandidateType {
 
 impl Encode for IceCandidate {
     fn encode(&self, writer: &mut Writer) {
-        address(self.address, writer);
+        encode_address(self.address, writer);
         writer.u8(self.overlay_link);
         writer.vec8(|w| w.bytes(&self.foundation));
         writer.u32(self.priority);
         writer.u8(self.candidate_type.code());
         if self.candidate_type.has_related_address() {
-            address(self.related_address.unwrap_or(self.address), writer);
+            encode_address(self.related_address.unwrap_or(self.address), writer);
         }
         writer.vec16(|w| {
             for (name, value) in &self.extensions {
@@ -185,7 +185,7 @@ impl Encode for IceCandidate {
 }
 
 /// An address as IpAddressPort (§6.3.1.1).
-fn address(address: SocketAddr, writer: &mut Writer) {
+pub fn encode_address(address: SocketAddr, writer: &mut Writer) {
     match address.ip() {
         IpAddr::V4(ip) => {
             writer.u8(ADDRESS_IPV4);
@@ -204,8 +204,9 @@ fn address(address: SocketAddr, writer: &mut Writer) {
     }
 }
 
-/// `None` for an address type that we do not know; its length lets us pass over it.
-fn decode_address(reader: &mut Reader<'_>) -> Result<Option<SocketAddr>, DecodeError> {
+/// An IpAddressPort; `None` for an address type that we do not know, as its length lets us pass
+/// over it.
+pub fn decode_address(reader: &mut Reader<'_>) -> Result<Option<SocketAddr>, DecodeError> {
     let address_type = reader.u8()?;
     let data = reader.opaque8()?;
     let mut data = reader.nested(data);

@@ -135,6 +135,16 @@ pub struct MessageExtension {
     pub data: Vec<u8>,
 }
 
+impl MessageExtension {
+    /// In a Ping, the question for credentials of the relay that the answerer lends, and in its
+    /// answer these (T-42). Ours: no registry has it. Never critical, so that whoever does not
+    /// know it answers a Ping as any other.
+    pub const RELAY_CREDENTIALS: u16 = 0x4301;
+    /// In a Ping, an address that the answerer is to knock at with a STUN Binding request, as we
+    /// want to know whether others reach us there (T-43). Ours too.
+    pub const KNOCK: u16 = 0x4302;
+}
+
 impl Encode for MessageExtension {
     fn encode(&self, writer: &mut Writer) {
         writer.u16(self.extension_type);

@@ -31,7 +31,7 @@ pub use crate::crypto::{GenericCertificate, SecurityBlock};
 pub use attach::{
     APPLICATION_SIP, APPLICATION_SIPS, AppAttach, Attach, CandidateType, IceCandidate,
     OVERLAY_LINK_DTLS_UDP_SR, OVERLAY_LINK_DTLS_UDP_SR_NO_ICE, OVERLAY_LINK_TLS_TCP_FH_NO_ICE,
-    ROLE_ACTIVE, ROLE_PASSIVE,
+    ROLE_ACTIVE, ROLE_PASSIVE, decode_address, encode_address,
 };
 pub use config_update::ConfigUpdateReq;
 pub use contents::{MessageCode, MessageContents, MessageExtension, Method};

@@ -12,6 +12,8 @@ pub struct KindId(pub u32);
 impl KindId {
     /// SIP-REGISTRATION (RFC 7904 §7).
     pub const SIP_REGISTRATION: Self = Self(0x1);
+    /// TURN-SERVICE (RFC 6940 §9).
+    pub const TURN_SERVICE: Self = Self(0x2);
     /// CERTIFICATE_BY_NODE (RFC 6940 §8).
     pub const CERTIFICATE_BY_NODE: Self = Self(0x3);
     /// CERTIFICATE_BY_USER (RFC 6940 §8).

@@ -14,6 +14,7 @@ use crate::message::{
     Destination, ErrorCode, FindKindData, FindReq, IceCandidate, KindId, Places, ProbeInformation,
     ProbeInformationType, RouteQueryReq, StoredDataValue, StoredMetadata,
 };
+use crate::usage::Lender;
 
 /// Names one link. Links that the peer opens have even numbers; the driver gives odd ones to
 /// links that others open to our bootstrap listener.
@@ -172,6 +173,14 @@ pub enum Command {
     AppAttach(Vec<Destination>, u16),
     /// Have these applications from now on: for others there are no connections when somebody asks.
     Applications(Vec<u16>),
+    /// Lend a relay: give out its credentials to whoever asks. Or stop to.
+    Lend(Option<Arc<dyn Lender>>),
+    /// Ask a node for credentials of the relay that it lends, with a question that its
+    /// [`Lender`] understands. One that we are linked with can be asked before we have joined.
+    AskRelay(Destination, Vec<u8>),
+    /// Ask a node to knock at this address of ours, with a STUN Binding request of this
+    /// transaction.
+    AskKnock(Destination, SocketAddr, [u8; 12]),
     /// Ask whether somebody is there.
     Ping(Destination),
     /// Ask a peer about itself (RFC 6940 §6.4.2.5).
@@ -247,6 +256,9 @@ pub enum Event {
         /// Its Kind.
         kind: KindId,
     },
+    /// Somebody wants to know whether we reach it at this address: send a STUN Binding request
+    /// of this transaction there, from a port that it does not know.
+    Knock(SocketAddr, [u8; 12]),
     /// A newer document is in force; it has to be kept in the place of the last one.
     Configured {
         /// The document.
@@ -326,6 +338,13 @@ pub enum Answer {
         node_id: NodeId,
         /// Links that the request crossed.
         hops: u32,
+    },
+    /// Somebody has done, or will do, what a Ping asked for beside itself.
+    Favored {
+        /// Who.
+        node_id: NodeId,
+        /// The credentials, sealed; empty for a knock.
+        answer: Vec<u8>,
     },
     /// What a peer says of itself.
     Probed {
@@ -407,6 +426,9 @@ pub enum RequestError {
     /// The request does not fit into a message.
     #[error("the request is too large")]
     TooLarge,
+    /// The answer has nothing of what was asked for beside.
+    #[error("the other side does not do that")]
+    NotDone,
     /// We could not find candidates of our own.
     #[error("no network address was found")]
     NoCandidates,

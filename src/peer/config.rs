@@ -94,6 +94,11 @@ impl PeerConfig {
         Self { document: Some(document.clone()), ..Self::from(&document.config) }
     }
 
+    /// Records of each relay: turn-density. Without a document, the default.
+    pub fn turn_density(&self) -> u8 {
+        self.document.as_ref().map_or(1, |document| document.config.turn_density)
+    }
+
     /// Takes over what a newer document says. What is fixed for the life of a peer stays.
     pub(super) fn take(&mut self, config: &OverlayConfig) {
         self.sequence = config.sequence;

@@ -11,7 +11,7 @@
 //! and `partition` keep the ring together (RFC 6940 §10), `copies` and `publish` the data, which
 //! `look` looks after and `fetch` finds; `explore` asks about both, `configure` changes the rules
 //! (§11.1), `saved` keeps values over a restart, and `client` uses the ring without being part of
-//! it.
+//! it. `lend` is what peers do for each other beside.
 
 mod admit;
 mod api;
@@ -31,6 +31,7 @@ pub mod fuzz;
 mod inspect;
 mod join;
 mod leave;
+mod lend;
 mod links;
 mod look;
 mod partition;
@@ -74,6 +75,7 @@ use fetch::Newest;
 use fingers::Fingers;
 use join::Joining;
 use leave::Leaving;
+use lend::Lending;
 use links::Links;
 use publish::Publications;
 use requests::Context;
@@ -123,6 +125,7 @@ pub struct Peer {
     /// Messages from us to us.
     loopback: VecDeque<Packet>,
     detours: Detours,
+    lending: Lending,
     outputs: VecDeque<Output>,
     counters: Counters,
 }
@@ -189,6 +192,7 @@ impl Peer {
             applications: vec![APPLICATION_SIP, APPLICATION_SIPS],
             loopback: VecDeque::new(),
             detours: Detours::default(),
+            lending: Lending::default(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
             config,
@@ -306,6 +310,11 @@ impl Peer {
             Command::Fetch(spec) => self.fetch(request, spec),
             Command::AppAttach(to, application) => self.app_attach(request, to, application),
             Command::Applications(applications) => self.applications = applications,
+            Command::Lend(lender) => self.lend(lender),
+            Command::AskRelay(of, question) => self.ask_relay(request, of, question),
+            Command::AskKnock(of, address, transaction) => {
+                self.ask_knock(request, of, address, transaction);
+            }
             Command::Ping(destination) => self.ping(request, destination),
             Command::Probe(of, requested) => self.probe(request, of, requested),
             Command::RouteQuery(of, query) => self.route_query(request, of, &query),

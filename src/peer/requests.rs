@@ -5,7 +5,8 @@ use bytes::Bytes;
 use crate::base::{Encode, NodeId};
 use crate::message::{
     Destination, ErrorCode, ErrorResponse, FetchReq, ForwardingHeader, GenericCertificate,
-    MessageCode, Method, Opened, PingAns, PingReq, StoredDataSpecifier, decode_body,
+    MessageCode, MessageExtension, Method, Opened, PingAns, PingReq, StoredDataSpecifier,
+    decode_body,
 };
 use crate::routing::{Expired, Signed};
 
@@ -57,6 +58,8 @@ pub(super) enum Goal {
     Tables,
     Partition(LinkId),
     Explore(RequestId, Exploration),
+    /// A favor, by the type of its extension.
+    Favor(RequestId, u16),
     /// Somebody gets a part of our configuration.
     Configure(NodeId, Part),
 }
@@ -66,6 +69,7 @@ pub(super) enum Goal {
 pub(super) struct Reply {
     pub(super) signed: Signed,
     pub(super) body: Bytes,
+    pub(super) extensions: Vec<MessageExtension>,
     pub(super) certificates: Vec<GenericCertificate>,
     /// Links that the request crossed.
     pub(super) hops: u32,
@@ -142,7 +146,8 @@ impl Peer {
             let hops = if is_own { 0 } else { crossed };
             let certificates = opened.security.certificates;
             let transmissions = pending.transmissions;
-            Ok(Reply { signed, body, certificates, hops, transmissions })
+            let extensions = opened.contents.extensions;
+            Ok(Reply { signed, body, extensions, certificates, hops, transmissions })
         };
         self.conclude(pending.context.goal, outcome);
     }
@@ -193,6 +198,7 @@ impl Peer {
             Goal::Friend | Goal::Tables => {}
             Goal::Partition(link) => self.partition_answered(link, outcome),
             Goal::Explore(request, question) => self.explored(request, question, outcome),
+            Goal::Favor(request, favor) => self.favored(request, favor, outcome),
             Goal::Configure(node, part) => self.configured(node, part, outcome.err()),
         }
     }

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use crate::base::{Decode, DecodeError, Encode, NodeId, ResourceId};
 use crate::message::{
     ChordUpdate, Destination, ErrorCode, ErrorResponse, FetchReq, ForwardingHeader,
-    GenericCertificate, Method, PingAns, PingReq, StoreReq, decode_body,
+    GenericCertificate, MessageContents, MessageExtension, Method, PingAns, PingReq, StoreReq,
+    decode_body,
 };
 use crate::routing::{DropReason, RequestKey, Signed, Topology};
 use crate::storage::{self, Requester};
@@ -21,6 +22,7 @@ pub(super) struct Question {
     pub(super) signed: Signed,
     pub(super) method: Method,
     pub(super) body: Bytes,
+    pub(super) extensions: Vec<MessageExtension>,
     pub(super) certificates: Vec<GenericCertificate>,
     /// Under which its answer is kept.
     pub(super) key: Option<RequestKey>,
@@ -70,7 +72,10 @@ impl Peer {
             return self.refuse_invalid(question, "a Ping holds padding only");
         }
         let answer = PingAns { response_id: self.rng.u64(), time_ms: self.now.unix_ms };
-        self.answer(question, answer.to_bytes(), &[]);
+        let mut contents =
+            MessageContents::new(Method::Ping.answer(), answer.to_bytes().unwrap_or_default());
+        contents.extensions = self.favors(question);
+        self.send_answer(question, contents, &[]);
     }
 
     fn serve_update(&mut self, question: &Question) {

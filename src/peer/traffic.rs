@@ -124,12 +124,25 @@ impl Peer {
         certificates: &[Bytes],
         goal: Goal,
     ) -> Result<TransactionId, RequestError> {
+        let contents = MessageContents::new(method.request(), body);
+        self.request_with(route, first_hop, contents, certificates, goal)
+    }
+
+    /// The same for contents that may have extensions.
+    pub(super) fn request_with(
+        &mut self,
+        route: Vec<Destination>,
+        first_hop: Option<NodeId>,
+        contents: MessageContents,
+        certificates: &[Bytes],
+        goal: Goal,
+    ) -> Result<TransactionId, RequestError> {
         let target = route.last().cloned().ok_or(RequestError::TooLarge)?;
         let transaction_id = TransactionId(self.rng.u64());
         let header = ForwardingHeader {
             overlay: self.config.overlay,
-            configuration_sequence: match method {
-                Method::ConfigUpdate => ConfigUpdateReq::SEQUENCE,
+            configuration_sequence: match Method::of_request(contents.code) {
+                Some(Method::ConfigUpdate) => ConfigUpdateReq::SEQUENCE,
                 _ => self.config.sequence,
             },
             ttl: self.config.initial_ttl,
@@ -140,7 +153,6 @@ impl Peer {
             destination_list: route,
             options: Vec::new(),
         };
-        let contents = MessageContents::new(method.request(), body);
         let packet = Packet::seal(header, &contents, &self.identity, certificates)
             .map_err(|_| RequestError::TooLarge)?;
         if packet.payload.len() > self.config.message_size_max {
@@ -252,9 +264,18 @@ impl Peer {
             Seen::InProgress => return,
             Seen::Answered(payload) => return self.send_payload(&header, previous, payload),
         }
-        let body = opened.contents.body;
+        let MessageContents { body, extensions, .. } = opened.contents;
         let certificates = opened.security.certificates;
-        self.serve(Question { header, previous, signed, method, body, certificates, key });
+        self.serve(Question {
+            header,
+            previous,
+            signed,
+            method,
+            body,
+            extensions,
+            certificates,
+            key,
+        });
     }
 
     fn take_answer(&mut self, header: &ForwardingHeader, opened: Opened, signed: Signed) {
@@ -277,7 +298,7 @@ impl Peer {
         self.answered(header, opened, signed);
     }
 
-    fn send_answer(
+    pub(super) fn send_answer(
         &mut self,
         question: &Question,
         contents: MessageContents,

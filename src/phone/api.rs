@@ -13,6 +13,7 @@ use super::devices::OwnDevice;
 pub use super::document::DocumentFacts;
 use super::hosting::{HostedOverlay, OverlayKind};
 pub use super::identity::Credentials;
+use super::lent::LentRelay;
 use super::people::AccountJob;
 use super::pins::{KeyAlarm, KeyAnswer};
 use super::protection::Protection;
@@ -191,6 +192,10 @@ pub struct Settings {
     pub forward_to: Option<String>,
     /// Whether callers are to use SIPS, and SIP is refused (RFC 7904 §5.1).
     pub sips_only: bool,
+    /// What is lent to others whose networks let nothing else through, from the next time that we
+    /// enter an overlay.
+    #[serde(flatten)]
+    pub relay: LentRelay,
 }
 
 /// Colours of the window.

@@ -252,7 +252,7 @@ mod tests {
 
     use super::*;
     use crate::crypto::NodeIdDigest;
-    use crate::link::{Node, NodeOptions, os_seed};
+    use crate::link::{Node, NodeOptions, RelayOptions, os_seed};
     use crate::peer::{Command as PeerCommand, PeerConfig};
     use crate::phone::{
         Command, Entrance, Handle, PhoneOptions, StateFolder, StoredIdentity, start,
@@ -301,6 +301,7 @@ mod tests {
             listen: ANY_PORT,
             loopback: true,
             stun_servers: Vec::new(),
+            relays: RelayOptions::default(),
             values: None,
             pcap: None,
             seed: os_seed(),

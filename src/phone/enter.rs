@@ -224,6 +224,7 @@ impl Engine {
             listen,
             loopback: listen.ip().is_loopback(),
             stun_servers: Vec::new(),
+            relays: self.settings.relay.options(),
             values: Some(values),
             pcap: self.options.pcap.clone(),
             seed: os_seed(),

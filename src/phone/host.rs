@@ -23,7 +23,7 @@ use crate::enroll::server::{
     ServerCertificate, ServerEvent, ServerOptions, enrollment_url,
 };
 use crate::enroll::{HttpsUrl, Invitation, Share};
-use crate::link::{Node, NodeEvent, NodeOptions, os_seed, unix_ms};
+use crate::link::{Node, NodeEvent, NodeOptions, RelayOptions, os_seed, unix_ms};
 use crate::peer::{Command, ConfigEffect, PeerConfig};
 
 /// How an overlay of one's own is started.
@@ -361,6 +361,7 @@ fn node_options(
         listen,
         loopback: listen.ip().is_loopback(),
         stun_servers: Vec::new(),
+        relays: RelayOptions::default(),
         values: Some(folder.join(VALUES)),
         pcap: None,
         seed: os_seed(),

@@ -302,6 +302,7 @@ impl<'a> Run<'a> {
             | Event::Connected(_)
             | Event::AppLink { .. }
             | Event::RolledBack { .. }
+            | Event::Knock(..)
             | Event::Configured { .. } => {}
         }
     }

@@ -138,7 +138,7 @@ impl KindTable {
         Ok(Self { kinds: table.into(), names: None })
     }
 
-    /// SIP-REGISTRATION and the two certificate Kinds, with the limits of our own overlays.
+    /// SIP-REGISTRATION, TURN-SERVICE and the two certificate Kinds, with the limits of our own overlays.
     pub fn for_calls() -> Self {
         let kind = |id, data_model, access, max_count, max_size| Kind {
             id,
@@ -154,6 +154,13 @@ impl KindTable {
                 AccessControl::UserNodeMatch,
                 16,
                 1024,
+            ),
+            kind(
+                KindId::TURN_SERVICE,
+                DataModel::Single,
+                AccessControl::NodeMultiple { max: 20 },
+                1,
+                64,
             ),
             kind(KindId::CERTIFICATE_BY_NODE, DataModel::Array, AccessControl::NodeMatch, 4, 2048),
             kind(KindId::CERTIFICATE_BY_USER, DataModel::Array, AccessControl::UserMatch, 16, 2048),

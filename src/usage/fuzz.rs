@@ -1,12 +1,13 @@
-//! Fuzz targets: registrations, names and GRUUs. See [`crate::fuzz`].
+//! Fuzz targets: registrations, relays, names and GRUUs. See [`crate::fuzz`].
 
-use super::{Aor, Gruu, SipRegistration, certificate_store, parse_aor};
+use super::{Aor, Gruu, SipRegistration, TurnServer, certificate_store, parse_aor};
 use crate::base::fuzz::round_trip;
 use crate::message::{DataValue, StoredDataValue};
 
 /// What somebody has stored under a name: a registration or a certificate.
 pub fn stored(bytes: &[u8]) {
     round_trip::<SipRegistration>(bytes);
+    round_trip::<TurnServer>(bytes);
     let value = DataValue::existing(bytes.to_vec());
     let _ = certificate_store::certificate_in(&StoredDataValue::Array { index: 0, value });
 }

@@ -1,5 +1,5 @@
-//! What an overlay is used for: certificates that can be looked up (RFC 6940 §8), and SIP users
-//! who can be found by name (RFC 7904).
+//! What an overlay is used for: certificates that can be looked up (RFC 6940 §8), relays that peers
+//! lend (§9), and SIP users who can be found by name (RFC 7904).
 //!
 //! A usage says where its values stand and what is in them. Signing, storing and fetching is the
 //! peer's work.
@@ -15,6 +15,7 @@ mod gruu;
 mod preferences;
 mod resolution;
 mod sip_registration;
+mod turn;
 mod way;
 
 pub use aor::{Aor, AorError, parse_aor};
@@ -22,6 +23,7 @@ pub use gruu::{Gruu, GruuError, reload_uri};
 pub use preferences::{SIPS_ONLY, wants_sips};
 pub use resolution::{Device, Resolution, Resolved};
 pub use sip_registration::{Contact, Route, SipRegistration, contacts, publication, registration};
+pub use turn::{Lender, RelayCredentials, RelaySecret, TurnServer, turn_records, turn_server};
 pub use way::{Overlays, Way, WayError};
 
 /// What bounds the usages.
@@ -41,6 +43,8 @@ pub mod limits {
     /// Entries of a destination list that are taken into account; ours have one, and a peer that
     /// hides its Node-ID needs two (RFC 7904 §6).
     pub const DESTINATIONS_MAX: usize = 8;
+    /// Records of one relay: what its Kind allows (RFC 6940 §9).
+    pub const TURN_DENSITY_MAX: u8 = 20;
     /// Characters of a name; local part and domain together are bounded so by RFC 5321 §4.5.3.1.
     pub const AOR_LENGTH_MAX: usize = 254;
 }

@@ -322,7 +322,8 @@ fn a_new_overlay_has_a_good_document() {
     let judge = Judge { provider: &provider(&registry), unix_ms: Some(NOW_MS) };
     assert_eq!(document.signer(&config.configuration_signers, judge), Some(own.node_id));
     let kinds: Vec<_> = config.kinds.iter().filter_map(|kind| kind.name()).collect();
-    assert_eq!(kinds, ["SIP-REGISTRATION", "CERTIFICATE_BY_NODE", "CERTIFICATE_BY_USER"]);
+    let usual = ["SIP-REGISTRATION", "TURN-SERVICE", "CERTIFICATE_BY_NODE", "CERTIFICATE_BY_USER"];
+    assert_eq!(kinds, usual);
     let alice = admit(&mut registry, &form("alice", "secret", &request(ALICE)), NOW_MS);
     let alice = alice.expect("made");
     assert_eq!(alice.not_after_ms - NOW_MS, 90 * 86_400_000);

@@ -6,7 +6,7 @@ use super::*;
 use crate::base::Now;
 use crate::config::SignedConfig;
 use crate::crypto::{Keys, NodeIdDigest, X509Provider};
-use crate::link::{AppFlow, Clock, Node, NodeEvent, NodeOptions, os_seed, unix_ms};
+use crate::link::{AppFlow, Clock, Node, NodeEvent, NodeOptions, RelayOptions, os_seed, unix_ms};
 use crate::message::APPLICATION_SIP;
 use crate::peer::{self, PeerConfig, StoreSpec};
 use crate::sip::{self, FlowId, Input, Output, UaConfig, UserAgent};
@@ -51,6 +51,7 @@ async fn bob(document: &OverlayConfig, at: SocketAddr, manner: Manner) -> Node {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         loopback: true,
         stun_servers: Vec::new(),
+        relays: RelayOptions::default(),
         values: None,
         pcap: None,
         seed: os_seed(),

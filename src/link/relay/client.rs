@@ -1,0 +1,458 @@
+//! The use of a relay (RFC 8656 §6–12): an address on it, and the way from there to others.
+//!
+//! `webrtc-ice` takes no candidates from outside. To it, each address that is reached through a
+//! relay looks like one on loopback: a socket of ours stands there for it and is connected with
+//! the agent's, so that nobody else on this machine can talk to either.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use stun::message::{METHOD_ALLOCATE, METHOD_CHANNEL_BIND, METHOD_REFRESH};
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::grant::Grant;
+use super::limits::{CHANNEL_REFRESH, KEEPALIVE, LIFETIME_DEFAULT, PEERS_MAX, RETRANSMISSIONS_MS};
+use super::line::{Line, LineSender};
+use super::message::{Draft, LongTermKey, Received};
+use super::wire::{CHANNELS, read_channel, read_data, write_channel, write_send};
+use crate::base::Rng;
+use crate::link::clock::os_seed;
+use crate::link::stun::{BindingQuery, binding_indication};
+use crate::link::transport::limits::DATAGRAM_MAX;
+use crate::link::{LinkError, Transport};
+
+/// A relay that somebody lends us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelayServer {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How we get there.
+    pub transport: Transport,
+    /// What it has given us.
+    pub grant: Grant,
+}
+
+/// An address on a relay. Dropping it gives it back.
+#[derive(Debug)]
+pub struct Allocation {
+    server: SocketAddr,
+    transport: Transport,
+    relayed: SocketAddr,
+    mapped: SocketAddr,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+/// Told of a peer that talks to us through the relay without our having asked it to, and of where
+/// it stands.
+pub type Announce = Box<dyn Fn(SocketAddr, SocketAddr) + Send + Sync>;
+
+/// What the task of an allocation is told. There are no more of them than candidates.
+enum Order {
+    Reach(Stand),
+    Announce(SocketAddr, Announce),
+}
+
+/// What stands for a peer: its socket on loopback.
+#[derive(Debug)]
+struct Stand {
+    peer: SocketAddr,
+    socket: Arc<UdpSocket>,
+}
+
+impl Allocation {
+    /// Asks a relay for an address; of IPv6 if `is_ipv6`. Takes one round trip, over TCP two.
+    ///
+    /// # Errors
+    /// Nobody answers, or the relay refuses.
+    pub async fn open(server: &RelayServer, is_ipv6: bool) -> Result<Self, LinkError> {
+        let mut line = Line::open(server.address, server.transport).await?;
+        let mut session = Session::new(server);
+        let answer = session.allocate(&mut line, is_ipv6).await?;
+        let missing = || LinkError::Relay("it gave no address");
+        let relayed = answer.relayed_address().ok_or_else(missing)?;
+        let mapped = answer.mapped_address().ok_or_else(missing)?;
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let (server, transport) = (server.address, server.transport);
+        tokio::spawn(Task::new(line, session, inbox).run());
+        Ok(Self { server, transport, relayed, mapped, orders })
+    }
+
+    /// How long a relay takes to answer, on a way to it.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn round_trip(
+        server: SocketAddr,
+        transport: Transport,
+    ) -> Result<Duration, LinkError> {
+        let mut line = Line::open(server, transport).await?;
+        let transaction = Rng::new(os_seed()).bytes();
+        let query = BindingQuery::awaited(transaction).ok_or(LinkError::NoPath)?;
+        let start = Instant::now();
+        transact(&mut line, &query.request, transaction).await?;
+        Ok(start.elapsed())
+    }
+
+    /// Our address on the relay.
+    pub fn relayed(&self) -> SocketAddr {
+        self.relayed
+    }
+
+    /// Our address as the relay sees it.
+    pub fn mapped(&self) -> SocketAddr {
+        self.mapped
+    }
+
+    /// The relay, in words.
+    pub fn path(&self) -> String {
+        let over = match self.transport {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        };
+        format!("{} on the relay {} over {over}", self.relayed, self.server)
+    }
+
+    /// Opens a way to `peer` and says where on loopback it stands for the agent's socket there.
+    pub fn reach(&self, peer: SocketAddr, agent: SocketAddr) -> Option<SocketAddr> {
+        let stand = Stand::new(peer, agent)?;
+        let at = stand.socket.local_addr().ok()?;
+        self.orders.send(Order::Reach(stand)).ok()?;
+        Some(at)
+    }
+
+    /// From now on `announce` is told of peers whose data comes unasked, once they stand on
+    /// loopback for the agent's socket there: the other side's NAT has given it another address
+    /// towards the relay than it knows of.
+    pub fn announce(&self, agent: SocketAddr, announce: Announce) {
+        let _ = self.orders.send(Order::Announce(agent, announce));
+    }
+}
+
+impl Stand {
+    fn new(peer: SocketAddr, agent: SocketAddr) -> Option<Self> {
+        let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).ok()?;
+        socket.connect(agent).ok()?;
+        socket.set_nonblocking(true).ok()?;
+        Some(Self { peer, socket: Arc::new(UdpSocket::from_std(socket).ok()?) })
+    }
+}
+
+/// What we know of a relay while we use it.
+struct Session {
+    grant: Grant,
+    key: LongTermKey,
+    rng: Rng,
+}
+
+impl Session {
+    fn new(server: &RelayServer) -> Self {
+        let grant = server.grant.clone();
+        let credentials = &grant.credentials;
+        let key = LongTermKey::new(&credentials.username, &grant.realm, &credentials.password);
+        Self { key, grant, rng: Rng::new(os_seed()) }
+    }
+
+    fn prove(&self, draft: Draft) -> Vec<u8> {
+        let draft = draft.username(&self.grant.credentials.username);
+        draft.realm(&self.grant.realm).nonce(&self.grant.nonce).proved(&self.key)
+    }
+
+    /// Takes over a newer nonce; whether there was one.
+    fn renew(&mut self, answer: &Received) -> bool {
+        let nonce = answer.nonce().filter(|_| answer.error() == Some(STALE_NONCE));
+        let is_new = nonce.is_some();
+        self.grant.nonce = nonce.unwrap_or_else(|| std::mem::take(&mut self.grant.nonce));
+        is_new
+    }
+
+    async fn allocate(&mut self, line: &mut Line, is_ipv6: bool) -> Result<Received, LinkError> {
+        for _ in 0..2 {
+            let transaction = self.rng.bytes();
+            let mut draft = Draft::request(METHOD_ALLOCATE, transaction).udp();
+            if is_ipv6 {
+                draft = draft.family(true);
+            }
+            let request = self.prove(draft.lifetime_s(LIFETIME_DEFAULT));
+            let mut answer = transact(line, &request, transaction).await?;
+            if self.renew(&answer) {
+                continue;
+            }
+            return match answer.answers(METHOD_ALLOCATE) {
+                Some(true) if answer.is_proved(&self.key) => Ok(answer),
+                Some(true) => Err(LinkError::Relay("its answer is not proved")),
+                _ => Err(LinkError::Relay("it refused")),
+            };
+        }
+        Err(LinkError::Relay("it takes no nonce of its own"))
+    }
+}
+
+/// Sends a request until its answer comes.
+async fn transact(
+    line: &mut Line,
+    request: &[u8],
+    transaction: [u8; 12],
+) -> Result<Received, LinkError> {
+    let sender = line.sender();
+    let start = Instant::now();
+    let mut sends = RETRANSMISSIONS_MS.iter().map(|ms| start + Duration::from_millis(*ms));
+    let mut next = sends.next();
+    let mut buffer = vec![0; DATAGRAM_MAX];
+    loop {
+        let Some(at) = next else { return Err(LinkError::NoPath) };
+        tokio::select! {
+            () = sleep_until(at) => {
+                sender.send(request).await;
+                next = sends.next();
+            }
+            length = line.recv(&mut buffer) => {
+                let answer = Received::read(&buffer[..length?]);
+                if let Some(answer) = answer.filter(|a| a.transaction() == transaction) {
+                    return Ok(answer);
+                }
+            }
+        }
+    }
+}
+
+/// A peer that is reached through the relay.
+struct Peer {
+    at: SocketAddr,
+    number: u16,
+    socket: Arc<UdpSocket>,
+    /// Whether its channel is bound.
+    is_bound: Arc<AtomicBool>,
+    reader: AbortHandle,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// A request that waits for its answer.
+struct Waiting {
+    wish: Wish,
+    sent: usize,
+    since: Instant,
+}
+
+/// What is asked of the relay again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    /// That the allocation lives.
+    Refresh,
+    /// That a peer has its channel.
+    Bind(u16),
+}
+
+/// Keeps an allocation and carries data.
+struct Task {
+    line: Line,
+    sender: LineSender,
+    session: Session,
+    inbox: mpsc::UnboundedReceiver<Order>,
+    announce: Option<(SocketAddr, Announce)>,
+    peers: BTreeMap<u16, Peer>,
+    next_channel: u16,
+    waiting: BTreeMap<[u8; 12], Waiting>,
+    /// When something is due again.
+    due: Vec<(Instant, Wish)>,
+    keep_alive_at: Instant,
+}
+
+impl Task {
+    fn new(line: Line, session: Session, inbox: mpsc::UnboundedReceiver<Order>) -> Self {
+        let (now, sender) = (Instant::now(), line.sender());
+        let due = vec![(now + Duration::from_secs((LIFETIME_DEFAULT / 2).into()), Wish::Refresh)];
+        let (peers, waiting) = (BTreeMap::new(), BTreeMap::new());
+        let keep_alive_at = now + KEEPALIVE;
+        let (announce, next_channel) = (None, *CHANNELS.start());
+        Self {
+            line,
+            sender,
+            session,
+            inbox,
+            announce,
+            peers,
+            next_channel,
+            waiting,
+            due,
+            keep_alive_at,
+        }
+    }
+
+    async fn run(mut self) {
+        let mut buffer = vec![0; DATAGRAM_MAX];
+        loop {
+            let resend = self.waiting.values().filter_map(Waiting::next).min();
+            let due = self.due.iter().map(|(at, _)| *at).min();
+            let next = [resend, due, Some(self.keep_alive_at)].into_iter().flatten().min();
+            tokio::select! {
+                order = self.inbox.recv() => match order {
+                    Some(Order::Reach(stand)) => self.reach(stand).await,
+                    Some(Order::Announce(agent, announce)) => {
+                        self.announce = Some((agent, announce));
+                    }
+                    None => break,
+                },
+                length = self.line.recv(&mut buffer) => match length {
+                    Ok(length) => self.take(&buffer[..length]).await,
+                    Err(_) => return,
+                },
+                () = sleep_until(next.unwrap_or(self.keep_alive_at)) => self.on_time().await,
+            }
+        }
+        let transaction = self.session.rng.bytes();
+        let draft = Draft::request(METHOD_REFRESH, transaction).lifetime_s(0);
+        self.sender.send(&self.session.prove(draft)).await;
+    }
+
+    async fn reach(&mut self, Stand { peer, socket }: Stand) {
+        if self.next_channel >= *CHANNELS.start() + PEERS_MAX {
+            return;
+        }
+        let number = self.next_channel;
+        self.next_channel += 1;
+        let is_bound = Arc::new(AtomicBool::new(false));
+        let (incoming, bound, line) = (socket.clone(), is_bound.clone(), self.sender.clone());
+        let mut rng = Rng::new(self.session.rng.bytes());
+        let reader = tokio::spawn(async move {
+            let (mut buffer, mut message) = (vec![0; DATAGRAM_MAX], Vec::new());
+            loop {
+                // An error is that the agent's socket is gone for now.
+                let Ok(length) = incoming.recv(&mut buffer).await else { continue };
+                message.clear();
+                match bound.load(Ordering::Relaxed) {
+                    true => write_channel(&mut message, number, &buffer[..length]),
+                    false => write_send(&mut message, rng.bytes(), peer, &buffer[..length]),
+                }
+                line.send(&message).await;
+            }
+        });
+        let reader = reader.abort_handle();
+        self.peers.insert(number, Peer { at: peer, number, socket, is_bound, reader });
+        self.wish(Wish::Bind(number)).await;
+    }
+
+    /// Somebody unknown talks to us: it gets a place, and what it says it will say again.
+    async fn meet(&mut self, source: SocketAddr) {
+        let Some((agent, announce)) = &self.announce else { return };
+        let Some(stand) = Stand::new(source, *agent) else { return };
+        if let Ok(at) = stand.socket.local_addr() {
+            announce(source, at);
+            self.reach(stand).await;
+        }
+    }
+
+    async fn take(&mut self, message: &[u8]) {
+        if let Some((number, data)) = read_channel(message) {
+            if let Some(peer) = self.peers.get(&number) {
+                let _ = peer.socket.try_send(data);
+            }
+            return;
+        }
+        if let Some((source, data)) = read_data(message) {
+            match self.peers.values().find(|peer| peer.at == source) {
+                Some(peer) => {
+                    let _ = peer.socket.try_send(data);
+                }
+                None => self.meet(source).await,
+            }
+            return;
+        }
+        let Some(mut answer) = Received::read(message) else { return };
+        let Some(Waiting { wish, .. }) = self.waiting.remove(&answer.transaction()) else { return };
+        if self.session.renew(&answer) {
+            return self.wish(wish).await;
+        }
+        let now = Instant::now();
+        let method = wish.method();
+        let is_done = answer.answers(method) == Some(true) && answer.is_proved(&self.session.key);
+        match wish {
+            Wish::Bind(number) if is_done => {
+                if let Some(peer) = self.peers.get(&number) {
+                    peer.is_bound.store(true, Ordering::Relaxed);
+                }
+                self.due.push((now + CHANNEL_REFRESH, wish));
+            }
+            Wish::Bind(number) => {
+                self.peers.remove(&number);
+            }
+            Wish::Refresh => {
+                let half = answer.lifetime_s().unwrap_or(LIFETIME_DEFAULT) / 2;
+                self.due.push((now + Duration::from_secs(half.max(1).into()), wish));
+            }
+        }
+    }
+
+    async fn on_time(&mut self) {
+        let now = Instant::now();
+        if self.keep_alive_at <= now {
+            self.keep_alive_at = now + KEEPALIVE;
+            if let Some(indication) = binding_indication() {
+                self.sender.send(&indication).await;
+            }
+        }
+        let due = self.due.extract_if(.., |(at, _)| *at <= now).collect::<Vec<_>>();
+        for (_, wish) in due {
+            self.wish(wish).await;
+        }
+        self.waiting.retain(|_, waiting| waiting.next().is_some());
+        let again = self.waiting.iter_mut().filter(|(_, w)| w.next().is_some_and(|at| at <= now));
+        let mut requests = Vec::new();
+        for (transaction, waiting) in again {
+            waiting.sent += 1;
+            requests.push((*transaction, waiting.wish));
+        }
+        for (transaction, wish) in requests {
+            self.ask(transaction, wish).await;
+        }
+    }
+
+    async fn wish(&mut self, wish: Wish) {
+        let transaction = self.session.rng.bytes();
+        let since = Instant::now();
+        self.waiting.insert(transaction, Waiting { wish, sent: 1, since });
+        self.ask(transaction, wish).await;
+    }
+
+    async fn ask(&mut self, transaction: [u8; 12], wish: Wish) {
+        let draft = Draft::request(wish.method(), transaction);
+        let draft = match wish {
+            Wish::Refresh => draft.lifetime_s(LIFETIME_DEFAULT),
+            Wish::Bind(number) => match self.peers.get(&number) {
+                Some(peer) => draft.channel(peer.number).peer(peer.at),
+                None => return,
+            },
+        };
+        self.sender.send(&self.session.prove(draft)).await;
+    }
+}
+
+impl Wish {
+    fn method(self) -> stun::message::Method {
+        match self {
+            Self::Refresh => METHOD_REFRESH,
+            Self::Bind(_) => METHOD_CHANNEL_BIND,
+        }
+    }
+}
+
+impl Waiting {
+    /// When it is sent again; `None` if it has been sent often enough.
+    fn next(&self) -> Option<Instant> {
+        let ms = RETRANSMISSIONS_MS.get(self.sent)?;
+        Some(self.since + Duration::from_millis(*ms))
+    }
+}
+
+/// The number of Stale Nonce.
+const STALE_NONCE: u16 = 438;

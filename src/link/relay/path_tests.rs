@@ -1,0 +1,191 @@
+//! Relays at work: links and media of two sides that reach each other in no other way, over real
+//! sockets on loopback, and another program's client.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
+
+use super::{Asking, Granter, Quota, RelayPort, RelayServer, RelayTerms};
+use crate::base::NodeId;
+use crate::link::tests::{LOOPBACK, anyone, gather_with, message};
+use crate::link::{
+    BootstrapListener, CandidateKind, DtlsRole, IceAgent, IceOptions, IceRole, MediaFlow,
+    OverlayLink, SecureFlow, Transport, unix_ms,
+};
+use crate::usage::{Lender, RelaySecret};
+
+const REALM: &str = "example.org";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A bootstrap port on loopback with a relay that relays anywhere.
+struct Lent {
+    listener: BootstrapListener,
+    relay: RelayPort,
+    granter: Granter,
+}
+
+impl Lent {
+    async fn start(quota: Quota) -> Self {
+        let listener = BootstrapListener::bind(LOOPBACK, anyone("relay"), None).await.unwrap();
+        let (secret, realm) = (RelaySecret::new(&[3; 32]), REALM.to_owned());
+        let addresses = vec![LOOPBACK.ip()];
+        let terms = RelayTerms {
+            secret: secret.clone(),
+            realm: realm.clone(),
+            quota,
+            own: addresses.clone(),
+            addresses,
+            anywhere: true,
+        };
+        let relay = RelayPort::start(terms);
+        listener.lending().set(Some(relay.clone()));
+        Self { listener, relay, granter: Granter { secret, realm } }
+    }
+
+    fn server(&self, user: u128, transport: Transport) -> RelayServer {
+        let (asking, question) = Asking::new().unwrap();
+        let answer = self.granter.grant(NodeId::from_u128(user), unix_ms(), &question).unwrap();
+        let grant = asking.read(&answer).unwrap();
+        RelayServer { address: self.listener.local_addr(), transport, grant }
+    }
+
+    /// An agent that knows the relay, and what the other side is told: its relayed address only,
+    /// or nothing that anybody can reach.
+    async fn agent(&self, role: IceRole, user: u128, transport: Transport) -> IceAgent {
+        let relays = vec![self.server(user, transport)];
+        let options = IceOptions { loopback: true, relays, ..IceOptions::default() };
+        gather_with(role, user as u64, options).await
+    }
+}
+
+/// Two agents, and for each what it is told of the other: relayed addresses alone.
+async fn pair(lent: &Lent, transport: Transport) -> [(IceAgent, crate::link::IceParameters); 2] {
+    let one = lent.agent(IceRole::Controlling, 1, transport).await;
+    let two = lent.agent(IceRole::Controlled, 2, transport).await;
+    let told = [&two, &one].map(|agent| {
+        let mut told = agent.local().clone();
+        told.candidates.retain(|candidate| candidate.kind == CandidateKind::Relay);
+        assert_eq!(told.candidates.len(), 1, "{told:?}");
+        told
+    });
+    let [of_two, of_one] = told;
+    [(one, of_two), (two, of_one)]
+}
+
+/// R6940-9-04: DTLS and RTP pass through a peer, over UDP and over TCP; once nobody needs them
+/// the addresses are given back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_and_media_pass_through_a_relay() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let lent = Lent::start(Quota::default()).await;
+        let (alice, bob) = (anyone("alice"), anyone("bob"));
+        let [(one, of_two), (two, of_one)] = pair(&lent, transport).await;
+        assert_eq!(lent.relay.sessions(), 2);
+        let (one, two) = tokio::join!(
+            SecureFlow::over_ice(one, &of_two, DtlsRole::Server, &alice),
+            SecureFlow::over_ice(two, &of_one, DtlsRole::Client, &bob),
+        );
+        let (one, two) = (one.unwrap(), two.unwrap());
+        let paths = [one.info().path.clone(), two.info().path.clone()];
+        assert!(paths.iter().any(|path| path.starts_with("relay")), "{paths:?}");
+        let (mut one, mut two) = (OverlayLink::new(one, None), OverlayLink::new(two, None));
+        for number in 0..100u32 {
+            let text = Bytes::from(format!("message {number}"));
+            one.send(text.clone()).unwrap();
+            assert_eq!(message(&mut two).await, text);
+            two.send(text.clone()).unwrap();
+            assert_eq!(message(&mut one).await, text);
+        }
+        drop((one, two));
+
+        let [(one, of_two), (two, of_one)] = pair(&lent, transport).await;
+        let (one, two) = tokio::join!(
+            MediaFlow::over_ice(one, &of_two, DtlsRole::Server, &alice),
+            MediaFlow::over_ice(two, &of_one, DtlsRole::Client, &bob),
+        );
+        let (one, mut two) = (one.unwrap(), two.unwrap());
+        let packet = Bytes::from(vec![0x80; 172]);
+        let heard = async {
+            let mut ticks = tokio::time::interval(Duration::from_millis(20));
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => one.send_raw(packet.clone()).unwrap(),
+                    heard = two.recv_raw() => return heard,
+                }
+            }
+        };
+        assert_eq!(timeout(PATIENCE, heard).await.expect("in time"), Some(packet.clone()));
+        drop((one, two));
+        let empty = async {
+            while lent.relay.sessions() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, empty).await.expect("all is given back");
+    }
+}
+
+/// A direct path is taken where there is one, though relays were at hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_direct_path_is_preferred() {
+    let lent = Lent::start(Quota::default()).await;
+    let one = lent.agent(IceRole::Controlling, 1, Transport::Udp).await;
+    let two = lent.agent(IceRole::Controlled, 2, Transport::Udp).await;
+    let (of_one, of_two) = (one.local().clone(), two.local().clone());
+    let (one, two) = tokio::join!(one.connect(&of_two), two.connect(&of_one));
+    for conn in [one.unwrap(), two.unwrap()] {
+        assert!(conn.path().starts_with("host"), "{}", conn.path());
+    }
+}
+
+/// A relay that nobody answers at costs a bounded time and nothing else.
+#[tokio::test]
+async fn a_dead_relay_does_no_harm() {
+    let lent = Lent::start(Quota::default()).await;
+    let mut dead = lent.server(1, Transport::Udp);
+    let silent = tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap();
+    dead.address = silent.local_addr().unwrap();
+    let relays = vec![dead, lent.server(1, Transport::Udp)];
+    let options = IceOptions { loopback: true, relays, ..IceOptions::default() };
+    let agent = gather_with(IceRole::Controlling, 1, options).await;
+    let relayed = agent.local().candidates.iter().filter(|c| c.kind == CandidateKind::Relay);
+    assert_eq!(relayed.count(), 1, "the second one's");
+}
+
+/// coturn's client is served: Allocate, CreatePermission, ChannelBind and data, over UDP and TCP.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_programs_client_is_served() {
+    let lent = Lent::start(Quota { sessions: 64, bytes_per_s: 10_000_000 }).await;
+    let echo = tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap();
+    let echo_at: SocketAddr = echo.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 2048];
+        while let Ok((length, from)) = echo.recv_from(&mut buffer).await {
+            let _ = echo.send_to(&buffer[..length], from).await;
+        }
+    });
+    for extra in [&[][..], &["-s"], &["-t"]] {
+        let server = lent.server(7, Transport::Udp);
+        let credentials = &server.grant.credentials;
+        let (port, peer_port) = (server.address.port().to_string(), echo_at.port().to_string());
+        let mut client = tokio::process::Command::new("turnutils_uclient")
+            .args(["-c", "-n", "20", "-m", "2", "-l", "100", "-e", "127.0.0.1", "-r", &peer_port])
+            .args(["-u", &credentials.username, "-w", &credentials.password, "-p", &port])
+            .args(extra)
+            .arg("127.0.0.1")
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("turnutils_uclient, of Debian's package coturn");
+        let mut said = String::new();
+        let mut out = client.stdout.take().unwrap();
+        timeout(PATIENCE, out.read_to_string(&mut said)).await.expect("in time").unwrap();
+        assert!(client.wait().await.unwrap().success(), "{extra:?}: {said}");
+        let total = "Total lost packets 0 (0.000000%)";
+        assert!(said.contains(total), "{extra:?}: {said}");
+    }
+}

@@ -1,0 +1,148 @@
+//! The relays of one ICE agent: their addresses are candidates of ours, and whatever candidate of
+//! the other side is reached through them is one more for the agent.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::candidate::{Candidate, CandidateKind};
+use super::ice::limits::GATHER_RELAYED;
+use super::relay::{Allocation, RelayServer, is_public};
+
+/// Relayed addresses that are ours for one attempt to connect.
+#[derive(Default)]
+pub(super) struct Relays {
+    /// The agent's socket on loopback.
+    agent: Option<SocketAddr>,
+    allocations: Vec<Allocation>,
+    stands: Arc<Mutex<Stands>>,
+}
+
+/// Which relay, by its place in the list, and which address of the other side stands where.
+type Stands = BTreeMap<SocketAddr, (usize, SocketAddr)>;
+
+/// Adds a candidate of the other side to the agent.
+pub(super) type AddRemote = Arc<dyn Fn(&Candidate) + Send + Sync>;
+
+impl Relays {
+    /// Asks the first relay for an address of either family, and the second, which matters if the
+    /// first is gone, for one of the family that it is at.
+    pub(super) async fn open(servers: &[RelayServer], agent: Option<SocketAddr>) -> Self {
+        let mut tasks = JoinSet::new();
+        if agent.is_some() {
+            let first = servers.iter().take(1).flat_map(|server| [(server, false), (server, true)]);
+            let second = servers.iter().skip(1).take(1);
+            let second = second.map(|server| (server, server.address.is_ipv6()));
+            for (index, (server, is_ipv6)) in first.chain(second).enumerate() {
+                let server = server.clone();
+                tasks.spawn(async move {
+                    let opened = timeout(GATHER_RELAYED, Allocation::open(&server, is_ipv6)).await;
+                    (index, opened.ok().and_then(Result::ok))
+                });
+            }
+        }
+        let mut allocations = Vec::new();
+        while let Some(result) = tasks.join_next().await {
+            if let Ok((index, Some(allocation))) = result {
+                allocations.push((index, allocation));
+            }
+        }
+        allocations.sort_by_key(|(index, _)| *index);
+        let allocations = allocations.into_iter().map(|(_, allocation)| allocation).collect();
+        Self { agent, allocations, stands: Arc::default() }
+    }
+
+    /// Our candidates.
+    pub(super) fn candidates(&self) -> Vec<Candidate> {
+        let candidate = |(index, allocation): (usize, &Allocation)| {
+            let (foundation, preference) = (format!("r{index}"), u16::MAX - index as u16);
+            let (relayed, mapped) = (allocation.relayed(), Some(allocation.mapped()));
+            Candidate::new(CandidateKind::Relay, relayed, mapped, foundation, preference)
+        };
+        self.allocations.iter().enumerate().map(candidate).collect()
+    }
+
+    /// What a candidate of the other side looks like to the agent through each relay.
+    pub(super) fn reach(&self, candidate: &Candidate) -> Vec<Candidate> {
+        let Some(agent) = self.agent else { return Vec::new() };
+        let mut seen = Vec::new();
+        for (index, allocation) in self.allocations.iter().enumerate() {
+            let relayed = allocation.relayed();
+            // A relay on the Internet serves nobody elsewhere.
+            let is_served = is_public(candidate.addr.ip()) || !is_public(relayed.ip());
+            if relayed.is_ipv4() != candidate.addr.is_ipv4() || !is_served {
+                continue;
+            }
+            if let Some(stand) = allocation.reach(candidate.addr, agent) {
+                self.note(stand, (index, candidate.addr));
+                seen.push(through(index, stand, candidate.kind));
+            }
+        }
+        seen
+    }
+
+    /// Has the agent told of whoever else talks to us.
+    pub(super) fn announce(&self, add: AddRemote) {
+        let Some(agent) = self.agent else { return };
+        for (index, allocation) in self.allocations.iter().enumerate() {
+            let (stands, add) = (self.stands.clone(), add.clone());
+            allocation.announce(
+                agent,
+                Box::new(move |peer, stand| {
+                    stands
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(stand, (index, peer));
+                    add(&through(index, stand, CandidateKind::ServerReflexive));
+                }),
+            );
+        }
+    }
+
+    /// Keeps the relay that the selected pair goes through, if it does; the others are given back.
+    pub(super) fn keep(mut self, stand: SocketAddr) -> Option<RelayedPair> {
+        let stands = self.stands.lock().unwrap_or_else(PoisonError::into_inner);
+        let (index, remote) = *stands.get(&stand)?;
+        drop(stands);
+        let allocation = self.allocations.swap_remove(index);
+        Some(RelayedPair { allocation, remote })
+    }
+
+    fn note(&self, stand: SocketAddr, reached: (usize, SocketAddr)) {
+        self.stands.lock().unwrap_or_else(PoisonError::into_inner).insert(stand, reached);
+    }
+}
+
+/// A pair whose local candidate is on a relay.
+pub(super) struct RelayedPair {
+    allocation: Allocation,
+    remote: SocketAddr,
+}
+
+impl RelayedPair {
+    /// Our address on the relay.
+    pub(super) fn local(&self) -> SocketAddr {
+        self.allocation.relayed()
+    }
+
+    /// The other side's address.
+    pub(super) fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// The pair in words, for people.
+    pub(super) fn path(&self) -> String {
+        format!("relay {} to {}", self.allocation.path(), self.remote)
+    }
+}
+
+/// The candidate that stands on loopback. It comes after all that are reached without a relay, and
+/// one that is on a relay of its own comes last.
+fn through(index: usize, stand: SocketAddr, kind: CandidateKind) -> Candidate {
+    let rank = if kind == CandidateKind::Relay { 64 } else { 0 } + index as u16;
+    let foundation = format!("t{index}");
+    Candidate::new(CandidateKind::Relay, stand, None, foundation, u16::MAX / 2 - rank)
+}
