@@ -31,6 +31,7 @@ mod document;
 mod engine;
 mod enter;
 mod failure;
+mod flows;
 mod handle;
 mod host;
 mod hosting;

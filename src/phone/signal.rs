@@ -1,144 +1,26 @@
 //! SIP between the phone and its flows: who is behind a flow, what goes over it, and what the
 //! user agent says of each leg.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::Bytes;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::task::AbortHandle;
 
 use super::account::{AccountId, sip_aor};
 use super::api::{CallId, Direction, Event};
 use super::calls::{CallReports, Calls, Leg, Phase, Running};
-use super::dial::{Target, ends_at};
+use super::dial::Target;
 use super::engine::{Engine, Report};
-use super::failure::Failure;
-use super::failure::SoundFailure;
+use super::failure::{Failure, SoundFailure};
+use super::flows::Flow;
 use super::names::is_domain_unverified;
 use super::talk::{self, Talk, TalkReport, TalkSetup};
 use super::trust::{Judgement, named};
 use super::words;
-use crate::base::Instant;
-use crate::crypto::Certificate;
 use crate::link::{
-    AppFlow, FlowInfo, FlowSender, IceAgent, IceRole, LinkError, PcapDirection, PcapProtocol,
-    os_seed,
+    AppFlow, FlowInfo, IceAgent, IceRole, LinkError, PcapDirection, PcapProtocol, os_seed,
 };
 use crate::media::sdp::{self, Negotiated, Offer, Origin};
-use crate::message::{APPLICATION_SIPS, Destination};
+use crate::message::APPLICATION_SIPS;
 use crate::sip::{self, Command, FlowId, Input, LegId, Output, Reason};
-
-/// The flows that SIP runs on.
-#[derive(Default)]
-pub(super) struct Flows {
-    open: BTreeMap<FlowId, Flow>,
-    last_flow: u64,
-    last_leg: u64,
-}
-
-/// A secure connection to one device.
-struct Flow {
-    /// The membership that it is for.
-    account: AccountId,
-    application: u16,
-    sender: FlowSender,
-    info: FlowInfo,
-    certificate: Arc<Certificate>,
-    /// Owns the connection: it closes when this ends.
-    reader: AbortHandle,
-    /// Since when the user agent has had no use for it.
-    idle_since: Option<Instant>,
-    /// Whether we have opened it, and so are the ones who close it.
-    is_ours: bool,
-    /// Whether it stays open without use.
-    is_kept: bool,
-}
-
-impl Flows {
-    /// Whether there is room for a flow that somebody else has opened.
-    pub(super) fn has_room(&self) -> bool {
-        self.open.len() < FLOWS_MAX
-    }
-
-    /// Whether a flow is to be closed after a while.
-    pub(super) fn is_any_temporary(&self) -> bool {
-        self.open.values().any(|flow| flow.is_ours && !flow.is_kept)
-    }
-
-    /// A connection for SIP that leads to a device already and stays, or has just been in use:
-    /// whoever has opened one closes it when it was not used for a while (RFC 7904 §5.1).
-    pub(super) fn known(&self, target: &Target, now: Instant) -> Option<FlowId> {
-        let is_fresh = |flow: &Flow| {
-            let since = flow.idle_since.unwrap_or(now);
-            flow.is_kept || now.saturating_since(since) < IDLE_MAX / 2
-        };
-        let mut open = self.open.iter();
-        open.find(|(_, flow)| flow.leads_to(target) && is_fresh(flow)).map(|(id, _)| *id)
-    }
-
-    /// Whether we have opened a connection to a device that is still open.
-    pub(super) fn leads_to(&self, target: &Target) -> bool {
-        self.open.values().any(|flow| flow.is_ours && flow.leads_to(target))
-    }
-
-    /// Lets a flow stay open.
-    pub(super) fn keep(&mut self, id: FlowId) {
-        if let Some(flow) = self.open.get_mut(&id) {
-            flow.is_kept = true;
-        }
-    }
-
-    /// Lets flows that we have opened to these names stay open, and no others.
-    pub(super) fn keep_only(&mut self, names: &[String]) {
-        for flow in self.open.values_mut().filter(|flow| flow.is_ours) {
-            flow.is_kept = names.contains(&flow.certificate.user_name);
-        }
-    }
-
-    /// Flows that have not been used for too long: our own, and of those of others the ones that
-    /// are too many.
-    fn unused(&self, now: Instant) -> Vec<FlowId> {
-        let is_late = |flow: &Flow| {
-            flow.idle_since.is_some_and(|since| now.saturating_since(since) > IDLE_MAX)
-        };
-        let late = self.open.iter().filter(|(_, flow)| !flow.is_kept && is_late(flow));
-        let (ours, mut theirs): (Vec<_>, Vec<_>) = late.partition(|(_, flow)| flow.is_ours);
-        theirs.sort_by_key(|(_, flow)| std::cmp::Reverse(flow.idle_since));
-        let theirs = theirs.into_iter().skip(THEIRS_MAX);
-        ours.into_iter().chain(theirs).map(|(id, _)| *id).collect()
-    }
-
-    fn account(&self, id: FlowId) -> Option<AccountId> {
-        self.open.get(&id).map(|flow| flow.account)
-    }
-
-    /// Closes a flow; whose it was, if it was open.
-    fn close(&mut self, id: FlowId) -> Option<AccountId> {
-        let flow = self.open.remove(&id)?;
-        flow.reader.abort();
-        Some(flow.account)
-    }
-
-    /// All of a membership, because we have left.
-    pub(super) fn close_all(&mut self, account: AccountId) {
-        for (_, flow) in self.open.extract_if(.., |_, flow| flow.account == account) {
-            flow.reader.abort();
-        }
-    }
-}
-
-impl Flow {
-    fn leads_to(&self, target: &Target) -> bool {
-        let Target { account, device } = target;
-        self.account == *account
-            && self.application == device.application
-            && self.certificate.user_name == device.aor.to_string()
-            && ends_at(device, &self.certificate.node_ids)
-            && device.destinations.last().and_then(Destination::node).is_some()
-    }
-}
 
 impl Engine {
     /// A connection to a device is up, which we have opened or they: the user agent learns who is
@@ -611,13 +493,3 @@ impl Engine {
         Some(self.judge(&overlay, &certificate, call))
     }
 }
-
-// limits
-
-/// Flows at once: all devices of the callee, and callers; a flood of others is turned away.
-const FLOWS_MAX: usize = 64;
-/// Flows of others that may stay open without use: of those who call us often.
-const THEIRS_MAX: usize = 16;
-/// How long a flow may stay open without use: time for an INVITE to follow its AppAttach, and for
-/// the next call to the same device.
-const IDLE_MAX: Duration = Duration::from_secs(20);
