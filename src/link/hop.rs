@@ -81,8 +81,8 @@ pub trait Hop: Send {
     fn abandon(&mut self) -> Vec<Bytes>;
 }
 
-/// Messages on their way and behind, what is wanted, and what has been counted. `T` is what is known
-/// of the transmissions of a message.
+/// Messages on their way and behind, what is wanted, and what has been counted. `T` is what is
+/// known of the transmissions of a message.
 #[derive(Debug)]
 pub(super) struct Outbox<T> {
     waiting: VecDeque<Bytes>,

@@ -414,7 +414,9 @@ async fn what_is_wrong_at_the_port_is_counted() {
     };
     let attempt = async {
         tokio::select! {
-            link = bootstrap::dial_udp(address, &refused, IDLE) => panic!("{:?}", link.map(|_| ()).err()),
+            link = bootstrap::dial_udp(address, &refused, IDLE) => {
+                panic!("{:?}", link.map(|_| ()).err())
+            }
             () = async {
                 while counted(&listener).certificates_refused == 0 {
                     tokio::task::yield_now().await;
