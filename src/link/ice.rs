@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use webrtc_ice::agent::Agent;
 use webrtc_ice::agent::agent_config::AgentConfig;
 use webrtc_ice::candidate::candidate_base::CandidateBaseConfig;
@@ -74,6 +74,9 @@ pub mod limits {
     pub const KEEPALIVE: Duration = Duration::from_secs(20);
     /// A side of which three keep-alives in a row are missing is lost.
     pub const KEEPALIVE_LOST: Duration = Duration::from_secs(75);
+    /// After so long on a path that is kept by keep-alives the agent has done its work: the other
+    /// side has chosen the path too, and the handshake is through.
+    pub const SETTLE: Duration = Duration::from_secs(2);
     /// Closing the agent takes no longer.
     pub const CLOSE: Duration = Duration::from_secs(2);
 }
@@ -316,6 +319,7 @@ impl IceAgent {
             upkeep: self.options.upkeep,
             credentials: (self.local.ufrag.clone(), self.local.pwd.clone()),
             settled: None,
+            settles_at: Instant::now() + SETTLE,
             local: relayed.as_ref().map_or(local, RelayedPair::local),
             remote: relayed.as_ref().map_or(stand, RelayedPair::remote),
             stand,
@@ -389,6 +393,7 @@ pub struct IceConn {
     credentials: (String, String),
     /// Takes its place.
     settled: Option<Settled>,
+    settles_at: Instant,
     agent: Option<Arc<Agent>>,
     state: watch::Receiver<ConnectionState>,
     local: SocketAddr,
@@ -432,8 +437,7 @@ impl IceConn {
         }
     }
 
-    /// Sends a Binding indication: 28 bytes, 56 with IPv4 and UDP. With the first one the agent
-    /// has done its work.
+    /// Sends a Binding indication: 28 bytes, 56 with IPv4 and UDP.
     pub async fn keep_alive(&mut self) {
         self.settle();
         if let (Some(socket), Some(indication)) = (&self.socket, binding_indication()) {
@@ -448,11 +452,18 @@ impl IceConn {
             return settled.recv(buffer).await;
         }
         let Some(conn) = &self.conn else { return Err(LinkError::Closed) };
+        let may_settle = self.keep_alive_every().is_some() && self.socket.is_some();
         tokio::select! {
-            received = conn.recv(buffer) => received.map_err(|_| LinkError::Lost),
+            received = conn.recv(buffer) => return received.map_err(|_| LinkError::Lost),
             _ = self.state.wait_for(|state| {
                 matches!(state, ConnectionState::Failed | ConnectionState::Closed)
-            }) => Err(LinkError::Lost),
+            }) => return Err(LinkError::Lost),
+            () = sleep_until(self.settles_at), if may_settle => {}
+        }
+        self.settle();
+        match &mut self.settled {
+            Some(settled) => settled.recv(buffer).await,
+            None => Err(LinkError::Closed),
         }
     }
 
@@ -542,7 +553,7 @@ async fn ask(conn: &(dyn Conn + Send + Sync), servers: &[SocketAddr]) -> Vec<(us
         let wake = next_send.unwrap_or(end).min(end);
         tokio::select! {
             biased;
-            () = tokio::time::sleep_until(wake) => {
+            () = sleep_until(wake) => {
                 if wake >= end {
                     break;
                 }
