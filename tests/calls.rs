@@ -4,7 +4,15 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::mpsc::TryRecvError;
+use std::time::Duration;
 
+use chordial::base::Instant;
+use chordial::crypto::{Keys, NodeIdDigest, X509Provider};
+use chordial::link::dtls::{Dtls, DtlsOutput};
+use chordial::link::{DtlsRole, LocalCertificate, unix_ms};
 use serde_json::Value;
 use support::{Overlay, Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard, assert_not_heard};
 
@@ -112,6 +120,60 @@ fn busy_missed_and_hung_up() {
     assert_eq!(sentence(&missed), "You missed a call from alice@lab.example.");
     assert_eq!(missed["answered"], false);
     assert!(!carol.has_seen("answered"));
+}
+
+/// Ten thousand handshakes that one source begins and none of which it goes on with, at the port
+/// through which others join: a call between these comes about while they come, and that peer's
+/// memory does not grow with them.
+#[cfg(target_os = "linux")]
+#[test]
+fn half_open_handshakes_stop_nobody() {
+    let (overlay, carol) = Overlay::found("carol");
+    let mut bob = overlay.speaker("bob");
+    bob.wait("registered");
+    let port: SocketAddr = overlay.bootstrap().parse().expect("an address");
+    let (hello, before) = (client_hello(), carol.resident_kib());
+    let (called, is_over) = std::sync::mpsc::channel::<()>();
+    let flood = std::thread::spawn(move || {
+        let mut sent = 0;
+        while sent < 10_000 || is_over.try_recv() == Err(TryRecvError::Empty) {
+            let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("a port");
+            // A full queue of the system's is loss like any other.
+            sent += usize::from(socket.send_to(&hello, port).is_ok());
+            if sent >= 10_000 {
+                // That many were asked for; from here on they only go on coming.
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        sent
+    });
+    let (code, events) = overlay.call("alice", "bob", TALK_S, &[]).finish();
+    assert_eq!(code, 0, "{events:?}");
+    called.send(()).expect("the flood goes on");
+    let sent = flood.join().expect("a number");
+    let grown = carol.resident_kib().saturating_sub(before);
+    assert!(grown < 16 << 10, "{grown} KiB for {sent} handshakes");
+}
+
+/// The first datagram of a handshake.
+fn client_hello() -> Vec<u8> {
+    let provider = X509Provider {
+        overlay: support::OVERLAY.to_owned(),
+        node_id_length: 16,
+        self_signed: Some(NodeIdDigest::Sha256),
+        roots: Vec::new(),
+    };
+    let keys = Keys::self_signed(&provider, "mallory@lab.example", unix_ms(), 2).expect("keys");
+    let local = LocalCertificate {
+        certificate_der: keys.certificate_der,
+        private_key_pkcs8_der: keys.private_key_der,
+    };
+    let verify = Arc::new(|_: &[u8]| Ok(()));
+    let client = Dtls::new(DtlsRole::Client, &local, None, verify, Instant::ORIGIN);
+    match client.expect("our own key").poll() {
+        Some(DtlsOutput::Datagram(hello)) => hello.to_vec(),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A user whose peer died, and users whose peers left on Ctrl-C or on the signal of a service

@@ -247,6 +247,16 @@ impl Phone {
         self.seen.join("\n")
     }
 
+    /// Its memory in KiB, as the system counts it.
+    #[cfg(target_os = "linux")]
+    pub fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let words = line.expect("a figure").split_whitespace();
+        words.filter_map(|word| word.parse().ok()).next().expect("a number")
+    }
+
     /// Sends what Ctrl-C sends.
     pub fn interrupt(&self) {
         self.signal("INT");
