@@ -130,6 +130,8 @@ async fn a_user_revokes_a_lost_device() {
         snapshot.devices.iter().any(|device| device.node_id == node_id)
     };
     desk.until("both devices", |snapshot| has(snapshot, &node_id)).await;
+    let before = served.path("before.xml");
+    std::fs::copy(served.document(), &before).expect("copied");
     let remove = |node_id: &str| {
         let (overlay, node_id) = (OVERLAY.into(), node_id.into());
         Command::RemoveDevice { overlay, node_id }
@@ -153,8 +155,15 @@ async fn a_user_revokes_a_lost_device() {
     desk.until("one device", |snapshot| !has(snapshot, &node_id)).await;
     lost.kill();
 
+    // The device learns it from its own document, or by asking the peers that refuse it.
     let mut again = served.phone(&["peer"], "alice", "lost");
     assert_eq!(again.finish().0, 2);
+    let said = again.stderr();
+    assert!(said.contains("has put it out") && said.lines().count() == 1, "{said}");
+    std::fs::rename(&before, served.document()).expect("put back");
+    let mut again = served.phone(&["peer"], "alice", "lost");
+    assert_eq!(again.finish().0, 2);
+    assert!(again.has_seen("document"), "{}", again.log());
     let said = again.stderr();
     assert!(said.contains("has put it out") && said.lines().count() == 1, "{said}");
     let mut carol = served.phone(&["call", "alice", "--seconds", "1"], "carol", "carol");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::api::{DocumentFacts, Event, Me, Membership, OverlayState, Settings};
+use super::api::{DocumentFacts, Event, Me, Membership, OverlayState, Settings, Snapshot};
 use super::certify::Enrolled;
 use super::engine::{Engine, Report, Reports};
 use super::enter::{Again, Entering, Opened};
@@ -44,6 +44,10 @@ pub(super) struct Account {
     pub(super) node: Node,
     /// Our SIP side.
     pub(super) agent: UserAgent,
+    /// Peers through which we have come in, or try to.
+    pub(super) bootstrap: Vec<SocketAddr>,
+    /// When a newer document was looked for last because nobody wanted us.
+    pub(super) looked_anew: Option<Instant>,
     /// Whether our Address of Record is stored.
     pub(super) registered: bool,
     /// What others see of us who want to join, once we are a peer.
@@ -213,7 +217,7 @@ impl Engine {
         match report {
             AccountReport::Opened(result) => self.opened(id, *result).await,
             AccountReport::Node(event) => self.node_event(id, event),
-            AccountReport::Status => self.show_status(id),
+            AccountReport::Status => self.status(id),
             AccountReport::Expired(sentence) => self.notice(sentence),
             AccountReport::Enrolled(enrolled) => self.enrolled(id, *enrolled),
             AccountReport::RenewalDue => self.renew(id),
@@ -253,6 +257,7 @@ impl Engine {
                 let reason = join_failed_words(&error);
                 self.event(Event::Error { message: reason.clone() });
                 self.account_state(id, OverlayState::Failed { reason });
+                self.look_anew(id);
             }
             NodeEvent::Left => self.left(id),
             NodeEvent::Configured(document, effect) => self.configured(id, document, &effect),
@@ -297,6 +302,21 @@ impl Engine {
         let Some(account) = self.accounts.running.get_mut(&id) else { return };
         account.uses_name = true;
         account.register(id, &self.settings, &reports);
+    }
+
+    /// The node's figures have changed. Whoever has lost all links may have been put out.
+    fn status(&mut self, id: AccountId) {
+        let is_linked = |snapshot: &Snapshot, overlay: &str| {
+            let state = snapshot.membership(overlay).map(|membership| &membership.state);
+            matches!(state, Some(OverlayState::Joined { links: 1.., .. }))
+        };
+        let Some(account) = self.accounts.get(id) else { return };
+        let overlay = account.overlay().to_owned();
+        let was_linked = is_linked(&self.snapshot, &overlay);
+        self.show_status(id);
+        if was_linked && !is_linked(&self.snapshot, &overlay) {
+            self.look_anew(id);
+        }
     }
 
     fn show_status(&mut self, id: AccountId) {

@@ -39,7 +39,9 @@ impl Engine {
             return state.document(&me.overlay).map_err(|e| e.to_string());
         };
         let document = state.read_document(path).map_err(|e| e.to_string())?;
-        let kept = state.document(&document.config.instance_name).ok();
+        let overlay = document.config.instance_name.as_str();
+        // What nothing proves is not to be preferred to anything.
+        let kept = state.document(overlay).ok().filter(|_| state.is_document_proved(overlay));
         let (document, sentence) = brought(path, document, kept, unix_ms())?;
         if let Some(sentence) = sentence {
             self.notice(sentence);
@@ -66,7 +68,13 @@ impl Engine {
         effect: &ConfigEffect,
     ) {
         let overlay = document.config.instance_name.as_str().to_owned();
-        match self.options.state.save_document(&document) {
+        let state = &self.options.state;
+        // What follows a document that nothing proves is worth no more.
+        let kept = match state.is_document_proved(&overlay) {
+            true => state.save_document(&document),
+            false => state.save_unproved_document(&document),
+        };
+        match kept {
             Ok(()) => {
                 let sequence = document.config.sequence;
                 self.event(Event::Document { overlay: overlay.clone(), sequence });
@@ -92,10 +100,16 @@ impl Engine {
         }
         let sentence = match effect {
             ConfigEffect::InForce | ConfigEffect::Rejoin => return,
+            ConfigEffect::Banned => {
+                let _ = self.data.remove_joined(&overlay);
+                if let Some(account) = self.accounts.running.get_mut(&id) {
+                    account.refusal = Some(put_out_words(&overlay));
+                }
+                return;
+            }
             ConfigEffect::Unsupported(error) => {
                 format!("We have to leave {overlay}, for it has changed: {error}.")
             }
-            ConfigEffect::Banned => put_out_words(&overlay),
         };
         // A list of calls that cannot be written to has been reported already.
         let _ = self.data.remove_joined(&overlay);

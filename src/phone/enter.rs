@@ -266,7 +266,12 @@ impl Engine {
 
     async fn begin(&mut self, id: AccountId, opened: Opened) -> Result<(), String> {
         let Opened { document, aor, node, bootstrap, entry, mut events, .. } = opened;
-        self.options.state.save_document(&document).map_err(|e| e.to_string())?;
+        let state = &self.options.state;
+        // One that is kept has its mark, if nothing proves it.
+        let overlay = document.config.instance_name.as_str();
+        if state.document(overlay).map_or(true, |kept| kept.document != document.document) {
+            state.save_document(&document).map_err(|e| e.to_string())?;
+        }
         let agent = user_agent(&document.config, &aor, &node)?;
         if !matches!(entry, Entry::Join(_)) {
             node.tell(Command::Found).await.map_err(|e| e.to_string())?;
@@ -274,8 +279,8 @@ impl Engine {
         }
         // A founder keeps these addresses to look for another ring of the same overlay.
         let ourselves = [node.listen(), reachable_address(node.listen())];
-        let others = bootstrap.into_iter().filter(|a| !ourselves.contains(a)).collect();
-        node.tell(Command::Join(others)).await.map_err(|e| e.to_string())?;
+        let others: Vec<_> = bootstrap.into_iter().filter(|a| !ourselves.contains(a)).collect();
+        node.tell(Command::Join(others.clone())).await.map_err(|e| e.to_string())?;
         let mut tasks = JoinSet::new();
         let (reports, mut status) = (self.reports.clone(), node.status());
         tasks.spawn(async move {
@@ -297,6 +302,8 @@ impl Engine {
             local: opened.local,
             node,
             agent,
+            bootstrap: others,
+            looked_anew: None,
             registered: false,
             presence: None,
             uses_name: false,

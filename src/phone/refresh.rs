@@ -1,16 +1,19 @@
 //! A newer document is looked for while we are in an overlay (RFC 6940 §11.1): at a random time
-//! before the present one expires, and again and again until one is found.
+//! before the present one expires, and again and again until one is found; and at once when nobody
+//! has a link with us, for a document that puts us out does not reach us otherwise.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::account::{AccountId, AccountReport, tell};
 use super::engine::{Engine, Reports};
 use crate::base::Rng;
 use crate::config::{Refresh, SignedConfig, is_newer};
-use crate::enroll::{self, Query};
+use crate::enroll::{self, Lan, LanError, Query};
 use crate::link::{Node, unix_ms};
 use crate::peer::Command;
 
@@ -27,12 +30,36 @@ impl Engine {
     /// Looks out for the document that follows the present one of a membership.
     pub(super) fn look_out(&mut self, id: AccountId) {
         let rng = Rng::new(self.rng.bytes());
-        let reports = self.reports.clone();
+        let Some(overlay) = self.overlay_of(id) else { return };
         let Some(account) = self.accounts.running.get_mut(&id) else { return };
-        let document = account.document.clone();
-        let overlay = Overlay { id, document, node: account.node.clone(), reports };
         let task = account.tasks.spawn(async move { look_out(&overlay, rng).await });
         account.lookout = Some(Lookout(task));
+    }
+
+    /// Looks once for the document that follows the present one, unless that was done just now.
+    pub(super) fn look_anew(&mut self, id: AccountId) {
+        let Some(overlay) = self.overlay_of(id) else { return };
+        let Some(account) = self.accounts.running.get_mut(&id) else { return };
+        if account.looked_anew.is_some_and(|last| last.elapsed() < LOOK_ANEW_PAUSE) {
+            return;
+        }
+        account.looked_anew = Some(Instant::now());
+        account.tasks.spawn(async move {
+            // What is looked for is seldom there.
+            let Ok(newer) = overlay.look().await else { return };
+            if is_newer(newer.config.sequence, overlay.document.config.sequence) {
+                overlay.follow(newer).await;
+            }
+        });
+    }
+
+    fn overlay_of(&mut self, id: AccountId) -> Option<Overlay> {
+        let (reports, lan) = (self.reports.clone(), self.lan());
+        let account = self.accounts.get(id)?;
+        let (document, node) = (account.document.clone(), account.node.clone());
+        let is_proved = self.options.state.is_document_proved(account.overlay());
+        let peers = account.bootstrap.clone();
+        Some(Overlay { id, document, is_proved, node, peers, lan, reports })
     }
 }
 
@@ -99,7 +126,10 @@ fn expired_words(overlay: &str, failure: &str) -> String {
 struct Overlay {
     id: AccountId,
     document: Arc<SignedConfig>,
+    is_proved: bool,
     node: Node,
+    peers: Vec<SocketAddr>,
+    lan: Option<Result<Lan, LanError>>,
     reports: Reports,
 }
 
@@ -119,7 +149,13 @@ impl Surroundings for Overlay {
     async fn look(&self) -> Result<SignedConfig, String> {
         let name = self.document.config.instance_name.clone();
         let kept = Some(self.document.as_ref().clone());
-        let query = Query { kept, ..Query::new(name, unix_ms()) };
+        let query = Query {
+            kept,
+            is_kept_proved: self.is_proved,
+            peers: self.peers.clone(),
+            lan: self.lan.clone().map(|lan| lan.and_then(|lan| lan.peers())),
+            ..Query::new(name, unix_ms())
+        };
         let found = enroll::find(query, |_| {}).await.map_err(|failure| failure.to_string())?;
         // What nothing proves cannot be newer than what we have.
         if found.is_proved { Ok(found.document) } else { Err("what is offered is no proof".into()) }
@@ -139,6 +175,8 @@ impl Surroundings for Overlay {
 
 /// The longest sleep: after that the clock on the wall is looked at again.
 const STEP_MAX: Duration = Duration::from_secs(600);
+/// Between two looks because nobody has a link with us.
+const LOOK_ANEW_PAUSE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

@@ -142,6 +142,7 @@ impl Engine {
         let mut query = Query::new(name, unix_ms());
         query.invitation = invitation;
         query.kept = self.options.state.document(&overlay).ok();
+        query.is_kept_proved = self.options.state.is_document_proved(&overlay);
         query.lan = self.lan().map(|lan| lan.and_then(|lan| lan.peers()));
         self.searches.last_id += 1;
         let id = self.searches.last_id;
@@ -216,6 +217,14 @@ impl Engine {
         let Finding { document, road, is_proved, bootstrap: hints } = finding;
         self.event(Event::Found { overlay: overlay.to_owned(), road, is_proved });
         bootstrap.extend(hints);
+        let state = &self.options.state;
+        let kept = match is_proved {
+            true => state.save_document(&document),
+            false => state.save_unproved_document(&document),
+        };
+        if let Err(error) = kept {
+            return self.notice(error.to_string());
+        }
         // The document may write the name in other letters.
         self.snapshot.memberships.retain(|m| m.me.overlay != overlay);
         if let Err(reason) = self.enter(document, user, Entry::Join(bootstrap)) {

@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ring::digest::{SHA256, digest};
 use thiserror::Error;
 
 use super::api::Settings;
@@ -136,11 +137,38 @@ impl StateFolder {
         read_document(path, None)
     }
 
-    /// Keeps an overlay's document, to the byte: its signatures cover what it looks like.
+    /// Keeps an overlay's document that something proves, to the byte: its signatures cover what it
+    /// looks like.
     pub fn save_document(&self, document: &SignedConfig) -> Result<(), StateError> {
-        let overlay = document.config.instance_name.as_str();
-        let path = Path::new(OVERLAYS).join(overlay).join(DOCUMENT);
+        let [path, mark] = document_places(&document.config.instance_name);
+        self.write(&path, &document.document)?;
+        match fs::remove_file(self.root.join(&mark)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StateError::file(&mark, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps an overlay's document that nothing proves, in the place of one of its kind alone.
+    pub fn save_unproved_document(&self, document: &SignedConfig) -> Result<(), StateError> {
+        let [path, mark] = document_places(&document.config.instance_name);
+        let present = self.read(&path)?.map(|document| fingerprint(&document));
+        let is_proved = self.is_document_proved(&document.config.instance_name);
+        // First the mark: whatever stops us, no document counts for more than before.
+        let before = present.filter(|_| !is_proved).unwrap_or_default();
+        let marks = format!("{before}\n{}\n", fingerprint(&document.document));
+        self.write(&mark, marks.as_bytes())?;
         self.write(&path, &document.document)
+    }
+
+    /// Whether something has proved the document that is kept of an overlay.
+    pub fn is_document_proved(&self, overlay: &str) -> bool {
+        let [path, mark] = document_places(overlay);
+        let marks = self.read(&mark).ok().flatten().unwrap_or_default();
+        let document = self.read(&path).ok().flatten().unwrap_or_default();
+        let fingerprint = fingerprint(&document);
+        !String::from_utf8_lossy(&marks).lines().any(|line| line == fingerprint)
     }
 
     /// Where we can join an overlay beside its bootstrap nodes, the latest first: peers that we
@@ -216,6 +244,15 @@ impl StateFolder {
             .and_then(|()| sync_folder(folder))
             .map_err(|e| StateError::file(&path, &e))
     }
+}
+
+/// Where an overlay's document is, and the mark of one that nothing proves.
+fn document_places(overlay: &str) -> [PathBuf; 2] {
+    [DOCUMENT, UNPROVED].map(|name| Path::new(OVERLAYS).join(overlay).join(name))
+}
+
+fn fingerprint(document: &[u8]) -> String {
+    hex::encode(digest(&SHA256, document))
 }
 
 /// Why the user's folder cannot be used: one sentence each.
@@ -432,6 +469,7 @@ const DATABASE: &str = "chordial.db";
 pub(super) const OVERLAYS: &str = "overlays";
 const HOSTED: &str = "hosted";
 pub(super) const DOCUMENT: &str = "document.xml";
+const UNPROVED: &str = "document.unproved";
 pub(super) const CERTIFICATE: &str = "certificate.der";
 pub(super) const KEY: &str = "key.der";
 pub(super) const ACCOUNT: &str = "account";
@@ -443,6 +481,7 @@ const BOOTSTRAP_MAX: usize = 10;
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::config::OverlayConfig;
     use crate::crypto::{NodeIdDigest, X509Provider};
     use crate::phone::Theme;
 
@@ -461,6 +500,33 @@ pub(super) mod tests {
             self_signed: Some(NodeIdDigest::Sha256),
             roots: Vec::new(),
         }
+    }
+
+    /// What nothing proves is marked until something proves it, through every step at which the
+    /// program may stop.
+    #[test]
+    fn an_unproved_document_is_marked() {
+        let (dir, state) = folder();
+        let document = |sequence: u16| {
+            let mut config = OverlayConfig::self_signed("example.org").expect("a name");
+            config.sequence = sequence;
+            SignedConfig::unsigned(&config).expect("good")
+        };
+        let is_proved = || state.is_document_proved("example.org");
+        state.save_unproved_document(&document(1)).expect("kept");
+        assert!(!is_proved());
+        // It stopped between the mark and the document.
+        let path = dir.path().join("overlays/example.org/document.xml");
+        state.save_unproved_document(&document(2)).expect("kept");
+        fs::write(&path, &document(1).document).expect("written");
+        assert!(!is_proved());
+        state.save_unproved_document(&document(3)).expect("kept");
+        fs::write(&path, &document(1).document).expect("written");
+        assert!(!is_proved());
+        state.save_unproved_document(&document(3)).expect("kept");
+        assert!(!is_proved());
+        state.save_document(&document(3)).expect("kept");
+        assert!(is_proved());
     }
 
     #[test]

@@ -6,10 +6,11 @@
 //! | [`Road::Dns`] | the certificate of the web server that hands it out (RFC 6940 §11.2) |
 //! | [`Road::Invitation`] | the fingerprint in the invitation |
 //! | [`Road::Cache`] | it was proved when it was kept |
-//! | [`Road::Lan`] | the signature of somebody who may change the kept one |
+//! | [`Road::Peers`], [`Road::Lan`] | the signature of somebody who may change the kept one |
 //!
 //! Where none is kept, nothing proves what peers on the same network hand out, and so it is taken
 //! only after all other roads have failed, and said to be without proof ([`Finding::is_proved`]).
+//! Once kept it proves nothing either: whatever is proved takes its place, whatever its sequence.
 //! With an invitation at hand, what does not have its fingerprint is not taken on any road.
 
 mod peers;
@@ -41,6 +42,10 @@ pub struct Query {
     pub invitation: Option<Invitation>,
     /// The document that was kept when we were last in the overlay.
     pub kept: Option<SignedConfig>,
+    /// Whether anything has proved the kept document.
+    pub is_kept_proved: bool,
+    /// Peers that are asked for what follows the kept document.
+    pub peers: Vec<SocketAddr>,
     /// The time, in milliseconds since the Unix epoch.
     pub unix_ms: u64,
     /// Who is asked about names.
@@ -59,11 +64,18 @@ impl Query {
             overlay,
             invitation: None,
             kept: None,
+            is_kept_proved: true,
+            peers: Vec::new(),
             unix_ms,
             resolver: Resolver::system(),
             trust: Trust::system(),
             lan: None,
         }
+    }
+
+    /// The kept document, if nothing that is older may take its place.
+    fn proved(&self) -> Option<&SignedConfig> {
+        self.kept.as_ref().filter(|_| self.is_kept_proved)
     }
 }
 
@@ -89,6 +101,8 @@ pub enum Road {
     Dns,
     /// The peers that an invitation names.
     Invitation,
+    /// Peers that were linked with us.
+    Peers,
     /// Peers on the same network.
     Lan,
     /// It was kept from the last time.
@@ -183,6 +197,7 @@ impl fmt::Display for Road {
         f.write_str(match self {
             Self::Dns => "DNS and web",
             Self::Invitation => "Invitation",
+            Self::Peers => "Known peers",
             Self::Lan => "This network",
             Self::Cache => "Last time",
         })

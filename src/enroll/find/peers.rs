@@ -16,8 +16,22 @@ use crate::enroll::share;
 /// The document of one of the peers that the invitation names.
 pub(super) async fn invited(query: &Query, news: &Reporter) -> Result<Brought, RoadFailure> {
     let invitation = query.invitation.as_ref().ok_or(RoadFailure::NoAddress)?;
+    first_of(query, &invitation.addresses, news).await
+}
+
+/// The document of one of the peers that are known.
+pub(super) async fn known(query: &Query, news: &Reporter) -> Result<Brought, RoadFailure> {
+    let peers = &query.peers[..query.peers.len().min(PEERS_ASKED_MAX)];
+    first_of(query, peers, news).await
+}
+
+async fn first_of(
+    query: &Query,
+    addresses: &[SocketAddr],
+    news: &Reporter,
+) -> Result<Brought, RoadFailure> {
     let mut asked = JoinSet::new();
-    for address in &invitation.addresses {
+    for address in addresses {
         news.tell(RoadState::AskingPeer(*address));
         ask(&mut asked, *address);
     }
@@ -94,8 +108,10 @@ fn is_proved(query: &Query, document: &SignedConfig) -> Result<bool, DocumentErr
         (Some(invitation), _) if !invitation.is_for(document, query.unix_ms) => {
             Err(DocumentError::NotInvited)
         }
-        (Some(_), kept) => document::not_older(document, kept.as_ref()).map(|()| true),
-        (None, Some(kept)) => document::follows(document, kept, query.unix_ms).map(|()| true),
+        (Some(_), _) => document::not_older(document, query.proved()).map(|()| true),
+        (None, Some(kept)) => {
+            document::follows(document, kept, query.unix_ms).map(|()| query.is_kept_proved)
+        }
         (None, None) => Ok(false),
     }
 }
@@ -117,3 +133,5 @@ const LAN_WAIT: Duration = Duration::from_secs(5);
 const LAN_WAIT_KEPT: Duration = Duration::from_millis(2500);
 /// Peers on the same network that are asked for the document; more of them know nothing else.
 const LAN_ASKED_MAX: usize = 8;
+/// The same for peers that were linked with us.
+const PEERS_ASKED_MAX: usize = 10;

@@ -66,6 +66,7 @@ async fn travel(road: Road, query: &Query, reporter: &Reporter) -> Result<Brough
             Ok(Brought { document, is_proved: true })
         }
         Road::Invitation => peers::invited(query, reporter).await,
+        Road::Peers => peers::known(query, reporter).await,
         Road::Lan => peers::on_lan(query, reporter).await,
         // Nothing has to be done for what is there already.
         Road::Cache => Err(RoadFailure::KeptExpired),
@@ -118,6 +119,8 @@ impl Search {
     fn roads(&self) -> Vec<Road> {
         let mut roads = vec![Road::Dns];
         roads.extend(self.query.invitation.as_ref().map(|_| Road::Invitation));
+        let has_peers = self.query.kept.is_some() && !self.query.peers.is_empty();
+        roads.extend(has_peers.then_some(Road::Peers));
         roads.extend(self.query.lan.as_ref().map(|_| Road::Lan));
         roads
     }
@@ -134,12 +137,14 @@ impl Search {
 
     /// Nothing better will come.
     fn end(mut self, report: &impl Fn(RoadNews)) -> Result<Finding, FindFailure> {
-        if let Some(kept) = self.kept.take() {
-            report(RoadNews { road: Road::Cache, state: RoadState::Found });
-            return Ok(self.finding(kept, Road::Cache, true));
-        }
+        // What nothing proves comes this far only if it follows what nothing proves.
         if let Some((road, document)) = self.unproved.take() {
             return Ok(self.finding(document, road, false));
+        }
+        if let Some(kept) = self.kept.take() {
+            report(RoadNews { road: Road::Cache, state: RoadState::Found });
+            let is_proved = self.query.is_kept_proved;
+            return Ok(self.finding(kept, Road::Cache, is_proved));
         }
         self.failures.sort_by_key(|(road, _)| *road);
         Err(FindFailure { overlay: self.query.overlay.clone(), roads: self.failures })

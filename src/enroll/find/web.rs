@@ -27,6 +27,6 @@ pub(super) async fn document(query: &Query, news: &Reporter) -> Result<SignedCon
     if invitation.is_some_and(|invitation| !invitation.is_for(&found, query.unix_ms)) {
         return Err(DocumentError::NotInvited.into());
     }
-    document::not_older(&found, query.kept.as_ref())?;
+    document::not_older(&found, query.proved())?;
     Ok(found)
 }

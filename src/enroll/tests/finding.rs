@@ -59,15 +59,8 @@ impl Lab {
     }
 
     fn query(&self, kept: Option<SignedConfig>) -> Query {
-        Query {
-            overlay: OverlayName::new(OVERLAY).expect("a name"),
-            invitation: None,
-            kept,
-            unix_ms: now_ms(),
-            resolver: Ok(self.dns.resolver()),
-            trust: self.authority.trust(),
-            lan: None,
-        }
+        let resolver = Ok(self.dns.resolver());
+        Query { resolver, trust: self.authority.trust(), ..off_line(kept) }
     }
 
     async fn find(&self, kept: Option<SignedConfig>) -> Result<Finding, FindFailure> {
@@ -300,15 +293,9 @@ fn lan_peers(addresses: &[SocketAddr]) -> LanPeers {
 
 /// A search without a web server.
 fn off_line(kept: Option<SignedConfig>) -> Query {
-    Query {
-        overlay: OverlayName::new(OVERLAY).expect("a name"),
-        invitation: None,
-        kept,
-        unix_ms: now_ms(),
-        resolver: Err(DnsError::NoServer),
-        trust: Trust::none(),
-        lan: None,
-    }
+    let name = OverlayName::new(OVERLAY).expect("a name");
+    let resolver = Err(DnsError::NoServer);
+    Query { kept, resolver, trust: Trust::none(), ..Query::new(name, now_ms()) }
 }
 
 fn founder() -> Identity {
@@ -408,6 +395,51 @@ async fn the_network_alone_proves_nothing() {
     let query = Query { lan: lan(), ..lab.query(None) };
     let finding = find(query, |_| ()).await.expect("found");
     assert_eq!((finding.document, finding.road), (document(1), Road::Dns), "the web proves it");
+}
+
+/// R6940-4.6.1-01, T-70: what was kept without proof gives way to what is proved, however high its
+/// sequence is, and what follows it is without proof too.
+#[tokio::test]
+async fn what_nothing_proves_gives_way() {
+    let (founder, mallory) = (founder(), self::founder());
+    let (ours, forged) = (signed(&founder, 3), signed(&mallory, 60_000));
+    let kept = |query| Query { is_kept_proved: false, ..query };
+
+    let (_shares, addresses) = shares([&ours]).await;
+    let invitation = Some(Invitation::new(&signed(&founder, 1), addresses.clone(), now_ms()));
+    // The forger may have handed out a document of the right signer's name, so that it fits.
+    let copied = OverlayConfig { sequence: 60_000, ..ours.config.clone() };
+    let copied = SignedConfig::unsigned(&copied).expect("good");
+    for forged in [&forged, &copied] {
+        let invitation = invitation.clone();
+        let query = Query { invitation, ..off_line(Some(forged.clone())) };
+        let finding = find(kept(query), |_| ()).await.expect("found");
+        assert_eq!((&finding.document, finding.is_proved), (&ours, true));
+    }
+
+    let lab = Lab::new(|_| page(&document(1).document)).await;
+    let finding = find(kept(lab.query(Some(forged.clone()))), |_| ()).await.expect("found");
+    assert_eq!((finding.document, finding.is_proved), (document(1), true));
+
+    let next = signed(&mallory, 60_001);
+    let (_shares, addresses) = shares([&next]).await;
+    let lan = Some(Ok(lan_peers(&addresses)));
+    let query = Query { lan, ..off_line(Some(forged.clone())) };
+    let finding = find(kept(query), |_| ()).await.expect("found");
+    assert_eq!((finding.document, finding.is_proved), (next, false));
+    let finding = find(kept(off_line(Some(forged.clone()))), |_| ()).await.expect("kept");
+    assert_eq!((finding.document, finding.road, finding.is_proved), (forged, Road::Cache, false));
+}
+
+/// R6940-11.1-05: peers that are known hand out what follows the kept document; what does not
+/// follow it is not taken from them.
+#[tokio::test]
+async fn known_peers_hand_out_what_follows() {
+    let founder = founder();
+    let (kept, next) = (signed(&founder, 3), signed(&founder, 4));
+    let (_shares, peers) = shares([&signed(&self::founder(), 9), &next]).await;
+    let finding = find(Query { peers, ..off_line(Some(kept)) }, |_| ()).await.expect("found");
+    assert_eq!((finding.document, finding.road, finding.is_proved), (next, Road::Peers, true));
 }
 
 /// Nobody there is a sentence with all that was tried.
