@@ -5,7 +5,7 @@
 //! NAME`); the ordinary tests run them on the saved corpus, `tests/fuzz/corpus/NAME/`, in which
 //! every finding stays as a file.
 
-use crate::{config, crypto, link, media, message, peer, sip, usage};
+use crate::{config, crypto, enroll, link, media, message, peer, sip, usage};
 
 /// Takes any bytes.
 pub type Target = fn(&[u8]);
@@ -17,6 +17,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dtls", link::fuzz::dtls),
     ("fragments", message::fuzz::fragments),
     ("frame", link::fuzz::frame),
+    ("invitation", enroll::fuzz::invitation),
     ("jitter", media::fuzz::jitter),
     ("message_body", message::fuzz::body),
     ("name", usage::fuzz::name),

@@ -114,7 +114,11 @@ impl Lab {
         vec![
             ("no XML", with("--overlay", &garbage), "garbage.xml"),
             ("half a document", with("--overlay", &half), "half.xml"),
-            ("no document", with("--overlay", &nowhere("overlay.xml")), "missing/overlay.xml"),
+            (
+                "no document",
+                with("--overlay", &nowhere("overlay.xml")),
+                "missing/overlay.xml; give",
+            ),
             ("no name", with("--user", ""), "name"),
             ("a name of two words", with("--user", "al ice"), "name"),
             ("another scheme", with("--user", "tel:123"), "tel:"),

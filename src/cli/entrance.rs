@@ -29,6 +29,11 @@ pub(super) fn entrance(
         let entrance = Entrance::Name(name.to_string());
         return Ok((entrance, named(name).map_err(|e| format!("{}.", sentence(&e)))?));
     }
+    if !path.exists() {
+        return Err(format!(
+            "There is no file {what}; give an overlay's document, its name, or a link that invites."
+        ));
+    }
     let document = state.read_document(path).map_err(|e| e.to_string())?;
     Ok((Entrance::Document(path.to_path_buf()), Arc::new(document)))
 }

@@ -261,8 +261,9 @@ impl fmt::Display for Invitation {
             write!(f, "&code={code}")?;
         }
         for address in &self.addresses {
-            // Brackets may not stand in a query (RFC 3986 §3.4).
-            let address = address.to_string().replace('[', "%5B").replace(']', "%5D");
+            // Brackets may not stand in a query (RFC 3986 §3.4), and % begins an escape.
+            let address = address.to_string().replace('%', "%25");
+            let address = address.replace('[', "%5B").replace(']', "%5D");
             write!(f, "&address={address}")?;
         }
         Ok(())

@@ -22,6 +22,8 @@ mod dns;
 mod document;
 mod find;
 mod form;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod https;
 mod invitation;
 mod lan;

@@ -34,7 +34,9 @@ impl Gruu {
     /// have `node_id_length` bytes.
     pub fn parse(text: &str, node_id_length: usize) -> Result<Option<Self>, GruuError> {
         let Some((before, gr)) = gr_parameter(text) else { return Ok(None) };
-        let aor = parse_aor(before, "").map_err(GruuError::Aor)?;
+        // The form without scheme has escapes too.
+        let uri = if before.contains(':') { before.to_owned() } else { format!("sip:{before}") };
+        let aor = parse_aor(&uri, "").map_err(GruuError::Aor)?;
         let bytes = STANDARD_NO_PAD
             .decode(gr.trim_end_matches('~'))
             .map_err(|_| GruuError::NoDestinations)?;
@@ -55,10 +57,12 @@ impl Gruu {
     }
 }
 
-/// Without scheme, as registrations hold it (T-86).
+/// Without scheme, as registrations hold it (T-86), and with the escapes of a URI.
 impl fmt::Display for Gruu {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{};gr={}", self.aor, self.gr())
+        let uri = self.aor.to_sip_uri();
+        let address = uri.strip_prefix("sip:").unwrap_or(&uri);
+        write!(f, "{address};gr={}", self.gr())
     }
 }
 
@@ -131,6 +135,18 @@ mod tests {
             Gruu { destinations: vec![Destination::Opaque(vec![0x81, 1]), node().into()], ..gruu };
         assert!(two.gr().ends_with('~'));
         assert_eq!(Gruu::parse(&two.to_string(), 16), Ok(Some(two)));
+    }
+
+    /// R7904-6-01: whatever the user part has, the address names the same device when it is read.
+    #[test]
+    fn a_user_part_is_escaped() {
+        for user in ["a b", "a@b", "a%b", "a:b", "zo\u{eb}", "a;gr=x"] {
+            let aor = Aor { user: user.into(), domain: "example.com".into() };
+            let gruu = Gruu::of_node(aor, node());
+            let text = gruu.to_string();
+            assert_eq!(Gruu::parse(&text, 16), Ok(Some(gruu.clone())), "{text}");
+            assert_eq!(Gruu::parse(&format!("sip:{text}"), 16), Ok(Some(gruu)), "{text}");
+        }
     }
 
     /// The example of RFC 7904 §6 is base64, but of no destination list.

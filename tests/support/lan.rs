@@ -21,6 +21,7 @@ pub struct Host {
 impl Lan {
     /// A network of this name, which no other test has.
     pub fn new(name: &str) -> Self {
+        remove_stale();
         let lan = Self { name: format!("ch{}{name}", std::process::id()), hosts: Cell::new(0) };
         namespace(&lan.switch());
         switch(&lan.switch(), "br0");
@@ -106,6 +107,22 @@ impl Host {
     }
 }
 
+/// Takes away what tests have left that were killed: the processes in the names are gone.
+fn remove_stale() {
+    let listed = Command::new("ip").args(["netns", "list"]).output();
+    let listed = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    for line in listed.unwrap_or_default().lines() {
+        let name = line.split(' ').next().unwrap_or_default();
+        let digits = name
+            .strip_prefix("ch")
+            .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+        let process = digits.filter(|digits| !digits.is_empty());
+        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+            delete(name);
+        }
+    }
+}
+
 fn settings(namespace: &str) -> PathBuf {
     Path::new("/etc/netns").join(namespace)
 }
@@ -124,7 +141,7 @@ pub fn namespace(name: &str) {
 /// Takes a namespace away with all that is in it.
 pub fn delete(namespace: &str) {
     // Without the namespace there is nothing to take away.
-    let _ = Command::new("ip").args(["netns", "delete", namespace]).status();
+    let _ = Command::new("ip").args(["netns", "delete", namespace]).output();
     let _ = std::fs::remove_dir_all(settings(namespace));
 }
 
