@@ -27,7 +27,7 @@ use super::node::{
 };
 use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
 use super::pool::AgentPool;
-use super::relay::RelayServer;
+use super::relay::{OpenPorts, RelayServer};
 use super::store::{Batch, Opened, StoreFile, StoreProblem};
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
@@ -87,6 +87,7 @@ pub(super) struct Driver {
     news: News,
     /// Relays that lend us addresses.
     relays: watch::Receiver<Vec<RelayServer>>,
+    ports: OpenPorts,
     /// What links counted that are gone, and what became of attempts.
     ended: LinkCounters,
     links: BTreeMap<LinkId, Link>,
@@ -111,7 +112,7 @@ impl Driver {
         agents: AgentPool,
         inbox: mpsc::Receiver<(Command, Reply)>,
         news: News,
-        relays: watch::Receiver<Vec<RelayServer>>,
+        (relays, ports): (watch::Receiver<Vec<RelayServer>>, OpenPorts),
     ) -> Self {
         let clock = Clock::start();
         let now = Now::new(clock.now(), unix_ms());
@@ -135,6 +136,7 @@ impl Driver {
             inbox,
             news,
             relays,
+            ports,
             ended: LinkCounters::default(),
             links: BTreeMap::new(),
             app_links: BTreeMap::new(),
@@ -452,7 +454,8 @@ impl Driver {
         }
         let credentials = (self.rng.ice_string(UFRAG_LENGTH), self.rng.ice_string(PASSWORD_LENGTH));
         let relays = self.relay_for_link();
-        let options = IceOptions { upkeep: Upkeep::OVERLAY, relays, ..ice_options(&self.options) };
+        let options = ice_options(&self.options, &self.ports);
+        let options = IceOptions { upkeep: Upkeep::OVERLAY, relays, ..options };
         let agent = Agent::with_ice(role, credentials, options);
         self.work(id, async move { Report::Gathered(agent.await) });
     }
@@ -580,11 +583,12 @@ impl Drop for Driver {
 }
 
 /// What is gathered for applications.
-pub(super) fn ice_options(options: &NodeOptions) -> IceOptions {
+pub(super) fn ice_options(options: &NodeOptions, ports: &OpenPorts) -> IceOptions {
     IceOptions {
         loopback: options.loopback,
         stun_servers: options.stun_servers.clone(),
         relays: Vec::new(),
+        ports: ports.clone(),
         upkeep: Upkeep::Consent,
     }
 }

@@ -28,7 +28,7 @@ use webrtc_util::vnet::net::Net;
 use super::addresses;
 use super::candidate::{Candidate, CandidateKind, IceParameters};
 use super::error::LinkError;
-use super::relay::RelayServer;
+use super::relay::{OpenPort, OpenPorts, RelayServer};
 use super::settled::Settled;
 use super::stun::{BindingQuery, binding_indication};
 use super::surroundings::{Network, Surroundings};
@@ -102,6 +102,8 @@ pub struct IceOptions {
     pub stun_servers: Vec<SocketAddr>,
     /// Relays that lend us addresses, the preferred first.
     pub relays: Vec<RelayServer>,
+    /// Where the ports of our candidates are noted, so that our own relay reaches them.
+    pub ports: OpenPorts,
     /// How the path is kept.
     pub upkeep: Upkeep,
 }
@@ -147,6 +149,7 @@ pub struct IceAgent {
     options: IceOptions,
     loopback: bool,
     relays: Relays,
+    ports: Vec<OpenPort>,
     state: watch::Receiver<ConnectionState>,
     gather_ms: u64,
 }
@@ -202,9 +205,19 @@ impl IceAgent {
         let state = watch_state(&agent);
         let local = IceParameters { ufrag, pwd, candidates: Vec::new() };
         let (agent, addresses, options) = (Some(Arc::new(agent)), offered, options.clone());
-        let (relays, gather_ms) = (Relays::default(), 0);
-        let mut this =
-            Self { agent, role, local, addresses, options, loopback, relays, state, gather_ms };
+        let (relays, ports, gather_ms) = (Relays::default(), Vec::new(), 0);
+        let mut this = Self {
+            agent,
+            role,
+            local,
+            addresses,
+            options,
+            loopback,
+            relays,
+            ports,
+            state,
+            gather_ms,
+        };
         let mut hosts = this.gather_hosts(&order).await?;
         let stand = hosts.iter().find(|(host, _)| host.addr.ip() == Ipv4Addr::LOCALHOST);
         let agent_at = stand.map(|(host, _)| host.addr).filter(|_| has_relays);
@@ -213,6 +226,7 @@ impl IceAgent {
             return Err(LinkError::NoAddress);
         }
         this.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
+        this.ports = hosts.iter().map(|(host, _)| this.options.ports.open(host.addr)).collect();
         let (reflexive, relays) = tokio::join!(
             reflexive(&hosts, &this.options.stun_servers),
             Relays::open(&this.options.relays, agent_at),
@@ -327,6 +341,7 @@ impl IceAgent {
                 .as_ref()
                 .map_or_else(|| path(&*pair.local, &*pair.remote), RelayedPair::path),
             _relayed: relayed,
+            _ports: std::mem::take(&mut self.ports),
             agent: self.agent.take(),
             state: self.state.clone(),
         })
@@ -402,6 +417,7 @@ pub struct IceConn {
     stand: SocketAddr,
     path: String,
     _relayed: Option<RelayedPair>,
+    _ports: Vec<OpenPort>,
 }
 
 impl IceConn {

@@ -19,7 +19,7 @@ use super::bootstrap::bind_any;
 use super::clock::os_seed;
 use super::ice::limits::STUN_RETRANSMISSIONS_MS;
 use super::node::{Asker, NodeStatus, RelayOptions};
-use super::relay::{Granter, Quota, RelayPort, RelayTerms, is_public};
+use super::relay::{Granter, OpenPorts, Quota, RelayPort, RelayTerms, is_public};
 use super::stun::BindingQuery;
 use crate::base::{NodeId, ResourceId, Rng};
 use crate::peer::{Answer, Command, StoreSpec};
@@ -90,6 +90,7 @@ pub(super) struct Lend {
     pub(super) options: RelayOptions,
     pub(super) realm: String,
     pub(super) density: u8,
+    pub(super) ports: OpenPorts,
 }
 
 impl Lend {
@@ -196,6 +197,7 @@ impl Lend {
             quota,
             addresses,
             own: own.to_vec(),
+            ports: self.ports.clone(),
             anywhere: self.options.anywhere,
         };
         self.lending.set(Some(RelayPort::start(terms)));

@@ -19,7 +19,7 @@ use super::ice::limits::CONNECT_ANSWERED;
 use super::lend::{Lend, Reach};
 use super::pcap::Pcap;
 use super::pool::AgentPool;
-use super::relay::{Quota, RelayServer};
+use super::relay::{OpenPorts, Quota, RelayServer};
 use super::store::StoreProblem;
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
@@ -203,6 +203,7 @@ impl Node {
         let listen = listener.local_addr();
         let (counters_in, counters) = watch::channel(NodeCounters::default());
         let asker = Asker(commands.downgrade());
+        let ports = OpenPorts::default();
         let lend = Lend {
             asker: asker.clone(),
             status: status.clone(),
@@ -212,15 +213,16 @@ impl Node {
             options: options.relays.clone(),
             realm: realm.unwrap_or_default(),
             density: options.config.turn_density(),
+            ports: ports.clone(),
         };
         let reach = lend.start();
         let (dialed, met) = mpsc::channel(DIALED_MAX);
         let relays = borrow(&options, asker, status.clone(), reach.clone(), met);
-        let agents = AgentPool::new(ice_options(&options), relays.clone());
+        let agents = AgentPool::new(ice_options(&options, &ports), relays.clone());
         let ours = agents.clone();
         let news = News { events, status: status_in, counters: counters_in, dialed };
-        let known = relays.clone();
-        let driver = Driver::new(options, credentials, listener, ours, inbox, news, known);
+        let lent = (relays.clone(), ports);
+        let driver = Driver::new(options, credentials, listener, ours, inbox, news, lent);
         tokio::spawn(driver.run());
         let node =
             Self { commands, status, counters, node_id, listen, plain, agents, reach, relays };

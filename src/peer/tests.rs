@@ -6,6 +6,7 @@ mod churn;
 mod client;
 mod configure;
 mod explore;
+mod favors;
 mod forwarding;
 mod holders;
 mod joining;

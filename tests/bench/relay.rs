@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use chordial::base::NodeId;
 use chordial::crypto::{Keys, NodeIdDigest, X509Provider};
 use chordial::link::relay::message::{Draft, LongTermKey, Received};
-use chordial::link::relay::{Quota, RelayPort, RelayTerms, wire};
+use chordial::link::relay::{OpenPorts, Quota, RelayPort, RelayTerms, wire};
 use chordial::link::{BootstrapListener, Credentials, LocalCertificate, unix_ms};
 use chordial::usage::RelaySecret;
 use stun::message::{METHOD_ALLOCATE, METHOD_CHANNEL_BIND, Method};
@@ -120,6 +120,7 @@ async fn serve() {
         realm: REALM.into(),
         quota: Quota { sessions: 1000, bytes_per_s: u64::MAX >> 20 },
         own: addresses.clone(),
+        ports: OpenPorts::default(),
         addresses,
         anywhere: true,
     })));

@@ -3,7 +3,8 @@
 //! | file | what |
 //! |---|---|
 //! | `server` | the relay, without sockets: what a datagram leads to |
-//! | `allocation`, `quota`, `peers` | what it keeps for a client, what it lends, to whom it sends |
+//! | `allocation`, `quota` | what it keeps for a client, what it lends |
+//! | `peers`, `own` | to whom it sends |
 //! | `message`, `wire` | requests and answers; the form of relayed data |
 //! | `port`, `batch`, `stream` | its sockets, many datagrams at a time, and clients over TCP |
 //! | `grant` | how credentials are asked for and given |
@@ -18,6 +19,7 @@ mod client;
 mod grant;
 mod line;
 pub mod message;
+mod own;
 #[cfg(test)]
 mod path_tests;
 mod peers;
@@ -32,6 +34,7 @@ pub mod wire;
 pub use batch::{BatchSocket, Outbox};
 pub use client::{Allocation, Announce, RelayServer};
 pub use grant::{Asking, Grant, Granter};
+pub use own::{OpenPort, OpenPorts};
 pub use peers::is_public;
 pub use port::{Batch, RelayPort};
 pub use quota::Quota;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-use super::{Asking, Granter, Quota, RelayPort, RelayServer, RelayTerms};
+use super::{Asking, Granter, OpenPorts, Quota, RelayPort, RelayServer, RelayTerms};
 use crate::base::NodeId;
 use crate::link::tests::{LOOPBACK, anyone, gather_with, message};
 use crate::link::{
@@ -38,6 +38,7 @@ impl Lent {
             realm: realm.clone(),
             quota,
             own: addresses.clone(),
+            ports: OpenPorts::default(),
             addresses,
             anywhere: true,
         };

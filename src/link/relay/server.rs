@@ -14,6 +14,7 @@ use super::limits::{
     LIFETIME_DEFAULT, LIFETIME_MAX, NONCE_LIFETIME_MS, PEERS_IN_REQUEST_MAX, REFUSALS_PER_S,
 };
 use super::message::{Draft, LongTermKey, PROTOCOL_UDP, Received, Refusal};
+use super::own::OpenPorts;
 use super::peers::is_public;
 use super::quota::{Bucket, Exceeded, Quota, Usage};
 use super::wire::{CHANNELS, read_channel, read_send};
@@ -41,8 +42,10 @@ pub struct RelayTerms {
     pub quota: Quota,
     /// Where relayed addresses are opened: the first of either family.
     pub addresses: Vec<IpAddr>,
-    /// This machine's addresses: at them only relayed ports are relayed to.
+    /// This machine's addresses: at them only relayed ports are relayed to, and these.
     pub own: Vec<IpAddr>,
+    /// Where our own node awaits strangers.
+    pub ports: OpenPorts,
     /// Relays to any address, those of this machine too: for overlays on one machine or of
     /// networks without public addresses, by the user's choice.
     pub anywhere: bool,
@@ -169,7 +172,7 @@ impl<S> Relay<S> {
         }
         let answer = Draft::success(&request)
             .relayed(relayed)
-            .mapped(client.remote)
+            .mapped(SocketAddr::new(client.remote.ip().to_canonical(), client.remote.port()))
             .lifetime_s(lifetime_s)
             .proved(&key);
         let until = now.instant + Duration::from_secs(lifetime_s.into());
@@ -256,10 +259,8 @@ impl<S> Relay<S> {
     ) -> Outcome<'a, S> {
         let is_own = !self.terms.anywhere && self.terms.own.contains(&peer.ip());
         let Some(allocation) = self.allocations.get(&client) else { return Outcome::Nothing };
-        // Of our own ports only those that others are relayed at.
-        if (is_own && !self.relayed.contains(&peer))
-            || !self.usage.passes(now, allocation.user, data.len())
-        {
+        let is_closed = is_own && !self.relayed.contains(&peer) && !self.terms.ports.has(peer);
+        if is_closed || !self.usage.passes(now, allocation.user, data.len()) {
             return Outcome::Nothing;
         }
         Outcome::Send { socket: &allocation.socket, peer, data }

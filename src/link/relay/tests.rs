@@ -10,7 +10,7 @@ use stun::message::{
 use super::limits::{NONCE_LIFETIME_MS, PERMISSION_LIFETIME};
 use super::message::{Draft, LongTermKey, Received};
 use super::wire::{write_channel, write_send};
-use super::{Client, Framing, Outcome, Quota, Relay, RelayTerms};
+use super::{Client, Framing, OpenPorts, Outcome, Quota, Relay, RelayTerms};
 use crate::base::{Instant, NodeId, Now};
 use crate::link::Transport;
 use crate::usage::{RelayCredentials, RelaySecret};
@@ -29,6 +29,7 @@ fn now(seconds: u64) -> Now {
 struct Bench {
     relay: Relay<u16>,
     secret: RelaySecret,
+    ports: OpenPorts,
     next_port: u16,
     next_transaction: u8,
     now: Now,
@@ -49,10 +50,12 @@ impl Bench {
             quota,
             addresses: vec![ip("203.0.113.1:0").ip(), ip("[2001:db8::1]:0").ip()],
             own: vec![ip("203.0.113.1:0").ip(), ip("[2001:db8::1]:0").ip()],
+            ports: OpenPorts::default(),
             anywhere: false,
         };
+        let ports = terms.ports.clone();
         let relay = Relay::new(terms);
-        Self { relay, secret, next_port: 50_000, next_transaction: 0, now: now(100) }
+        Self { relay, secret, ports, next_port: 50_000, next_transaction: 0, now: now(100) }
     }
 
     fn user(&self, number: u8) -> User {
@@ -204,9 +207,13 @@ fn nothing_inside_is_reached_through_a_relay() {
     }
     assert_eq!(bench.permit(&user, "[2001:db8::9]:1").error(), Some(443));
 
-    // Of this machine only what is relayed.
+    // Of this machine only what is relayed, and where it awaits strangers itself.
     assert_eq!(bench.permit(&user, "203.0.113.1:1").error(), None);
     assert_eq!(bench.send(&user, "203.0.113.1:6084", b"x"), None);
+    let awaited = bench.ports.open(ip("203.0.113.1:6085"));
+    assert!(bench.send(&user, "203.0.113.1:6085", b"x").is_some());
+    drop(awaited);
+    assert_eq!(bench.send(&user, "203.0.113.1:6085", b"x"), None);
     let other = bench.user(2);
     bench.allocate(&other);
     let sent = bench.send(&user, "203.0.113.1:50002", b"x");
