@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::document::kinds;
 use super::enter::reachable_address;
@@ -23,7 +23,7 @@ use crate::enroll::server::{
     ServerCertificate, ServerEvent, ServerOptions, enrollment_url,
 };
 use crate::enroll::{HttpsUrl, Invitation, Share};
-use crate::link::{Node, NodeEvent, NodeOptions, RelayOptions, os_seed, unix_ms};
+use crate::link::{LinkError, Node, NodeEvent, NodeOptions, RelayOptions, os_seed, unix_ms};
 use crate::peer::{Command, ConfigEffect, PeerConfig};
 
 /// How an overlay of one's own is started.
@@ -140,7 +140,10 @@ impl Host {
     pub async fn stop(self) {
         // A task that has ended already needs no word.
         let _ = self.stop.send(());
-        let _ = timeout(LEAVE_MAX, self.task).await;
+        let task = self.task.abort_handle();
+        if timeout(LEAVE_MAX, self.task).await.is_err() {
+            task.abort();
+        }
     }
 }
 
@@ -335,8 +338,18 @@ async fn start_node(
     let (options, mut peers) = blocking(move || node_options(&folder, listen)).await?;
     peers.extend(known);
     peers.retain(|peer| *peer != listen && *peer != reachable_address(listen));
-    let (node, events) = Node::start(options)
-        .await
+    let mut tries = PORT_TRIES;
+    let started = loop {
+        match Node::start(options.clone()).await {
+            // One that we have just left is free a moment later.
+            Err(LinkError::PortInUse(_)) if tries > 1 => {
+                tries -= 1;
+                sleep(PORT_PAUSE).await;
+            }
+            result => break result,
+        }
+    };
+    let (node, events) = started
         .map_err(|error| format!("The peer's port can't be opened: {error}; choose another."))?;
     let entry = if peers.is_empty() { Command::Found } else { Command::Join(peers) };
     node.tell(entry).await.map_err(|error| error.to_string())?;
@@ -413,5 +426,8 @@ const VALUES: &str = "values.db";
 const EVENTS_MAX: usize = 64;
 /// How long a ring of the overlay is looked for before one is founded.
 const SEARCH_MAX: Duration = Duration::from_secs(5);
+/// How often a port that we may have had ourselves is tried, and the time between.
+const PORT_TRIES: u32 = 100;
+const PORT_PAUSE: Duration = Duration::from_millis(100);
 /// How long leaving the overlay in order may take.
 const LEAVE_MAX: Duration = Duration::from_secs(3);

@@ -7,10 +7,11 @@
 //! | `account`, `enter`, `presence` | memberships: the way in, the life, the way out | |
 //! | `search` | an overlay's document, by name or invitation | RFC 6940 §11.2 |
 //! | `document`, `refresh` | the document: started, kept, newer ones looked for | RFC 6940 §11.1 |
-//! | `certify` | certificates from an authority, got and renewed | RFC 6940 §11.3 |
+//! | `certify`, `revocation` | certificates: got, renewed, taken back | RFC 6940 §11.3 |
 //! | `host` | an overlay's own server and first peer, with or without a phone | RFC 6940 §11.3 |
 //! | `hosting`, `people` | overlays whose names this computer gives out, and their accounts | |
-//! | `calls`, `dial`, `signal`, `talk` | calls: all, the way to one, SIP, sound | RFC 7904 |
+//! | `calls`, `outgoing`, `dial`, `signal`, `talk` | a call: begun, found, SIP, sound | RFC 7904 |
+//! | `failure` | why a call did not come about | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
 //! | `state`, `data` | the user's folder and its database | |
