@@ -11,7 +11,9 @@
 //! | `host` | an overlay's own server and first peer, with or without a phone | RFC 6940 §11.3 |
 //! | `hosting`, `people` | overlays whose names this computer gives out, and their accounts | |
 //! | `calls`, `outgoing`, `dial`, `signal`, `talk` | a call: begun, found, SIP, sound | RFC 7904 |
+//! | `contacts` | devices that calls have reached, so that the next is quick | |
 //! | `failure` | why a call did not come about | |
+//! | `lent` | what is lent to others | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
 //! | `state`, `data` | the user's folder and its database | |
