@@ -139,6 +139,8 @@ impl Peer {
                 return Some(WIDEN_PACE);
             }
         }
+        // What many friends told is not kept for quieter times.
+        self.fingers.heard = VecDeque::new();
         self.ask_friend().then_some(ASK_PACE)
     }
 

@@ -202,6 +202,7 @@ impl Peer {
     /// Takes in what happened at `now`. Afterwards [`Peer::poll`] is to be drained.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         self.now = now;
+        self.answers.expire(now.instant);
         match input {
             Input::Timeout => self.timeout(),
             Input::Link(link, event) => self.link_event(link, event),
@@ -273,7 +274,6 @@ impl Peer {
 
     fn timeout(&mut self) {
         self.expire_requests();
-        self.answers.expire(self.now.instant);
         self.requests_in_parts.expire(self.now.instant);
         self.answers_in_parts.expire(self.now.instant);
         self.storage.expire(self.now.instant);
