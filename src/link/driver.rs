@@ -109,7 +109,6 @@ impl Driver {
         options: NodeOptions,
         credentials: Credentials,
         listener: BootstrapListener,
-        agents: AgentPool,
         inbox: mpsc::Receiver<(Command, Reply)>,
         news: News,
         (relays, ports): (watch::Receiver<Vec<RelayServer>>, OpenPorts),
@@ -126,6 +125,7 @@ impl Driver {
             rng.bytes(),
         );
         let (reports_in, reports) = mpsc::channel(REPORTS_MAX);
+        let agents = AgentPool::new(ice_options(&options, &ports), relays.clone());
         Self {
             peer,
             clock,
@@ -150,6 +150,11 @@ impl Driver {
             store: None,
             write_at: None,
         }
+    }
+
+    /// Candidates that stand ready.
+    pub(super) fn agents(&self) -> AgentPool {
+        self.agents.clone()
     }
 
     /// Runs until nobody holds the node any more.
@@ -583,7 +588,7 @@ impl Drop for Driver {
 }
 
 /// What is gathered for applications.
-pub(super) fn ice_options(options: &NodeOptions, ports: &OpenPorts) -> IceOptions {
+fn ice_options(options: &NodeOptions, ports: &OpenPorts) -> IceOptions {
     IceOptions {
         loopback: options.loopback,
         stun_servers: options.stun_servers.clone(),

@@ -12,7 +12,7 @@ use super::bootstrap::{BootstrapListener, PlainConnections};
 use super::borrow::Borrow;
 use super::clock::unix_ms;
 use super::counters::NodeCounters;
-use super::driver::{Driver, ice_options};
+use super::driver::Driver;
 use super::dtls::LocalCertificate;
 use super::error::LinkError;
 use super::ice::limits::CONNECT_ANSWERED;
@@ -218,11 +218,10 @@ impl Node {
         let reach = lend.start();
         let (dialed, met) = mpsc::channel(DIALED_MAX);
         let relays = borrow(&options, asker, status.clone(), reach.clone(), met);
-        let agents = AgentPool::new(ice_options(&options, &ports), relays.clone());
-        let ours = agents.clone();
         let news = News { events, status: status_in, counters: counters_in, dialed };
         let lent = (relays.clone(), ports);
-        let driver = Driver::new(options, credentials, listener, ours, inbox, news, lent);
+        let driver = Driver::new(options, credentials, listener, inbox, news, lent);
+        let agents = driver.agents();
         tokio::spawn(driver.run());
         let node =
             Self { commands, status, counters, node_id, listen, plain, agents, reach, relays };

@@ -2,6 +2,8 @@
 //! overlay is asked which devices there are now. To those who are called most a connection stays
 //! open, so that their phone rings after one round trip.
 
+use std::time::Duration;
+
 use rusqlite::params;
 use tokio::time::Instant;
 
@@ -189,7 +191,7 @@ const FAVOURITE_MIN: usize = 3;
 /// Calls among which favourites are found: some weeks.
 const CALLS_LOOKED_AT: usize = 100;
 /// How often a connection that is missing is tried again.
-pub(super) const WARM_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+pub(super) const WARM_EVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

@@ -25,7 +25,7 @@ pub(super) enum DialReport {
     Resolved(Vec<AccountId>, Result<Resolved, Failure>),
     /// A device is reachable, and our candidates for media with it are known; or what stood in
     /// the way.
-    Reached(Target, Result<(Connection, IceAgent), Failure>),
+    Reached(Target, Box<Result<(Connection, IceAgent), Failure>>),
     /// It is a while since a device was called on a connection that was there before.
     Unheard(Target, FlowId),
     /// The time is up in which something has to ring.

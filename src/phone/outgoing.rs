@@ -120,7 +120,7 @@ impl Engine {
                 // One that the overlay does not know any more has been given up.
                 let Some(attempt) = attempt else { return };
                 attempt.connecting = None;
-                match reached {
+                match *reached {
                     Ok((connection, agent)) => self.reached(id, &target, connection, agent),
                     Err(failure) => call.failure.add(target.device.aor.to_string(), failure),
                 }
@@ -219,7 +219,7 @@ impl Engine {
         let of = target.clone();
         let connecting = call.dial_tasks.spawn(async move {
             let reached = reach(node, device, known, until).await;
-            let report = DialReport::Reached(target, reached);
+            let report = DialReport::Reached(target, Box::new(reached));
             // The engine has ended otherwise.
             let _ = reports.send(Report::Call(id, CallReports::Dial(report))).await;
         });
