@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::candidate::{Candidate, CandidateKind};
@@ -28,30 +27,18 @@ type Stands = BTreeMap<SocketAddr, (usize, SocketAddr)>;
 pub(super) type AddRemote = Arc<dyn Fn(&Candidate) + Send + Sync>;
 
 impl Relays {
-    /// Asks the first relay for an address of either family, and the second, which matters if the
-    /// first is gone, for one of the family that it is at.
+    /// Asks the first relay for an address of the family that it is at, and the second if the first
+    /// gives none.
     pub(super) async fn open(servers: &[RelayServer], agent: Option<SocketAddr>) -> Self {
-        let mut tasks = JoinSet::new();
-        if agent.is_some() {
-            let first = servers.iter().take(1).flat_map(|server| [(server, false), (server, true)]);
-            let second = servers.iter().skip(1).take(1);
-            let second = second.map(|server| (server, server.address.is_ipv6()));
-            for (index, (server, is_ipv6)) in first.chain(second).enumerate() {
-                let server = server.clone();
-                tasks.spawn(async move {
-                    let opened = timeout(GATHER_RELAYED, Allocation::open(&server, is_ipv6)).await;
-                    (index, opened.ok().and_then(Result::ok))
-                });
-            }
-        }
         let mut allocations = Vec::new();
-        while let Some(result) = tasks.join_next().await {
-            if let Ok((index, Some(allocation))) = result {
-                allocations.push((index, allocation));
+        let servers = servers.iter().take(if agent.is_some() { SERVERS_MAX } else { 0 });
+        for server in servers {
+            let opening = Allocation::open(server, server.address.is_ipv6());
+            if let Ok(Ok(allocation)) = timeout(GATHER_RELAYED, opening).await {
+                allocations.push(allocation);
+                break;
             }
         }
-        allocations.sort_by_key(|(index, _)| *index);
-        let allocations = allocations.into_iter().map(|(_, allocation)| allocation).collect();
         Self { agent, allocations, stands: Arc::default() }
     }
 
@@ -146,3 +133,8 @@ fn through(index: usize, stand: SocketAddr, kind: CandidateKind) -> Candidate {
     let foundation = format!("t{index}");
     Candidate::new(CandidateKind::Relay, stand, None, foundation, u16::MAX / 2 - rank)
 }
+
+// limits
+
+/// Relays that are asked: a dead one costs time.
+const SERVERS_MAX: usize = 2;
