@@ -1,7 +1,7 @@
 //! What is given for an overlay: a file, a name or an invitation.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{DONE, bad_input};
@@ -60,7 +60,7 @@ pub(super) fn read_document(path: &Path) -> Result<SignedConfig, String> {
 
 /// Prints a link that invites to the overlay of a document, by way of peers at these addresses or
 /// those that the document names.
-pub(super) fn invite(document: &PathBuf, addresses: Vec<SocketAddr>) -> u8 {
+pub(super) fn invite(document: &Path, addresses: Vec<SocketAddr>) -> u8 {
     let signed = match read_document(document) {
         Ok(signed) => signed,
         Err(sentence) => return bad_input(&sentence),

@@ -11,6 +11,7 @@
 //! node, or one of the RFC's tokens; `Node-IDs_not_available` says that the account has no such
 //! Node-ID. Servers that do not know the field find that the form has no good `csr`.
 
+use bytes::Bytes;
 use rcgen::PublicKeyData as _;
 use ring::digest::{SHA256, digest};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -50,7 +51,7 @@ pub(super) enum Grant {
     /// A certificate in DER.
     Certificate(Vec<u8>),
     /// The document in which a device of theirs is a bad node.
-    Document(SignedConfig),
+    Document(Bytes),
 }
 
 impl std::fmt::Debug for Form {
@@ -103,7 +104,10 @@ impl Registry {
     pub(super) fn grant(&mut self, form: &Form, unix_ms: u64) -> Result<Grant, Refusal> {
         match &form.revoke {
             None => self.admit(form, unix_ms).map(Grant::Certificate),
-            Some(node_id) => self.withdraw(form, node_id, unix_ms).map(Grant::Document),
+            Some(node_id) => {
+                let signed = self.withdraw(form, node_id, unix_ms)?;
+                Ok(Grant::Document(signed.document))
+            }
         }
     }
 

@@ -154,8 +154,8 @@ impl Desk {
                 self.tell(ServerEvent::Enrolled(account));
                 return body(StatusCode::OK, CERTIFICATE_TYPE, certificate.into());
             }
-            Ok(Ok(Grant::Document(signed))) => {
-                return body(StatusCode::OK, MEDIA_TYPE, signed.document.into());
+            Ok(Ok(Grant::Document(document))) => {
+                return body(StatusCode::OK, MEDIA_TYPE, document);
             }
             Ok(Err(refusal)) => refusal,
             Err(_) => return broken(),
