@@ -4,9 +4,11 @@
 use super::convert;
 use super::dtls::DtlsRole;
 use super::error::LinkError;
-use super::ice::{IceAgent, IceOptions, IceRole};
+use super::ice::{IceAgent, IceOptions, IceRole, Upkeep};
 use super::no_ice::NoIceAgent;
+use super::node::NodeOptions;
 use super::pool::AgentPool;
+use super::relay::OpenPorts;
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
 use crate::peer::{IceParameters, Role};
@@ -82,6 +84,17 @@ impl Agent {
             }
             Self::NoIce(agent) => agent.connect(&remote.candidates, role, credentials).await,
         }
+    }
+}
+
+/// What is gathered for applications.
+pub(super) fn ice_options(options: &NodeOptions, ports: &OpenPorts) -> IceOptions {
+    IceOptions {
+        loopback: options.loopback,
+        stun_servers: options.stun_servers.clone(),
+        relays: Vec::new(),
+        ports: ports.clone(),
+        upkeep: Upkeep::Consent,
     }
 }
 

@@ -12,14 +12,14 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::agent::Agent;
+use super::agent::{Agent, ice_options};
 use super::bootstrap::{BootstrapListener, dial};
 use super::cache::BootstrapCache;
 use super::clock::{Clock, unix_ms};
 use super::convert;
 use super::counters::{LinkCounters, NodeCounters};
 use super::error::LinkError;
-use super::ice::{IceOptions, Upkeep};
+use super::ice::{IceOptions, Upkeep, credentials};
 use super::lend;
 use super::moving::{Moved, Moving};
 use super::node::{
@@ -457,7 +457,7 @@ impl Driver {
             let agent = Agent::ready(self.agents.clone(), role);
             return self.work(id, async move { Report::Gathered(agent.await) });
         }
-        let credentials = (self.rng.ice_string(UFRAG_LENGTH), self.rng.ice_string(PASSWORD_LENGTH));
+        let credentials = credentials(&mut self.rng);
         let relays = self.relay_for_link();
         let options = ice_options(&self.options, &self.ports);
         let options = IceOptions { upkeep: Upkeep::OVERLAY, relays, ..options };
@@ -587,17 +587,6 @@ impl Drop for Driver {
     }
 }
 
-/// What is gathered for applications.
-fn ice_options(options: &NodeOptions, ports: &OpenPorts) -> IceOptions {
-    IceOptions {
-        loopback: options.loopback,
-        stun_servers: options.stun_servers.clone(),
-        relays: Vec::new(),
-        ports: ports.clone(),
-        upkeep: Upkeep::Consent,
-    }
-}
-
 async fn store_problem(store: &mut Option<StoreFile>) -> StoreProblem {
     match store {
         Some(store) => store.problem().await,
@@ -613,7 +602,3 @@ const WRITE_AFTER: Duration = Duration::from_secs(1);
 const CHANGES_MAX: usize = 1024;
 /// Messages and news of links waiting for the driver; a link's reader waits beyond this.
 const REPORTS_MAX: usize = 1024;
-/// More than the 24 bits of randomness that RFC 8445 §5.3 asks for.
-const UFRAG_LENGTH: usize = 8;
-/// More than the 128 bits of randomness that RFC 8445 §5.3 asks for.
-const PASSWORD_LENGTH: usize = 24;

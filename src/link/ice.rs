@@ -28,11 +28,13 @@ use webrtc_util::vnet::net::Net;
 use super::addresses;
 use super::candidate::{Candidate, CandidateKind, IceParameters};
 use super::error::LinkError;
+use super::reflexive::{Hosts, reflexive};
 use super::relay::{OpenPort, OpenPorts, RelayServer};
 use super::settled::Settled;
-use super::stun::{BindingQuery, binding_indication};
+use super::stun::binding_indication;
 use super::surroundings::{Network, Surroundings};
 use super::through::{RelayedPair, Relays};
+use crate::base::Rng;
 
 /// Bounds and timers.
 pub mod limits {
@@ -179,27 +181,15 @@ impl IceAgent {
             local_ufrag: ufrag.clone(),
             local_pwd: pwd.clone(),
             multicast_dns_mode: MulticastDnsMode::Disabled,
-            // The agent gives up after both together, also before it has found a path.
-            disconnected_timeout: Some(options.upkeep.lost() / 2),
-            failed_timeout: Some(options.upkeep.lost() / 2),
-            // Zero is never.
-            keepalive_interval: Some(match options.upkeep {
-                Upkeep::Consent => CONSENT,
-                Upkeep::KeepAlive { .. } => Duration::ZERO,
-            }),
             network_types: vec![NetworkType::Udp4, NetworkType::Udp6],
             candidate_types: vec![CandidateType::Host],
             check_interval: CHECK_INTERVAL * (offered.len().div_ceil(2).max(1) as u32),
             max_binding_requests: Some(CHECKS_MAX),
             is_controlling: role == IceRole::Controlling,
-            host_acceptance_min_wait: Some(Duration::ZERO),
-            srflx_acceptance_min_wait: Some(Duration::ZERO),
-            prflx_acceptance_min_wait: Some(Duration::ZERO),
-            relay_acceptance_min_wait: Some(PREFER_DIRECT),
             net: Some(net),
             ip_filter: Arc::new(Some(Box::new(move |ip| allowed.contains_key(&ip)))),
             include_loopback: loopback || has_relays,
-            ..AgentConfig::default()
+            ..paced(options.upkeep)
         };
         let agent = Agent::new(config).await.map_err(|e| LinkError::Gather(e.to_string()))?;
         let state = watch_state(&agent);
@@ -275,20 +265,8 @@ impl IceAgent {
             return Err(LinkError::IceParameters("its credentials are too short"));
         }
         let Some(agent) = self.agent.clone() else { return Err(LinkError::Closed) };
-        let mut usable = Vec::new();
-        for candidate in remote.candidates.iter().take(CANDIDATES_MAX) {
-            if !addresses::acceptable(candidate.addr.ip(), self.loopback) {
-                continue;
-            }
-            usable.push(describe(candidate).map_err(|e| LinkError::Ice(e.to_string()))?);
-            for stand in self.relays.reach(candidate) {
-                usable.push(describe(&stand).map_err(|e| LinkError::Ice(e.to_string()))?);
-            }
-        }
+        let usable = self.usable(remote)?;
         self.meet_others(&agent);
-        if usable.is_empty() {
-            return Err(LinkError::IceParameters("it named no address that we may use"));
-        }
         // Dropping this would cancel the checks.
         let (_keep, cancel) = mpsc::channel(1);
         let (ufrag, pwd) = (remote.ufrag.clone(), remote.pwd.clone());
@@ -345,6 +323,24 @@ impl IceAgent {
             agent: self.agent.take(),
             state: self.state.clone(),
         })
+    }
+
+    /// The other side's candidates for the agent, those that stand for it behind relays included.
+    fn usable(&self, remote: &IceParameters) -> Result<Vec<AgentCandidate>, LinkError> {
+        let mut usable = Vec::new();
+        for candidate in remote.candidates.iter().take(CANDIDATES_MAX) {
+            if !addresses::acceptable(candidate.addr.ip(), self.loopback) {
+                continue;
+            }
+            usable.push(describe(candidate).map_err(|e| LinkError::Ice(e.to_string()))?);
+            for stand in self.relays.reach(candidate) {
+                usable.push(describe(&stand).map_err(|e| LinkError::Ice(e.to_string()))?);
+            }
+        }
+        if usable.is_empty() {
+            return Err(LinkError::IceParameters("it named no address that we may use"));
+        }
+        Ok(usable)
     }
 
     /// Whoever talks to us through a relay from an address that nobody has named is a candidate
@@ -500,7 +496,30 @@ impl Drop for IceConn {
     }
 }
 
-type Hosts = Vec<(Candidate, Arc<dyn Conn + Send + Sync>)>;
+/// A user name fragment and a password for one attempt: more than the 24 and 128 bits of randomness
+/// that RFC 8445 §5.3 asks for.
+pub(super) fn credentials(rng: &mut Rng) -> (String, String) {
+    (rng.ice_string(8), rng.ice_string(24))
+}
+
+/// How long an agent waits for what.
+fn paced(upkeep: Upkeep) -> AgentConfig {
+    AgentConfig {
+        // The agent gives up after both together, also before it has found a path.
+        disconnected_timeout: Some(upkeep.lost() / 2),
+        failed_timeout: Some(upkeep.lost() / 2),
+        // Zero is never.
+        keepalive_interval: Some(match upkeep {
+            Upkeep::Consent => CONSENT,
+            Upkeep::KeepAlive { .. } => Duration::ZERO,
+        }),
+        host_acceptance_min_wait: Some(Duration::ZERO),
+        srflx_acceptance_min_wait: Some(Duration::ZERO),
+        prflx_acceptance_min_wait: Some(Duration::ZERO),
+        relay_acceptance_min_wait: Some(PREFER_DIRECT),
+        ..AgentConfig::default()
+    }
+}
 
 fn watch_state(agent: &Agent) -> watch::Receiver<ConnectionState> {
     let (sender, state) = watch::channel(ConnectionState::New);
@@ -512,91 +531,10 @@ fn watch_state(agent: &Agent) -> watch::Receiver<ConnectionState> {
     state
 }
 
-/// Asks every server from every host candidate's socket, all at once.
-///
-/// The agent does not read these sockets before its checks start, so the answers are ours.
-async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> Vec<Candidate> {
-    let mut tasks = tokio::task::JoinSet::new();
-    for (index, (host, conn)) in hosts.iter().enumerate() {
-        let reachable = |server: &&SocketAddr| {
-            server.is_ipv4() == host.addr.is_ipv4()
-                && server.ip().is_loopback() == host.addr.ip().is_loopback()
-        };
-        let servers: Vec<_> =
-            servers.iter().filter(reachable).take(STUN_SERVERS_MAX).copied().collect();
-        if !servers.is_empty() {
-            let (host, conn) = (host.clone(), conn.clone());
-            tasks.spawn(async move { (index, host.addr, ask(&*conn, &servers).await) });
-        }
-    }
-    let mut found = Vec::new();
-    while let Some(result) = tasks.join_next().await {
-        let Ok((index, base, mapped)) = result else { continue };
-        for (server, addr) in mapped {
-            found.push((index, server, base, addr));
-        }
-    }
-    found.sort();
-    let mut candidates: Vec<Candidate> = Vec::new();
-    for (index, server, base, addr) in found {
-        let known = |candidate: &Candidate| candidate.addr == addr;
-        // RFC 8445 §5.1.3: one that equals its base, or another, is redundant.
-        if hosts.iter().any(|(host, _)| host.addr == addr) || candidates.iter().any(known) {
-            continue;
-        }
-        let foundation = format!("s{}x{server}", index + 1);
-        let preference = u16::MAX - (index * STUN_SERVERS_MAX + server) as u16;
-        let kind = CandidateKind::ServerReflexive;
-        candidates.push(Candidate::new(kind, addr, Some(base), foundation, preference));
-    }
-    candidates
-}
-
-/// Which address each server sees, with the server's place in the list.
-async fn ask(conn: &(dyn Conn + Send + Sync), servers: &[SocketAddr]) -> Vec<(usize, SocketAddr)> {
-    let mut open: Vec<_> = servers
-        .iter()
-        .enumerate()
-        .filter_map(|(index, server)| Some((index, *server, BindingQuery::new()?)))
-        .collect();
-    let mut answers = Vec::new();
-    let start = Instant::now();
-    let mut end = start + GATHER;
-    let mut sends = STUN_RETRANSMISSIONS_MS.iter().map(|ms| start + Duration::from_millis(*ms));
-    let mut next_send = sends.next();
-    let mut buffer = vec![0; 1500];
-    while !open.is_empty() {
-        let wake = next_send.unwrap_or(end).min(end);
-        tokio::select! {
-            biased;
-            () = sleep_until(wake) => {
-                if wake >= end {
-                    break;
-                }
-                for (_, server, query) in &open {
-                    let _ = conn.send_to(&query.request, *server).await;
-                }
-                next_send = sends.next();
-            }
-            received = conn.recv_from(&mut buffer) => {
-                let Ok((length, source)) = received else { break };
-                let answer = open.iter().enumerate().find_map(|(position, (index, server, query))| {
-                    let mapped = query.mapped_address(&buffer[..length])?;
-                    (source == *server).then_some((position, *index, mapped))
-                });
-                if let Some((position, index, mapped)) = answer {
-                    open.remove(position);
-                    answers.push((index, mapped));
-                    end = end.min(Instant::now() + STUN_LATE);
-                }
-            }
-        }
-    }
-    answers
-}
-
 /// A candidate of the other side as the agent wants it.
-fn describe(candidate: &Candidate) -> Result<Arc<dyn Described + Send + Sync>, webrtc_ice::Error> {
+type AgentCandidate = Arc<dyn Described + Send + Sync>;
+
+fn describe(candidate: &Candidate) -> Result<AgentCandidate, webrtc_ice::Error> {
     let base_config = CandidateBaseConfig {
         network: "udp".to_owned(),
         address: candidate.addr.ip().to_canonical().to_string(),

@@ -2,7 +2,8 @@
 //!
 //! | file | what | |
 //! |---|---|---|
-//! | `addresses`, [`candidate`], [`stun`], [`ice`], `through` | a path through NATs | RFC 8445 |
+//! | `addresses`, [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
+//! | `reflexive`, `through` | addresses seen from outside, and lent by relays | RFC 8656 |
 //! | [`pool`] | sockets that stand ready | |
 //! | [`surroundings`] | what stood in the way of one | RFC 4787 |
 //! | `settled` | what is left of it once it is found | RFC 8445 §11 |
@@ -56,6 +57,7 @@ pub mod overlay;
 pub mod pace;
 pub mod pcap;
 pub mod pool;
+mod reflexive;
 pub mod relay;
 pub mod reliability;
 mod settled;

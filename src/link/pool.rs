@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::clock::os_seed;
 use super::error::LinkError;
-use super::ice::{IceAgent, IceOptions, IceRole};
+use super::ice::{IceAgent, IceOptions, IceRole, credentials};
 use super::relay::RelayServer;
 use crate::base::Rng;
 
@@ -114,10 +114,7 @@ impl Shared {
     }
 
     async fn gather(&self, role: IceRole) -> Result<IceAgent, LinkError> {
-        let (ufrag, password) = {
-            let mut state = self.state();
-            (state.rng.ice_string(UFRAG_LENGTH), state.rng.ice_string(PASSWORD_LENGTH))
-        };
+        let (ufrag, password) = credentials(&mut self.state().rng);
         let mut options = self.options.clone();
         options.relays.extend(self.relays.borrow().iter().cloned());
         IceAgent::gather(role, ufrag, password, &options).await
@@ -175,11 +172,6 @@ async fn keep(pool: Arc<Shared>) {
         }
     }
 }
-
-/// More than the 24 bits of randomness that RFC 8445 §5.3 asks for.
-const UFRAG_LENGTH: usize = 8;
-/// More than the 128 bits of randomness that RFC 8445 §5.3 asks for.
-const PASSWORD_LENGTH: usize = 24;
 
 #[cfg(test)]
 mod tests {

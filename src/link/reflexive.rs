@@ -1,0 +1,98 @@
+//! Server-reflexive candidates (RFC 8445 §5.1.1.2): what STUN servers see of our sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use webrtc_util::Conn;
+
+use super::candidate::{Candidate, CandidateKind};
+use super::ice::limits::{GATHER, STUN_LATE, STUN_RETRANSMISSIONS_MS, STUN_SERVERS_MAX};
+use super::stun::BindingQuery;
+
+/// Host candidates and their sockets.
+pub(super) type Hosts = Vec<(Candidate, Arc<dyn Conn + Send + Sync>)>;
+
+/// Asks every server from every host candidate's socket, all at once.
+///
+/// The agent does not read these sockets before its checks start, so the answers are ours.
+pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> Vec<Candidate> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for (index, (host, conn)) in hosts.iter().enumerate() {
+        let reachable = |server: &&SocketAddr| {
+            server.is_ipv4() == host.addr.is_ipv4()
+                && server.ip().is_loopback() == host.addr.ip().is_loopback()
+        };
+        let servers: Vec<_> =
+            servers.iter().filter(reachable).take(STUN_SERVERS_MAX).copied().collect();
+        if !servers.is_empty() {
+            let (host, conn) = (host.clone(), conn.clone());
+            tasks.spawn(async move { (index, host.addr, ask(&*conn, &servers).await) });
+        }
+    }
+    let mut found = Vec::new();
+    while let Some(result) = tasks.join_next().await {
+        let Ok((index, base, mapped)) = result else { continue };
+        for (server, addr) in mapped {
+            found.push((index, server, base, addr));
+        }
+    }
+    found.sort();
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for (index, server, base, addr) in found {
+        let known = |candidate: &Candidate| candidate.addr == addr;
+        // RFC 8445 §5.1.3: one that equals its base, or another, is redundant.
+        if hosts.iter().any(|(host, _)| host.addr == addr) || candidates.iter().any(known) {
+            continue;
+        }
+        let foundation = format!("s{}x{server}", index + 1);
+        let preference = u16::MAX - (index * STUN_SERVERS_MAX + server) as u16;
+        let kind = CandidateKind::ServerReflexive;
+        candidates.push(Candidate::new(kind, addr, Some(base), foundation, preference));
+    }
+    candidates
+}
+
+/// Which address each server sees, with the server's place in the list.
+async fn ask(conn: &(dyn Conn + Send + Sync), servers: &[SocketAddr]) -> Vec<(usize, SocketAddr)> {
+    let mut open: Vec<_> = servers
+        .iter()
+        .enumerate()
+        .filter_map(|(index, server)| Some((index, *server, BindingQuery::new()?)))
+        .collect();
+    let mut answers = Vec::new();
+    let start = Instant::now();
+    let mut end = start + GATHER;
+    let mut sends = STUN_RETRANSMISSIONS_MS.iter().map(|ms| start + Duration::from_millis(*ms));
+    let mut next_send = sends.next();
+    let mut buffer = vec![0; 1500];
+    while !open.is_empty() {
+        let wake = next_send.unwrap_or(end).min(end);
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(wake) => {
+                if wake >= end {
+                    break;
+                }
+                for (_, server, query) in &open {
+                    let _ = conn.send_to(&query.request, *server).await;
+                }
+                next_send = sends.next();
+            }
+            received = conn.recv_from(&mut buffer) => {
+                let Ok((length, source)) = received else { break };
+                let answer = open.iter().enumerate().find_map(|(position, (index, server, query))| {
+                    let mapped = query.mapped_address(&buffer[..length])?;
+                    (source == *server).then_some((position, *index, mapped))
+                });
+                if let Some((position, index, mapped)) = answer {
+                    open.remove(position);
+                    answers.push((index, mapped));
+                    end = end.min(Instant::now() + STUN_LATE);
+                }
+            }
+        }
+    }
+    answers
+}
