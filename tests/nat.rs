@@ -7,9 +7,10 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use chordial::media::{SAMPLE_RATE, read_wav};
 use support::internet::{Family, Home, Internet, Nat};
 use support::lan::Host;
 use support::{Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard_in_pieces};
@@ -19,6 +20,8 @@ const OVERLAY: &str = "lab.example";
 const TALK_S: &str = "4";
 /// Longer than the others believe in who says nothing.
 const SLEEP_S: u64 = 15;
+/// How long a call lasts in which somebody moves.
+const MOVING_S: &str = "15";
 
 /// Where a computer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -194,6 +197,43 @@ fn who_moves_is_reachable_again() {
     println!("{}", lab.finish(&mut lab.call(&outside, "alice", "bob"), &mut bob));
 }
 
+/// The interface of one side is pulled in the middle of a call, and another network takes its
+/// place: the same call goes on there, whichever side has called.
+#[test]
+fn a_call_goes_on_in_another_network() {
+    let internet = Internet::new("on", Family::V4);
+    let lab = Lab::new(&internet);
+    let (home, cafe) = (internet.home(Nat::PortRestricted), internet.home(Nat::PortRestricted));
+    let (bob_at, alice_at) = (home.host(), internet.home(Nat::AddressRestricted).host());
+    let tone = lab.path("tone.wav");
+    write_tone(&tone);
+    let tone = tone.to_str().expect("text");
+    let mut bob = lab.phone(&bob_at, "bob", &["peer", "--answer", "--play", tone]);
+    bob.wait("registered");
+    let devices = ["eth0", "eth1", "eth2"].windows(2);
+    for (device, (moving, host, next)) in
+        devices.zip([("bob", &bob_at, &cafe), ("alice", &alice_at, &cafe)])
+    {
+        let (from, to) = if moving == "alice" { ("eth0", "eth1") } else { (device[0], device[1]) };
+        let arguments = ["call", "bob", "--seconds", MOVING_S, "--play", tone];
+        let mut call = lab.phone(&alice_at, "alice", &arguments);
+        call.wait("answered");
+        // Sound is to flow before and after.
+        std::thread::sleep(Duration::from_secs(3));
+        host.pull(from);
+        next.take_in(host, to);
+        let (code, events) = call.finish();
+        assert_eq!(code, 0, "{events:?}\n{}", call.stderr());
+        let ended = bob.wait("ended");
+        assert_eq!(ended["reason"], "alice@lab.example hung up.");
+        for (user, figures) in [("alice", events.last().expect("a report")), ("bob", &ended)] {
+            let lost_ms = figures["packets_lost"].as_u64().map(|packets| 20 * packets);
+            println!("{moving} moves: {user} misses {lost_ms:?} ms of sound");
+            assert!(is_heard_at_the_end(&lab.heard_by(user)), "{user} hears the other side again");
+        }
+    }
+}
+
 /// Whoever wakes up after the others have taken it for gone joins again. How long it sleeps,
 /// `CHORDIAL_SLEEP_S` says.
 #[test]
@@ -212,6 +252,32 @@ fn who_wakes_up_is_reachable_again() {
     println!("registered again {} ms after waking", woken.elapsed().as_millis());
     let mut call = lab.call(&internet.host(), "alice", "bob");
     lab.finish(&mut call, &mut bob);
+}
+
+/// A tone that lasts for as long as a call.
+fn write_tone(path: &Path) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: SAMPLE_RATE,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).expect("a file");
+    for sample in 0..SAMPLE_RATE * 60 {
+        let phase = sample as f32 / SAMPLE_RATE as f32 * 440.0 * std::f32::consts::TAU;
+        writer.write_sample((phase.sin() * 8000.0) as i16).expect("written");
+    }
+    writer.finalize().expect("written");
+}
+
+/// Whether a tone is heard in the last two seconds of a recording.
+fn is_heard_at_the_end(recording: &Path) -> bool {
+    let heard = read_wav(recording).expect("a recording");
+    let window = SAMPLE_RATE as usize / 100;
+    let is_loud = |samples: &&[f32]| {
+        samples.iter().map(|sample| sample * sample).sum::<f32>() > 0.001 * samples.len() as f32
+    };
+    heard.rchunks_exact(window).take(200).filter(is_loud).count() > 50
 }
 
 /// Everybody calls everybody, as many calls at a time as there are places.

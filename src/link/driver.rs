@@ -222,9 +222,8 @@ impl Driver {
             // Candidates that are on their way have addresses of before.
             _ => true,
         };
-        let links = self.links.iter().filter(|(_, link)| is_gone(link));
-        let gone: Vec<LinkId> = links.map(|(id, _)| *id).collect();
-        for id in gone {
+        let links = self.links.iter();
+        for id in links.filter(|(_, l)| is_gone(l)).map(|(id, _)| *id).collect::<Vec<_>>() {
             match self.app_links.contains_key(&id) {
                 true => self.report(id, Report::Flow(Err(LinkError::Lost))),
                 false => self.report(id, Report::Down(LinkError::Lost)),
@@ -232,6 +231,13 @@ impl Driver {
         }
         self.next_request += 1;
         self.handle(Input::Command(RequestId(self.next_request), Command::Moved));
+        self.agents.forget();
+        // Whoever hears of it asks how we are.
+        self.flush();
+        self.report_status();
+        if let Moved::Addresses(gone) = moved {
+            self.event(NodeEvent::Moved(gone.clone()));
+        }
     }
 
     /// Takes back the values of before a restart and has changes noted from now on.

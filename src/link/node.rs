@@ -1,6 +1,7 @@
 //! A node: a peer of an overlay on this machine, and the handle that faces have on it.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,6 +101,9 @@ pub enum NodeEvent {
     Joined,
     /// Joining failed for now.
     JoinFailed(JoinError),
+    /// The machine has moved, and these addresses of it are gone; we join again if our links went
+    /// with them.
+    Moved(BTreeSet<IpAddr>),
     /// We have left.
     Left,
     /// A newer document is to be kept.

@@ -76,6 +76,12 @@ impl AgentPool {
         self.0.shared.changed.notify_one();
     }
 
+    /// Forgets those that are ready: another NAT may be in front now.
+    pub fn forget(&self) {
+        self.0.shared.state().ready.clear();
+        self.0.shared.changed.notify_one();
+    }
+
     /// An agent that is ready and whose addresses the machine still has, or else one that is
     /// gathered now.
     pub async fn take(&self, role: IceRole) -> Result<IceAgent, LinkError> {

@@ -297,6 +297,20 @@ impl MediaSender {
     pub fn send(&self, packet: Bytes) -> Result<(), SendError> {
         send(&self.commands, Command::Raw(packet))
     }
+
+    /// Lets the flow go on between other candidates, with the keys that it has: an ICE restart
+    /// (RFC 8445 §2.4). The path in words, once it is in use.
+    pub async fn move_to(
+        &self,
+        agent: IceAgent,
+        remote: &IceParameters,
+    ) -> Result<String, LinkError> {
+        let (wire, _) = Wire::by_ice(agent, remote).await?;
+        let path = wire.path();
+        let command = Command::Move(Box::new(wire));
+        self.commands.send(command).await.map_err(|_| LinkError::Closed)?;
+        Ok(path)
+    }
 }
 
 /// How datagrams reach the other side.
@@ -405,12 +419,13 @@ impl Wire {
 }
 
 /// What the task of a flow is told.
-#[derive(Debug)]
 pub(super) enum Command {
     /// Send a record.
     Send(Bytes),
     /// Send a packet as it is.
     Raw(Bytes),
+    /// Go on by another way.
+    Move(Box<Wire>),
     /// Close the flow.
     Close,
 }
@@ -491,6 +506,10 @@ impl FlowTask {
             command = self.inbox.recv() => match command {
                 Some(Command::Send(record)) => self.dtls.send(self.clock.now(), &record)?,
                 Some(Command::Raw(packet)) => self.transmit(&packet).await,
+                Some(Command::Move(wire)) => {
+                    self.wire = *wire;
+                    self.last_heard = self.clock.now();
+                }
                 Some(Command::Close) | None => return Err(LinkError::Closed),
             },
             () = self.clock.sleep_until(deadline) => {

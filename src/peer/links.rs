@@ -76,7 +76,7 @@ pub(super) struct Open {
     pub(super) errors: ErrorBudget,
     /// Set while the other side acknowledges nothing.
     pub(super) doubt: Option<Doubt>,
-    /// The link over which the node has come anew since it was last heard on this one.
+    /// The link over which the node was heard last, if that is another one.
     stand_in: Option<LinkId>,
 }
 
@@ -196,18 +196,21 @@ impl Links {
         Some(self.best[place].1)
     }
 
-    /// Where to send what is for a node: over the link that is used with it, unless the node has
-    /// dialled us since, as one does that has moved and knows that the link is lost.
+    /// Where to send what is for a node: over the link from which it was heard last. Who has moved
+    /// dials us beside a link that is lost, and who dials in two ways at once gives one of them up.
     pub(super) fn way(&self, node: NodeId) -> Option<LinkId> {
         let best = self.best(node)?;
         let stand_in = self.open(best).and_then(|open| open.stand_in);
-        Some(stand_in.filter(|id| self.open(*id).is_some()).unwrap_or(best))
+        let is_good = |id: &LinkId| self.open(*id).is_some_and(|open| open.doubt.is_none());
+        Some(stand_in.filter(is_good).unwrap_or(best))
     }
 
-    /// A link has brought a message, so that it is no worse than any other.
+    /// A link has brought a message.
     pub(super) fn heard(&mut self, id: LinkId) {
-        if let Ok(place) = self.open.binary_search_by_key(&id, |(id, _)| *id) {
-            self.open[place].1.stand_in = None;
+        let best = self.open(id).and_then(|open| self.best(open.node));
+        let Some(best) = best else { return };
+        if let Ok(place) = self.open.binary_search_by_key(&best, |(id, _)| *id) {
+            self.open[place].1.stand_in = (best != id).then_some(id);
         }
     }
 
@@ -310,17 +313,13 @@ impl Links {
         let (old_rank, old_since) = old.unwrap_or((Rank::Bootstrap, now));
         let crossed = now.saturating_since(old_since) < CROSSING;
         let is_better = match (crossed, rank, old_rank) {
+            // The first of two by which a node dials is as good as the second.
+            (true, Rank::Bootstrap, _) => false,
             (true, _, _) => rank >= old_rank,
             // The old one may belong to a node that has been restarted since.
             (false, Rank::Bootstrap, Rank::FromSmaller | Rank::FromLarger) => false,
             (false, _, _) => true,
         };
-        if rank < old_rank
-            && rank == Rank::Bootstrap
-            && let Ok(place) = self.open.binary_search_by_key(&old_id, |(id, _)| *id)
-        {
-            self.open[place].1.stand_in = Some(id);
-        }
         let (kept, surplus, surplus_rank) =
             if is_better { (id, old_id, old_rank) } else { (old_id, id, rank) };
         self.best[best].1 = kept;

@@ -259,6 +259,7 @@ impl Engine {
                 self.account_state(id, OverlayState::Failed { reason });
                 self.look_anew(id);
             }
+            NodeEvent::Moved(gone) => self.moved(id, &gone),
             NodeEvent::Left => self.left(id),
             NodeEvent::Configured(document, effect) => self.configured(id, document, &effect),
             NodeEvent::AppFlow(flow) if self.flows.has_room() => {

@@ -12,6 +12,7 @@ use super::api::{
 use super::dial::{DIAL_MAX, DialReport, SET_UP_MAX, Target};
 use super::engine::Engine;
 use super::failure::Worst;
+use super::moving::{Session, Step};
 use super::talk::{Talk, TalkReport};
 use super::words;
 use crate::base::Instant;
@@ -65,6 +66,8 @@ pub(super) struct Running {
     forwarded_to: Option<String>,
     /// Whether the other side's name is of another domain than its overlay.
     pub(super) is_domain_unverified: bool,
+    /// Whether we have moved to another network, and the call has not followed yet.
+    pub(super) is_moving: bool,
 }
 
 /// How far a running call has come.
@@ -105,8 +108,9 @@ pub(super) struct Leg {
     pub(super) is_heard: bool,
     /// What our offer says.
     pub(super) local: Option<MediaDescription>,
-    /// What the caller's offer says.
+    /// What the other side's offer says that waits for our answer.
     pub(super) offer: Option<Offer>,
+    pub(super) session: Session,
 }
 
 /// What a call's tasks report.
@@ -114,6 +118,8 @@ pub(super) enum CallReports {
     Dial(DialReport),
     /// Our candidates for a device are known.
     Candidates(LegId, Result<IceAgent, LinkError>),
+    /// A device is on its way to another path.
+    Moving(LegId, Step),
     Talk(Option<TalkReport>),
 }
 
@@ -211,6 +217,7 @@ impl Calls {
             dial_tasks: JoinSet::new(),
             forwarded_to: None,
             is_domain_unverified: false,
+            is_moving: false,
         };
         self.running.insert(id, call);
         id
@@ -315,6 +322,7 @@ impl Engine {
         match report {
             CallReports::Dial(report) => self.dial_report(id, report),
             CallReports::Candidates(leg, agent) => self.candidates(id, leg, agent),
+            CallReports::Moving(leg, step) => self.moving_step(id, leg, step),
             CallReports::Talk(report) => self.talk_report(id, report),
         }
     }

@@ -1,7 +1,8 @@
 //! The secure connections that SIP runs on: which of them lead to a device already, and how long
 //! they stay open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::account::AccountId;
 use super::dial::{Target, ends_at};
-use crate::base::Instant;
+use crate::base::{Instant, NodeId};
 use crate::crypto::Certificate;
 use crate::link::{FlowInfo, FlowSender};
 use crate::message::Destination;
@@ -97,6 +98,20 @@ impl Flows {
 
     pub(super) fn account(&self, id: FlowId) -> Option<AccountId> {
         self.open.get(&id).map(|flow| flow.account)
+    }
+
+    /// Which device a flow leads to, and for which application.
+    pub(super) fn device(&self, id: FlowId) -> Option<(NodeId, u16)> {
+        let flow = self.open.get(&id)?;
+        Some((*flow.certificate.node_ids.first()?, flow.application))
+    }
+
+    /// A membership's flows that begin at one of these addresses.
+    pub(super) fn from(&self, account: AccountId, addresses: &BTreeSet<IpAddr>) -> Vec<FlowId> {
+        let is_it = |flow: &Flow| {
+            flow.account == account && addresses.contains(&flow.info.local.ip().to_canonical())
+        };
+        self.open.iter().filter(|(_, flow)| is_it(flow)).map(|(id, _)| *id).collect()
     }
 
     /// Closes a flow; whose it was, if it was open.

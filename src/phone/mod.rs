@@ -42,6 +42,7 @@ mod identity;
 mod keeping;
 mod keystore;
 mod lent;
+mod moving;
 mod names;
 mod outgoing;
 mod people;

@@ -11,6 +11,7 @@ use super::dial::Target;
 use super::engine::{Engine, Report};
 use super::failure::{Failure, SoundFailure};
 use super::flows::Flow;
+use super::moving::Session;
 use super::names::is_domain_unverified;
 use super::talk::{self, Talk, TalkReport, TalkSetup};
 use super::trust::{Judgement, named};
@@ -18,7 +19,7 @@ use super::words;
 use crate::link::{
     AppFlow, FlowInfo, IceAgent, IceRole, LinkError, PcapDirection, PcapProtocol, os_seed,
 };
-use crate::media::sdp::{self, Negotiated, Offer, Origin};
+use crate::media::sdp::{self, Negotiated, Offer};
 use crate::message::APPLICATION_SIPS;
 use crate::sip::{self, Command, FlowId, Input, LegId, Output, Reason};
 
@@ -192,8 +193,9 @@ impl Engine {
         self.flows.last_leg += 1;
         let leg = LegId(self.flows.last_leg);
         let local = talk::description(&agent, &account.certificate);
-        let origin = Origin { session_id: self.rng.u64(), version: 0 };
-        let offer = sdp::offer(origin, &local).into_bytes();
+        let end = self.flows.device(flow);
+        let session = Session::new(end, self.rng.u64());
+        let offer = sdp::offer(session.origin, &local).into_bytes();
         let new = Leg {
             account: *account_id,
             peer,
@@ -203,6 +205,7 @@ impl Engine {
             is_heard: false,
             local: Some(local),
             offer: None,
+            session,
         };
         call.legs.insert(leg, new);
         self.sip_command(*account_id, Command::Invite { leg, flow, from, to, offer });
@@ -250,6 +253,7 @@ impl Engine {
     ) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         match agent {
+            Ok(agent) if call.phase == Phase::Talking => self.follow(id, leg, agent),
             Ok(agent) => {
                 if let Some(leg) = call.legs.get_mut(&leg) {
                     leg.agent = Some(agent);
@@ -258,6 +262,9 @@ impl Engine {
             }
             Err(error) => {
                 let (account, status) = (call.account, rsip::StatusCode::ServerInternalError);
+                if call.phase == Phase::Talking {
+                    return self.sip_command(account, Command::Reject { leg, status });
+                }
                 let sentence = SoundFailure::Link(error).sentence(&call.peer);
                 self.sip_command(account, Command::Reject { leg, status });
                 self.end_call(id, sentence);
@@ -267,7 +274,6 @@ impl Engine {
 
     fn answer_if_ready(&mut self, id: CallId) {
         let now = self.clock.now();
-        let origin = Origin { session_id: self.rng.u64(), version: 0 };
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         let account_id = call.account;
         let Some(account) = self.accounts.get(account_id) else { return };
@@ -277,7 +283,9 @@ impl Engine {
             return;
         };
         let local = talk::description(&agent, &account.certificate);
-        let (answer, negotiated) = offer.answer(origin, &local);
+        let (answer, negotiated) = offer.answer(leg.session.origin, &local);
+        leg.session.agreed(&negotiated);
+        leg.offer = None;
         call.talking(now);
         let peer = call.peer.clone();
         let answer = answer.into_bytes();
@@ -336,6 +344,11 @@ impl Engine {
             }
             sip::Event::Answered { leg, answer } => self.answered(account, leg, answer),
             sip::Event::Detached { leg } => {
+                if let Some((id, call)) = self.calls.of_leg(account, leg)
+                    && call.is_moving
+                {
+                    return self.connect_again(id, leg);
+                }
                 self.leg_ended(account, leg, sip::End::Failed(sip::Failure::FlowLost));
                 self.sip_command(account, Command::HangUp { leg, reason: None });
             }
@@ -350,20 +363,15 @@ impl Engine {
                 );
                 self.event(Event::Error { message });
             }
-            // Sound stays on the path that it has.
-            sip::Event::Reoffered { leg, .. } => {
-                let status = rsip::StatusCode::NotAcceptableHere;
-                self.sip_command(account, Command::Reject { leg, status });
-            }
+            sip::Event::Reoffered { leg, offer } => self.reoffered(account, leg, offer),
+            sip::Event::Changed { leg, answer } => self.changed(account, leg, answer),
+            sip::Event::Unchanged { leg } => self.unchanged(account, leg),
             sip::Event::Trying { leg } => {
                 if let Some((_, call)) = self.calls.of_leg(account, leg) {
                     call.heard(leg);
                 }
             }
-            sip::Event::Changed { .. }
-            | sip::Event::Unchanged { .. }
-            | sip::Event::Acked { .. }
-            | sip::Event::Refused { .. } => {}
+            sip::Event::Acked { .. } | sip::Event::Refused { .. } => {}
         }
     }
 
@@ -402,6 +410,7 @@ impl Engine {
             return self.sip_command(account_id, reject(rsip::StatusCode::NotAcceptableHere));
         };
         let id = begin(&mut self.calls);
+        let session = Session::new(self.flows.device(flow), self.rng.u64());
         if let Some(call) = self.calls.running.get_mut(&id) {
             (call.verified, call.unproven) = (judgement.verified, judgement.unproven);
             call.is_domain_unverified = is_domain_unverified;
@@ -414,25 +423,26 @@ impl Engine {
                 is_heard: true,
                 local: None,
                 offer: Some(offer),
+                session,
             };
             call.legs.insert(leg, new);
         }
         self.sip_command(account_id, Command::Ring { leg });
         self.event(Event::Incoming { call: id, peer: peer.to_owned() });
-        self.gather(id, account_id, leg);
+        self.gather(id, account_id, leg, IceRole::Controlled);
         if self.options.auto_answer {
             // Nothing can fail here: the call has just come in.
             let _ = self.answer(id);
         }
     }
 
-    /// Finds our candidates while the phone rings.
-    fn gather(&mut self, id: CallId, account: AccountId, leg: LegId) {
+    /// Finds our candidates, while the phone rings or when the other side has moved.
+    pub(super) fn gather(&self, id: CallId, account: AccountId, leg: LegId, role: IceRole) {
         let Some(account) = self.accounts.get(account) else { return };
         let agents = account.node.agents().clone();
         let reports = self.reports.clone();
         tokio::spawn(async move {
-            let agent = agents.take(IceRole::Controlled).await;
+            let agent = agents.take(role).await;
             let report = Report::Call(id, CallReports::Candidates(leg, agent));
             // The engine has ended otherwise.
             let _ = reports.send(report).await;
@@ -460,6 +470,9 @@ impl Engine {
         };
         call.chosen(leg);
         call.talking(now);
+        if let Some(leg) = call.legs.get_mut(&leg) {
+            leg.session.agreed(&negotiated);
+        }
         let peer = call.peer.clone();
         let others: Vec<_> = call.legs.extract_if(.., |other, _| *other != leg).collect();
         for (other, Leg { account, .. }) in others {

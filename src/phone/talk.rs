@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::failure::SoundFailure;
@@ -56,7 +57,15 @@ pub(super) enum TalkReport {
 /// A running call's sound; it ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Talk {
-    control: mpsc::Sender<bool>,
+    control: mpsc::Sender<Control>,
+}
+
+/// What the sound of a running call is told.
+enum Control {
+    /// Cut the microphone off, or let it in again.
+    Mute(bool),
+    /// Go on by another path, between these candidates of ours and of the other side.
+    Move(Box<IceAgent>, IceParameters),
 }
 
 impl Talk {
@@ -77,7 +86,12 @@ impl Talk {
 
     /// Cuts the microphone off, or lets it in again.
     pub(super) fn mute(&self, muted: bool) {
-        let _ = self.control.try_send(muted);
+        let _ = self.control.try_send(Control::Mute(muted));
+    }
+
+    /// Goes on by another path as soon as it is found. Until then the present one is used.
+    pub(super) fn move_to(&self, agent: IceAgent, remote: IceParameters) {
+        let _ = self.control.try_send(Control::Move(Box::new(agent), remote));
     }
 }
 
@@ -97,7 +111,7 @@ pub(super) fn description(agent: &IceAgent, certificate: &Certificate) -> MediaD
 
 async fn run(
     setup: TalkSetup,
-    mut control: mpsc::Receiver<bool>,
+    mut control: mpsc::Receiver<Control>,
     report: &(impl Fn(Option<TalkReport>) + Send + Sync),
 ) -> Result<(), SoundFailure> {
     let TalkSetup { agent, negotiated, local, source, sink, muted, within, seed } = setup;
@@ -147,12 +161,13 @@ struct Sound {
 impl Sound {
     async fn run(
         &mut self,
-        control: &mut mpsc::Receiver<bool>,
+        control: &mut mpsc::Receiver<Control>,
         report: &(impl Fn(Option<TalkReport>) + Send + Sync),
     ) -> Result<(), SoundFailure> {
         let mut tick = interval(FRAME);
         tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut ticks = 0_u32;
+        let mut moves = JoinSet::new();
         let lost = loop {
             let deadline = self.session.deadline();
             tokio::select! {
@@ -170,10 +185,15 @@ impl Sound {
                 () = self.clock.sleep_until(deadline) => {
                     self.session.handle_timeout(self.clock.now());
                 }
-                muted = control.recv() => match muted {
-                    Some(muted) => self.session.mute(muted),
+                told = control.recv() => match told {
+                    Some(Control::Mute(muted)) => self.session.mute(muted),
+                    Some(Control::Move(agent, remote)) => {
+                        let sender = self.flow.sender();
+                        moves.spawn(async move { sender.move_to(*agent, &remote).await });
+                    }
                     None => break None,
                 },
+                Some(Ok(Ok(path))) = moves.join_next() => report(Some(TalkReport::Up(path))),
             }
             self.flush();
         };
@@ -214,6 +234,15 @@ impl Sound {
     }
 }
 
+/// What ICE has to know of the other side.
+pub(super) fn ice_parameters(remote: &MediaDescription) -> IceParameters {
+    IceParameters {
+        ufrag: remote.ice_ufrag.clone(),
+        pwd: remote.ice_pwd.clone(),
+        candidates: remote.candidates.iter().filter_map(|c| c.parse().ok()).collect(),
+    }
+}
+
 /// Makes the path for media, and accepts only the certificate of the session description
 /// (RFC 5763 §5).
 async fn connect(
@@ -229,11 +258,7 @@ async fn connect(
             Err("another certificate than the session description names".to_owned())
         }
     };
-    let remote = IceParameters {
-        ufrag: negotiated.remote.ice_ufrag.clone(),
-        pwd: negotiated.remote.ice_pwd.clone(),
-        candidates: negotiated.remote.candidates.iter().filter_map(|c| c.parse().ok()).collect(),
-    };
+    let remote = ice_parameters(&negotiated.remote);
     let role = match negotiated.dtls_role {
         sdp::DtlsRole::Client => DtlsRole::Client,
         sdp::DtlsRole::Server => DtlsRole::Server,
@@ -277,7 +302,7 @@ fn fault_words(faults: &[SoundError]) -> Option<String> {
     }
 }
 
-async fn closed(control: &mut mpsc::Receiver<bool>) {
+async fn closed(control: &mut mpsc::Receiver<Control>) {
     while control.recv().await.is_some() {}
 }
 
