@@ -2,9 +2,10 @@
 //!
 //! One task owns the peer; each link has a task of its own and talks to it by channels.
 
+mod values;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use self::values::store_problem;
 use super::agent::{Agent, ice_options};
 use super::bootstrap::{BootstrapListener, dial};
 use super::cache::BootstrapCache;
@@ -28,7 +30,7 @@ use super::node::{
 use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
 use super::pool::AgentPool;
 use super::relay::{OpenPorts, RelayServer};
-use super::store::{Batch, Opened, StoreFile, StoreProblem};
+use super::store::{Batch, StoreFile};
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
 use crate::base::{Instant, Now, Rng};
@@ -39,7 +41,6 @@ use crate::peer::{
     LinkError as PeerLinkError, LinkEvent, LinkId, Output, Peer, Purpose, RequestError, RequestId,
     Role,
 };
-use crate::storage::Change;
 
 /// What a link's task tells the driver.
 enum Report {
@@ -237,46 +238,6 @@ impl Driver {
         self.report_status();
         if let Moved::Addresses(gone) = moved {
             self.event(NodeEvent::Moved(gone.clone()));
-        }
-    }
-
-    /// Takes back the values of before a restart and has changes noted from now on.
-    fn restored(mut self, path: &Path) -> Self {
-        let now = self.now();
-        match StoreFile::open(path, self.peer.node_id(), now.unix_ms) {
-            Ok(Opened { mut file, saved, problem }) => {
-                let mut changes = Vec::new();
-                for resource in saved {
-                    if !self.peer.restore(now, resource.unix_ms, &resource.copy) {
-                        changes.push(Change::Removed(resource.copy.request.resource));
-                    }
-                }
-                file.write(Batch { unix_ms: now.unix_ms, changes });
-                self.peer.keep_journal();
-                self.store = Some(file);
-                if let Some(problem) = problem {
-                    self.event(NodeEvent::StoreProblem(problem));
-                }
-            }
-            Err(problem) => self.event(NodeEvent::StoreProblem(problem)),
-        }
-        self
-    }
-
-    fn plan_writing(&mut self) {
-        let Some(store) = &mut self.store else { return };
-        if self.write_at.is_none() && (self.peer.has_changes() || store.is_behind()) {
-            self.write_at = Some(self.clock.now() + WRITE_AFTER);
-        }
-    }
-
-    fn write_changes(&mut self) {
-        self.write_at = None;
-        let now = self.now();
-        let Some(store) = &mut self.store else { return };
-        if !store.is_behind() {
-            let changes = self.peer.changes(now, CHANGES_MAX);
-            store.write(Batch { unix_ms: now.unix_ms, changes });
         }
     }
 
@@ -593,18 +554,7 @@ impl Drop for Driver {
     }
 }
 
-async fn store_problem(store: &mut Option<StoreFile>) -> StoreProblem {
-    match store {
-        Some(store) => store.problem().await,
-        None => std::future::pending().await,
-    }
-}
-
 // limits
 
-/// What a crash may lose comes back from replicas; values that change often are written once.
-const WRITE_AFTER: Duration = Duration::from_secs(1);
-/// Resources written at a time: a few milliseconds of the driver's task.
-const CHANGES_MAX: usize = 1024;
 /// Messages and news of links waiting for the driver; a link's reader waits beyond this.
 const REPORTS_MAX: usize = 1024;
