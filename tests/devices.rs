@@ -24,7 +24,7 @@ impl Attended {
     /// Joins as a user with [`PASSWORD`]; its state is in the folder of `device`.
     async fn join(served: &Served, user: &str, device: &str) -> Self {
         let options = PhoneOptions {
-            state: StateFolder::open(&served.path(device)).expect("usable"),
+            state: StateFolder::open(served.path(device)).expect("usable"),
             listen: Some(([127, 0, 0, 1], 0).into()),
             auto_answer: false,
             play: Some(Recording::read(Path::new(SPEECH_BOB)).expect("speech")),

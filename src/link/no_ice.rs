@@ -54,11 +54,8 @@ impl NoIceAgent {
         let offered = addresses::offered(&Net::new(None), loopback).await;
         let loopback = loopback || offered.iter().all(IpAddr::is_loopback);
         let mut agent = Self { ports: Ports::default(), candidates: Vec::new(), links, loopback };
-        let families: [(IpAddr, fn(&IpAddr) -> bool); 2] = [
-            (Ipv6Addr::UNSPECIFIED.into(), IpAddr::is_ipv6),
-            (Ipv4Addr::UNSPECIFIED.into(), IpAddr::is_ipv4),
-        ];
-        for (any, is_of_family) in families {
+        for any in [IpAddr::from(Ipv6Addr::UNSPECIFIED), Ipv4Addr::UNSPECIFIED.into()] {
+            let is_of_family = |ip: &IpAddr| ip.is_ipv6() == any.is_ipv6();
             let addresses: Vec<_> =
                 offered.iter().enumerate().filter(|(_, ip)| is_of_family(ip)).collect();
             if !addresses.is_empty() {

@@ -316,7 +316,7 @@ impl MediaSender {
 /// How datagrams reach the other side.
 pub(super) enum Wire {
     /// A pair that ICE selected.
-    Ice(IceConn),
+    Ice(Box<IceConn>),
     /// A socket of its own, connected, as a joiner has.
     Connected { socket: UdpSocket, local: SocketAddr, remote: SocketAddr, idle: Duration },
     /// A port that is shared with other sessions.
@@ -337,7 +337,7 @@ impl Wire {
         let gather_ms = agent.gather_ms();
         let conn = agent.connect(remote).await?;
         let timings = Timings { gather_ms, ice_ms: clock.now().as_millis(), dtls_ms: 0 };
-        Ok((Self::Ice(conn), timings))
+        Ok((Self::Ice(Box::new(conn)), timings))
     }
 
     fn local(&self) -> SocketAddr {

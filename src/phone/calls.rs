@@ -117,7 +117,7 @@ pub(super) struct Leg {
 pub(super) enum CallReports {
     Dial(DialReport),
     /// Our candidates for a device are known.
-    Candidates(LegId, Result<IceAgent, LinkError>),
+    Candidates(LegId, Box<Result<IceAgent, LinkError>>),
     /// A device is on its way to another path.
     Moving(LegId, Step),
     Talk(Option<TalkReport>),
@@ -321,7 +321,7 @@ impl Engine {
     pub(super) fn call_report(&mut self, id: CallId, report: CallReports) {
         match report {
             CallReports::Dial(report) => self.dial_report(id, report),
-            CallReports::Candidates(leg, agent) => self.candidates(id, leg, agent),
+            CallReports::Candidates(leg, agent) => self.candidates(id, leg, *agent),
             CallReports::Moving(leg, step) => self.moving_step(id, leg, step),
             CallReports::Talk(report) => self.talk_report(id, report),
         }

@@ -38,10 +38,10 @@ mod tests {
 
     #[test]
     fn what_is_lent_is_a_setting() {
-        let settings: Settings = toml::from_str("relay_kbit_per_s = 800").unwrap();
+        let settings: Settings = toml::from_str("relay_kbit_per_s = 800").expect("settings");
         let quota = settings.relay.options().lend.expect("something is lent");
         assert_eq!((quota.bytes_per_s, quota.sessions), (100_000, 64));
-        let settings: Settings = toml::from_str("relay_kbit_per_s = 0").unwrap();
+        let settings: Settings = toml::from_str("relay_kbit_per_s = 0").expect("settings");
         assert!(settings.relay.options().lend.is_none());
         assert!(Settings::default().relay.options().lend.is_some());
     }

@@ -51,7 +51,7 @@ impl Session {
 /// What the tasks of a call that moves report.
 pub(super) enum Step {
     /// The device is connected again, or the time is up.
-    Connected(Option<(AppFlow, IceAgent)>),
+    Connected(Option<Box<(AppFlow, IceAgent)>>),
     /// Both sides wanted a change at once, and it is our turn to ask again.
     Again,
 }
@@ -80,7 +80,7 @@ impl Engine {
             (account.node.clone(), self.reports.clone(), role(call.direction));
         call.dial_tasks.spawn(async move {
             let connected = timeout(REBIND_MAX, connect(node, device, role)).await.ok();
-            let report = CallReports::Moving(leg_id, Step::Connected(connected));
+            let report = CallReports::Moving(leg_id, Step::Connected(connected.map(Box::new)));
             // The engine has ended otherwise.
             let _ = reports.send(Report::Call(id, report)).await;
         });
@@ -93,7 +93,8 @@ impl Engine {
         match step {
             // The user agent says when it has waited for long enough.
             Step::Connected(None) => {}
-            Step::Connected(Some((flow, agent))) => {
+            Step::Connected(Some(connected)) => {
+                let (flow, agent) = *connected;
                 leg.agent = Some(agent);
                 let flow = self.sip_flow_up(account, flow, true);
                 self.sip_command(account, Command::Rebind { leg: leg_id, flow });

@@ -443,7 +443,7 @@ impl Engine {
         let reports = self.reports.clone();
         tokio::spawn(async move {
             let agent = agents.take(role).await;
-            let report = Report::Call(id, CallReports::Candidates(leg, agent));
+            let report = Report::Call(id, CallReports::Candidates(leg, Box::new(agent)));
             // The engine has ended otherwise.
             let _ = reports.send(report).await;
         });

@@ -129,7 +129,7 @@ impl RelayPort {
             while incoming.readable().await.is_ok() {
                 let Some(shared) = port.upgrade() else { return };
                 for _ in 0..ROUNDS {
-                    if !shared.from_peers(client, &incoming, &back, &mut rng) {
+                    if !shared.take_from_peers(client, &incoming, &back, &mut rng) {
                         break;
                     }
                 }
@@ -146,7 +146,13 @@ impl Shared {
     }
 
     /// Hands what has come to a relayed address to its client; whether there may be more.
-    fn from_peers(&self, client: Client, socket: &BatchSocket, back: &Back, rng: &mut Rng) -> bool {
+    fn take_from_peers(
+        &self,
+        client: Client,
+        socket: &BatchSocket,
+        back: &Back,
+        rng: &mut Rng,
+    ) -> bool {
         let now = self.clock.now();
         let mut out = Outbox::default();
         let mut relay = None;
