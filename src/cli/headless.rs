@@ -148,10 +148,14 @@ async fn count(phone: &Handle, seconds: Option<u64>) {
 
 /// Prints events for ever, or until it shows that we can never join.
 async fn print_events(phone: &Handle, events: &mut Receiver<Event>, printer: Printer) -> u8 {
+    let mut is_out = false;
     loop {
         match next(events).await {
-            Some(event) if cannot_start(phone, &event).await => return refused(&event),
-            Some(event) => printer.event(&event),
+            Some(event) if cannot_start(phone, &event, is_out).await => return refused(&event),
+            Some(event) => {
+                is_out = is_out_after(&event, is_out);
+                printer.event(&event);
+            }
             None => return FAILED,
         }
     }
@@ -167,6 +171,7 @@ async fn dial(
 ) -> Result<CallReport, u8> {
     let mut ours: Option<CallId> = None;
     let mut hang_up_at = None;
+    let mut is_out = false;
     loop {
         let event = tokio::select! {
             event = next(events) => event.ok_or(FAILED)?,
@@ -178,9 +183,10 @@ async fn dial(
                 continue;
             }
         };
-        if cannot_start(phone, &event).await {
+        if cannot_start(phone, &event, is_out).await {
             return Err(refused(&event));
         }
+        is_out = is_out_after(&event, is_out);
         printer.event(&event);
         match event {
             Event::Registered { .. } if ours.is_none() => {
@@ -217,8 +223,18 @@ async fn begin(phone: &Handle, name: &str) -> Option<CallId> {
     call
 }
 
-/// Whether the event says that what was typed can't be used: we are not even trying to join.
-async fn cannot_start(phone: &Handle, event: &Event) -> bool {
+/// Whether we have left, for good or to come back.
+fn is_out_after(event: &Event, was_out: bool) -> bool {
+    match event {
+        Event::Left { .. } => true,
+        Event::Joined { .. } => false,
+        _ => was_out,
+    }
+}
+
+/// Whether the event says that what was typed can't be used, or not any more: we are not even
+/// trying to join.
+async fn cannot_start(phone: &Handle, event: &Event, is_out: bool) -> bool {
     if !matches!(event, Event::Error { .. }) {
         return false;
     }
@@ -227,7 +243,8 @@ async fn cannot_start(phone: &Handle, event: &Event) -> bool {
     let settled = async {
         loop {
             if let Some(Membership { me, state, .. }) = phone.snapshot().default_membership() {
-                let has_node = !me.node_id.is_empty();
+                // What is known of a node that has left may be of before.
+                let has_node = !me.node_id.is_empty() && !is_out;
                 let failed = matches!(state, OverlayState::Failed { .. });
                 if has_node || failed {
                     return !has_node;

@@ -152,6 +152,8 @@ pub struct IceAgent {
     loopback: bool,
     relays: Relays,
     ports: Vec<OpenPort>,
+    /// Whether no server has answered that was to be asked.
+    is_closed_in: bool,
     state: watch::Receiver<ConnectionState>,
     gather_ms: u64,
 }
@@ -205,6 +207,7 @@ impl IceAgent {
             loopback,
             relays,
             ports,
+            is_closed_in: false,
             state,
             gather_ms,
         };
@@ -217,13 +220,14 @@ impl IceAgent {
         }
         this.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
         this.ports = hosts.iter().map(|(host, _)| this.options.ports.open(host.addr)).collect();
-        let (reflexive, relays) = tokio::join!(
+        let ((reflexive, has_answer), relays) = tokio::join!(
             reflexive(&hosts, &this.options.stun_servers),
             Relays::open(&this.options.relays, agent_at),
         );
         this.local.candidates.extend(reflexive);
         this.local.candidates.extend(relays.candidates());
         this.relays = relays;
+        this.is_closed_in = !this.options.stun_servers.is_empty() && !has_answer;
         this.gather_ms = start.elapsed().as_millis() as u64;
         Ok(this)
     }
@@ -244,6 +248,13 @@ impl IceAgent {
     pub fn expects_nat(&self) -> bool {
         !self.options.stun_servers.is_empty()
             && Surroundings::of(&self.local.candidates).network != Network::Open
+    }
+
+    /// Whether there is little hope without a relay, and none: UDP seems to reach nobody, or each
+    /// place through another port.
+    pub fn lacks_relay(&self) -> bool {
+        let here = Surroundings::of(&self.local.candidates);
+        !here.has_relay && (self.is_closed_in || here.network == Network::ChangingNat)
     }
 
     /// Takes this part in the checks that are still to come.

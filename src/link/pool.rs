@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::clock::os_seed;
 use super::error::LinkError;
@@ -24,6 +24,8 @@ pub mod limits {
     pub const GOOD_FOR: Duration = Duration::from_secs(25);
     /// How long one is good for in front of which no NAT is expected.
     pub const GOOD_FOR_WITHOUT_NAT: Duration = Duration::from_secs(300);
+    /// The first relay is found within this time after joining, or there is likely none.
+    pub const RELAY_AWAITED: Duration = Duration::from_secs(3);
     /// After this long another attempt is made if there was no address.
     pub const AGAIN: Duration = Duration::from_secs(5);
 }
@@ -78,13 +80,24 @@ impl AgentPool {
 
     /// Forgets those that are ready: another NAT may be in front now.
     pub fn forget(&self) {
-        self.0.shared.state().ready.clear();
+        self.0.shared.begin_anew();
         self.0.shared.changed.notify_one();
     }
 
     /// An agent that is ready and whose addresses the machine still has, or else one that is
-    /// gathered now.
+    /// gathered now. Where one without a relay is of little use, a relay is waited for.
     pub async fn take(&self, role: IceRole) -> Result<IceAgent, LinkError> {
+        let agent = self.take_any(role).await?;
+        if !agent.lacks_relay() {
+            return Ok(agent);
+        }
+        let mut relays = self.0.shared.relays.clone();
+        let found = timeout(RELAY_AWAITED, relays.wait_for(|relays| !relays.is_empty()));
+        let is_found = matches!(found.await, Ok(Ok(_)));
+        if is_found { self.0.shared.gather(role).await } else { Ok(agent) }
+    }
+
+    async fn take_any(&self, role: IceRole) -> Result<IceAgent, LinkError> {
         while let Some(mut agent) = self.0.shared.next_ready() {
             if agent.is_current().await {
                 agent.play(role);
@@ -183,7 +196,7 @@ async fn keep(pool: Arc<Shared>) {
 mod tests {
     use std::time::Duration;
 
-    use tokio::time::{sleep, timeout};
+    use tokio::time::sleep;
 
     use super::*;
 

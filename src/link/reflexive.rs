@@ -16,8 +16,9 @@ pub(super) type Hosts = Vec<(Candidate, Arc<dyn Conn + Send + Sync>)>;
 
 /// Asks every server from every host candidate's socket, all at once.
 ///
-/// The agent does not read these sockets before its checks start, so the answers are ours.
-pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> Vec<Candidate> {
+/// The agent does not read these sockets before its checks start, so the answers are ours. Also says
+/// whether any server has answered, be it with an address that we know.
+pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> (Vec<Candidate>, bool) {
     let mut tasks = tokio::task::JoinSet::new();
     for (index, (host, conn)) in hosts.iter().enumerate() {
         let reachable = |server: &&SocketAddr| {
@@ -39,6 +40,7 @@ pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> Vec<Cand
         }
     }
     found.sort();
+    let has_answer = !found.is_empty();
     let mut candidates: Vec<Candidate> = Vec::new();
     for (index, server, base, addr) in found {
         let known = |candidate: &Candidate| candidate.addr == addr;
@@ -51,7 +53,7 @@ pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> Vec<Cand
         let kind = CandidateKind::ServerReflexive;
         candidates.push(Candidate::new(kind, addr, Some(base), foundation, preference));
     }
-    candidates
+    (candidates, has_answer)
 }
 
 /// Which address each server sees, with the server's place in the list.

@@ -138,7 +138,8 @@ impl KindTable {
         Ok(Self { kinds: table.into(), names: None })
     }
 
-    /// SIP-REGISTRATION, TURN-SERVICE and the two certificate Kinds, with the limits of our own overlays.
+    /// SIP-REGISTRATION, TURN-SERVICE and the two certificate Kinds, with the limits of our own
+    /// overlays.
     pub fn for_calls() -> Self {
         let kind = |id, data_model, access, max_count, max_size| Kind {
             id,
