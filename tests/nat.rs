@@ -140,8 +140,8 @@ impl<'a> Lab<'a> {
     }
 }
 
-/// R6940-6.5.1.3-01: everybody calls everybody, whatever NAT is in front of them; the sound goes from
-/// one to the other without a third wherever the two NATs allow that.
+/// R6940-6.5.1.3-01: everybody calls everybody, whatever NAT is in front of them; the sound goes
+/// from one to the other without a third wherever the two NATs allow that.
 #[test]
 fn everybody_talks_to_everybody() {
     let places = [
@@ -161,8 +161,8 @@ fn everybody_talks_to_everybody() {
 /// to who has got something from there, which a filter by ports keeps out.
 fn may_be_direct(one: Place, other: Place) -> bool {
     let is = |nat| [one, other].contains(&Place::Behind(nat));
-    let both_symmetric = one == other && is(Nat::Symmetric);
-    !both_symmetric && !(is(Nat::Symmetric) && is(Nat::PortRestricted))
+    let is_filtered = one == other || is(Nat::PortRestricted);
+    !(is(Nat::Symmetric) && is_filtered)
 }
 
 /// Whoever gets no UDP through is a peer by TCP, and is called by TCP to another peer.

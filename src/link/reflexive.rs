@@ -16,8 +16,8 @@ pub(super) type Hosts = Vec<(Candidate, Arc<dyn Conn + Send + Sync>)>;
 
 /// Asks every server from every host candidate's socket, all at once.
 ///
-/// The agent does not read these sockets before its checks start, so the answers are ours. Also says
-/// whether any server has answered, be it with an address that we know.
+/// The agent does not read these sockets before its checks start, so the answers are ours. Also
+/// says whether any server has answered, be it with an address that we know.
 pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> (Vec<Candidate>, bool) {
     let mut tasks = tokio::task::JoinSet::new();
     for (index, (host, conn)) in hosts.iter().enumerate() {
