@@ -35,9 +35,9 @@
 //! | 2 | [`media`] | SDP, RTP, SRTP, Opus, jitter buffer, devices | RFC 3550, 7587 |
 //! | 3 | [`routing`] | forwarding, via lists, transactions, the topology trait and `chord` | RFC 6940 §6.1–6.2, §10 |
 //! | 3 | [`storage`] | kinds, data models, access control, replicas, expiry | RFC 6940 §7 |
-//! | 4 | [`usage`] | certificate store, SIP registration, from a name to its devices | RFC 6940 §8, RFC 7904 |
+//! | 4 | [`usage`] | certificate store, relays, SIP registration, a name's devices | RFC 6940 §8–9, 7904 |
 //! | 5 | [`peer`] | one overlay peer: routing, storage and usages behind one API | RFC 6940 §1.2 |
-//! | 6 | [`link`] | links on real sockets, the node that drives a peer, its file of values | RFC 6940 §6.5–6.6 |
+//! | 6 | [`link`] | links on real sockets, relays, the node that drives a peer | RFC 6940 §6.5–6.6, §9 |
 //! | 6 | [`enroll`] | an overlay's document by its name, a certificate from its server, and that server | RFC 6940 §11.2–3 |
 //! | 7 | [`phone`] | the softphone without a window | |
 //! | 8 | `gui`, [`cli`], `sim` | faces: the window, the command line, the simulator | |

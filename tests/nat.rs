@@ -20,6 +20,9 @@ const OVERLAY: &str = "lab.example";
 const TALK_S: &str = "8";
 /// Longer than the others believe in who says nothing.
 const SLEEP_S: u64 = 15;
+/// When a NAT forgets what nothing has passed through, and how long SIP is silent.
+const NAT_FORGETS_S: u8 = 8;
+const QUIET_S: &str = "25";
 /// How long a call lasts in which somebody moves.
 const MOVING_S: &str = "15";
 
@@ -222,6 +225,26 @@ fn who_moves_is_reachable_again() {
     bob.wait("registered");
     println!("registered again {} ms after the move", moved.elapsed().as_millis());
     println!("{}", lab.finish(&mut lab.call(&outside, "alice", "bob"), &mut bob));
+}
+
+/// R7904-5.2-01: what ICE sends is enough to keep the NATs open in front of both sides: whoever
+/// hangs up tells the other one, although SIP has said nothing since the answer.
+#[test]
+fn the_way_of_sip_stays_open() {
+    let internet = Internet::new("open", Family::V4);
+    let lab = Lab::new(&internet);
+    let homes = [(); 2].map(|()| internet.home(Nat::PortRestricted));
+    let [bob_at, alice_at] = homes.each_ref().map(|home| {
+        home.forget_after(NAT_FORGETS_S);
+        home.host()
+    });
+    let mut bob = lab.callee(&bob_at, "bob");
+    bob.wait("registered");
+    let arguments = ["call", "bob", "--seconds", QUIET_S, "--play", SPEECH_ALICE];
+    let mut call = lab.phone(&alice_at, "alice", &arguments);
+    let (code, events) = call.finish();
+    assert_eq!(code, 0, "{events:?}\n{}", call.stderr());
+    assert_eq!(bob.wait("ended")["reason"], "alice@lab.example hung up.");
 }
 
 /// The interface of one side is pulled in the middle of a call, and another network takes its

@@ -2,7 +2,7 @@
 //! TCP (§6.6.5), as a document does not say which (T-34). The joiner is the client and tries both.
 //! The port answers STUN Binding requests too (RFC 6940 §6.5.1.4), and a relay can (§9).
 //!
-//! Whoever sends an Attach without ICE is served by the same code on ports of its own ([`Ports`]).
+//! Whoever sends an Attach without ICE is served by the same code on ports of its own (`Ports`).
 
 use std::collections::HashMap;
 use std::io::ErrorKind;

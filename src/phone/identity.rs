@@ -153,7 +153,7 @@ impl StateFolder {
 
     /// Keeps what the enrollment server knows us by, so that certificates renew themselves. The
     /// password is kept only where it is encrypted, since people use one in several places; one
-    /// that [`Self::save_own_credentials`] has kept stays.
+    /// that `save_own_credentials` has kept stays.
     pub fn save_credentials(
         &self,
         overlay: &str,

@@ -171,6 +171,13 @@ impl Home<'_> {
         Host::new(host, address)
     }
 
+    /// Makes the router forget so soon what nothing passes through.
+    pub fn forget_after(&self, seconds: u8) {
+        for name in ["udp_timeout", "udp_timeout_stream"] {
+            setting(&self.router, &format!("net/netfilter/nf_conntrack_{name}"), seconds);
+        }
+    }
+
     /// Plugs a computer from elsewhere in here, with a further device.
     pub fn take_in(&self, host: &Host, device: &str) {
         self.plug(host.namespace(), device);
