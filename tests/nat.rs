@@ -204,7 +204,7 @@ fn who_is_in_one_home_talks_there() {
     bob.wait("registered");
     let mut call = lab.call(&home.host(), "alice", "bob");
     let path = lab.finish(&mut call, &mut bob);
-    assert!(path.contains("host 192.168.1.3:") && path.contains("host 192.168.1.2:"), "{path}");
+    assert!(path.contains(" 192.168.1.3:") && path.contains(" 192.168.1.2:"), "{path}");
 }
 
 /// Who is taken from one home to another in the middle of things joins again from there, and is

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::lan::{Host, delete, ip, link, namespace, setting, switch, wire};
 
@@ -17,7 +18,11 @@ pub struct Internet {
     ports: Cell<u8>,
     namespaces: RefCell<Vec<String>>,
     family: Family,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// One at a time: the calls on one are not to be late because of those on another.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// Which addresses computers have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +74,8 @@ impl Internet {
     pub fn new(name: &str, family: Family) -> Self {
         let name = format!("ch{}{name}", std::process::id());
         let namespaces = RefCell::default();
-        let internet = Self { name, ports: Cell::new(0), namespaces, family };
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let internet = Self { name, ports: Cell::new(0), namespaces, family, _alone: alone };
         let switch_name = internet.switch();
         internet.namespace(&switch_name);
         switch(&switch_name, "br0");
