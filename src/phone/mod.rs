@@ -11,6 +11,7 @@
 //! | `host` | an overlay's own server and first peer, with or without a phone | RFC 6940 §11.3 |
 //! | `hosting`, `people` | overlays whose names this computer gives out, and their accounts | |
 //! | `calls`, `outgoing`, `dial`, `signal`, `talk` | a call: begun, found, SIP, sound | RFC 7904 |
+//! | `flows`, `moving` | connections for SIP; a call in another network | RFC 3261 §14 |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
 //! | `failure` | why a call did not come about | |
 //! | `lent` | what is lent to others | |
