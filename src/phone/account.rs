@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::api::{DocumentFacts, Event, Me, Membership, OverlayState, Settings, Snapshot};
+use super::api::{Event, Me, Membership, OverlayState, Settings, Snapshot};
 use super::certify::Enrolled;
+use super::document::DocumentFacts;
 use super::engine::{Engine, Report, Reports};
 use super::enter::{Again, Entering, Opened};
 use super::presence::Presence;

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::{AccountId, AccountReport, facts, tell};
-use super::api::{Credentials, Event, Me, Membership, OverlayState};
+use super::api::{Event, Me, Membership, OverlayState};
 use super::data::OverlayUser;
 use super::engine::Engine;
 use super::enter::{Again, Entering, Entry, provider};
-use super::identity::{Standing, StoredIdentity};
+use super::identity::{Credentials, Standing, StoredIdentity};
 use super::names::own_name;
 use crate::config::{OverlayConfig, SignedConfig};
 use crate::crypto::{Certificate, CertificateRequest};

@@ -10,9 +10,9 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::account::{Account, AccountId, AccountReport, Leaving, facts, sip_aor, tell};
-use super::api::{DocumentFacts, Me, Membership, OverlayState};
+use super::api::{Me, Membership, OverlayState};
 use super::certify::has_authority;
-use super::document::{founded, kinds};
+use super::document::{DocumentFacts, founded, kinds};
 use super::engine::Engine;
 use super::hosting::OverlayKind;
 use super::identity::{Standing, StoredIdentity};

@@ -13,11 +13,13 @@ use std::path::PathBuf;
 use tokio::task::AbortHandle;
 
 use super::account::Account as OwnMembership;
-use super::api::{Credentials, DocumentFacts, Me, Membership, OverlayState};
+use super::api::{Me, Membership, OverlayState};
 use super::data::HostedRow;
+use super::document::DocumentFacts;
 use super::engine::{Engine, Report, Reports};
 use super::enter::{Entry, reachable_address};
 use super::host::{Host, HostEvent, HostOptions};
+use super::identity::Credentials;
 use super::names::own_name;
 use super::people::has_account;
 use super::protection::Protection;

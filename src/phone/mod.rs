@@ -63,19 +63,18 @@ mod trust;
 mod words;
 
 pub use api::{
-    Call, CallId, CallReport, CallState, Command, Credentials, Device, Direction, DocumentFacts,
-    Event, HistoryEntry, Me, Membership, OverlayState, Quality, Settings, Snapshot, Theme,
-    Verified,
+    Call, CallId, CallReport, CallState, Command, Device, Direction, Event, HistoryEntry, Me,
+    Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified,
 };
 pub use backup::{Backup, Restored};
 pub use certify::{CertificateFacts, CredentialsWanted};
 pub use devices::OwnDevice;
-pub use document::{first_document, next_document};
+pub use document::{DocumentFacts, first_document, next_document};
 pub use engine::{PhoneOptions, start};
 pub use handle::{Backend, Handle, channel};
 pub use host::{Host, HostEvent, HostOptions};
 pub use hosting::{HostState, HostedOverlay, OverlayKind};
-pub use identity::{Standing, StoredIdentity};
+pub use identity::{Credentials, Standing, StoredIdentity};
 pub use keystore::{KeyStore, platform_key_store};
 pub use lent::LentRelay;
 pub use names::{callee, forwarding, own_name};

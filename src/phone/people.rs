@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::api::Credentials;
 use super::engine::{Engine, Report};
 use super::hosting::{HostReport, HostedOverlay, not_ours};
+use super::identity::Credentials;
 use crate::crypto::Password;
 use crate::enroll::server::{Account, AccountState, Registration, Registry, RegistryError};
 use crate::enroll::{Invitation, prepared_account};

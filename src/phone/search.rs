@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use tokio::task::AbortHandle;
 
-use super::api::{DocumentFacts, Event, Me, Membership, OverlayState};
+use super::api::{Event, Me, Membership, OverlayState};
+use super::document::DocumentFacts;
 use super::engine::{Engine, Report};
 use super::enter::Entry;
 use super::names::own_name;

@@ -1,0 +1,171 @@
+//! A call: on the screen, in the history, and in figures.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::phone::words;
+
+/// Names one call for as long as the phone runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct CallId(pub u64);
+
+/// Which side began a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The other side called us.
+    Incoming,
+    /// We called.
+    Outgoing,
+}
+
+/// One call on the screen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The call's name in commands.
+    pub id: CallId,
+    /// The name of the overlay that it was begun in.
+    pub overlay: String,
+    /// Who called.
+    pub direction: Direction,
+    /// The other side's Address of Record.
+    pub peer: String,
+    /// How far it has come.
+    pub state: CallState,
+    /// How sure we are of the other side's name.
+    pub verified: Verified,
+    /// Whether the other side's name is of another domain than the overlay: unverified, for an
+    /// overlay that takes any name can't know to whom the domain belongs (RFC 7904 §8.2.3).
+    pub is_domain_unverified: bool,
+    /// Who has answered, if calls to the other side are forwarded; then the above is about them.
+    pub forwarded_to: Option<String>,
+    /// Whether our microphone is cut off.
+    pub muted: bool,
+    /// What our microphone hears now, 0 to 1.
+    pub level_sent: f32,
+    /// What we hear now, 0 to 1.
+    pub level_received: f32,
+    /// One word and the figures behind it, while talking.
+    pub quality: Option<Quality>,
+}
+
+/// How far a call has come.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallState {
+    /// On the way to the other side; the step in plain words.
+    Dialling {
+        /// What is being done, such as "Looking up bob".
+        step: String,
+    },
+    /// The other side's phone rings.
+    Ringing,
+    /// Our phone rings.
+    Incoming,
+    /// Both sides talk.
+    Talking {
+        /// For how long.
+        duration: Duration,
+    },
+    /// Over: one sentence that says how, and names the failed step if one failed.
+    Ended {
+        /// The sentence.
+        reason: String,
+        /// How long both sides talked.
+        duration: Duration,
+    },
+}
+
+/// How sure we are of the other side's name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verified {
+    /// No link yet.
+    #[default]
+    Unknown,
+    /// An enrollment authority of the overlay vouches for the name.
+    Authority,
+    /// A self-signed certificate, the first one seen for this name.
+    SelfSignedNew,
+    /// A self-signed certificate with the key seen last time.
+    SelfSignedKnown,
+    /// A self-signed certificate with another key than last time.
+    SelfSignedChanged,
+}
+
+/// What the sound is like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quality {
+    /// One word: "Good", "Fair" or "Poor".
+    pub word: &'static str,
+    /// Share of packets lost on the way to us, 0 to 1.
+    pub loss: f32,
+    /// Round-trip time, once a report has come.
+    pub rtt: Option<Duration>,
+    /// How long the jitter buffer holds sound.
+    pub buffer: Duration,
+    /// The path in a word, such as "direct".
+    pub path: String,
+}
+
+/// One line of the recent calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// Who called.
+    pub direction: Direction,
+    /// The other side's Address of Record.
+    pub peer: String,
+    /// When it began, milliseconds since the Unix epoch.
+    pub unix_ms: u64,
+    /// How long both sides talked; zero if they did not.
+    pub duration: Duration,
+    /// The sentence that the call ended with.
+    pub outcome: String,
+    /// Whether both sides talked.
+    pub answered: bool,
+}
+
+impl HistoryEntry {
+    /// Whether the user declined the call, which is then no missed one.
+    pub fn is_declined(&self) -> bool {
+        self.direction == Direction::Incoming && self.outcome == words::DECLINED
+    }
+}
+
+/// Figures of one call. Times are milliseconds since dialling; `None` where the step was not
+/// reached.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct CallReport {
+    /// Whether the call was answered.
+    pub answered: bool,
+    /// How long both sides talked, in milliseconds.
+    pub talk_ms: u64,
+    /// Links that the Fetch crossed.
+    pub hops: Option<u32>,
+    /// Fetch answered.
+    pub fetch_ms: Option<u64>,
+    /// AppAttach answered.
+    pub attach_ms: Option<u64>,
+    /// ICE has a path for SIP.
+    pub ice_ms: Option<u64>,
+    /// DTLS for SIP is up.
+    pub dtls_ms: Option<u64>,
+    /// 180 received.
+    pub ringing_ms: Option<u64>,
+    /// 200 received.
+    pub answered_ms: Option<u64>,
+    /// DTLS for sound is up.
+    pub sound_ms: Option<u64>,
+    /// RTP packets sent.
+    pub packets_sent: u64,
+    /// RTP packets received.
+    pub packets_received: u64,
+    /// RTP packets that never came.
+    pub packets_lost: u64,
+    /// Whether sound that was not silence was sent.
+    pub sound_sent: bool,
+    /// Whether sound that was not silence came in.
+    pub sound_received: bool,
+    /// The path that media took, such as "host 127.0.0.1:40000 - host 127.0.0.1:40002".
+    pub path: Option<String>,
+}

@@ -1,0 +1,94 @@
+//! What happened, for faces that print it line by line.
+
+use std::net::SocketAddr;
+
+use super::{CallId, CallReport};
+use crate::enroll::{Road, RoadNews};
+use crate::link::{NodeCounters, NodeStatus};
+
+/// What happened, for faces that print it line by line.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// We are a peer of an overlay.
+    Joined {
+        /// The overlay's name.
+        overlay: String,
+        /// Our Node-ID in hexadecimal.
+        node_id: String,
+        /// Where our bootstrap link listens.
+        listen: Option<SocketAddr>,
+    },
+    /// Our Address of Record is stored.
+    Registered {
+        /// The Address of Record.
+        aor: String,
+    },
+    /// An overlay has a newer document, which is kept.
+    Document {
+        /// The overlay's name.
+        overlay: String,
+        /// Its sequence.
+        sequence: u16,
+    },
+    /// A road to an overlay that is looked for has come farther.
+    Searching {
+        /// The name that is looked for.
+        overlay: String,
+        /// Which road, and how far.
+        news: RoadNews,
+    },
+    /// The document of an overlay was found.
+    Found {
+        /// The name that was looked for.
+        overlay: String,
+        /// How it came.
+        road: Road,
+        /// Whether anything proves that it is the right one.
+        is_proved: bool,
+    },
+    /// A call has come in.
+    Incoming {
+        /// The call.
+        call: CallId,
+        /// The caller's Address of Record.
+        peer: String,
+    },
+    /// A call was answered, by us or by the other side.
+    Answered {
+        /// The call.
+        call: CallId,
+        /// The other side's Address of Record.
+        peer: String,
+    },
+    /// A call is over.
+    Ended {
+        /// The call.
+        call: CallId,
+        /// The other side's Address of Record.
+        peer: String,
+        /// The sentence.
+        reason: String,
+        /// Figures of the call.
+        report: Box<CallReport>,
+    },
+    /// Something failed: one sentence.
+    Error {
+        /// The sentence.
+        message: String,
+    },
+    /// We have left an overlay.
+    Left {
+        /// The overlay's name.
+        overlay: String,
+    },
+    /// What the node of an overlay has counted since it was started: the answer to
+    /// [`Command::Count`], for each overlay.
+    Counted {
+        /// The overlay's name.
+        overlay: String,
+        /// Nodes with a link to us, and values that we keep.
+        status: NodeStatus,
+        /// Messages and links, and what was wrong with them.
+        counters: Box<NodeCounters>,
+    },
+}

@@ -1,0 +1,46 @@
+//! What the user has chosen, for all overlays and calls.
+
+use serde::{Deserialize, Serialize};
+
+use crate::phone::lent::LentRelay;
+
+/// Settings of the user, kept in `settings.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// The microphone's stable id, or `None` for the system's choice.
+    pub microphone: Option<String>,
+    /// The speaker's stable id, or `None` for the system's choice.
+    pub speaker: Option<String>,
+    /// Dark, light, or as the system has it.
+    pub theme: Theme,
+    /// Neither look for peers on the network around nor be seen there.
+    pub hidden_on_lan: bool,
+    /// Join the overlays again, in which the program was when it ended, when it starts.
+    pub join_at_start: bool,
+    /// The name of the overlay that names without a domain are of; without one, or while we are
+    /// not in it, that is the overlay entered first.
+    pub default_overlay: Option<String>,
+    /// The Address of Record that calls to us are forwarded to: it is stored in our place under our
+    /// name (RFC 7904 §3.2).
+    pub forward_to: Option<String>,
+    /// Whether callers are to use SIPS, and SIP is refused (RFC 7904 §5.1).
+    pub sips_only: bool,
+    /// What is lent to others whose networks let nothing else through, from the next time that we
+    /// enter an overlay.
+    #[serde(flatten)]
+    pub relay: LentRelay,
+}
+
+/// Colours of the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Theme {
+    /// As the system has it.
+    #[default]
+    System,
+    /// Light text on dark.
+    Dark,
+    /// Dark text on light.
+    Light,
+}
