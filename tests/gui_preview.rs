@@ -12,10 +12,12 @@ use chordial::base::NodeId;
 use chordial::enroll::server::{Account, AccountNode, AccountState, Registration};
 use chordial::enroll::{Road, RoadFailure, RoadNews, RoadState};
 use chordial::gui::{WindowOptions, run};
+use chordial::link::Reach;
 use chordial::phone::{
     Backup, Call, CallId, CallState, Command, Device, Direction, DocumentFacts, HistoryEntry,
-    HostState, HostedOverlay, KeyAlarm, Me, Membership, OverlayKind, OverlaySearch, OverlayState,
-    Protection, Quality, SeenKey, Settings, Snapshot, Theme, Verified, channel, key_words,
+    HostState, HostedOverlay, KeyAlarm, Me, Membership, NetworkFacts, OverlayKind, OverlaySearch,
+    OverlayState, Protection, Quality, SeenKey, Settings, Snapshot, Theme, Verified, channel,
+    key_words,
 };
 
 const SCENES: [&str; 19] = [
@@ -52,7 +54,9 @@ fn main() {
     let (handle, mut backend) = channel(snapshot);
     std::thread::spawn(move || {
         while let Some(command) = backend.commands.blocking_recv() {
-            println!("{command:?}");
+            if command != Command::Inspect {
+                println!("{command:?}");
+            }
             if let Some(mut snapshot) = answer(&command, is_lost) {
                 snapshot.settings.theme = theme;
                 backend.snapshot.send_replace(snapshot.into());
@@ -249,12 +253,18 @@ fn joined() -> Snapshot {
     Snapshot {
         memberships: vec![Membership { me, state, document }],
         history: history(),
+        networks: [("smith-family".to_owned(), network())].into(),
         backup: Backup { made_unix_ms: Some(unix_ms()), is_complete: true },
         microphones: vec![device("m1", "Built-in microphone"), device("m2", "USB headset")],
         speakers: vec![device("s1", "Built-in speakers"), device("s2", "USB headset")],
         settings: Settings { microphone: Some("m2".into()), ..Settings::default() },
         ..Snapshot::default()
     }
+}
+
+fn network() -> NetworkFacts {
+    let address = "192.0.2.7:6084".parse().expect("an address");
+    NetworkFacts { reach: Reach::Blocked(address), lent: Some(2), relays: 3 }
 }
 
 fn device(id: &str, name: &str) -> Device {

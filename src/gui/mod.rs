@@ -15,6 +15,7 @@ mod icons;
 mod invite;
 mod keeping;
 mod keys;
+mod lending;
 mod look;
 mod network;
 mod pages;

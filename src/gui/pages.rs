@@ -6,7 +6,7 @@ use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{card, keeping};
+use super::{card, keeping, lending};
 use crate::phone::{AccountJob, Command, Device, Settings, Snapshot, Theme};
 
 /// The settings.
@@ -41,6 +41,8 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
             let hint = RichText::new(words::HIDDEN_ON_LAN_HINT).color(roles(ui).quiet);
             ui.add(egui::Label::new(hint).wrap());
         });
+        ui.add_space(space::S);
+        widgets::card(ui, |ui| lending::lending_ui(ui, snapshot, &mut settings));
         ui.add_space(space::S);
         widgets::card(ui, |ui| keeping::keys_ui(ui, snapshot, view));
         ui.add_space(space::S);

@@ -179,6 +179,9 @@ pub struct ViewState {
     pub ringing: Option<(CallId, f64)>,
     /// The overlay chosen on the Network page; without one, the default.
     pub overlay: Option<String>,
+    /// When the phone was asked last for what changes on the page, in seconds of the window's
+    /// clock.
+    pub inspected: Option<f64>,
     /// The link that was copied last.
     pub copied: Option<String>,
     /// The forms about keys.

@@ -25,6 +25,8 @@ const RAIL: f32 = 64.0;
 const LIST: (f32, f32) = (280.0, 340.0);
 /// Pages other than calls are not stretched further than this.
 const PAGE_MAX: f32 = 720.0;
+/// How often the phone is asked for what changes on a page that shows it.
+const INSPECT_EVERY_S: f64 = 2.0;
 /// Words such as "5 min ago" are drawn anew this often.
 const AGO_EVERY_S: u64 = 60;
 
@@ -108,6 +110,7 @@ pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
     let mut commands: Vec<Command> = first::follow(snapshot, view).into_iter().collect();
     commands.extend(keeping::follow(snapshot, view));
     commands.extend(keys::commands(&ctx, snapshot, view));
+    commands.extend(inspect(&ctx, view));
     commands.extend(card::incoming_ui(&ctx, snapshot, view));
     commands.extend(pages::question_ui(&ctx, snapshot, view));
     commands.extend(keeping::unlock_ui(&ctx, snapshot, view));
@@ -129,6 +132,24 @@ pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
         view.kept.page = Page::Calls;
     }
     commands
+}
+
+/// Asks the phone now and then for what changes too often to be told at each change, while a page
+/// shows it.
+fn inspect(ctx: &egui::Context, view: &mut ViewState) -> Option<Command> {
+    if !matches!(view.kept.page, Page::Network | Page::Settings) {
+        view.inspected = None;
+        return None;
+    }
+    let now = ctx.input(|input| input.time);
+    let wait = view.inspected.map_or(0.0, |at| at + INSPECT_EVERY_S - now);
+    let is_due = wait <= 0.0;
+    let next = if is_due { INSPECT_EVERY_S } else { wait };
+    ctx.request_repaint_after(std::time::Duration::from_secs_f64(next));
+    if is_due {
+        view.inspected = Some(now);
+    }
+    is_due.then_some(Command::Inspect)
 }
 
 fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {

@@ -17,7 +17,7 @@ use super::driver::Driver;
 use super::dtls::LocalCertificate;
 use super::error::LinkError;
 use super::ice::limits::CONNECT_ANSWERED;
-use super::lend::{Lend, Reach};
+use super::lend::{Lend, Lending, Reach};
 use super::pcap::Pcap;
 use super::pool::AgentPool;
 use super::relay::{OpenPorts, Quota, RelayServer};
@@ -88,6 +88,7 @@ pub struct Node {
     listen: SocketAddr,
     plain: PlainConnections,
     agents: AgentPool,
+    lending: Lending,
     reach: watch::Receiver<Reach>,
     relays: watch::Receiver<Vec<RelayServer>>,
 }
@@ -208,10 +209,12 @@ impl Node {
         let (counters_in, counters) = watch::channel(NodeCounters::default());
         let asker = Asker(commands.downgrade());
         let ports = OpenPorts::default();
+        let lending = listener.lending().clone();
+        lending.want(options.relays.lend);
         let lend = Lend {
             asker: asker.clone(),
             status: status.clone(),
-            lending: listener.lending().clone(),
+            lending: lending.clone(),
             listen,
             node_id,
             options: options.relays.clone(),
@@ -227,8 +230,18 @@ impl Node {
         let driver = Driver::new(options, credentials, listener, inbox, news, lent);
         let agents = driver.agents();
         tokio::spawn(driver.run());
-        let node =
-            Self { commands, status, counters, node_id, listen, plain, agents, reach, relays };
+        let node = Self {
+            commands,
+            status,
+            counters,
+            node_id,
+            listen,
+            plain,
+            agents,
+            lending,
+            reach,
+            relays,
+        };
         Ok((node, events_out))
     }
 
@@ -245,6 +258,17 @@ impl Node {
     /// Whether others reach us at our port, as far as we know; changes can be waited for.
     pub fn reach(&self) -> watch::Receiver<Reach> {
         self.reach.clone()
+    }
+
+    /// Lends this much of a relay from now on if others reach us, or nothing. Who is relayed when
+    /// that changes has to look for another relay.
+    pub fn lend(&self, quota: Option<Quota>) {
+        self.lending.want(quota);
+    }
+
+    /// How many relayed addresses others have of us now; `None` while no relay is lent.
+    pub fn lent(&self) -> Option<usize> {
+        self.lending.relay().map(|relay| relay.sessions())
     }
 
     /// Relays that lend us addresses at present, the nearest first.

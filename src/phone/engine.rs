@@ -209,12 +209,18 @@ impl Engine {
         if self.waits_for_keys(&command) {
             return;
         }
-        // Every command takes the notice away but this one, which may come by itself.
-        if command != Command::Count {
+        // Every command takes the notice away but those which may come by themselves.
+        if !matches!(command, Command::Count | Command::Inspect) {
             self.snapshot.notice = None;
             self.sound_notice = None;
         }
-        let result = match command {
+        if let Err(sentence) = self.carry_out(command) {
+            self.notice(sentence);
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) -> Result<(), String> {
+        match command {
             Command::StartOverlay { name, user, listen, kind } => {
                 self.start_overlay(&name, &user, listen, kind)
             }
@@ -269,9 +275,10 @@ impl Engine {
                 self.tell_counters();
                 Ok(())
             }
-        };
-        if let Err(sentence) = result {
-            self.notice(sentence);
+            Command::Inspect => {
+                self.look_at_networks();
+                Ok(())
+            }
         }
     }
 
@@ -311,6 +318,9 @@ impl Engine {
         }
         if before.hidden_on_lan != settings.hidden_on_lan {
             self.show_or_hide();
+        }
+        if before.relay != settings.relay {
+            self.lend_anew();
         }
         self.snapshot.settings = settings;
         self.list_devices();

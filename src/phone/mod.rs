@@ -14,7 +14,7 @@
 //! | `flows`, `moving` | connections for SIP; a call in another network | RFC 3261 §14 |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
 //! | `failure` | why a call did not come about | |
-//! | `lent` | what is lent to others | |
+//! | `lent`, `network` | what is lent to others; what is known of the network | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
 //! | `state`, `data` | the user's folder and its database | |
@@ -45,6 +45,7 @@ mod keystore;
 mod lent;
 mod moving;
 mod names;
+mod network;
 mod outgoing;
 mod people;
 mod pins;
@@ -78,6 +79,7 @@ pub use identity::{Credentials, Standing, StoredIdentity};
 pub use keystore::{KeyStore, platform_key_store};
 pub use lent::LentRelay;
 pub use names::{callee, forwarding, own_name};
+pub use network::NetworkFacts;
 pub use people::AccountJob;
 pub use pins::{KeyAlarm, KeyAnswer, SeenKey, key_words};
 pub use protection::{KeyStoreJob, Protection, StoreKey};

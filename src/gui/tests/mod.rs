@@ -7,6 +7,7 @@ mod keeping;
 mod names;
 mod network;
 mod people;
+mod reach;
 
 use std::time::Duration;
 
@@ -38,11 +39,13 @@ fn open<'a>(snapshot: Snapshot, size: [f32; 2]) -> (Harness<'a, Window>, Backend
 }
 
 /// High enough for each page: what has to be scrolled to cannot be clicked on.
-const WIDE: [f32; 2] = [960.0, 1400.0];
-const NARROW: [f32; 2] = [400.0, 1400.0];
+const WIDE: [f32; 2] = [960.0, 2000.0];
+const NARROW: [f32; 2] = [400.0, 2000.0];
 
+/// What the user has asked for; not what the pages ask for by themselves.
 fn commands(backend: &mut Backend) -> Vec<Command> {
-    std::iter::from_fn(|| backend.commands.try_recv().ok()).collect()
+    let all = std::iter::from_fn(|| backend.commands.try_recv().ok());
+    all.filter(|command| *command != Command::Inspect).collect()
 }
 
 /// Lets the phone say something new.

@@ -5,11 +5,13 @@ mod first;
 mod keeping;
 mod overlays;
 mod people;
+mod reach;
 
 pub use first::*;
 pub use keeping::*;
 pub use overlays::*;
 pub use people::*;
+pub use reach::*;
 
 use std::time::Duration;
 

@@ -153,4 +153,7 @@ pub enum Command {
     },
     /// Tell what was counted so far: [`Event::Counted`].
     Count,
+    /// Bring [`Snapshot::networks`] up to date. A face asks now and then for as long as it shows
+    /// them: nobody else needs to know each change of them.
+    Inspect,
 }

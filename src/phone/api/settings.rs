@@ -26,8 +26,7 @@ pub struct Settings {
     pub forward_to: Option<String>,
     /// Whether callers are to use SIPS, and SIP is refused (RFC 7904 §5.1).
     pub sips_only: bool,
-    /// What is lent to others whose networks let nothing else through, from the next time that we
-    /// enter an overlay.
+    /// What is lent to others whose networks let nothing else through.
     #[serde(flatten)]
     pub relay: LentRelay,
 }

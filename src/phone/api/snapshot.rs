@@ -10,6 +10,7 @@ use crate::phone::certify::{CertificateFacts, CredentialsWanted};
 use crate::phone::devices::OwnDevice;
 use crate::phone::document::DocumentFacts;
 use crate::phone::hosting::HostedOverlay;
+use crate::phone::network::NetworkFacts;
 use crate::phone::pins::KeyAlarm;
 use crate::phone::protection::Protection;
 use crate::phone::search::OverlaySearch;
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub nearby: Vec<String>,
     /// Links that invite to the overlays that we are in, by the overlay's name.
     pub invitations: BTreeMap<String, String>,
+    /// What is known of the network in the overlays that we are in, by the overlay's name.
+    pub networks: BTreeMap<String, NetworkFacts>,
     /// How private keys are kept.
     pub protection: Protection,
     /// Whether there is a backup of our identities.
