@@ -16,6 +16,7 @@ use super::counters::NodeCounters;
 use super::driver::Driver;
 use super::dtls::LocalCertificate;
 use super::error::LinkError;
+use super::facts::{LinkFacts, LinkTable};
 use super::ice::limits::CONNECT_ANSWERED;
 use super::lend::{Lend, Lending, Reach};
 use super::pcap::Pcap;
@@ -91,6 +92,7 @@ pub struct Node {
     lending: Lending,
     reach: watch::Receiver<Reach>,
     relays: watch::Receiver<Vec<RelayServer>>,
+    links: watch::Receiver<LinkTable>,
 }
 
 /// What a node reports unasked.
@@ -225,7 +227,9 @@ impl Node {
         let reach = lend.start();
         let (dialed, met) = mpsc::channel(DIALED_MAX);
         let relays = borrow(&options, asker, status.clone(), reach.clone(), met);
-        let news = News { events, status: status_in, counters: counters_in, dialed };
+        let (links_in, links) = watch::channel(LinkTable::default());
+        let news =
+            News { events, status: status_in, counters: counters_in, links: links_in, dialed };
         let lent = (relays.clone(), ports);
         let driver = Driver::new(options, credentials, listener, inbox, news, lent);
         let agents = driver.agents();
@@ -241,6 +245,7 @@ impl Node {
             lending,
             reach,
             relays,
+            links,
         };
         Ok((node, events_out))
     }
@@ -269,6 +274,12 @@ impl Node {
     /// How many relayed addresses others have of us now; `None` while no relay is lent.
     pub fn lent(&self) -> Option<usize> {
         self.lending.relay().map(|relay| relay.sessions())
+    }
+
+    /// Each link that is up, the oldest first. When one comes or goes [`NodeStatus::links`] may
+    /// change; round-trip times are those of this moment.
+    pub fn links(&self) -> Vec<LinkFacts> {
+        self.links.borrow().facts()
     }
 
     /// Relays that lend us addresses at present, the nearest first.
@@ -379,6 +390,7 @@ pub(super) struct News {
     pub(super) events: mpsc::Sender<NodeEvent>,
     pub(super) status: watch::Sender<NodeStatus>,
     pub(super) counters: watch::Sender<NodeCounters>,
+    pub(super) links: watch::Sender<LinkTable>,
     /// Peers that take links at an address.
     pub(super) dialed: mpsc::Sender<(NodeId, SocketAddr)>,
 }
