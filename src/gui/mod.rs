@@ -6,6 +6,7 @@
 
 mod account;
 mod alarm;
+mod book;
 mod calls;
 mod card;
 mod devices;
@@ -16,14 +17,18 @@ mod invite;
 mod keeping;
 mod keys;
 mod lending;
+mod links;
 mod look;
 mod network;
 mod pages;
 mod people;
+mod person;
 mod qr;
+mod ring;
 #[cfg(test)]
 mod tests;
 mod view;
+mod why;
 mod widgets;
 mod window;
 mod words;

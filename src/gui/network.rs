@@ -8,7 +8,7 @@ use super::look::{roles, size, space};
 use super::view::{Question, Setup, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{devices, first, invite};
+use super::{devices, first, invite, links, why};
 use crate::link::Reach;
 use crate::phone::{
     Command, Membership, NetworkFacts, OverlayState, Settings, Snapshot, key_words,
@@ -39,7 +39,10 @@ pub fn network_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec
         if let Some(facts) = snapshot.networks.get(&membership.me.overlay).filter(|_| is_in) {
             widgets::card(ui, |ui| reach_ui(ui, facts));
             ui.add_space(space::S);
+            widgets::card(ui, |ui| links::links_ui(ui, membership, facts, view.now_ms));
+            ui.add_space(space::S);
         }
+        why::calls_ui(ui, snapshot, view.now_ms);
         widgets::card(ui, |ui| {
             figures_ui(ui, membership);
             ui.add_space(space::S);

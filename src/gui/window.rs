@@ -14,7 +14,9 @@ use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::{Page, Question, Setup, ViewState};
 use super::widgets::{self, Kind};
-use super::{account, alarm, calls, card, first, keeping, keys, network, pages, people, words};
+use super::{
+    account, alarm, book, calls, card, first, keeping, keys, network, pages, people, person, words,
+};
 use crate::phone::{CallState, Command, Handle, OverlayState, Snapshot, Theme};
 
 /// Below this width in points the columns fold into one.
@@ -111,6 +113,7 @@ pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
     commands.extend(keeping::follow(snapshot, view));
     commands.extend(keys::commands(&ctx, snapshot, view));
     commands.extend(inspect(&ctx, view));
+    see_calls(&ctx, snapshot, view);
     commands.extend(card::incoming_ui(&ctx, snapshot, view));
     commands.extend(pages::question_ui(&ctx, snapshot, view));
     commands.extend(keeping::unlock_ui(&ctx, snapshot, view));
@@ -163,16 +166,21 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
             rail_buttons_ui(ui, snapshot, view);
         });
     });
-    if view.kept.page == Page::Calls {
+    if has_list(view) {
         let list = Frame::new().fill(roles.surface).inner_margin(space::L);
         let width = (ui.available_width() * 0.36).clamp(LIST.0, LIST.1);
         Panel::left("list").exact_size(width).resizable(false).frame(list).show(ui, |ui| {
-            commands.extend(calls::list_ui(ui, snapshot, view, Scroll::Own));
+            commands.extend(match view.kept.page {
+                Page::Contacts => book::list_ui(ui, snapshot, view),
+                _ => calls::list_ui(ui, snapshot, view, Scroll::Own),
+            });
         });
     }
     let frame = Frame::new().fill(roles.surface).inner_margin(space::XL);
     CentralPanel::no_frame().frame(frame).show(ui, |ui| {
-        if view.kept.page == Page::Calls {
+        if view.kept.page == Page::Contacts {
+            commands.extend(contact_detail_ui(ui, snapshot, view));
+        } else if view.kept.page == Page::Calls {
             commands.extend(calls::detail_ui(ui, snapshot, view));
         } else {
             let size = vec2(PAGE_MAX.min(ui.available_width()), ui.available_height());
@@ -184,20 +192,69 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
     commands
 }
 
+/// Whether the page has a list in a column of its own.
+fn has_list(view: &ViewState) -> bool {
+    matches!(view.kept.page, Page::Calls | Page::Contacts)
+}
+
+/// Beside the contacts: the calls, and somebody new or the chosen one.
+fn contact_detail_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    let mut commands = Vec::new();
+    ScrollArea::vertical().id_salt("contact").auto_shrink(false).show(ui, |ui| {
+        let (back, command) = card::strip_ui(ui, snapshot);
+        commands.extend(command);
+        if back {
+            view.kept.page = Page::Calls;
+        }
+        if view.book.new.is_some() {
+            commands.extend(book::new_ui(ui, snapshot, view));
+        } else if let Some(peer) = view.person.clone() {
+            commands.extend(person::person_ui(ui, snapshot, view, &peer));
+        } else {
+            ui.add_space((ui.available_height() / 2.0 - 60.0).max(space::XL));
+            widgets::empty(ui, words::NOBODY, words::NOBODY_CHOSEN_HINT);
+        }
+    });
+    commands
+}
+
+/// The contacts in one column: the list, or somebody in its place.
+fn narrow_contacts_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    if view.book.new.is_none() && view.person.is_none() {
+        let (back, command) = card::strip_ui(ui, snapshot);
+        if back {
+            view.kept.page = Page::Calls;
+        }
+        let list = book::list_ui(ui, snapshot, view);
+        return command.into_iter().chain(list).collect();
+    }
+    if view.book.new.is_none() {
+        let back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::BACK).clicked();
+        if back || first::take_escape(ui) {
+            view.person = None;
+        }
+    }
+    contact_detail_ui(ui, snapshot, view)
+}
+
 /// One column: the pages below each other's buttons, calls above the list.
 fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
     let roles = roles(ui);
     let mut commands = Vec::new();
     let bar = Frame::new().fill(roles.surface).inner_margin(space::S);
     Panel::bottom("bar").resizable(false).frame(bar).show(ui, |ui| {
-        let count = if snapshot.hosted.is_empty() { 3.0 } else { 4.0 };
-        widgets::centred_row(ui, count * 40.0 + (count - 1.0) * space::XXL, |ui| {
-            ui.spacing_mut().item_spacing.x = space::XXL;
+        let count = if snapshot.hosted.is_empty() { 4.0 } else { 5.0 };
+        widgets::centred_row(ui, count * 40.0 + (count - 1.0) * space::XL, |ui| {
+            ui.spacing_mut().item_spacing.x = space::XL;
             rail_buttons_ui(ui, snapshot, view);
         });
     });
     let frame = Frame::new().fill(roles.surface).inner_margin(space::L);
     CentralPanel::no_frame().frame(frame).show(ui, |ui| {
+        if view.kept.page == Page::Contacts {
+            commands.extend(narrow_contacts_ui(ui, snapshot, view));
+            return;
+        }
         if view.kept.page != Page::Calls {
             commands.extend(page_ui(ui, snapshot, view));
             return;
@@ -211,14 +268,16 @@ fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comm
             if back || first::take_escape(ui) {
                 view.person = None;
             }
-            card::stack_ui(ui, snapshot, &mut commands);
-            commands.extend(calls::person_ui(ui, snapshot, view, &peer));
+            ScrollArea::vertical().id_salt("person").auto_shrink(false).show(ui, |ui| {
+                card::stack_ui(ui, snapshot, view, &mut commands);
+                commands.extend(person::person_ui(ui, snapshot, view, &peer));
+            });
         } else {
             let any = snapshot.calls.iter().any(|call| call.state != CallState::Incoming);
             if any {
                 // Everything in one column that scrolls as a whole: the call is on top of it.
                 ScrollArea::vertical().id_salt("calls").show(ui, |ui| {
-                    card::stack_ui(ui, snapshot, &mut commands);
+                    card::stack_ui(ui, snapshot, view, &mut commands);
                     commands.extend(calls::list_ui(ui, snapshot, view, Scroll::Page));
                 });
             } else {
@@ -254,7 +313,7 @@ fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
         Page::Network => commands.extend(network::network_ui(ui, snapshot, view)),
         Page::Settings => commands.extend(pages::settings_ui(ui, snapshot, view)),
         Page::People => commands.extend(people::people_ui(ui, snapshot, view)),
-        Page::Calls => {}
+        Page::Calls | Page::Contacts => {}
     }
     if back {
         view.kept.page = Page::Calls;
@@ -263,8 +322,11 @@ fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
 }
 
 fn rail_buttons_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
+    let missed = calls::missed(snapshot, view.kept.seen_unix_ms);
+    let calls = if missed > 0 { &words::calls_missed(missed) } else { words::CALLS };
     let mut buttons = vec![
-        (Page::Calls, Icon::Phone, words::CALLS),
+        (Page::Calls, Icon::Phone, calls),
+        (Page::Contacts, Icon::Book, words::CONTACTS),
         (Page::Network, Icon::Network, words::NETWORK),
         (Page::Settings, Icon::Settings, words::SETTINGS),
     ];
@@ -273,10 +335,23 @@ fn rail_buttons_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
     }
     for (page, icon, label) in buttons {
         let chosen = view.kept.page == page;
-        if widgets::icon_button(ui, Kind::Quiet, icon, label, chosen).clicked() {
-            view.kept.page = page;
-            view.dial_focus = page == Page::Calls;
+        let button = widgets::icon_button(ui, Kind::Quiet, icon, label, chosen);
+        if page == Page::Calls && missed > 0 {
+            widgets::badge(ui, button.rect, missed);
         }
+        if button.clicked() {
+            view.kept.page = page;
+            view.dial_focus = matches!(page, Page::Calls | Page::Contacts);
+        }
+    }
+}
+
+/// Calls that are listed in a window that the user looks at are not counted as missed any more.
+fn see_calls(ctx: &egui::Context, snapshot: &Snapshot, view: &mut ViewState) {
+    let is_looked_at = ctx.input(|input| input.viewport().focused.unwrap_or(true));
+    if view.kept.page == Page::Calls && is_looked_at {
+        let newest = snapshot.history.first().map_or(0, |entry| entry.unix_ms);
+        view.kept.seen_unix_ms = view.kept.seen_unix_ms.max(newest);
     }
 }
 

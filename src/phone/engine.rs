@@ -51,9 +51,10 @@ pub struct PhoneOptions {
 pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
     let (settings, settings_notice) = options.state.settings();
     let (data, data_notice) = options.state.data(unix_ms())?;
-    let notice = data_notice.or(settings_notice);
+    let notice = data_notice.or_else(|| data.look_after()).or(settings_notice);
     let snapshot = Snapshot {
         history: data.calls().unwrap_or_default(),
+        contacts: Arc::new(data.contacts().unwrap_or_default()),
         last: data.last().ok().flatten(),
         founded: data.founded().unwrap_or_default(),
         protection: options.state.protection(),
@@ -256,6 +257,7 @@ impl Engine {
                 Ok(())
             }
             Command::ClearHistory => self.clear_history(),
+            Command::Contacts(job) => self.contact_job(job),
             Command::Configure(settings) => self.configure(settings),
             Command::Forward(to) => self.forward(to.as_deref()),
             Command::Protect(password) => self.protect(&password),

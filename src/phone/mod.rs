@@ -13,7 +13,8 @@
 //! | `calls`, `outgoing`, `dial`, `signal`, `talk` | a call: begun, found, SIP, sound | RFC 7904 |
 //! | `flows`, `moving` | connections for SIP; a call in another network | RFC 3261 §14 |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
-//! | `failure` | why a call did not come about | |
+//! | `book`, `vcard` | the user's contacts; in files of other programs | RFC 6350 |
+//! | `failure`, `trace` | why a call did not come about; how far it came | |
 //! | `lent`, `network` | what is lent to others; what is known of the network | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
@@ -25,6 +26,7 @@
 mod account;
 mod api;
 mod backup;
+mod book;
 mod calls;
 mod certify;
 mod contacts;
@@ -60,14 +62,17 @@ mod state;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod trust;
+mod vcard;
 mod words;
 
 pub use api::{
-    Call, CallId, CallReport, CallState, Command, Device, Direction, Event, HistoryEntry, Me,
-    Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified,
+    Call, CallId, CallReport, CallState, Command, Device, Direction, Ending, Event, HistoryEntry,
+    Me, Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified,
 };
 pub use backup::{Backup, Restored};
+pub use book::{Contact, ContactJob, Imported};
 pub use certify::{CertificateFacts, CredentialsWanted};
 pub use devices::OwnDevice;
 pub use document::{DocumentFacts, first_document, next_document};
@@ -85,3 +90,4 @@ pub use pins::{KeyAlarm, KeyAnswer, SeenKey, key_words};
 pub use protection::{KeyStoreJob, Protection, StoreKey};
 pub use search::{Entrance, OverlaySearch};
 pub use state::{StateError, StateFolder};
+pub use trace::{CallStep, CallTrace, Candidates, StepState};

@@ -1,8 +1,9 @@
-//! What is known of the network in each overlay: whether others reach us there, and what is lent.
+//! What is known of the network in each overlay: whether others reach us there, what is lent, and
+//! our links.
 
 use super::account::AccountId;
 use super::engine::Engine;
-use crate::link::Reach;
+use crate::link::{LinkFacts, Reach};
 
 /// What is known of the network in one overlay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct NetworkFacts {
     pub lent: Option<usize>,
     /// How many relays of others stand ready for us.
     pub relays: usize,
+    /// Our links to other peers, the oldest first.
+    pub links: Vec<LinkFacts>,
 }
 
 impl Engine {
@@ -24,13 +27,15 @@ impl Engine {
             reach: *node.reach().borrow(),
             lent: node.lent(),
             relays: node.relays().len(),
+            links: node.links(),
         };
         self.snapshot.networks.insert(account.overlay().to_owned(), facts);
     }
 
-    /// The same for all overlays: what changes too often to be told at each change is looked at
-    /// for as long as a face shows it.
+    /// The same for all overlays, and for the running call: what changes too often to be told at
+    /// each change is looked at for as long as a face shows it.
     pub(super) fn look_at_networks(&mut self) {
+        self.trace_running(self.clock.now());
         let ids: Vec<_> = self.accounts.running.keys().copied().collect();
         for id in ids {
             self.look_at_network(id);

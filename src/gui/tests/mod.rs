@@ -1,9 +1,12 @@
 //! The window on made-up snapshots: what is clicked and typed must arrive as commands. The harness
 //! itself fails on a widget without an accessible name and on a character that no font has.
 
+mod book;
 mod calls;
 mod first;
+mod history;
 mod keeping;
+mod links;
 mod names;
 mod network;
 mod people;
@@ -235,7 +238,14 @@ fn a_phone_that_takes_no_commands_is_told() {
 #[test]
 fn everything_is_reached_by_the_tab_key() {
     let (mut harness, _backend) = open(joined(), WIDE);
-    let wanted = [words::CALLS, words::NETWORK, words::SETTINGS, words::DIAL, words::CLEAR_NAME];
+    let wanted = [
+        words::CALLS,
+        words::CONTACTS,
+        words::NETWORK,
+        words::SETTINGS,
+        words::DIAL,
+        words::CLEAR_NAME,
+    ];
     let mut reached = Vec::new();
     for _ in 0..16 {
         harness.key_press(Key::Tab);
@@ -266,7 +276,7 @@ fn everything_that_takes_the_focus_has_a_name() {
         with_call(CallState::Incoming),
     ];
     for snapshot in scenes {
-        for page in [Page::Calls, Page::Network, Page::Settings] {
+        for page in [Page::Calls, Page::Contacts, Page::Network, Page::Settings] {
             for setup in [Setup::Choices, Setup::Join, Setup::Start, Setup::Restore] {
                 let (mut harness, _backend) = open(snapshot.clone(), WIDE);
                 harness.state_mut().view.kept.page = page;

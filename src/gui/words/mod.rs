@@ -1,23 +1,25 @@
 //! Every text of the window, in one place. Plain words; terms of the protocol only on the Network
 //! page.
 
+mod book;
 mod first;
 mod keeping;
+mod links;
 mod overlays;
 mod people;
 mod reach;
 
+pub use book::*;
 pub use first::*;
 pub use keeping::*;
+pub use links::*;
 pub use overlays::*;
 pub use people::*;
 pub use reach::*;
 
 use std::time::Duration;
 
-use crate::phone::{
-    Call, CallState, Direction, HistoryEntry, OverlayState, Quality, Snapshot, Verified,
-};
+use crate::phone::{Call, CallState, OverlayState, Quality, Snapshot, Verified};
 
 /// The program's name.
 pub const APP: &str = "Chordial";
@@ -146,7 +148,7 @@ fn doing(snapshot: &Snapshot) -> Option<String> {
         CallState::Ended { .. } => 0,
     };
     if let Some(call) = snapshot.calls.iter().max_by_key(urgency).filter(|c| urgency(c) > 0) {
-        let name = short_name(&call.peer);
+        let name = crate::gui::book::name(snapshot, &call.peer);
         return Some(match call.state {
             CallState::Incoming => format!("{name} {CALLS_YOU}"),
             CallState::Talking { .. } => format!("in a call with {name}"),
@@ -181,9 +183,9 @@ pub fn short_name(peer: &str) -> &str {
     peer.split('@').next().filter(|name| !name.is_empty()).unwrap_or(peer)
 }
 
-/// A sentence about `peer` with the name that people say.
-pub fn with_short_name(sentence: &str, peer: &str) -> String {
-    sentence.replace(peer, short_name(peer))
+/// A sentence about `peer` with the name that the user knows.
+pub fn with_name(sentence: &str, peer: &str, name: &str) -> String {
+    sentence.replace(peer, name)
 }
 
 /// Up to two capital letters for a picture.
@@ -244,18 +246,6 @@ pub fn clock(duration: Duration) -> String {
     }
 }
 
-/// How a past call went, in a few words.
-pub fn outcome(entry: &HistoryEntry) -> String {
-    let talked = clock(entry.duration);
-    match (entry.direction, entry.answered) {
-        (Direction::Incoming, true) => format!("Incoming, {talked}"),
-        (Direction::Outgoing, true) => format!("Outgoing, {talked}"),
-        (Direction::Incoming, false) if entry.is_declined() => "Declined".to_owned(),
-        (Direction::Incoming, false) => "Missed".to_owned(),
-        (Direction::Outgoing, false) => "Not answered".to_owned(),
-    }
-}
-
 /// When something was, seen from `now_ms`; both in milliseconds since the Unix epoch.
 pub fn ago(now_ms: u64, then_ms: u64) -> String {
     let minutes = now_ms.saturating_sub(then_ms) / 60_000;
@@ -269,13 +259,13 @@ pub fn ago(now_ms: u64, then_ms: u64) -> String {
 }
 
 /// The name of one row of the recent calls.
-pub fn history_row(peer: &str, outcome: &str, ago: &str) -> String {
-    format!("{}, {outcome}, {ago}", short_name(peer))
+pub fn history_row(name: &str, outcome: &str, ago: &str) -> String {
+    format!("{name}, {outcome}, {ago}")
 }
 
 /// The button that calls one person.
-pub fn call_whom(peer: &str) -> String {
-    format!("Call {}", short_name(peer))
+pub fn call_name(name: &str) -> String {
+    format!("Call {name}")
 }
 
 /// How many others call at the same time.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::{CallId, Settings};
 use crate::crypto::Password;
+use crate::phone::book::ContactJob;
 use crate::phone::hosting::OverlayKind;
 use crate::phone::identity::Credentials;
 use crate::phone::people::AccountJob;
@@ -84,6 +85,8 @@ pub enum Command {
     DismissNotice,
     /// Forget the recent calls.
     ClearHistory,
+    /// Work on the user's contacts.
+    Contacts(ContactJob),
     /// Change the settings.
     Configure(Settings),
     /// Have all calls to us forwarded to a name, or to nobody from now on.
