@@ -12,11 +12,11 @@ use super::api::{
 use super::dial::{DIAL_MAX, DialReport, SET_UP_MAX, Target};
 use super::engine::Engine;
 use super::failure::Worst;
-use super::moving::{Session, Step};
+use super::session::Session;
 use super::talk::{Talk, TalkReport};
 use super::words;
 use crate::base::Instant;
-use crate::link::{IceAgent, LinkError};
+use crate::link::{AppFlow, IceAgent, LinkError};
 use crate::media::sdp::{MediaDescription, Offer};
 use crate::media::{AudioStatistics, Ringing};
 use crate::sip::{self, LegId, Reason};
@@ -43,6 +43,10 @@ pub(super) struct Running {
     /// The Node-ID of the caller's key, for as long as the user has not said whether it is theirs.
     pub(super) unproven: Option<String>,
     muted: bool,
+    /// Whether we want the call on hold.
+    pub(super) is_held: bool,
+    /// Who held the call when that was told last: we, and they.
+    pub(super) hold_told: (bool, bool),
     /// SIP legs: one for an incoming call, one for each device of an outgoing one.
     pub(super) legs: BTreeMap<LegId, Leg>,
     /// Whether the name is still being looked up.
@@ -106,7 +110,7 @@ pub(super) struct Leg {
     pub(super) agent: Option<IceAgent>,
     /// Whether the other side has said anything to our call.
     pub(super) is_heard: bool,
-    /// What our offer says.
+    /// What our offer says that is not answered yet.
     pub(super) local: Option<MediaDescription>,
     /// What the other side's offer says that waits for our answer.
     pub(super) offer: Option<Offer>,
@@ -118,8 +122,10 @@ pub(super) enum CallReports {
     Dial(DialReport),
     /// Our candidates for a device are known.
     Candidates(LegId, Box<Result<IceAgent, LinkError>>),
-    /// A device is on its way to another path.
-    Moving(LegId, Step),
+    /// We have moved, and a device is connected again.
+    Moved(LegId, Box<(AppFlow, IceAgent)>),
+    /// It is time to ask for a change of the session again.
+    Settle,
     Talk(Option<TalkReport>),
 }
 
@@ -202,6 +208,8 @@ impl Calls {
             verified: Verified::Unknown,
             unproven: None,
             muted: false,
+            is_held: false,
+            hold_told: (false, false),
             legs: BTreeMap::new(),
             is_looking_up: false,
             attempts: Vec::new(),
@@ -259,6 +267,10 @@ impl Running {
         self.forwarded_to = (leg.peer != self.peer).then(|| leg.peer.clone());
     }
 
+    pub(super) fn is_held_by_them(&self) -> bool {
+        self.phase == Phase::Talking && self.legs.values().any(|leg| leg.session.is_held_by_them)
+    }
+
     /// Both sides talk from now on.
     pub(super) fn talking(&mut self, now: Instant) {
         self.phase = Phase::Talking;
@@ -287,6 +299,8 @@ impl Running {
             is_domain_unverified: self.is_domain_unverified,
             forwarded_to: self.forwarded_to.clone(),
             muted: self.muted,
+            held_by_us: self.is_held,
+            held_by_them: self.is_held_by_them(),
             level_sent: self.statistics.level_sent,
             level_received: self.statistics.level_received,
             quality: self.path.as_ref().map(|path| self.quality(path)),
@@ -322,7 +336,8 @@ impl Engine {
         match report {
             CallReports::Dial(report) => self.dial_report(id, report),
             CallReports::Candidates(leg, agent) => self.candidates(id, leg, *agent),
-            CallReports::Moving(leg, step) => self.moving_step(id, leg, step),
+            CallReports::Moved(leg, connected) => self.connected_again(id, leg, *connected),
+            CallReports::Settle => self.settle(id),
             CallReports::Talk(report) => self.talk_report(id, report),
         }
     }
@@ -334,6 +349,11 @@ impl Engine {
             Some(TalkReport::Up(path)) => {
                 call.report.sound_ms = Some(call.elapsed_ms(now));
                 call.path = Some(path);
+                // What was wanted before there was sound.
+                call.direct_sound();
+                if let Some(talk) = &call.talk {
+                    talk.mute(call.muted);
+                }
             }
             Some(TalkReport::Statistics(statistics)) => call.statistics = *statistics,
             Some(TalkReport::Fault(sentence)) => {

@@ -64,6 +64,8 @@ pub(super) struct Talk {
 enum Control {
     /// Cut the microphone off, or let it in again.
     Mute(bool),
+    /// Let sound flow this way only.
+    Direct(sdp::Direction),
     /// Go on by another path, between these candidates of ours and of the other side.
     Move(Box<IceAgent>, IceParameters),
 }
@@ -87,6 +89,11 @@ impl Talk {
     /// Cuts the microphone off, or lets it in again.
     pub(super) fn mute(&self, muted: bool) {
         let _ = self.control.try_send(Control::Mute(muted));
+    }
+
+    /// Lets sound flow this way only.
+    pub(super) fn direct(&self, direction: sdp::Direction) {
+        let _ = self.control.try_send(Control::Direct(direction));
     }
 
     /// Goes on by another path as soon as it is found. Until then the present one is used.
@@ -187,6 +194,7 @@ impl Sound {
                 }
                 told = control.recv() => match told {
                     Some(Control::Mute(muted)) => self.session.mute(muted),
+                    Some(Control::Direct(direction)) => self.session.set_direction(direction),
                     Some(Control::Move(agent, remote)) => {
                         let sender = self.flow.sender();
                         moves.spawn(async move { sender.move_to(*agent, &remote).await });

@@ -5,10 +5,11 @@ mod forwarding;
 mod hosting;
 mod reasons;
 mod redial;
+mod several;
 mod trust;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
@@ -20,6 +21,7 @@ use super::{
     StateFolder, start,
 };
 use crate::config::OverlayConfig;
+use crate::media::Recording;
 
 /// A phone with a folder of its own.
 struct Phone {
@@ -33,12 +35,22 @@ impl Phone {
         Self::with(tempfile::tempdir().expect("a folder"))
     }
 
+    /// One that plays speech in place of a microphone.
+    fn speaking() -> Self {
+        let speech = Recording::read(Path::new(SPEECH)).expect("a recording");
+        Self::playing(tempfile::tempdir().expect("a folder"), Some(speech))
+    }
+
     fn with(folder: tempfile::TempDir) -> Self {
+        Self::playing(folder, None)
+    }
+
+    fn playing(folder: tempfile::TempDir, play: Option<Recording>) -> Self {
         let options = PhoneOptions {
             state: StateFolder::open(folder.path()).expect("usable"),
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             auto_answer: false,
-            play: None,
+            play,
             record: None,
             pcap: None,
             is_attended: false,
@@ -168,3 +180,5 @@ async fn several_overlays_at_once() {
 
 /// The longest wait for a step on a busy machine; none takes as long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Speech that is played over and over.
+const SPEECH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/speech-alice.wav");
