@@ -134,13 +134,25 @@ impl Calls {
         self.running.values().any(|c| c.phase == Phase::Talking)
     }
 
-    /// Which phone rings now, if one does.
+    /// Whether there is room for another call.
+    pub(super) fn is_full(&self) -> bool {
+        self.running.len() >= CALLS_MAX
+    }
+
+    /// The other side of an outgoing call that nobody has answered yet.
+    pub(super) fn outgoing(&self) -> Option<&str> {
+        let is_open = |call: &&Running| matches!(call.phase, Phase::Dialling(_) | Phase::Ringing);
+        self.running.values().find(is_open).map(|call| call.peer.as_str())
+    }
+
+    /// What the speaker says of calls that are not answered yet, if there are any.
     pub(super) fn ringing(&self) -> Option<Ringing> {
-        self.running.values().find_map(|call| match call.phase {
-            Phase::Incoming => Some(Ringing::Here),
-            Phase::Ringing => Some(Ringing::There),
-            Phase::Dialling(_) | Phase::Answering | Phase::Talking => None,
-        })
+        let is_any = |is_it: fn(&Running) -> bool| self.running.values().any(is_it);
+        if is_any(|call| call.phase == Phase::Incoming) {
+            let is_busy = is_any(|call| call.phase == Phase::Talking && !call.is_held);
+            return Some(if is_busy { Ringing::Waiting } else { Ringing::Here });
+        }
+        is_any(|call| call.phase == Phase::Ringing).then_some(Ringing::There)
     }
 
     /// Whether a membership has a part in a call.
@@ -449,5 +461,33 @@ impl Engine {
 
 // limits
 
+/// Calls at once; whoever else calls is told that we are busy.
+const CALLS_MAX: usize = 4;
 /// Cards of ended calls.
 const ENDED_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::super::account::Accounts;
+    use super::*;
+    use crate::base::Now;
+
+    /// A second call does not ring into the ear of somebody who talks, and rings aloud for somebody
+    /// whose calls are all on hold.
+    #[tokio::test]
+    async fn a_second_call_waits_softly() {
+        let mut calls = Calls::default();
+        let now = Now::new(Instant::ORIGIN, 0);
+        let account = Accounts::default().next_id();
+        let mut begin = |direction, phase| {
+            calls.begin((account, "one.example"), direction, "bob".into(), phase, now)
+        };
+        let talking = begin(Direction::Outgoing, Phase::Talking);
+        let next = begin(Direction::Incoming, Phase::Incoming);
+        assert_eq!(calls.ringing(), Some(Ringing::Waiting));
+        calls.running.get_mut(&talking).expect("there").is_held = true;
+        assert_eq!(calls.ringing(), Some(Ringing::Here));
+        calls.running.remove(&next);
+        assert_eq!(calls.ringing(), None);
+    }
+}

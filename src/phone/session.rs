@@ -3,7 +3,7 @@
 //! another way, since somebody has moved (an ICE restart, RFC 8839 §4.4.1.1.1).
 //!
 //! What we want is kept in the call. [`Engine::settle`] compares it with what the other side knows
-//! and asks for what is missing, as often as it takes: requests cross, and users change their minds.
+//! and asks for what is missing, as often as it takes: requests cross, users change their minds.
 
 use std::time::Duration;
 
@@ -139,10 +139,24 @@ impl Engine {
             return Ok(());
         }
         call.is_held = is_held;
-        call.direct_sound();
+        if !is_held {
+            self.hold_others(id);
+        }
+        if let Some(call) = self.calls.running.get(&id) {
+            call.direct_sound();
+        }
         self.tell_hold(id);
         self.settle(id);
         Ok(())
+    }
+
+    /// Puts all calls but one on hold: sound flows in one at a time.
+    pub(super) fn hold_others(&mut self, id: CallId) {
+        let others: Vec<_> = self.calls.running.keys().copied().filter(|o| *o != id).collect();
+        for other in others {
+            // Nothing can fail here: the calls are running.
+            let _ = self.hold(other, true);
+        }
     }
 
     /// Asks the other side for the session to be what we want it to be, if it is not.

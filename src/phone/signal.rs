@@ -292,6 +292,7 @@ impl Engine {
         call.talking(now);
         let peer = call.peer.clone();
         let answer = answer.into_bytes();
+        self.hold_others(id);
         self.sip_command(account_id, Command::Answer { leg: leg_id, answer });
         self.talk(id, account_id, agent, negotiated);
         self.event(Event::Answered { call: id, peer });
@@ -399,7 +400,9 @@ impl Engine {
             let (membership, phase) = ((account_id, overlay.as_str()), Phase::Incoming);
             calls.begin(membership, Direction::Incoming, peer.to_owned(), phase, now)
         };
-        if !self.calls.running.is_empty() {
+        // Nobody is there to choose between calls that are answered at once.
+        let is_busy = self.options.auto_answer && !self.calls.running.is_empty();
+        if is_busy || self.calls.is_full() {
             let id = begin(&mut self.calls);
             self.sip_command(account_id, reject(rsip::StatusCode::BusyHere));
             return self.end_call(id, format!("You missed a call from {peer}: you were busy."));
@@ -483,6 +486,7 @@ impl Engine {
         for (other, Leg { account, .. }) in others {
             self.sip_command(account, hang_up(other));
         }
+        self.hold_others(id);
         self.talk(id, account, agent, negotiated);
         self.event(Event::Answered { call: id, peer });
     }

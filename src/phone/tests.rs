@@ -9,7 +9,8 @@ mod several;
 mod trust;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
@@ -21,7 +22,7 @@ use super::{
     StateFolder, start,
 };
 use crate::config::OverlayConfig;
-use crate::media::Recording;
+use crate::media::{Recording, SAMPLE_RATE};
 
 /// A phone with a folder of its own.
 struct Phone {
@@ -35,10 +36,11 @@ impl Phone {
         Self::with(tempfile::tempdir().expect("a folder"))
     }
 
-    /// One that plays speech in place of a microphone.
-    fn speaking() -> Self {
-        let speech = Recording::read(Path::new(SPEECH)).expect("a recording");
-        Self::playing(tempfile::tempdir().expect("a folder"), Some(speech))
+    /// One with a tone in place of a microphone, which lasts for longer than any test.
+    fn humming() -> Self {
+        static TONE: OnceLock<Recording> = OnceLock::new();
+        let tone = TONE.get_or_init(tone).clone();
+        Self::playing(tempfile::tempdir().expect("a folder"), Some(tone))
     }
 
     fn with(folder: tempfile::TempDir) -> Self {
@@ -105,6 +107,20 @@ impl Phone {
         timeout(PATIENCE, ended).await.expect("in time");
         self.folder
     }
+}
+
+fn tone() -> Recording {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tone.wav");
+    let (channels, sample_rate, bits_per_sample) = (1, SAMPLE_RATE, 16);
+    let sample_format = hound::SampleFormat::Int;
+    let spec = hound::WavSpec { channels, sample_rate, bits_per_sample, sample_format };
+    let mut tone = hound::WavWriter::create(&path, spec).expect("a file");
+    for at in 0..sample_rate * TONE_S {
+        tone.write_sample(if at / 50 % 2 == 0 { 4000_i16 } else { -4000 }).expect("written");
+    }
+    tone.finalize().expect("written");
+    Recording::read(&path).expect("a recording")
 }
 
 fn states(snapshot: &Snapshot) -> Vec<(&str, bool)> {
@@ -180,5 +196,5 @@ async fn several_overlays_at_once() {
 
 /// The longest wait for a step on a busy machine; none takes as long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Speech that is played over and over.
-const SPEECH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/speech-alice.wav");
+/// Seconds that a tone lasts.
+const TONE_S: u32 = 150;

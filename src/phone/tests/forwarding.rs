@@ -17,9 +17,9 @@ impl Overlay {
         Self::founded_by(Phone::new()).await
     }
 
-    /// Alice speaks whenever she is in a call.
-    pub(super) async fn speaking() -> (Self, Phone) {
-        Self::founded_by(Phone::speaking()).await
+    /// Alice is heard whenever she is in a call.
+    pub(super) async fn humming() -> (Self, Phone) {
+        Self::founded_by(Phone::humming()).await
     }
 
     async fn founded_by(mut alice: Phone) -> (Self, Phone) {
@@ -36,9 +36,9 @@ impl Overlay {
         self.joined(Phone::new(), user).await
     }
 
-    /// A new device of a user who speaks whenever there is a call.
-    pub(super) async fn speaker(&self, user: &str) -> Phone {
-        self.joined(Phone::speaking(), user).await
+    /// A new device of a user who is heard whenever there is a call.
+    pub(super) async fn hummer(&self, user: &str) -> Phone {
+        self.joined(Phone::humming(), user).await
     }
 
     async fn joined(&self, mut phone: Phone, user: &str) -> Phone {

@@ -34,10 +34,10 @@ impl Phone {
     }
 }
 
-/// Two phones in a call in which both play speech.
+/// Two phones in a call in which both are heard.
 async fn talking() -> (Overlay, Phone, CallId, Phone, CallId) {
-    let (overlay, mut alice) = Overlay::speaking().await;
-    let mut bob = overlay.speaker("bob").await;
+    let (overlay, mut alice) = Overlay::humming().await;
+    let mut bob = overlay.hummer("bob").await;
     alice.send(Command::Dial("bob".into()));
     let at_bob = bob.rings().await;
     bob.send(Command::Answer(at_bob));
@@ -94,4 +94,54 @@ async fn both_hold_at_once() {
     }
     alice.hears(at_alice, true).await;
     bob.hears(at_bob, true).await;
+}
+
+/// A second call is told while one goes on, and answering it holds the first one; sound flows in
+/// one of them at a time, whichever the user goes on with.
+#[tokio::test]
+async fn a_second_call_is_answered_and_the_first_is_held() {
+    let (overlay, mut alice, with_bob, mut bob, at_bob) = talking().await;
+    let mut carol = overlay.hummer("carol").await;
+    carol.send(Command::Dial("alice".into()));
+    let with_carol = alice.rings().await;
+    carol.until("it rings", |s| s.calls[0].state == CallState::Ringing).await;
+    assert!(!alice.call(with_bob).held_by_us);
+    alice.send(Command::Answer(with_carol));
+    assert_eq!(alice.held(with_bob).await, (true, false));
+    assert_eq!(bob.held(at_bob).await, (false, true));
+    alice.hears(with_carol, true).await;
+    alice.hears(with_bob, false).await;
+
+    alice.hold(with_bob, false);
+    assert_eq!(alice.held(with_carol).await, (true, false));
+    alice.hears(with_bob, true).await;
+    alice.hears(with_carol, false).await;
+    carol.send(Command::HangUp(carol.handle.snapshot().calls[0].id));
+    assert_eq!(alice.over().await.0, "carol@one.example hung up.");
+    assert!(!alice.call(with_bob).held_by_us);
+    bob.hears(at_bob, true).await;
+}
+
+/// Calling somebody else holds the call that is going on; whoever calls when there are four is told
+/// that we are busy, and a fifth is not begun.
+#[tokio::test]
+async fn four_calls_are_enough() {
+    let (overlay, mut alice) = Overlay::new().await;
+    let [mut bob, mut carol] = [overlay.device("bob").await, overlay.device("carol").await];
+    for is_bob in [true, false, true, false] {
+        let caller = if is_bob { &mut bob } else { &mut carol };
+        caller.send(Command::Dial("alice".into()));
+        let call = alice.rings().await;
+        alice.send(Command::Answer(call));
+        caller.talks().await;
+    }
+    let active = |s: &Snapshot| s.calls.iter().filter(|c| !c.held_by_us).count() == 1;
+    for phone in [&mut alice, &mut bob, &mut carol] {
+        phone.until("one is active", active).await;
+    }
+    carol.send(Command::Dial("alice".into()));
+    assert_eq!(carol.over().await.0, "alice@one.example is busy.");
+    alice.send(Command::Dial("bob".into()));
+    let full = |s: &Snapshot| s.notice.as_ref().is_some_and(|n| n.contains("as many calls"));
+    alice.until("a refusal", full).await;
 }
