@@ -12,6 +12,7 @@
 //! | `codec` | Opus | RFC 6716, 7587 |
 //! | [`jitter`], `merge` | when to play what | |
 //! | `report` | RTCP | RFC 3550 |
+//! | `digit` | digits pressed in a call | RFC 4733 |
 //! | `session`, `level` | all of that for one call | |
 //! | `tone` | a phone that rings | |
 //! | `source`, `wav`, [`device`] | where sound comes from and goes to | |
@@ -25,6 +26,7 @@ pub mod device;
 #[cfg(not(feature = "sound"))]
 #[path = "no_device.rs"]
 pub mod device;
+mod digit;
 #[cfg(feature = "sound")]
 mod drift;
 #[cfg(any(test, fuzzing))]
@@ -42,8 +44,11 @@ mod tone;
 mod wav;
 
 pub use codec::{CodecError, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
+pub use digit::Digit;
 pub use level::LevelMeter;
-pub use session::{AudioSession, AudioStatistics, SessionError, SessionSettings, SrtpKeys};
+pub use session::{
+    AudioSession, AudioStatistics, PayloadTypes, SessionError, SessionSettings, SrtpKeys,
+};
 pub use source::{
     AudioSink, AudioSource, DeviceKind, Silence, SinkChoice, SoundDevice, SoundError, SourceChoice,
 };
