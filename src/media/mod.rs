@@ -15,6 +15,7 @@
 //! | `digit` | digits pressed in a call | RFC 4733 |
 //! | `session`, `level` | all of that for one call | |
 //! | `tone` | a phone that rings | |
+//! | `processing` | echo, noise and loudness of a microphone's sound | |
 //! | `source`, `wav`, [`device`] | where sound comes from and goes to | |
 //! | `resample`, `drift` | other sample rates, and clocks that drift | |
 //! | [`compare`] | whether what was heard is what was said | |
@@ -34,6 +35,7 @@ pub mod fuzz;
 pub mod jitter;
 mod level;
 mod merge;
+mod processing;
 mod report;
 mod resample;
 pub mod sdp;
@@ -46,6 +48,7 @@ mod wav;
 pub use codec::{CodecError, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
 pub use digit::Digit;
 pub use level::LevelMeter;
+pub use processing::VoiceProcessor;
 pub use session::{
     AudioSession, AudioStatistics, PayloadTypes, SessionError, SessionSettings, SrtpKeys,
 };
