@@ -15,7 +15,7 @@
 //! | `session`, `moving` | hold; a call in another network | RFC 3261 §14, 3264 §8 |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
 //! | `failure` | why a call did not come about | |
-//! | `lent` | what is lent to others | |
+//! | `lent`, `sound` | what is lent to others; the sound that is wished | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
 //! | `state`, `data` | the user's folder and its database | |
@@ -57,6 +57,7 @@ mod ring;
 mod search;
 mod session;
 mod signal;
+mod sound;
 mod state;
 mod talk;
 #[cfg(test)]
@@ -84,4 +85,5 @@ pub use people::AccountJob;
 pub use pins::{KeyAlarm, KeyAnswer, SeenKey, key_words};
 pub use protection::{KeyStoreJob, Protection, StoreKey};
 pub use search::{Entrance, OverlaySearch};
+pub use sound::SoundSettings;
 pub use state::{StateError, StateFolder};
