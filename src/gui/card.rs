@@ -181,18 +181,21 @@ fn open_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
     });
     ui.add_space(space::S);
     let talking = matches!(call.state, CallState::Talking { .. });
-    if talking {
+    if let Some(held) = words::held(call, name).filter(|_| talking) {
+        ui.vertical_centered(|ui| sign_ui(ui, Icon::Hold, roles.warn, held));
+    } else if talking {
         meters_ui(ui, call, name);
         quality_ui(ui, call.quality.as_ref());
     } else {
         widgets::wandering_bar(ui);
     }
     ui.add_space(space::L);
-    let buttons: f32 = if talking { 2.0 } else { 1.0 };
+    let buttons: f32 = if talking { 3.0 } else { 1.0 };
     let width = 64.0 * buttons + space::XL * (buttons - 1.0);
     let command = widgets::centred_row(ui, width, |ui| {
         ui.spacing_mut().item_spacing.x = space::XL;
         let muted = if talking { mute_ui(ui, call, true) } else { None };
+        let muted = muted.or(if talking { hold_ui(ui, call, true) } else { None });
         let hang_up = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::HANG_UP, false);
         let hang_up = hang_up.on_hover_text(ui.ctx().format_shortcut(&keys::HANG_UP));
         muted.or(hang_up.clicked().then_some(Command::HangUp(call.id)))
@@ -208,7 +211,7 @@ fn small_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
         widgets::avatar(ui, name, 40.0);
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
-            ui.set_max_width((ui.available_width() - 2.0 * 48.0).max(60.0));
+            ui.set_max_width((ui.available_width() - 3.0 * 48.0).max(60.0));
             let title = RichText::new(name).size(size::NAME);
             ui.add(egui::Label::new(title).truncate());
             ui.add(egui::Label::new(RichText::new(state_words(call)).color(accent)).truncate());
@@ -218,7 +221,8 @@ fn small_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
             let ended = hang_up.clicked().then_some(Command::HangUp(call.id));
             let talking = matches!(call.state, CallState::Talking { .. });
             let muted = if talking { mute_ui(ui, call, false) } else { None };
-            ended.or(muted)
+            let held = if talking { hold_ui(ui, call, false) } else { None };
+            ended.or(muted).or(held)
         })
     })
     .inner
@@ -260,6 +264,17 @@ fn ended_ui(
         }
     })
     .inner
+}
+
+fn hold_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
+    let (icon, label) = match call.held_by_us {
+        true => (Icon::Resume, words::RESUME),
+        false => (Icon::Hold, words::HOLD),
+    };
+    let button = if large { widgets::round_button } else { widgets::icon_button };
+    let kind = if large { Kind::Plain } else { Kind::Quiet };
+    let button = button(ui, kind, icon, label, call.held_by_us);
+    button.clicked().then_some(Command::Hold(call.id, !call.held_by_us))
 }
 
 /// How far a call that has failed came, for who wants to know.
@@ -361,6 +376,7 @@ fn state_words(call: &Call) -> String {
         CallState::Dialling { step } => step.clone(),
         CallState::Ringing => words::RINGING.to_owned(),
         CallState::Incoming => words::CALLS_YOU.to_owned(),
+        CallState::Talking { .. } if call.held_by_us => words::ON_HOLD.to_owned(),
         CallState::Talking { duration } => words::clock(*duration),
         CallState::Ended { .. } => words::ENDED.to_owned(),
     }

@@ -58,6 +58,10 @@ pub enum Icon {
     StarFull,
     /// A circle, struck out.
     Block,
+    /// Two bars.
+    Hold,
+    /// A triangle to the right.
+    Resume,
     /// A small ring: nothing has happened there.
     Open,
 }
@@ -131,6 +135,13 @@ impl Icon {
                 pen.line(&[(-0.6, -0.6), (0.6, 0.6)]);
             }
             Icon::Open => pen.circle((0.0, 0.0), 0.4),
+            Icon::Hold => {
+                pen.line(&[(-0.35, -0.6), (-0.35, 0.6)]);
+                pen.line(&[(0.35, -0.6), (0.35, 0.6)]);
+            }
+            Icon::Resume => {
+                pen.line(&[(-0.45, -0.65), (0.65, 0.0), (-0.45, 0.65), (-0.45, -0.65)]);
+            }
         }
     }
 }

@@ -23,6 +23,7 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
             let devices = &snapshot.microphones;
             device_ui(ui, words::MICROPHONE, devices, &mut settings.microphone);
             device_ui(ui, words::SPEAKER, &snapshot.speakers, &mut settings.speaker);
+            ui.checkbox(&mut settings.sound.voice_processing, words::VOICE_PROCESSING);
         });
         ui.add_space(space::S);
         widgets::card(ui, |ui| {

@@ -5,7 +5,7 @@ use egui::accesskit::Role;
 use egui::{Color32, Label, Pos2, RichText, Sense, Stroke, Ui, WidgetInfo, vec2};
 
 use super::look::{roles, size, space};
-use super::words;
+use super::{widgets, words};
 use crate::base::NodeId;
 
 /// Side of the drawing, and of a dot on it.
@@ -86,8 +86,7 @@ impl Ring {
             (roles.warn, DOT, words::RING_FARTHER),
         ];
         for (colour, radius, text) in legend {
-            ui.horizontal(|ui| {
-                ui.spacing_mut().interact_size.y = size::BODY + space::XS;
+            widgets::text_row(ui, |ui| {
                 let (dot, _) = ui.allocate_exact_size(vec2(20.0, 16.0), Sense::hover());
                 ui.painter().circle_filled(dot.center(), radius, colour);
                 ui.label(RichText::new(text).size(size::CAPTION).color(roles.quiet));

@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use super::jitter::{Arrival, JitterBuffer, Pull, limits};
 use super::sdp::{Direction, DtlsRole, MediaDescription, Offer, Origin, Setup, accept};
-use super::{AudioSession, FRAME_SAMPLES, Profile, SessionSettings, SrtpKeys, SrtpSession, wav};
+use super::{
+    AudioSession, FRAME_SAMPLES, PayloadTypes, Profile, SessionSettings, SrtpKeys, SrtpSession, wav,
+};
 use crate::base::{DecodeError, Instant, Now, Reader, Rng};
 
 /// An offer, its answer, and the same text taken as an answer to us.
@@ -20,6 +22,7 @@ pub fn sdp(bytes: &[u8]) {
         fingerprint: [7; 32],
         setup: Setup::ActPass,
         opus_payload_type: 111,
+        telephone_event: Some(101),
         direction: Direction::SendRecv,
     };
     let origin = Origin { session_id: 1, version: 1 };
@@ -28,6 +31,7 @@ pub fn sdp(bytes: &[u8]) {
     let (answer, negotiated) = offer.answer(origin, &ours);
     let theirs = MediaDescription {
         opus_payload_type: negotiated.send_payload_type,
+        telephone_event: negotiated.send_telephone_event,
         ..offer.remote().clone()
     };
     // Our own offers have one stream, so an answer about more is not one to accept.
@@ -51,6 +55,7 @@ pub fn sound(bytes: &[u8]) {
         receive_payload_type: 111,
         in_band_fec: true,
         bitrate_max: None,
+        digits: Some(PayloadTypes { send: 101, receive: 101 }),
         direction: Direction::SendRecv,
         cname: rng.ice_string(16),
     };

@@ -11,11 +11,13 @@
 //! | `host` | an overlay's own server and first peer, with or without a phone | RFC 6940 §11.3 |
 //! | `hosting`, `people` | overlays whose names this computer gives out, and their accounts | |
 //! | `calls`, `outgoing`, `dial`, `signal`, `talk` | a call: begun, found, SIP, sound | RFC 7904 |
-//! | `flows`, `moving` | connections for SIP; a call in another network | RFC 3261 §14 |
+//! | `flows` | connections for SIP | RFC 7904 §5.1 |
+//! | `session`, `moving` | hold; a call in another network | RFC 3261 §14, 3264 §8 |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
 //! | `book`, `vcard` | the user's contacts; in files of other programs | RFC 6350 |
 //! | `failure`, `trace` | why a call did not come about; how far it came | |
 //! | `lent`, `network` | what is lent to others; what is known of the network | |
+//! | `sound` | the sound that is wished | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
 //! | `state`, `data` | the user's folder and its database | |
@@ -57,7 +59,9 @@ mod refresh;
 mod revocation;
 mod ring;
 mod search;
+mod session;
 mod signal;
+mod sound;
 mod state;
 mod talk;
 #[cfg(test)]
@@ -89,5 +93,6 @@ pub use people::AccountJob;
 pub use pins::{KeyAlarm, KeyAnswer, SeenKey, key_words};
 pub use protection::{KeyStoreJob, Protection, StoreKey};
 pub use search::{Entrance, OverlaySearch};
+pub use sound::SoundSettings;
 pub use state::{StateError, StateFolder};
 pub use trace::{CallStep, CallTrace, Candidates, StepState};

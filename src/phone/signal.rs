@@ -11,8 +11,8 @@ use super::dial::Target;
 use super::engine::{Engine, Report};
 use super::failure::{Failure, SoundFailure};
 use super::flows::Flow;
-use super::moving::Session;
 use super::names::is_domain_unverified;
+use super::session::Session;
 use super::talk::{self, Talk, TalkReport, TalkSetup};
 use super::trace::Candidates;
 use super::trust::{Judgement, named};
@@ -254,7 +254,7 @@ impl Engine {
     ) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         match agent {
-            Ok(agent) if call.phase == Phase::Talking => self.follow(id, leg, agent),
+            Ok(agent) if call.phase == Phase::Talking => self.follow(id, leg, Some(agent)),
             Ok(agent) => {
                 if let Some(leg) = call.legs.get_mut(&leg) {
                     leg.agent = Some(agent);
@@ -264,6 +264,9 @@ impl Engine {
             Err(error) => {
                 let (account, status) = (call.account, rsip::StatusCode::ServerInternalError);
                 if call.phase == Phase::Talking {
+                    if let Some(leg) = call.legs.get_mut(&leg) {
+                        leg.offer = None;
+                    }
                     return self.sip_command(account, Command::Reject { leg, status });
                 }
                 let sentence = SoundFailure::Link(error).sentence(&call.peer);
@@ -285,11 +288,12 @@ impl Engine {
         };
         let local = talk::description(&agent, &account.certificate);
         let (answer, negotiated) = offer.answer(leg.session.origin, &local);
-        leg.session.agreed(&negotiated);
+        leg.session.answered(&local, &negotiated);
         leg.offer = None;
         call.talking(now);
         let peer = call.peer.clone();
         let answer = answer.into_bytes();
+        self.hold_others(id);
         self.sip_command(account_id, Command::Answer { leg: leg_id, answer });
         self.talk(id, account_id, agent, negotiated);
         self.event(Event::Answered { call: id, peer });
@@ -307,6 +311,7 @@ impl Engine {
             local: account.local.clone(),
             source,
             sink,
+            voice_processing: self.settings.sound.voice_processing,
             muted: self.calls.is_muted(id),
             within,
             seed: os_seed(),
@@ -368,7 +373,9 @@ impl Engine {
             }
             sip::Event::Reoffered { leg, offer } => self.reoffered(account, leg, offer),
             sip::Event::Changed { leg, answer } => self.changed(account, leg, answer),
-            sip::Event::Unchanged { leg } => self.unchanged(account, leg),
+            sip::Event::Unchanged { leg, again_after } => {
+                self.unchanged(account, leg, again_after);
+            }
             sip::Event::Trying { leg } => {
                 if let Some((_, call)) = self.calls.of_leg(account, leg) {
                     call.heard(leg);
@@ -404,7 +411,9 @@ impl Engine {
             // It is in the list, and takes no place on the screen.
             return self.calls.dismiss(id);
         }
-        if !self.calls.running.is_empty() {
+        // Nobody is there to choose between calls that are answered at once.
+        let is_busy = self.options.auto_answer && !self.calls.running.is_empty();
+        if is_busy || self.calls.is_full() {
             let id = begin(&mut self.calls);
             self.sip_command(account_id, reject(rsip::StatusCode::BusyHere));
             return self.end_call(id, format!("You missed a call from {peer}: you were busy."));
@@ -480,13 +489,14 @@ impl Engine {
         call.chosen(leg);
         call.talking(now);
         if let Some(leg) = call.legs.get_mut(&leg) {
-            leg.session.agreed(&negotiated);
+            leg.session.accepted(&local, &negotiated);
         }
         let peer = call.peer.clone();
         let others: Vec<_> = call.legs.extract_if(.., |other, _| *other != leg).collect();
         for (other, Leg { account, .. }) in others {
             self.sip_command(account, hang_up(other));
         }
+        self.hold_others(id);
         self.talk(id, account, agent, negotiated);
         self.event(Event::Answered { call: id, peer });
     }

@@ -15,10 +15,12 @@ use crate::link::{
     Clock, Credentials, DtlsError, DtlsRole, IceAgent, IceParameters, LinkError, LocalCertificate,
     MediaFlow, SrtpProfile, Surroundings, unix_ms,
 };
-use crate::media::sdp::{self, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup};
+use crate::media::sdp::{
+    self, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup, TELEPHONE_EVENT_PAYLOAD_TYPE,
+};
 use crate::media::{
     AudioSession, AudioSink, AudioSource, AudioStatistics, FRAME_SAMPLES, Profile, SAMPLE_RATE,
-    SILENCE, SessionSettings, SinkChoice, SoundError, SourceChoice, SrtpKeys,
+    SILENCE, SessionSettings, SinkChoice, SoundError, SourceChoice, SrtpKeys, VoiceProcessor,
 };
 
 /// What a call's sound needs.
@@ -33,6 +35,8 @@ pub(super) struct TalkSetup {
     pub source: SourceChoice,
     /// Where the other side's sound goes.
     pub sink: SinkChoice,
+    /// Whether echo and noise are taken out of a microphone's sound.
+    pub voice_processing: bool,
     /// Whether the microphone is cut off from the start.
     pub muted: bool,
     /// How long it may take until sound flows.
@@ -64,6 +68,8 @@ pub(super) struct Talk {
 enum Control {
     /// Cut the microphone off, or let it in again.
     Mute(bool),
+    /// Let sound flow this way only.
+    Direct(sdp::Direction),
     /// Go on by another path, between these candidates of ours and of the other side.
     Move(Box<IceAgent>, IceParameters),
 }
@@ -89,6 +95,11 @@ impl Talk {
         let _ = self.control.try_send(Control::Mute(muted));
     }
 
+    /// Lets sound flow this way only.
+    pub(super) fn direct(&self, direction: sdp::Direction) {
+        let _ = self.control.try_send(Control::Direct(direction));
+    }
+
     /// Goes on by another path as soon as it is found. Until then the present one is used.
     pub(super) fn move_to(&self, agent: IceAgent, remote: IceParameters) {
         let _ = self.control.try_send(Control::Move(Box::new(agent), remote));
@@ -105,6 +116,7 @@ pub(super) fn description(agent: &IceAgent, certificate: &Certificate) -> MediaD
         fingerprint: certificate.fingerprint,
         setup: Setup::ActPass,
         opus_payload_type: OPUS_PAYLOAD_TYPE,
+        telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
         direction: sdp::Direction::SendRecv,
     }
 }
@@ -114,7 +126,9 @@ async fn run(
     mut control: mpsc::Receiver<Control>,
     report: &(impl Fn(Option<TalkReport>) + Send + Sync),
 ) -> Result<(), SoundFailure> {
-    let TalkSetup { agent, negotiated, local, source, sink, muted, within, seed } = setup;
+    let TalkSetup { agent, negotiated, local, source, sink, muted, within, seed, .. } = setup;
+    let is_processed = setup.voice_processing && matches!(source, SourceChoice::Device(_));
+    let processor = is_processed.then(VoiceProcessor::new);
     let sound = tokio::task::spawn_blocking(move || open(&source, &sink));
     let flow = tokio::select! {
         flow = timeout(within, connect(agent, &negotiated, local)) => {
@@ -145,7 +159,7 @@ async fn run(
     let session = AudioSession::new(now, settings, keys, rng);
     let mut session = session.map_err(|error| SoundFailure::Here(error.to_string()))?;
     session.mute(muted);
-    let mut call = Sound { session, flow, clock, source, sink };
+    let mut call = Sound { session, flow, clock, source, sink, processor };
     call.run(&mut control, report).await
 }
 
@@ -156,6 +170,7 @@ struct Sound {
     clock: Clock,
     source: Box<dyn AudioSource>,
     sink: Box<dyn AudioSink>,
+    processor: Option<VoiceProcessor>,
 }
 
 impl Sound {
@@ -187,6 +202,7 @@ impl Sound {
                 }
                 told = control.recv() => match told {
                     Some(Control::Mute(muted)) => self.session.mute(muted),
+                    Some(Control::Direct(direction)) => self.session.set_direction(direction),
                     Some(Control::Move(agent, remote)) => {
                         let sender = self.flow.sender();
                         moves.spawn(async move { sender.move_to(*agent, &remote).await });
@@ -213,10 +229,14 @@ impl Sound {
 
     fn frame(&mut self, report: &(impl Fn(Option<TalkReport>) + Send + Sync)) {
         let now = self.clock.now();
+        let played = self.session.playout(now);
+        self.sink.write(&played);
         let mut frame = SILENCE;
         self.source.read(&mut frame);
+        if let Some(processor) = &mut self.processor {
+            processor.clean(&played, &mut frame);
+        }
         self.session.capture(now, &frame);
-        self.sink.write(&self.session.playout(now));
         for fault in [self.source.take_fault(), self.sink.take_fault()].into_iter().flatten() {
             report(Some(TalkReport::Fault(fault.to_string())));
         }

@@ -24,8 +24,8 @@ use super::window::Window;
 use super::{look, words};
 use crate::phone::{
     Backend, Backup, Call, CallId, CallState, Command, Device, Direction, DocumentFacts,
-    HistoryEntry, Me, Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified,
-    channel,
+    HistoryEntry, Me, Membership, OverlayState, Quality, Settings, Snapshot, SoundSettings, Theme,
+    Verified, channel,
 };
 
 /// A window on `snapshot`, and the phone's end of it.
@@ -153,6 +153,8 @@ fn call(id: u64, state: CallState) -> Call {
         is_domain_unverified: false,
         forwarded_to: None,
         muted: false,
+        held_by_us: false,
+        held_by_them: false,
         level_sent: 0.1,
         level_received: 0.5,
         quality: None,
@@ -199,6 +201,11 @@ fn settings_send_what_was_chosen_and_keep_the_rest() {
     harness.get_by_label(words::JOIN_AT_START).click();
     harness.run();
     let chosen = Settings { join_at_start: true, ..Settings::default() };
+    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    harness.get_by_label(words::VOICE_PROCESSING).click();
+    harness.run();
+    let sound = SoundSettings { voice_processing: false };
+    let chosen = Settings { sound, ..Settings::default() };
     assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
     harness.get_by_label(words::HIDDEN_ON_LAN).click();
     harness.run();

@@ -38,7 +38,7 @@ pub fn link_lines(link: &LinkFacts, ago: &str) -> [String; 2] {
     let rtt = round_trip(link.rtt);
     [
         format!("{} \u{b7} {path} \u{b7} {rtt}", short_id(&link.node_id.to_string())),
-        format!("Up since {ago}, {} to {}, {}", link.local, link.remote, link.kind),
+        format!("Came up {ago}: {} to {}, {}", link.local, link.remote, link.kind),
     ]
 }
 
@@ -54,7 +54,7 @@ pub fn ring(neighbours: usize, farther: usize) -> String {
 
 /// Who stands next to us on the ring.
 pub fn ring_next(before: &str, after: &str) -> String {
-    format!("Before you: {}. Behind you: {}.", short_id(before), short_id(after))
+    format!("You follow {}, and {} follows you.", short_id(before), short_id(after))
 }
 
 pub const RING_ME: &str = "You";

@@ -54,6 +54,9 @@ pub const CALLS_RUNNING: &str = "Back to the call";
 pub const MUTE: &str = "Mute";
 pub const UNMUTE: &str = "Unmute";
 pub const MUTED: &str = "Muted: the other side doesn't hear you";
+pub const HOLD: &str = "Hold";
+pub const RESUME: &str = "Go on";
+pub const ON_HOLD: &str = "On hold";
 pub const HANG_UP: &str = "Hang up";
 pub const ANSWER: &str = "Answer";
 pub const DECLINE: &str = "Decline";
@@ -71,6 +74,7 @@ pub const SOUND_COMING: &str = "Connecting the sound";
 pub const SOUND: &str = "Sound";
 pub const MICROPHONE: &str = "Microphone";
 pub const SPEAKER: &str = "Speaker";
+pub const VOICE_PROCESSING: &str = "Take out echo and noise, and raise quiet voices";
 pub const SYSTEM_CHOICE: &str = "The system's choice";
 pub const NOT_PLUGGED_IN: &str = "Not plugged in";
 pub const LOOK: &str = "Look";
@@ -170,6 +174,15 @@ pub fn as_sentence(part: &str) -> String {
     let first = letters.next().map(char::to_uppercase).into_iter().flatten();
     let end = if part.ends_with('.') { "" } else { "." };
     first.chain(letters).chain(end.chars()).collect()
+}
+
+/// Why nobody is heard in a call that is on hold.
+pub fn held(call: &Call, name: &str) -> Option<String> {
+    match (call.held_by_us, call.held_by_them) {
+        (true, _) => Some(format!("{name} doesn't hear you, and you don't hear {name}")),
+        (false, true) => Some(format!("{name} has put you on hold")),
+        (false, false) => None,
+    }
 }
 
 /// The name of a level meter.
