@@ -1,6 +1,6 @@
 //! Opens the true window on a made-up phone, to look at each page:
 //!
-//! `cargo test --test gui_preview -- SCENE [dark|light] [PAGE|broken]`
+//! `cargo test --test gui_preview -- SCENE [dark|light] [PAGE|broken] [de]`
 //!
 //! `broken` opens on a view state that cannot be read. Without a scene it lists the scenes and
 //! ends. Commands that the window sends are printed, and those of the first pages are answered:
@@ -15,8 +15,8 @@ use chordial::gui::{WindowOptions, run};
 use chordial::link::{CandidatePair, CandidateType, LinkFacts, LinkKind, Reach};
 use chordial::phone::{
     Backup, Call, CallId, CallReport, CallState, CallStep, CallTrace, Candidates, Command, Contact,
-    Device, Direction, DocumentFacts, HistoryEntry, HostState, HostedOverlay, KeyAlarm, Me,
-    Membership, NetworkFacts, OverlayKind, OverlaySearch, OverlayState, Protection, Quality,
+    Device, Direction, DocumentFacts, HistoryEntry, HostState, HostedOverlay, KeyAlarm, Language,
+    Me, Membership, NetworkFacts, OverlayKind, OverlaySearch, OverlayState, Protection, Quality,
     SeenKey, Settings, Snapshot, Theme, Verified, channel, key_words,
 };
 
@@ -37,6 +37,9 @@ fn main() {
         Some("light") => Theme::Light,
         _ => Theme::Dark,
     };
+    if args.get(3).is_some_and(|language| language == "de") {
+        snapshot.settings.language = Language::German;
+    }
     let page = match args.get(2).map(String::as_str) {
         Some("network") => "Network",
         Some("contacts") => "Contacts",

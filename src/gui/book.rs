@@ -60,9 +60,10 @@ pub fn list_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Co
     let mut commands = Vec::new();
     take_dropped_file(ui, view);
     ui.horizontal(|ui| {
-        ui.label(RichText::new(words::CONTACTS).size(size::HEADING));
+        ui.label(RichText::new(words::contacts()).size(size::HEADING));
         widgets::from_right(ui, |ui| {
-            let add = widgets::icon_button(ui, Kind::Quiet, Icon::Start, words::ADD_CONTACT, false);
+            let add =
+                widgets::icon_button(ui, Kind::Quiet, Icon::Start, words::add_contact(), false);
             if add.clicked() {
                 view.book.new = Some(ContactForm::default());
                 view.form_focus = true;
@@ -77,8 +78,8 @@ pub fn list_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Co
     if found.is_empty() {
         ui.add_space(space::XL);
         let (title, hint) = match snapshot.contacts.is_empty() {
-            true => (words::NO_CONTACTS, words::NO_CONTACTS_HINT),
-            false => (words::NO_CONTACT_MATCH, words::NO_MATCH_HINT),
+            true => (words::no_contacts(), words::no_contacts_hint()),
+            false => (words::no_contact_match(), words::no_match_hint()),
         };
         widgets::empty(ui, title, hint);
         return commands;
@@ -140,7 +141,7 @@ fn undo_ui(ui: &mut Ui, view: &mut ViewState) -> Option<Command> {
             ui.add(egui::Label::new(sentence).truncate());
         });
         widgets::from_right(ui, |ui| {
-            if widgets::button(ui, Kind::Quiet, None, words::UNDO).clicked() {
+            if widgets::button(ui, Kind::Quiet, None, words::undo()).clicked() {
                 view.book.removed = None;
                 command = Some(Command::Contacts(ContactJob::Save(removed)));
             }
@@ -152,29 +153,29 @@ fn undo_ui(ui: &mut Ui, view: &mut ViewState) -> Option<Command> {
 /// Files of contacts, behind a button.
 fn files_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
     if !view.book.has_files {
-        if widgets::button(ui, Kind::Quiet, Some(Icon::Restore), words::FILES).clicked() {
+        if widgets::button(ui, Kind::Quiet, Some(Icon::Restore), words::files()).clicked() {
             view.book.has_files = true;
             view.book.path = forms::save_path_default("contacts.vcf");
         }
         return None;
     }
     let book = &mut view.book;
-    let hint = words::FILE_PATH_HINT;
-    widgets::field(ui, words::FILE_PATH, hint, &mut book.path, book.path_fault);
+    let hint = words::file_path_hint();
+    widgets::field(ui, words::file_path(), hint, &mut book.path, book.path_fault);
     let mut job = None;
     ui.horizontal_wrapped(|ui| {
-        if widgets::button(ui, Kind::Plain, None, words::IMPORT).clicked() {
+        if widgets::button(ui, Kind::Plain, None, words::import()).clicked() {
             let path = forms::file_path(&book.path);
             let is_there = path.is_file();
-            book.path_fault = (!is_there).then_some(words::FAULT_VCARD_MISSING);
+            book.path_fault = (!is_there).then_some(words::fault_vcard_missing());
             job = is_there.then_some(ContactJob::Import(path));
         }
-        if widgets::button(ui, Kind::Plain, None, words::EXPORT).clicked() {
+        if widgets::button(ui, Kind::Plain, None, words::export()).clicked() {
             let target = forms::save_target(&book.path);
             book.path_fault = target.as_ref().err().copied();
             job = target.ok().map(ContactJob::Export);
         }
-        if widgets::button(ui, Kind::Quiet, None, words::DONE).clicked() {
+        if widgets::button(ui, Kind::Quiet, None, words::done()).clicked() {
             book.has_files = false;
         }
     });
@@ -183,7 +184,7 @@ fn files_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Co
         widgets::sentence(ui, Icon::Tick, good, &words::imported(imported));
     } else if snapshot.saved.is_some() && forms::save_target(&view.book.path).ok() == snapshot.saved
     {
-        widgets::sentence(ui, Icon::Tick, good, words::EXPORTED);
+        widgets::sentence(ui, Icon::Tick, good, words::exported());
     }
     job.map(Command::Contacts)
 }
@@ -203,19 +204,19 @@ fn take_dropped_file(ui: &Ui, view: &mut ViewState) {
 pub fn new_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
     let mut form = view.book.new.clone()?;
     widgets::card(ui, |ui| {
-        ui.label(RichText::new(words::NEW_CONTACT).size(size::HEADING));
+        ui.label(RichText::new(words::new_contact()).size(size::HEADING));
         ui.add_space(space::S);
         let fault = forms::dial_fault(form.aor.trim()).filter(|_| form.tried);
-        let empty = form.aor.trim().is_empty().then_some(words::FAULT_DIAL_AT);
+        let empty = form.aor.trim().is_empty().then_some(words::fault_dial_at());
         let fault = empty.filter(|_| form.tried).or(fault);
-        let (label, hint) = (words::CONTACT_AOR, words::CONTACT_AOR_HINT);
+        let (label, hint) = (words::contact_aor(), words::contact_aor_hint());
         let field = widgets::field(ui, label, hint, &mut form.aor, fault);
         if std::mem::take(&mut view.form_focus) {
             field.request_focus();
         }
-        let (label, hint) = (words::CONTACT_NAME, words::CONTACT_NAME_HINT);
+        let (label, hint) = (words::contact_name(), words::contact_name_hint());
         widgets::field(ui, label, hint, &mut form.name, None);
-        let (sent, back) = widgets::form_foot(ui, words::CONTACT_SAVE);
+        let (sent, back) = widgets::form_foot(ui, words::contact_save());
         form.tried |= sent;
         let is_good = !form.aor.trim().is_empty() && forms::dial_fault(form.aor.trim()).is_none();
         view.book.new = Some(form.clone()).filter(|_| !back && !(sent && is_good));
@@ -235,9 +236,9 @@ pub fn contact_ui(ui: &mut Ui, view: &mut ViewState, contact: &Contact) -> Optio
     if edited.aor != contact.aor {
         *edited = ContactForm::of(contact);
     }
-    let (label, hint) = (words::CONTACT_NAME, words::CONTACT_NAME_HINT);
+    let (label, hint) = (words::contact_name(), words::contact_name_hint());
     let name = widgets::field(ui, label, hint, &mut edited.name, None);
-    let label = ui.label(RichText::new(words::CONTACT_NOTE).size(size::BODY));
+    let label = ui.label(RichText::new(words::contact_note()).size(size::BODY));
     let note = egui::TextEdit::multiline(&mut edited.note)
         .desired_rows(2)
         .desired_width(f32::INFINITY)
@@ -267,12 +268,12 @@ pub fn contact_ui(ui: &mut Ui, view: &mut ViewState, contact: &Contact) -> Optio
 pub fn actions_ui(ui: &mut Ui, view: &mut ViewState, contact: &Contact) -> Option<Command> {
     let mut job = None;
     ui.horizontal_wrapped(|ui| {
-        let label = if contact.is_blocked { words::UNBLOCK } else { words::BLOCK };
+        let label = if contact.is_blocked { words::unblock() } else { words::block() };
         if widgets::button(ui, Kind::Plain, Some(Icon::Block), label).clicked() {
             let is_blocked = !contact.is_blocked;
             job = Some(ContactJob::Save(Contact { is_blocked, ..contact.clone() }));
         }
-        if widgets::button(ui, Kind::Plain, None, words::REMOVE_CONTACT).clicked() {
+        if widgets::button(ui, Kind::Plain, None, words::remove_contact()).clicked() {
             view.book.removed = Some(contact.clone());
             view.book.edited = None;
             job = Some(ContactJob::Remove(contact.aor.clone()));

@@ -48,18 +48,18 @@ pub fn list_ui(
         ui.add_space(space::XL);
         let alone = matches!(snapshot.overlay(), OverlayState::Joined { links: 0, .. });
         if alone && snapshot.history.is_empty() && view.dial.trim().is_empty() {
-            widgets::empty(ui, words::ALONE, words::ALONE_HINT);
+            widgets::empty(ui, words::alone(), words::alone_hint());
             ui.vertical_centered(|ui| {
-                if widgets::button(ui, Kind::Plain, None, words::INVITE).clicked() {
+                if widgets::button(ui, Kind::Plain, None, words::invite()).clicked() {
                     view.kept.page = Page::Network;
                 }
             });
             return commands;
         }
         let (title, hint) = match view.dial.trim() {
-            "" if view.filter == Filter::Missed => (words::NO_MISSED, words::NO_MISSED_HINT),
-            "" => (words::NO_RECENT, words::NO_RECENT_HINT),
-            _ => (words::NO_MATCH, words::NO_MATCH_HINT),
+            "" if view.filter == Filter::Missed => (words::no_missed(), words::no_missed_hint()),
+            "" => (words::no_recent(), words::no_recent_hint()),
+            _ => (words::no_match(), words::no_match_hint()),
         };
         widgets::empty(ui, title, hint);
         return commands;
@@ -90,13 +90,13 @@ pub fn list_ui(
 /// The heading of the recent calls: which of them are shown, and a way to forget them.
 fn recent_head_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
     ui.horizontal(|ui| {
-        ui.label(RichText::new(words::RECENT).size(size::NAME));
+        ui.label(RichText::new(words::recent()).size(size::NAME));
         if snapshot.history.is_empty() {
             return;
         }
         widgets::from_right(ui, |ui| {
-            let clear = widgets::button(ui, Kind::Quiet, None, words::CLEAR);
-            if clear.accessible_name(words::CLEAR_NAME).clicked() {
+            let clear = widgets::button(ui, Kind::Quiet, None, words::clear());
+            if clear.accessible_name(words::clear_name()).clicked() {
                 view.question = Some(Question::Clear);
             }
         });
@@ -107,7 +107,7 @@ fn recent_head_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
     ui.horizontal(|ui| {
         ui.spacing_mut().interact_size.y = widgets::SMALL;
         for (filter, label) in
-            [(Filter::All, words::SHOW_ALL), (Filter::Missed, words::SHOW_MISSED)]
+            [(Filter::All, words::show_all()), (Filter::Missed, words::show_missed())]
         {
             if widgets::chip(ui, label, view.filter == filter).clicked() {
                 view.filter = filter;
@@ -136,7 +136,7 @@ pub fn detail_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
             None if !on_screen => {
                 keeping::offer_ui(ui, snapshot, view);
                 ui.add_space((ui.available_height() / 2.0 - 60.0).max(space::XL));
-                widgets::empty(ui, words::NOBODY, words::NOBODY_HINT);
+                widgets::empty(ui, words::nobody(), words::nobody_hint());
             }
             None => {}
         }
@@ -153,11 +153,11 @@ pub fn can_dial(snapshot: &Snapshot) -> bool {
 fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
     let roles = roles(ui);
     let (sentence, colour) = match snapshot.overlay() {
-        OverlayState::Out => (words::OFFLINE.to_owned(), roles.quiet),
+        OverlayState::Out => (words::offline().to_owned(), roles.quiet),
         OverlayState::Joining { step } => (step.clone(), roles.warn),
-        OverlayState::Joined { registered: true, .. } => (words::JOINED.to_owned(), roles.good),
-        OverlayState::Joined { .. } => (words::NOT_REACHABLE_YET.to_owned(), roles.warn),
-        OverlayState::Failed { .. } => (words::NOT_JOINED_BECAUSE.to_owned(), roles.bad),
+        OverlayState::Joined { registered: true, .. } => (words::joined().to_owned(), roles.good),
+        OverlayState::Joined { .. } => (words::not_reachable_yet().to_owned(), roles.warn),
+        OverlayState::Failed { .. } => (words::not_joined_because().to_owned(), roles.bad),
     };
     let mut command = None;
     ui.spacing_mut().item_spacing.y = space::XS;
@@ -175,13 +175,14 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
         OverlayState::Failed { reason } => {
             ui.label(reason);
             ui.add_space(space::XS);
-            if widgets::button(ui, Kind::Primary, Some(Icon::Again), words::TRY_AGAIN).clicked() {
+            if widgets::button(ui, Kind::Primary, Some(Icon::Again), words::try_again()).clicked() {
                 let me = snapshot.me().or(snapshot.last.as_ref());
                 command = me.map(first::join_again);
             }
             if let Some(me) = first::founder(snapshot) {
-                ui.label(words::FOUND_AGAIN_HINT);
-                if widgets::button(ui, Kind::Plain, Some(Icon::Start), words::FOUND_AGAIN).clicked()
+                ui.label(words::found_again_hint());
+                if widgets::button(ui, Kind::Plain, Some(Icon::Start), words::found_again_button())
+                    .clicked()
                 {
                     command = Some(first::found_again(me));
                 }
@@ -199,10 +200,10 @@ pub fn dial_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option
     let mut called = false;
     ui.horizontal(|ui| {
         let button = 40.0 + space::S;
-        let edit = widgets::line_edit(&mut view.dial, words::DIAL_HINT)
+        let edit = widgets::line_edit(&mut view.dial, words::dial_hint())
             .id(egui::Id::unique("dial"))
             .desired_width(ui.available_width() - button);
-        let field = ui.add(edit).accessible_name(words::DIAL);
+        let field = ui.add(edit).accessible_name(words::dial());
         if std::mem::take(&mut view.dial_focus) {
             field.request_focus();
         }
@@ -216,7 +217,7 @@ pub fn dial_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option
         let ready = can_dial(snapshot) && !view.dial.trim().is_empty();
         ui.add_enabled_ui(ready, |ui| {
             let kind = if ready { Kind::Primary } else { Kind::Plain };
-            called |= widgets::icon_button(ui, kind, Icon::Phone, words::CALL, false).clicked();
+            called |= widgets::icon_button(ui, kind, Icon::Phone, words::call(), false).clicked();
         });
     });
     if let Some(fault) = view.dial_fault {
@@ -227,7 +228,7 @@ pub fn dial_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option
         return None;
     }
     if !can_dial(snapshot) {
-        view.dial_fault = Some(words::FAULT_DIAL_OUT);
+        view.dial_fault = Some(words::fault_dial_out());
         return None;
     }
     if let Some(contact) = book::meant(snapshot, &name) {

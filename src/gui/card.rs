@@ -76,7 +76,7 @@ pub fn strip_ui(ui: &mut Ui, snapshot: &Snapshot) -> (bool, Option<Command>) {
     let mut back = false;
     let command = widgets::card(ui, |ui| {
         let command = small_ui(ui, call, book::name(snapshot, &call.peer));
-        back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::CALLS_RUNNING).clicked();
+        back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::calls_running()).clicked();
         command
     });
     ui.add_space(space::S);
@@ -139,7 +139,7 @@ fn incoming_card_ui(ui: &mut Ui, call: &Call, name: &str, keys: bool) -> Option<
         widgets::avatar(ui, name, 72.0);
         ui.add_space(space::S);
         ui.label(RichText::new(name).size(size::LARGE));
-        ui.label(RichText::new(words::CALLS_YOU).size(size::NAME).color(quiet));
+        ui.label(RichText::new(words::calls_you()).size(size::NAME).color(quiet));
         ui.label(RichText::new(&call.peer).color(quiet));
     });
     ui.add_space(space::S);
@@ -147,8 +147,8 @@ fn incoming_card_ui(ui: &mut Ui, call: &Call, name: &str, keys: bool) -> Option<
     ui.add_space(space::L);
     widgets::centred_row(ui, 64.0 * 2.0 + 48.0, |ui| {
         ui.spacing_mut().item_spacing.x = 48.0;
-        let answer = widgets::round_button(ui, Kind::Good, Icon::Phone, words::ANSWER, false);
-        let decline = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::DECLINE, false);
+        let answer = widgets::round_button(ui, Kind::Good, Icon::Phone, words::answer(), false);
+        let decline = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::decline(), false);
         if ui.memory(|memory| memory.focused()).is_none() {
             answer.request_focus();
         }
@@ -162,7 +162,7 @@ fn incoming_card_ui(ui: &mut Ui, call: &Call, name: &str, keys: bool) -> Option<
     });
     ui.add_space(space::XS);
     ui.vertical_centered(|ui| {
-        ui.label(RichText::new(words::ANSWER_KEYS).size(size::CAPTION).color(quiet));
+        ui.label(RichText::new(words::answer_keys()).size(size::CAPTION).color(quiet));
     });
     command
 }
@@ -196,7 +196,7 @@ fn open_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
         ui.spacing_mut().item_spacing.x = space::XL;
         let muted = if talking { mute_ui(ui, call, true) } else { None };
         let muted = muted.or(if talking { hold_ui(ui, call, true) } else { None });
-        let hang_up = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::HANG_UP, false);
+        let hang_up = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::hang_up(), false);
         let hang_up = hang_up.on_hover_text(ui.ctx().format_shortcut(&keys::HANG_UP));
         muted.or(hang_up.clicked().then_some(Command::HangUp(call.id)))
     });
@@ -217,7 +217,8 @@ fn small_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
             ui.add(egui::Label::new(RichText::new(state_words(call)).color(accent)).truncate());
         });
         widgets::from_right(ui, |ui| {
-            let hang_up = widgets::icon_button(ui, Kind::Bad, Icon::HangUp, words::HANG_UP, false);
+            let hang_up =
+                widgets::icon_button(ui, Kind::Bad, Icon::HangUp, words::hang_up(), false);
             let ended = hang_up.clicked().then_some(Command::HangUp(call.id));
             let talking = matches!(call.state, CallState::Talking { .. });
             let muted = if talking { mute_ui(ui, call, false) } else { None };
@@ -242,7 +243,7 @@ fn ended_ui(
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
             ui.label(RichText::new(name).size(size::NAME));
-            let mut line = words::ENDED.to_owned();
+            let mut line = words::ended().to_owned();
             if !duration.is_zero() {
                 line = format!("{line}, {}", words::clock(duration));
             }
@@ -253,8 +254,8 @@ fn ended_ui(
     ui.label(words::with_name(reason, &call.peer, name));
     ui.add_space(space::XS);
     ui.horizontal(|ui| {
-        let again = widgets::button(ui, Kind::Primary, Some(Icon::Phone), words::CALL_AGAIN);
-        let dismiss = widgets::button(ui, Kind::Plain, None, words::DISMISS);
+        let again = widgets::button(ui, Kind::Primary, Some(Icon::Phone), words::call_again());
+        let dismiss = widgets::button(ui, Kind::Plain, None, words::dismiss());
         if again.clicked() {
             vec![Command::Dismiss(call.id), Command::Dial(call.peer.clone())]
         } else if dismiss.clicked() {
@@ -268,8 +269,8 @@ fn ended_ui(
 
 fn hold_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
     let (icon, label) = match call.held_by_us {
-        true => (Icon::Resume, words::RESUME),
-        false => (Icon::Hold, words::HOLD),
+        true => (Icon::Resume, words::resume()),
+        false => (Icon::Hold, words::hold()),
     };
     let button = if large { widgets::round_button } else { widgets::icon_button };
     let kind = if large { Kind::Plain } else { Kind::Quiet };
@@ -282,7 +283,7 @@ fn why_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, call: &Call) {
     let failure = snapshot.failure.as_ref().filter(|failure| failure.id == call.id);
     let Some(failure) = failure else { return };
     let is_open = view.why == Some(call.id);
-    let label = if is_open { words::WHY_NOT } else { words::WHY };
+    let label = if is_open { words::why_not() } else { words::why() };
     if widgets::button(ui, Kind::Quiet, None, label).clicked() {
         view.why = (!is_open).then_some(call.id);
     }
@@ -293,8 +294,8 @@ fn why_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, call: &Call) {
 
 fn mute_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
     let (icon, label) = match call.muted {
-        true => (Icon::MicrophoneOff, words::UNMUTE),
-        false => (Icon::Microphone, words::MUTE),
+        true => (Icon::MicrophoneOff, words::unmute()),
+        false => (Icon::Microphone, words::mute()),
     };
     let button = if large { widgets::round_button } else { widgets::icon_button };
     let kind = if large { Kind::Plain } else { Kind::Quiet };
@@ -305,14 +306,14 @@ fn mute_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
 
 fn meters_ui(ui: &mut Ui, call: &Call, name: &str) {
     ui.columns(2, |columns| {
-        widgets::level_meter(&mut columns[0], words::YOU, call.level_sent, call.muted);
+        widgets::level_meter(&mut columns[0], words::you(), call.level_sent, call.muted);
         widgets::level_meter(&mut columns[1], name, call.level_received, false);
     });
     if call.muted {
         let warn = roles(ui).warn;
         widgets::text_row(ui, |ui| {
             widgets::sign(ui, Icon::MicrophoneOff, 14.0, warn);
-            ui.label(RichText::new(words::MUTED).color(warn));
+            ui.label(RichText::new(words::muted()).color(warn));
         });
     }
 }
@@ -326,7 +327,7 @@ fn quality_ui(ui: &mut Ui, quality: Option<&Quality>) {
         Some(_) => roles.bad,
         None => roles.quiet,
     };
-    let heading = quality.map_or(words::SOUND_COMING.to_owned(), |q| words::sound(q.word));
+    let heading = quality.map_or(words::sound_coming().to_owned(), |q| words::sound(q.word));
     let details = quality.map_or(" ".to_owned(), words::quality_details);
     ui.vertical_centered(|ui| {
         ui.add_space(space::XS);
@@ -344,7 +345,7 @@ fn verified_ui(ui: &mut Ui, call: &Call) {
         sign_ui(ui, Icon::Phone, roles.quiet, words::forwarded(to));
     }
     if call.is_domain_unverified {
-        sign_ui(ui, Icon::Warning, roles.warn, words::DOMAIN_UNVERIFIED.to_owned());
+        sign_ui(ui, Icon::Warning, roles.warn, words::domain_unverified().to_owned());
     }
     let (icon, colour) = match call.verified {
         Verified::Unknown => (Icon::Shield, roles.quiet),
@@ -374,10 +375,10 @@ fn sign_ui(ui: &mut Ui, icon: Icon, colour: Color32, text: String) {
 fn state_words(call: &Call) -> String {
     match &call.state {
         CallState::Dialling { step } => step.clone(),
-        CallState::Ringing => words::RINGING.to_owned(),
-        CallState::Incoming => words::CALLS_YOU.to_owned(),
-        CallState::Talking { .. } if call.held_by_us => words::ON_HOLD.to_owned(),
+        CallState::Ringing => words::ringing().to_owned(),
+        CallState::Incoming => words::calls_you().to_owned(),
+        CallState::Talking { .. } if call.held_by_us => words::on_hold().to_owned(),
         CallState::Talking { duration } => words::clock(*duration),
-        CallState::Ended { .. } => words::ENDED.to_owned(),
+        CallState::Ended { .. } => words::ended().to_owned(),
     }
 }

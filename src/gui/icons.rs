@@ -80,12 +80,7 @@ impl Icon {
             }
             Icon::Network => pen.network(),
             Icon::Settings => pen.sliders(),
-            Icon::People => {
-                pen.circle((-0.25, -0.4), 0.38);
-                pen.arc((-0.25, 0.85), 0.62, 180.0, 180.0);
-                pen.arc((0.3, -0.4), 0.38, -75.0, 150.0);
-                pen.arc((0.32, 0.85), 0.6, -75.0, 75.0);
-            }
+            Icon::People => pen.people(),
             Icon::Incoming => pen.arrow((0.7, -0.7), (-0.6, 0.6)),
             Icon::Outgoing => pen.arrow((-0.7, 0.7), (0.6, -0.6)),
             Icon::Missed => {
@@ -103,30 +98,20 @@ impl Icon {
                 pen.line(&[(-0.6, 0.6), (0.6, -0.6)]);
             }
             Icon::Back => pen.line(&[(0.3, -0.7), (-0.4, 0.0), (0.3, 0.7)]),
-            Icon::Join => {
-                pen.line(&[(0.0, -0.85), (0.8, -0.85), (0.8, 0.85), (0.0, 0.85)]);
-                pen.arrow((-0.9, 0.0), (0.3, 0.0));
-            }
+            Icon::Join => pen.door(),
             Icon::Start => {
                 pen.circle((0.0, 0.0), 0.9);
                 pen.line(&[(-0.45, 0.0), (0.45, 0.0)]);
                 pen.line(&[(0.0, -0.45), (0.0, 0.45)]);
             }
-            Icon::Again => {
-                pen.arc((0.0, 0.0), 0.8, -60.0, 230.0);
-                pen.line(&[(0.42, -1.0), (0.4, -0.66), (0.78, -0.6)]);
-            }
+            Icon::Again => pen.again(),
             Icon::Copy => pen.sheets(),
             Icon::Restore => {
                 pen.line(&[(-0.85, 0.1), (-0.85, 0.85), (0.85, 0.85), (0.85, 0.1)]);
                 pen.arrow((0.0, 0.4), (0.0, -0.85));
             }
             Icon::Tick => pen.line(&[(-0.7, 0.05), (-0.2, 0.55), (0.75, -0.5)]),
-            Icon::Key => {
-                pen.circle((-0.45, 0.0), 0.42);
-                pen.line(&[(-0.03, 0.0), (0.9, 0.0), (0.9, 0.4)]);
-                pen.line(&[(0.45, 0.0), (0.45, 0.35)]);
-            }
+            Icon::Key => pen.key(),
             Icon::Book => pen.book(),
             Icon::Star => pen.line(&star()),
             Icon::StarFull => pen.star_full(),
@@ -301,6 +286,29 @@ impl Pen<'_> {
             let triangle = vec![middle, corner[0], corner[1]];
             self.painter.add(Shape::convex_polygon(triangle, self.colour, self.stroke()));
         }
+    }
+
+    fn people(&self) {
+        self.circle((-0.25, -0.4), 0.38);
+        self.arc((-0.25, 0.85), 0.62, 180.0, 180.0);
+        self.arc((0.3, -0.4), 0.38, -75.0, 150.0);
+        self.arc((0.32, 0.85), 0.6, -75.0, 75.0);
+    }
+
+    fn key(&self) {
+        self.circle((-0.45, 0.0), 0.42);
+        self.line(&[(-0.03, 0.0), (0.9, 0.0), (0.9, 0.4)]);
+        self.line(&[(0.45, 0.0), (0.45, 0.35)]);
+    }
+
+    fn again(&self) {
+        self.arc((0.0, 0.0), 0.8, -60.0, 230.0);
+        self.line(&[(0.42, -1.0), (0.4, -0.66), (0.78, -0.6)]);
+    }
+
+    fn door(&self) {
+        self.line(&[(0.0, -0.85), (0.8, -0.85), (0.8, 0.85), (0.0, 0.85)]);
+        self.arrow((-0.9, 0.0), (0.3, 0.0));
     }
 
     fn sheets(&self) {

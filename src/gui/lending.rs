@@ -15,25 +15,25 @@ const SESSIONS: [u16; 4] = [8, 16, 64, 256];
 
 /// What is lent, and what of it is used.
 pub fn lending_ui(ui: &mut Ui, snapshot: &Snapshot, settings: &mut Settings) {
-    widgets::group(ui, words::LENDING);
+    widgets::group(ui, words::lending());
     let mut lends = settings.relay.is_something();
-    if ui.checkbox(&mut lends, words::LEND).changed() {
+    if ui.checkbox(&mut lends, words::lend()).changed() {
         settings.relay = match lends {
             true => LentRelay::default(),
             false => LentRelay { kbit_per_s: 0, ..settings.relay },
         };
     }
     let quiet = roles(ui).quiet;
-    ui.add(egui::Label::new(RichText::new(words::LEND_HINT).color(quiet)).wrap());
+    ui.add(egui::Label::new(RichText::new(words::lend_hint()).color(quiet)).wrap());
     if !lends {
         return;
     }
     ui.add_space(space::XS);
     let relay = &mut settings.relay;
-    choice_ui(ui, words::LEND_RATE, &mut relay.kbit_per_s, &RATES_KBIT_PER_S, |rate| {
+    choice_ui(ui, words::lend_rate(), &mut relay.kbit_per_s, &RATES_KBIT_PER_S, |rate| {
         words::rate(*rate)
     });
-    choice_ui(ui, words::LEND_SESSIONS, &mut relay.sessions, &SESSIONS, u16::to_string);
+    choice_ui(ui, words::lend_sessions(), &mut relay.sessions, &SESSIONS, u16::to_string);
     now_ui(ui, snapshot);
 }
 
@@ -45,7 +45,7 @@ fn now_ui(ui: &mut Ui, snapshot: &Snapshot) {
     let roles = roles(ui);
     let lent: Vec<usize> = snapshot.networks.values().filter_map(|facts| facts.lent).collect();
     match lent.is_empty() {
-        true => widgets::sentence(ui, Icon::Warning, roles.warn, words::LENT_NOTHING),
+        true => widgets::sentence(ui, Icon::Warning, roles.warn, words::lent_nothing()),
         false => {
             let sentence = words::lent_now(lent.iter().sum());
             widgets::sentence(ui, Icon::Tick, roles.good, &sentence);

@@ -16,12 +16,12 @@ const LINKS_SHOWN_MAX: usize = 64;
 
 /// The ring and the links.
 pub fn links_ui(ui: &mut Ui, membership: &Membership, facts: &NetworkFacts, now_ms: u64) {
-    widgets::group(ui, words::CONNECTED);
+    widgets::group(ui, words::connected());
     let Ok(me) = membership.me.node_id.parse::<NodeId>() else { return };
     if facts.links.is_empty() {
         let quiet = roles(ui).quiet;
-        ui.label(words::NO_LINKS);
-        ui.label(RichText::new(words::NO_LINKS_HINT).color(quiet));
+        ui.label(words::no_links());
+        ui.label(RichText::new(words::no_links_hint()).color(quiet));
         return;
     }
     let ring = ring::Ring::new(me, facts.links.iter().map(|link| link.node_id));

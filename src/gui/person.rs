@@ -32,7 +32,7 @@ pub fn person_ui(
                 }
             });
             let keep = contact.is_none()
-                && widgets::button(ui, Kind::Plain, Some(Icon::Start), words::KEEP_CONTACT)
+                && widgets::button(ui, Kind::Plain, Some(Icon::Start), words::keep_contact())
                     .clicked();
             if keep {
                 let contact = Contact { aor: peer.to_owned(), ..Contact::default() };
@@ -73,8 +73,9 @@ fn head_ui(
         widgets::from_right(ui, |ui| {
             let is_favourite = contact.is_favourite;
             let icon = if is_favourite { Icon::StarFull } else { Icon::Star };
-            let star = widgets::icon_button(ui, Kind::Quiet, icon, words::FAVOURITE, is_favourite);
-            if star.on_hover_text(words::FAVOURITE_HINT).clicked() {
+            let star =
+                widgets::icon_button(ui, Kind::Quiet, icon, words::favourite(), is_favourite);
+            if star.on_hover_text(words::favourite_hint()).clicked() {
                 let contact = Contact { is_favourite: !is_favourite, ..contact.clone() };
                 command = Some(Command::Contacts(ContactJob::Save(contact)));
             }
@@ -82,7 +83,7 @@ fn head_ui(
     });
     if contact.is_some_and(|contact| contact.is_blocked) {
         ui.add_space(space::XS);
-        widgets::sentence(ui, Icon::Block, roles.bad, words::BLOCKED_HINT);
+        widgets::sentence(ui, Icon::Block, roles.bad, words::blocked_hint());
     }
     command
 }
@@ -93,7 +94,7 @@ fn together_ui(ui: &mut Ui, snapshot: &Snapshot, now_ms: u64, peer: &str) {
         return;
     }
     ui.add_space(space::M);
-    widgets::group(ui, words::HISTORY_TOGETHER);
+    widgets::group(ui, words::history_together());
     for entry in together.take(TOGETHER_MAX) {
         line_ui(ui, entry, book::name(snapshot, peer), now_ms);
     }
@@ -121,7 +122,7 @@ fn forget_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, peer: &str)
     let membership = overlay.and_then(|overlay| snapshot.membership(overlay));
     let Some(membership) = membership.filter(|m| m.document.is_self_signed) else { return };
     ui.add_space(space::S);
-    let button = widgets::button(ui, Kind::Plain, None, words::FORGET_KEYS);
+    let button = widgets::button(ui, Kind::Plain, None, words::forget_keys());
     if button.accessible_name(words::forget_whose(peer)).clicked() {
         let (overlay, aor) = (membership.me.overlay.clone(), peer.to_owned());
         view.question = Some(Question::Forget { overlay, aor });

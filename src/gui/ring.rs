@@ -81,9 +81,9 @@ impl Ring {
         }
         ui.add_space(space::XS);
         let legend = [
-            (roles.accent, DOT_ME, words::RING_ME),
-            (roles.good, DOT, words::RING_NEIGHBOUR),
-            (roles.warn, DOT, words::RING_FARTHER),
+            (roles.accent, DOT_ME, words::ring_me()),
+            (roles.good, DOT, words::ring_neighbour()),
+            (roles.warn, DOT, words::ring_farther()),
         ];
         for (colour, radius, text) in legend {
             widgets::text_row(ui, |ui| {

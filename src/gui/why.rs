@@ -15,11 +15,11 @@ pub fn calls_ui(ui: &mut Ui, snapshot: &Snapshot, now_ms: u64) {
     let other = |failure: &&CallTrace| trace.is_none_or(|trace| trace.id != failure.id);
     let failure = snapshot.failure.as_deref().filter(other);
     let title = |trace: &CallTrace| match trace.outcome {
-        None => words::THIS_CALL,
-        Some(_) => words::LAST_CALL,
+        None => words::this_call(),
+        Some(_) => words::last_call(),
     };
     let titled = trace.map(|trace| (title(trace), trace));
-    for (title, trace) in titled.into_iter().chain(failure.map(|f| (words::LAST_FAILURE, f))) {
+    for (title, trace) in titled.into_iter().chain(failure.map(|f| (words::last_failure(), f))) {
         widgets::card(ui, |ui| {
             widgets::group(ui, title);
             ui.push_id(trace.id.0, |ui| trace_ui(ui, trace, now_ms));
@@ -39,17 +39,17 @@ fn trace_ui(ui: &mut Ui, trace: &CallTrace, now_ms: u64) {
     steps_ui(ui, trace);
     ui.add_space(space::XS);
     if let Some(hops) = trace.report.hops {
-        figure_ui(ui, words::ROUTE_LENGTH, &hops.to_string(), None);
+        figure_ui(ui, words::route_length(), &hops.to_string(), None);
     }
     if let Some(path) = &trace.report.path {
-        figure_ui(ui, words::SOUND_PATH, path, None);
+        figure_ui(ui, words::sound_path(), path, None);
     }
     if trace.rtt.is_some() {
-        figure_ui(ui, words::SOUND_RTT, &words::round_trip(trace.rtt), None);
+        figure_ui(ui, words::sound_rtt(), &words::round_trip(trace.rtt), None);
     }
     for (title, candidates) in [
-        (words::OUR_CANDIDATES, &trace.candidates.ours),
-        (words::THEIR_CANDIDATES, &trace.candidates.theirs),
+        (words::our_candidates(), &trace.candidates.ours),
+        (words::their_candidates(), &trace.candidates.theirs),
     ] {
         if candidates.is_empty() {
             continue;

@@ -265,7 +265,7 @@ pub fn form_foot(ui: &mut Ui, label: &str) -> (bool, bool) {
     let was_in_field = ui.memory(|memory| memory.focused().is_none());
     ui.horizontal(|ui| {
         let go = button(ui, Kind::Primary, None, label).clicked();
-        let back = button(ui, Kind::Plain, Some(Icon::Back), words::BACK);
+        let back = button(ui, Kind::Plain, Some(Icon::Back), words::back());
         let sent = go || (enter && was_in_field);
         (sent && !back.clicked(), back.clicked() || escape)
     })
@@ -368,7 +368,8 @@ pub fn wandering_bar(ui: &mut Ui) {
     const CYCLE_S: f64 = 2.4;
     let roles = roles(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 6.0), Sense::hover());
-    response.widget_info(|| WidgetInfo::labeled(Role::ProgressIndicator, true, words::IN_PROGRESS));
+    response
+        .widget_info(|| WidgetInfo::labeled(Role::ProgressIndicator, true, words::in_progress()));
     let phase = ui.input(|input| input.time).rem_euclid(CYCLE_S) / CYCLE_S;
     let swing = 0.5 - 0.5 * (phase * std::f64::consts::TAU).cos();
     let width = rect.width() * 0.3;

@@ -69,11 +69,11 @@ impl Window {
         let commands = window_ui(ui, &snapshot, &mut self.view);
         for command in commands {
             if !self.handle.send(command) {
-                self.view.fault = Some(words::PHONE_BUSY);
+                self.view.fault = Some(words::phone_busy());
             }
         }
         if self.signs.gone.load(Ordering::Relaxed) {
-            self.view.fault = Some(words::PHONE_GONE);
+            self.view.fault = Some(words::phone_gone());
         }
     }
 
@@ -86,6 +86,7 @@ impl Window {
         if ctx.options(|options| options.theme_preference) != theme {
             ctx.set_theme(theme);
         }
+        words::choose_language(snapshot.settings.language);
         let title = words::title(Some(snapshot), self.suffix.as_deref());
         if title != self.title {
             ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
@@ -212,7 +213,7 @@ fn contact_detail_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> 
             commands.extend(person::person_ui(ui, snapshot, view, &peer));
         } else {
             ui.add_space((ui.available_height() / 2.0 - 60.0).max(space::XL));
-            widgets::empty(ui, words::NOBODY, words::NOBODY_CHOSEN_HINT);
+            widgets::empty(ui, words::nobody(), words::nobody_chosen_hint());
         }
     });
     commands
@@ -229,7 +230,7 @@ fn narrow_contacts_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) ->
         return command.into_iter().chain(list).collect();
     }
     if view.book.new.is_none() {
-        let back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::BACK).clicked();
+        let back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::back()).clicked();
         if back || first::take_escape(ui) {
             view.person = None;
         }
@@ -264,7 +265,7 @@ fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comm
             return;
         }
         if let Some(peer) = view.person.clone().filter(|_| card::running(snapshot) == 0) {
-            let back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::BACK).clicked();
+            let back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::back()).clicked();
             if back || first::take_escape(ui) {
                 view.person = None;
             }
@@ -323,15 +324,15 @@ fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
 
 fn rail_buttons_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
     let missed = calls::missed(snapshot, view.kept.seen_unix_ms);
-    let calls = if missed > 0 { &words::calls_missed(missed) } else { words::CALLS };
+    let calls = if missed > 0 { &words::calls_missed(missed) } else { words::calls() };
     let mut buttons = vec![
         (Page::Calls, Icon::Phone, calls),
-        (Page::Contacts, Icon::Book, words::CONTACTS),
-        (Page::Network, Icon::Network, words::NETWORK),
-        (Page::Settings, Icon::Settings, words::SETTINGS),
+        (Page::Contacts, Icon::Book, words::contacts()),
+        (Page::Network, Icon::Network, words::network()),
+        (Page::Settings, Icon::Settings, words::settings()),
     ];
     if !snapshot.hosted.is_empty() {
-        buttons.push((Page::People, Icon::People, words::PEOPLE));
+        buttons.push((Page::People, Icon::People, words::people()));
     }
     for (page, icon, label) in buttons {
         let chosen = view.kept.page == page;
@@ -360,11 +361,11 @@ fn rail_picture_ui(ui: &mut Ui, snapshot: &Snapshot) {
     let Some(me) = snapshot.me() else { return };
     let roles = roles(ui);
     let (colour, state) = match snapshot.overlay() {
-        OverlayState::Joined { registered: true, .. } => (roles.good, words::JOINED),
-        OverlayState::Joined { .. } => (roles.warn, words::NOT_REACHABLE_YET),
+        OverlayState::Joined { registered: true, .. } => (roles.good, words::joined()),
+        OverlayState::Joined { .. } => (roles.warn, words::not_reachable_yet()),
         OverlayState::Joining { step } => (roles.warn, step.as_str()),
-        OverlayState::Failed { .. } => (roles.bad, words::NOT_JOINED_BECAUSE),
-        OverlayState::Out => (roles.quiet, words::OFFLINE),
+        OverlayState::Failed { .. } => (roles.bad, words::not_joined_because()),
+        OverlayState::Out => (roles.quiet, words::offline()),
     };
     let (rect, response) = ui.allocate_exact_size(vec2(40.0, 40.0), Sense::hover());
     widgets::paint_avatar(ui, rect, &me.user);
@@ -402,7 +403,7 @@ fn notice_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<C
                 ui.add(egui::Label::new(RichText::new(sentence).size(size::BODY)).wrap());
             });
             widgets::from_right(ui, |ui| {
-                let name = words::DISMISS_NOTICE;
+                let name = words::dismiss_notice();
                 gone = widgets::icon_button(ui, Kind::Quiet, Icon::Cross, name, false).clicked();
             });
         });

@@ -73,7 +73,7 @@ mod words;
 
 pub use api::{
     Call, CallId, CallReport, CallState, Command, Device, Direction, Ending, Event, HistoryEntry,
-    Me, Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified,
+    Language, Me, Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified,
 };
 pub use backup::{Backup, Restored};
 pub use book::{Contact, ContactJob, Imported};

@@ -23,7 +23,7 @@ fn save(contact: Contact) -> Command {
 
 fn open_contacts<'a>(size: [f32; 2]) -> (Harness<'a, Window>, Backend) {
     let (mut harness, backend) = open(with(people()), size);
-    click(&mut harness, words::CONTACTS);
+    click(&mut harness, words::contacts());
     (harness, backend)
 }
 
@@ -37,11 +37,11 @@ fn contacts_are_listed_and_found() {
         let rose = "Grandma Rose, rose@smith, Favourite";
         assert!(top(&harness, rose) < top(&harness, "Bobby, bob@smith"));
         harness.get_by_label("mallory, mallory@jones, Blocked");
-        write(&mut harness, words::DIAL, "ROSE@");
+        write(&mut harness, words::dial(), "ROSE@");
         harness.get_by_label(rose);
         assert!(harness.query_by_label("Bobby, bob@smith").is_none());
-        write(&mut harness, words::DIAL, "x");
-        harness.get_by_label(words::NO_CONTACT_MATCH);
+        write(&mut harness, words::dial(), "x");
+        harness.get_by_label(words::no_contact_match());
     }
 }
 
@@ -57,18 +57,18 @@ fn a_name_of_ones_own_is_dialled() {
         ("bob", "bob"),
     ] {
         let (mut harness, mut backend) = open(with(people()), WIDE);
-        write(&mut harness, words::DIAL, typed);
+        write(&mut harness, words::dial(), typed);
         harness.key_press(Key::Enter);
         harness.run();
         assert_eq!(commands(&mut backend), [Command::Dial(aor.into())], "{typed}");
     }
     let twins = vec![contact("a@smith", "The twins"), contact("b@smith", "The twins")];
     let (mut harness, mut backend) = open(with(twins), WIDE);
-    write(&mut harness, words::DIAL, "The twins");
+    write(&mut harness, words::dial(), "The twins");
     harness.key_press(Key::Enter);
     harness.run();
     assert_eq!(commands(&mut backend), [], "nobody is called at random");
-    harness.get_by_label(words::FAULT_DIAL_SPACE);
+    harness.get_by_label(words::fault_dial_space());
 }
 
 #[test]
@@ -77,16 +77,16 @@ fn a_contact_is_chosen_called_and_marked() {
         let (mut harness, mut backend) = open_contacts(size);
         harness.get_by_label("Bobby, bob@smith").click();
         harness.run();
-        click(&mut harness, words::FAVOURITE);
+        click(&mut harness, words::favourite());
         let bob = contact("bob@smith", "Bobby");
         let marked = Contact { is_favourite: true, ..bob.clone() };
         assert_eq!(commands(&mut backend), [save(marked)]);
-        click(&mut harness, words::BLOCK);
+        click(&mut harness, words::block());
         let blocked = Contact { is_blocked: true, ..bob.clone() };
         assert_eq!(commands(&mut backend), [save(blocked.clone())]);
         tell(&mut harness, &backend, with(vec![blocked.clone()]));
-        harness.get_by_label(words::BLOCKED_HINT);
-        click(&mut harness, words::UNBLOCK);
+        harness.get_by_label(words::blocked_hint());
+        click(&mut harness, words::unblock());
         assert_eq!(commands(&mut backend), [save(bob)]);
         click(&mut harness, "Call Bobby");
         assert_eq!(commands(&mut backend), [Command::Dial("bob@smith".into())]);
@@ -99,15 +99,15 @@ fn names_and_notes_are_changed_in_place() {
     let (mut harness, mut backend) = open_contacts(WIDE);
     harness.get_by_label("Bobby, bob@smith").click();
     harness.run();
-    write(&mut harness, words::CONTACT_NAME, " B.");
+    write(&mut harness, words::contact_name(), " B.");
     harness.key_press(Key::Enter);
     harness.run();
     assert_eq!(commands(&mut backend), [save(contact("bob@smith", "Bobby B."))]);
     tell(&mut harness, &backend, with(vec![contact("bob@smith", "Bobby B.")]));
-    harness.get_by_role_and_label(Role::MultilineTextInput, words::CONTACT_NOTE).focus();
+    harness.get_by_role_and_label(Role::MultilineTextInput, words::contact_note()).focus();
     harness.run();
     harness
-        .get_by_role_and_label(Role::MultilineTextInput, words::CONTACT_NOTE)
+        .get_by_role_and_label(Role::MultilineTextInput, words::contact_note())
         .type_text("Likes tea");
     harness.run();
     harness.key_press(Key::Tab);
@@ -120,16 +120,16 @@ fn names_and_notes_are_changed_in_place() {
 fn a_contact_is_added_by_hand_and_from_the_calls() {
     for size in [WIDE, NARROW] {
         let (mut harness, mut backend) = open(joined(), size);
-        click(&mut harness, words::CONTACTS);
-        harness.get_by_label(words::NO_CONTACTS);
-        click(&mut harness, words::ADD_CONTACT);
-        let field = harness.get_by_role_and_label(Role::TextInput, words::CONTACT_AOR);
+        click(&mut harness, words::contacts());
+        harness.get_by_label(words::no_contacts());
+        click(&mut harness, words::add_contact());
+        let field = harness.get_by_role_and_label(Role::TextInput, words::contact_aor());
         assert!(field.is_focused(), "it is what one wants to type into now");
-        click(&mut harness, words::CONTACT_SAVE);
-        harness.get_by_label(words::FAULT_DIAL_AT);
+        click(&mut harness, words::contact_save());
+        harness.get_by_label(words::fault_dial_at());
         assert_eq!(commands(&mut backend), []);
-        write(&mut harness, words::CONTACT_AOR, "dora");
-        write(&mut harness, words::CONTACT_NAME, "Aunt Dora");
+        write(&mut harness, words::contact_aor(), "dora");
+        write(&mut harness, words::contact_name(), "Aunt Dora");
         harness.key_press(Key::Enter);
         harness.run();
         let dora = contact("dora@smith", "Aunt Dora");
@@ -140,7 +140,7 @@ fn a_contact_is_added_by_hand_and_from_the_calls() {
     let (mut harness, mut backend) = open(joined(), WIDE);
     harness.get_by_label_contains("carol, Missed").click();
     harness.run();
-    click(&mut harness, words::KEEP_CONTACT);
+    click(&mut harness, words::keep_contact());
     assert_eq!(commands(&mut backend), [save(contact("carol@smith", ""))]);
 }
 
@@ -149,14 +149,14 @@ fn a_removal_is_taken_back() {
     let (mut harness, mut backend) = open_contacts(WIDE);
     harness.get_by_label("Bobby, bob@smith").click();
     harness.run();
-    click(&mut harness, words::REMOVE_CONTACT);
+    click(&mut harness, words::remove_contact());
     let removed = Command::Contacts(ContactJob::Remove("bob@smith".into()));
     assert_eq!(commands(&mut backend), [removed]);
     tell(&mut harness, &backend, with(people()[1..].to_vec()));
     harness.get_by_label(&words::removed("Bobby"));
-    click(&mut harness, words::UNDO);
+    click(&mut harness, words::undo());
     assert_eq!(commands(&mut backend), [save(contact("bob@smith", "Bobby"))]);
-    assert!(harness.query_by_label(words::UNDO).is_none());
+    assert!(harness.query_by_label(words::undo()).is_none());
 }
 
 #[test]
@@ -164,19 +164,19 @@ fn contacts_come_from_a_file_and_go_into_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("people.vcf");
     let (mut harness, mut backend) = open_contacts(NARROW);
-    click(&mut harness, words::FILES);
+    click(&mut harness, words::files());
     harness.state_mut().view.book.path = path.display().to_string();
     harness.run();
-    click(&mut harness, words::IMPORT);
-    harness.get_by_label(words::FAULT_VCARD_MISSING);
-    click(&mut harness, words::EXPORT);
+    click(&mut harness, words::import());
+    harness.get_by_label(words::fault_vcard_missing());
+    click(&mut harness, words::export());
     let export = Command::Contacts(ContactJob::Export(path.clone()));
     assert_eq!(commands(&mut backend), [export]);
     let saved = Some(path.clone());
     tell(&mut harness, &backend, Snapshot { saved, ..with(people()) });
-    harness.get_by_label(words::EXPORTED);
+    harness.get_by_label(words::exported());
     std::fs::write(&path, "").expect("written");
-    click(&mut harness, words::IMPORT);
+    click(&mut harness, words::import());
     let import = Command::Contacts(ContactJob::Import(path));
     assert_eq!(commands(&mut backend), [import]);
     let imported = Some(Imported { added: 3, known: 1, unusable: 2, is_cut: true });

@@ -36,13 +36,13 @@ fn every_ending_has_its_words() {
 fn only_missed_calls_are_shown_on_demand() {
     for size in [WIDE, NARROW] {
         let (mut harness, backend) = open(joined(), size);
-        harness.get_by_role_and_label(Role::RadioButton, words::SHOW_MISSED).click();
+        harness.get_by_role_and_label(Role::RadioButton, words::show_missed()).click();
         harness.run();
         harness.get_by_label_contains("carol, Missed");
         assert!(harness.query_by_label_contains("bob, Incoming").is_none());
         tell(&mut harness, &backend, with(vec![past(BOB, true)]));
-        harness.get_by_label(words::NO_MISSED);
-        harness.get_by_role_and_label(Role::RadioButton, words::SHOW_ALL).click();
+        harness.get_by_label(words::no_missed());
+        harness.get_by_role_and_label(Role::RadioButton, words::show_all()).click();
         harness.run();
         harness.get_by_label_contains("bob, Incoming");
     }
@@ -55,11 +55,11 @@ fn missed_calls_are_counted_until_they_are_seen() {
     let declined = entry(Direction::Incoming, "You declined.", 40);
     let (mut harness, backend) = open(with(vec![missed(10)]), WIDE);
     assert!(harness.query_by_label(&words::calls_missed(1)).is_none(), "it is in the list");
-    click(&mut harness, words::SETTINGS);
+    click(&mut harness, words::settings());
     tell(&mut harness, &backend, with(vec![declined, missed(30), missed(20), missed(10)]));
     let badge = words::calls_missed(2);
     click(&mut harness, &badge);
     assert!(harness.query_by_label(&badge).is_none());
-    click(&mut harness, words::SETTINGS);
+    click(&mut harness, words::settings());
     assert!(harness.query_by_label(&badge).is_none(), "they were seen");
 }

@@ -40,14 +40,14 @@ fn links_are_told_one_by_one() {
     ];
     for size in [WIDE, NARROW] {
         let (mut harness, backend) = open(with(links.clone()), size);
-        click(&mut harness, words::NETWORK);
+        click(&mut harness, words::network());
         harness.get_by_label("00000001 \u{b7} direct \u{b7} not measured yet");
         harness.get_by_label("00000002 \u{b7} through a relay \u{b7} 23 ms");
         harness.get_by_label("00000003 \u{b7} over TCP \u{b7} 23 ms");
         let ring = words::ring(3, 0);
         harness.get_by_role_and_label(Role::Image, &ring);
         tell(&mut harness, &backend, with(Vec::new()));
-        harness.get_by_label(words::NO_LINKS);
+        harness.get_by_label(words::no_links());
     }
 }
 
@@ -76,21 +76,21 @@ fn why_a_call_failed_is_one_click_away() {
     for size in [WIDE, NARROW] {
         let (mut harness, backend) = open(snapshot.clone(), size);
         assert!(harness.query_by_label("after 41 ms").is_none());
-        click(&mut harness, words::WHY);
+        click(&mut harness, words::why());
         harness.get_by_label("after 41 ms");
         harness.get_by_label("failed");
-        click(&mut harness, words::WHY_NOT);
+        click(&mut harness, words::why_not());
         assert!(harness.query_by_label("failed").is_none());
-        click(&mut harness, words::NETWORK);
-        harness.get_by_label(words::LAST_CALL);
-        harness.get_by_label(words::step_name(CallStep::Path));
+        click(&mut harness, words::network());
+        harness.get_by_label(words::last_call());
+        harness.get_by_label(&words::step_name(CallStep::Path));
         harness.get_by_label("failed");
         let good = CallTrace { id: CallId(4), failed: None, ..failed() };
         tell(&mut harness, &backend, Snapshot { trace: Some(good.into()), ..snapshot.clone() });
-        harness.get_by_label(words::LAST_FAILURE);
+        harness.get_by_label(words::last_failure());
     }
     let (harness, _backend) = open(with_call(talking()), WIDE);
-    assert!(harness.query_by_label(words::WHY).is_none());
+    assert!(harness.query_by_label(words::why()).is_none());
 }
 
 /// The path of the running call, and between which addresses it was looked for.
@@ -110,11 +110,11 @@ fn the_running_call_shows_its_path() {
     let trace = CallTrace { outcome, failed: None, report, rtt, candidates, ..failed() };
     let snapshot = Snapshot { trace: Some(trace.into()), ..with_call(talking()) };
     let (mut harness, _backend) = open(snapshot, WIDE);
-    click(&mut harness, words::NETWORK);
-    harness.get_by_label(words::THIS_CALL);
+    click(&mut harness, words::network());
+    harness.get_by_label(words::this_call());
     harness.get_by_label("host 192.0.2.7:1 to relay 192.0.2.8:2");
     harness.get_by_label("38 ms");
-    harness.get_by_label(&format!("{} (1)", words::THEIR_CANDIDATES)).click();
+    harness.get_by_label(&format!("{} (1)", words::their_candidates())).click();
     harness.run();
     harness.get_by_label("192.0.2.8:2, UDP, of a relay");
 }

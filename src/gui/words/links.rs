@@ -5,13 +5,29 @@ use std::time::Duration;
 use crate::link::{LinkFacts, LinkKind};
 use crate::phone::{CallStep, StepState};
 
-// Links
-pub const CONNECTED: &str = "How you are connected";
-pub const NO_LINKS: &str = "No links yet.";
-pub const NO_LINKS_HINT: &str = "They come as soon as somebody else is in the overlay.";
-pub const THROUGH_RELAY: &str = "through a relay";
-pub const OVER_TCP: &str = "over TCP";
-pub const DIRECT: &str = "direct";
+texts! {
+    // Links
+    connected,
+    no_links,
+    no_links_hint,
+    through_relay,
+    over_tcp,
+    direct,
+    ring_me,
+    ring_neighbour,
+    ring_farther,
+    // The way of a call
+    why,
+    why_not,
+    last_call,
+    this_call,
+    last_failure,
+    sound_path,
+    sound_rtt,
+    our_candidates,
+    their_candidates,
+    route_length,
+}
 
 /// The beginning of a Node-ID, by which people tell one from another.
 pub fn short_id(node_id: &str) -> &str {
@@ -21,78 +37,59 @@ pub fn short_id(node_id: &str) -> &str {
 /// The path of a link in a few words.
 pub fn link_path(link: &LinkFacts) -> &'static str {
     match link.kind {
-        _ if link.is_relayed() => THROUGH_RELAY,
-        LinkKind::TlsTcpFhNoIce => OVER_TCP,
-        LinkKind::DtlsUdpSr | LinkKind::DtlsUdpSrNoIce => DIRECT,
+        _ if link.is_relayed() => through_relay(),
+        LinkKind::TlsTcpFhNoIce => over_tcp(),
+        LinkKind::DtlsUdpSr | LinkKind::DtlsUdpSrNoIce => direct(),
     }
 }
 
 /// A round-trip time.
 pub fn round_trip(rtt: Option<Duration>) -> String {
-    rtt.map_or("not measured yet".to_owned(), |rtt| format!("{} ms", rtt.as_millis()))
+    rtt.map_or_else(|| say!(rtt_unknown), |rtt| format!("{} ms", rtt.as_millis()))
 }
 
 /// The lines about one link: what matters, and the addresses behind it.
 pub fn link_lines(link: &LinkFacts, ago: &str) -> [String; 2] {
     let path = link_path(link);
     let rtt = round_trip(link.rtt);
+    let (local, remote) = (link.local.to_string(), link.remote.to_string());
+    let kind = link.kind.to_string();
     [
         format!("{} \u{b7} {path} \u{b7} {rtt}", short_id(&link.node_id.to_string())),
-        format!("Came up {ago}: {} to {}, {}", link.local, link.remote, link.kind),
+        say!(link_details, ago = ago, local = local, remote = remote, kind = kind),
     ]
 }
 
 /// What the drawing of the ring shows, in a sentence.
 pub fn ring(neighbours: usize, farther: usize) -> String {
-    let links = neighbours + farther;
-    let peers = if links == 1 { "peer" } else { "peers" };
-    format!(
-        "You and {links} linked {peers} on the ring: {neighbours} next to you, {farther} farther \
-         away."
-    )
+    say!(ring, links = neighbours + farther, next = neighbours, farther = farther)
 }
 
 /// Who stands next to us on the ring.
 pub fn ring_next(before: &str, after: &str) -> String {
-    format!("You follow {}, and {} follows you.", short_id(before), short_id(after))
+    say!(ring_next, before = short_id(before), after = short_id(after))
 }
 
-pub const RING_ME: &str = "You";
-pub const RING_NEIGHBOUR: &str = "Next to you";
-pub const RING_FARTHER: &str = "Farther away";
-
-// The way of a call
-pub const WHY: &str = "Why?";
-pub const WHY_NOT: &str = "Hide the steps";
-pub const LAST_CALL: &str = "The last call";
-pub const THIS_CALL: &str = "This call";
-pub const LAST_FAILURE: &str = "The last call that failed";
-pub const SOUND_PATH: &str = "Path of the sound";
-pub const SOUND_RTT: &str = "There and back";
-pub const OUR_CANDIDATES: &str = "Addresses of this computer that were tried";
-pub const THEIR_CANDIDATES: &str = "Addresses of the other side that were tried";
-pub const ROUTE_LENGTH: &str = "Links to whoever knew the name";
-
 /// A step of a call.
-pub const fn step_name(step: CallStep) -> &'static str {
+pub fn step_name(step: CallStep) -> String {
     match step {
-        CallStep::LookUp => "Looking up the name",
-        CallStep::Ask => "Asking the device for a connection",
-        CallStep::Path => "Finding a path to it",
-        CallStep::Secure => "Checking who it is",
-        CallStep::Ring => "Ringing",
-        CallStep::Answer => "Answered",
-        CallStep::Sound => "Sound",
+        CallStep::LookUp => say!(step_look_up),
+        CallStep::Ask => say!(step_ask),
+        CallStep::Path => say!(step_path),
+        CallStep::Secure => say!(step_secure),
+        CallStep::Ring => say!(step_ring),
+        CallStep::Answer => say!(step_answer),
+        CallStep::Sound => say!(step_sound),
     }
 }
 
 /// How it went with a step.
 pub fn step_state(state: StepState) -> String {
     match state {
-        StepState::Done(Some(ms)) => format!("after {ms} ms"),
-        StepState::Done(None) => "done".to_owned(),
-        StepState::Failed => "failed".to_owned(),
-        StepState::Open => "not reached".to_owned(),
+        StepState::Done(Some(ms)) => say!(step_after, ms = ms.to_string()),
+        StepState::Done(None) => say!(step_done),
+        StepState::Failed => say!(step_failed),
+        StepState::Open => say!(step_open),
     }
 }
 
@@ -103,11 +100,11 @@ pub fn candidate(line: &str) -> String {
         return line.to_owned();
     };
     let kind = match kind {
-        "host" => "its own",
-        "srflx" => "as seen from outside",
-        "prflx" => "as seen by the other side",
-        "relay" => "of a relay",
-        other => other,
+        "host" => say!(candidate_host),
+        "srflx" => say!(candidate_reflexive),
+        "prflx" => say!(candidate_peer),
+        "relay" => say!(candidate_relay),
+        other => other.to_owned(),
     };
     let address = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
     format!("{address}:{port}, {}, {kind}", transport.to_uppercase())

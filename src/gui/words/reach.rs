@@ -2,56 +2,48 @@
 
 use crate::link::Reach;
 
-// Whether others reach us
-pub const REACH: &str = "Can others reach this computer?";
-pub const REACH_UNKNOWN: &str = "Not known yet";
-pub const REACH_UNKNOWN_HINT: &str = "It is tried as soon as somebody else is there to try it.";
-pub const REACH_HIDDEN: &str = "Not directly: it has no public address of its own.";
-pub const REACH_HIDDEN_HINT: &str = "You can call and be called all the same, and others help \
-     with the way. To be reached directly, turn on IPv6 in your router.";
-pub const RELAYS_AT_HAND: &str = "Relays of others at hand";
+texts! {
+    // Whether others reach us
+    reach_title,
+    reach_unknown,
+    reach_unknown_hint,
+    reach_hidden,
+    reach_hidden_hint,
+    relays_at_hand,
+    // What is lent
+    lending,
+    lend,
+    lend_hint,
+    lend_rate,
+    lend_sessions,
+    lent_nothing,
+}
 
 /// Whether others reach us, in one sentence.
 pub fn reach(reach: Reach) -> String {
     match reach {
-        Reach::Unknown => REACH_UNKNOWN.to_owned(),
-        Reach::Hidden => REACH_HIDDEN.to_owned(),
-        Reach::Blocked(address) => format!("No: what others send to {address} does not arrive."),
-        Reach::Reached(address) => format!("Yes, at {address}."),
+        Reach::Unknown => reach_unknown().to_owned(),
+        Reach::Hidden => reach_hidden().to_owned(),
+        Reach::Blocked(address) => say!(reach_blocked, address = address.to_string()),
+        Reach::Reached(address) => say!(reach_reached, address = address.to_string()),
     }
 }
 
 /// What can be done about it, or why nothing has to be.
 pub fn reach_hint(reach: Reach) -> Option<String> {
     match reach {
-        Reach::Unknown => Some(REACH_UNKNOWN_HINT.to_owned()),
-        Reach::Hidden => Some(REACH_HIDDEN_HINT.to_owned()),
-        Reach::Blocked(address) => Some(format!(
-            "Open port {} for UDP and TCP in the firewall of this computer and of your router. \
-             Until then you can call and be called with the help of others.",
-            address.port()
-        )),
+        Reach::Unknown => Some(reach_unknown_hint().to_owned()),
+        Reach::Hidden => Some(reach_hidden_hint().to_owned()),
+        Reach::Blocked(address) => {
+            Some(say!(reach_blocked_hint, port = address.port().to_string()))
+        }
         Reach::Reached(_) => None,
     }
 }
 
-// What is lent
-pub const LENDING: &str = "Help others";
-pub const LEND: &str = "Lend my connection to calls that find no direct way";
-pub const LEND_HINT: &str = "Such a call passes through this computer, encrypted from end to end: \
-     you can't hear it, and it costs only bandwidth.";
-pub const LEND_RATE: &str = "Bandwidth, both directions together";
-pub const LEND_SESSIONS: &str = "Connections at a time";
-pub const LENT_NOTHING: &str = "Nothing can be lent now: others don't reach this computer.";
-pub const LENT_READY: &str = "Ready. Nobody uses it now.";
-
 /// How many use what is lent.
 pub fn lent_now(sessions: usize) -> String {
-    match sessions {
-        0 => LENT_READY.to_owned(),
-        1 => "In use by 1 connection now.".to_owned(),
-        n => format!("In use by {n} connections now."),
-    }
+    say!(lent_now, count = sessions)
 }
 
 /// A bandwidth, given in kilobits in a second.
