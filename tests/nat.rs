@@ -168,7 +168,8 @@ fn may_be_direct(one: Place, other: Place) -> bool {
     !(is(Nat::Symmetric) && is_filtered)
 }
 
-/// Whoever gets no UDP through is a peer by TCP, and is called by TCP to another peer.
+/// Whoever gets no UDP through is a peer by TCP, and is called by TCP to another peer, also by
+/// others of that kind.
 #[test]
 fn who_gets_no_udp_through_is_called() {
     let internet = Internet::new("tcp", Family::V4);
@@ -176,7 +177,8 @@ fn who_gets_no_udp_through_is_called() {
     let at = lab.host(Place::Behind(Nat::UdpBlocked));
     let mut bob = lab.callee(&at, "bob");
     bob.wait("registered");
-    for from in [Place::Open, Place::Behind(Nat::PortRestricted), Place::Behind(Nat::Symmetric)] {
+    let nats = [Nat::PortRestricted, Nat::Symmetric, Nat::UdpBlocked].map(Place::Behind);
+    for from in [Place::Open].into_iter().chain(nats) {
         let host = lab.host(from);
         let mut call = lab.call(&host, &format!("{from}-alice"), "bob");
         // That there is sound shows the relay: for whoever calls, it is the other side's address.

@@ -22,13 +22,9 @@ pub(super) enum Agent {
 }
 
 impl Agent {
-    /// Gathers candidates for ICE, under credentials for this attempt alone.
-    pub(super) async fn with_ice(
-        role: Role,
-        (ufrag, password): (String, String),
-        options: IceOptions,
-    ) -> Result<Self, LinkError> {
-        let agent = IceAgent::gather(ice_role(role), ufrag, password, &options).await?;
+    /// Gathers candidates for an overlay link.
+    pub(super) async fn with_ice(pool: AgentPool, role: Role) -> Result<Self, LinkError> {
+        let agent = pool.gather_for_link(ice_role(role)).await?;
         Ok(Self::Ice(Box::new(agent)))
     }
 

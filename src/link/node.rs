@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::agent::ice_options;
 use super::bootstrap::{BootstrapListener, PlainConnections};
 use super::borrow::Borrow;
 use super::clock::unix_ms;
@@ -223,9 +224,8 @@ impl Node {
         let (dialed, met) = mpsc::channel(DIALED_MAX);
         let relays = borrow(&options, asker, status.clone(), reach.clone(), met);
         let news = News { events, status: status_in, counters: counters_in, dialed };
-        let lent = (relays.clone(), ports);
-        let driver = Driver::new(options, credentials, listener, inbox, news, lent);
-        let agents = driver.agents();
+        let agents = AgentPool::new(ice_options(&options, &ports), relays.clone());
+        let driver = Driver::new(options, credentials, listener, inbox, news, agents.clone());
         tokio::spawn(driver.run());
         let node =
             Self { commands, status, counters, node_id, listen, plain, agents, reach, relays };
