@@ -97,7 +97,7 @@ fn call(state: &str, document: &str, at: SocketAddr) -> Result<(), Box<dyn Error
             ("favourite", FLOW_KEPT),
         ] {
             tokio::time::sleep(pause).await;
-            let report = caller.call().await?;
+            let (report, _) = caller.call().await?;
             print(name, &report, round_trip);
         }
         Ok(())
@@ -111,8 +111,8 @@ fn call_often(state: &str, document: &str, at: SocketAddr) -> Result<(), Box<dyn
         let mut caller = Caller::join(state, document, at).await?;
         let mut answered_ms = Vec::new();
         for number in 1..=CALLS {
-            let report = caller.call().await?;
-            match report.answered_ms.filter(|_| report.packets_received > 0) {
+            let (report, is_heard) = caller.call().await?;
+            match report.answered_ms.filter(|_| is_heard) {
                 Some(ms) => answered_ms.push(ms),
                 None => println!("call {number} failed: {report:?}"),
             }
@@ -186,33 +186,36 @@ impl Caller {
         Ok(Self { handle, events })
     }
 
-    /// Calls until there is sound, and hangs up.
-    async fn call(&mut self) -> Result<CallReport, Box<dyn Error>> {
+    /// Calls until there is sound, and hangs up; whether there was.
+    async fn call(&mut self) -> Result<(CallReport, bool), Box<dyn Error>> {
         self.handle.send(Say::Dial(CALLEE.into()));
+        let mut is_heard = false;
         loop {
             match self.events.recv().await? {
-                Event::Answered { call, .. } => self.hang_up_once_heard(call).await,
+                Event::Answered { call, .. } => is_heard = self.hang_up_once_heard(call).await,
                 Event::Ended { report, reason, .. } => {
-                    if !report.answered {
+                    if !is_heard {
                         println!("{reason}");
                     }
-                    return Ok(*report);
+                    return Ok((*report, is_heard));
                 }
                 _ => {}
             }
         }
     }
 
-    async fn hang_up_once_heard(&mut self, call: CallId) {
-        let is_heard = |handle: &Handle| {
-            let snapshot = handle.snapshot();
-            let mut calls = snapshot.calls.iter().filter(|c| c.id == call);
-            calls.all(|c| c.level_received > 0.0 || matches!(c.state, CallState::Ended { .. }))
-        };
-        while !is_heard(&self.handle) {
+    async fn hang_up_once_heard(&mut self, call: CallId) -> bool {
+        loop {
+            let snapshot = self.handle.snapshot();
+            match snapshot.calls.iter().find(|c| c.id == call) {
+                Some(c) if c.level_received > 0.0 => break,
+                Some(c) if !matches!(c.state, CallState::Ended { .. }) => {}
+                _ => return false,
+            }
             self.handle.changed().await;
         }
         self.handle.send(Say::HangUp(call));
+        true
     }
 }
 
