@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use super::jitter::{Arrival, JitterBuffer, Pull, limits};
 use super::sdp::{Direction, DtlsRole, MediaDescription, Offer, Origin, Setup, accept};
-use super::{AudioSession, FRAME_SAMPLES, Profile, SessionSettings, SrtpKeys, SrtpSession, wav};
+use super::{
+    AudioSession, FRAME_SAMPLES, PayloadTypes, Profile, SessionSettings, SrtpKeys, SrtpSession, wav,
+};
 use crate::base::{DecodeError, Instant, Now, Reader, Rng};
 
 /// An offer, its answer, and the same text taken as an answer to us.
@@ -51,6 +53,7 @@ pub fn sound(bytes: &[u8]) {
         receive_payload_type: 111,
         in_band_fec: true,
         bitrate_max: None,
+        digits: Some(PayloadTypes { send: 101, receive: 101 }),
         direction: Direction::SendRecv,
         cname: rng.ice_string(16),
     };

@@ -12,8 +12,10 @@
 //! | `codec` | Opus | RFC 6716, 7587 |
 //! | [`jitter`], `merge` | when to play what | |
 //! | `report` | RTCP | RFC 3550 |
+//! | `digit` | digits pressed in a call | RFC 4733 |
 //! | `session`, `level` | all of that for one call | |
 //! | `tone` | a phone that rings | |
+//! | `processing` | echo, noise and loudness of a microphone's sound | |
 //! | `source`, `wav`, [`device`] | where sound comes from and goes to | |
 //! | `resample`, `drift` | other sample rates, and clocks that drift | |
 //! | [`compare`] | whether what was heard is what was said | |
@@ -25,6 +27,7 @@ pub mod device;
 #[cfg(not(feature = "sound"))]
 #[path = "no_device.rs"]
 pub mod device;
+mod digit;
 #[cfg(feature = "sound")]
 mod drift;
 #[cfg(any(test, fuzzing))]
@@ -32,6 +35,7 @@ pub mod fuzz;
 pub mod jitter;
 mod level;
 mod merge;
+mod processing;
 mod report;
 mod resample;
 pub mod sdp;
@@ -42,8 +46,12 @@ mod tone;
 mod wav;
 
 pub use codec::{CodecError, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
+pub use digit::Digit;
 pub use level::LevelMeter;
-pub use session::{AudioSession, AudioStatistics, SessionError, SessionSettings, SrtpKeys};
+pub use processing::VoiceProcessor;
+pub use session::{
+    AudioSession, AudioStatistics, PayloadTypes, SessionError, SessionSettings, SrtpKeys,
+};
 pub use source::{
     AudioSink, AudioSource, DeviceKind, Silence, SinkChoice, SoundDevice, SoundError, SourceChoice,
 };

@@ -48,18 +48,23 @@ impl Reception {
 
     /// Counts a packet.
     pub(super) fn count(&mut self, now: Instant, sequence: u16, timestamp: u32) {
-        let ahead = i64::from(sequence.wrapping_sub(self.highest as u16) as i16);
-        if ahead > -MISORDER_MAX {
-            self.first = self.first.min(self.highest + ahead);
-        }
-        self.highest = self.highest.max(self.highest + ahead);
-        self.received += 1;
+        self.count_event(sequence);
         let arrival = (u128::from(now.as_micros()) * 6 / 125) as u32;
         let transit = i64::from(arrival.wrapping_sub(timestamp));
         if let Some(before) = self.transit.replace(transit) {
             let difference = (transit - before) as i32;
             self.jitter += (f64::from(difference).abs() - self.jitter) / 16.0;
         }
+    }
+
+    /// Counts a packet whose timestamp says nothing of when it was sent (RFC 4733 §2.6.1.1).
+    pub(super) fn count_event(&mut self, sequence: u16) {
+        let ahead = i64::from(sequence.wrapping_sub(self.highest as u16) as i16);
+        if ahead > -MISORDER_MAX {
+            self.first = self.first.min(self.highest + ahead);
+        }
+        self.highest = self.highest.max(self.highest + ahead);
+        self.received += 1;
     }
 
     /// Notes a sender report, for the round trip time that its sender wants to know.

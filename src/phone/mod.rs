@@ -14,7 +14,7 @@
 //! | `flows`, `moving` | connections for SIP; a call in another network | RFC 3261 §14 |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
 //! | `failure` | why a call did not come about | |
-//! | `lent` | what is lent to others | |
+//! | `lent`, `sound` | what is lent to others; the sound that is wished | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
 //! | `state`, `data` | the user's folder and its database | |
@@ -55,6 +55,7 @@ mod revocation;
 mod ring;
 mod search;
 mod signal;
+mod sound;
 mod state;
 mod talk;
 #[cfg(test)]
@@ -82,4 +83,5 @@ pub use people::AccountJob;
 pub use pins::{KeyAlarm, KeyAnswer, SeenKey, key_words};
 pub use protection::{KeyStoreJob, Protection, StoreKey};
 pub use search::{Entrance, OverlaySearch};
+pub use sound::SoundSettings;
 pub use state::{StateError, StateFolder};

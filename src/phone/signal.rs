@@ -305,6 +305,7 @@ impl Engine {
             local: account.local.clone(),
             source,
             sink,
+            voice_processing: self.settings.sound.voice_processing,
             muted: self.calls.is_muted(id),
             within,
             seed: os_seed(),

@@ -18,7 +18,7 @@ use crate::link::{
 use crate::media::sdp::{self, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup};
 use crate::media::{
     AudioSession, AudioSink, AudioSource, AudioStatistics, FRAME_SAMPLES, Profile, SAMPLE_RATE,
-    SILENCE, SessionSettings, SinkChoice, SoundError, SourceChoice, SrtpKeys,
+    SILENCE, SessionSettings, SinkChoice, SoundError, SourceChoice, SrtpKeys, VoiceProcessor,
 };
 
 /// What a call's sound needs.
@@ -33,6 +33,8 @@ pub(super) struct TalkSetup {
     pub source: SourceChoice,
     /// Where the other side's sound goes.
     pub sink: SinkChoice,
+    /// Whether echo and noise are taken out of a microphone's sound.
+    pub voice_processing: bool,
     /// Whether the microphone is cut off from the start.
     pub muted: bool,
     /// How long it may take until sound flows.
@@ -114,7 +116,9 @@ async fn run(
     mut control: mpsc::Receiver<Control>,
     report: &(impl Fn(Option<TalkReport>) + Send + Sync),
 ) -> Result<(), SoundFailure> {
-    let TalkSetup { agent, negotiated, local, source, sink, muted, within, seed } = setup;
+    let TalkSetup { agent, negotiated, local, source, sink, muted, within, seed, .. } = setup;
+    let is_processed = setup.voice_processing && matches!(source, SourceChoice::Device(_));
+    let processor = is_processed.then(VoiceProcessor::new);
     let sound = tokio::task::spawn_blocking(move || open(&source, &sink));
     let flow = tokio::select! {
         flow = timeout(within, connect(agent, &negotiated, local)) => {
@@ -145,7 +149,7 @@ async fn run(
     let session = AudioSession::new(now, settings, keys, rng);
     let mut session = session.map_err(|error| SoundFailure::Here(error.to_string()))?;
     session.mute(muted);
-    let mut call = Sound { session, flow, clock, source, sink };
+    let mut call = Sound { session, flow, clock, source, sink, processor };
     call.run(&mut control, report).await
 }
 
@@ -156,6 +160,7 @@ struct Sound {
     clock: Clock,
     source: Box<dyn AudioSource>,
     sink: Box<dyn AudioSink>,
+    processor: Option<VoiceProcessor>,
 }
 
 impl Sound {
@@ -213,10 +218,14 @@ impl Sound {
 
     fn frame(&mut self, report: &(impl Fn(Option<TalkReport>) + Send + Sync)) {
         let now = self.clock.now();
+        let played = self.session.playout(now);
+        self.sink.write(&played);
         let mut frame = SILENCE;
         self.source.read(&mut frame);
+        if let Some(processor) = &mut self.processor {
+            processor.clean(&played, &mut frame);
+        }
         self.session.capture(now, &frame);
-        self.sink.write(&self.session.playout(now));
         for fault in [self.source.take_fault(), self.sink.take_fault()].into_iter().flatten() {
             report(Some(TalkReport::Fault(fault.to_string())));
         }

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use webrtc_util::marshal::{Marshal, Unmarshal};
 
 use super::codec::{CodecError, Decoder, Encoder, FRAME_SAMPLES, Frame, SILENCE};
+use super::digit::{Digit, DigitReceiver, DigitSender, EventPacket};
 use super::jitter::{Arrival, Insertion, JitterBuffer, JitterCounters, Pull};
 use super::level::LevelMeter;
 use super::merge::merge;
@@ -49,6 +50,8 @@ pub struct AudioSession {
     /// Decoded sound that fills no whole frame yet.
     decoded: VecDeque<f32>,
     outbound: VecDeque<Bytes>,
+    digits_sent: DigitSender,
+    digits_heard: DigitReceiver,
     level_sent: LevelMeter,
     level_received: LevelMeter,
     is_muted: bool,
@@ -70,11 +73,22 @@ pub struct SessionSettings {
     pub in_band_fec: bool,
     /// The most bits per second that the other side wants.
     pub bitrate_max: Option<u32>,
+    /// Digits as events (`telephone-event/48000`, RFC 4733), if both sides know them.
+    pub digits: Option<PayloadTypes>,
     /// Which way sound flows.
     pub direction: Direction,
     /// Our name in RTCP, the same for the whole call; random, so that it tells nothing
     /// (RFC 7022). At most 255 bytes are used.
     pub cname: String,
+}
+
+/// The RTP payload types of a format, as each side has named it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadTypes {
+    /// What the other side wants to receive it under.
+    pub send: u8,
+    /// What we receive it under.
+    pub receive: u8,
 }
 
 /// Keys from the DTLS handshake.
@@ -145,6 +159,7 @@ impl SessionSettings {
             receive_payload_type: negotiated.receive_payload_type,
             in_band_fec: negotiated.opus.in_band_fec,
             bitrate_max: negotiated.opus.bitrate_max,
+            digits: None,
             direction: negotiated.direction,
             cname: rng.ice_string(16),
         }
@@ -182,6 +197,8 @@ impl AudioSession {
             earlier: (0, 0),
             decoded: VecDeque::new(),
             outbound: VecDeque::new(),
+            digits_sent: DigitSender::default(),
+            digits_heard: DigitReceiver::default(),
             level_sent: LevelMeter::default(),
             level_received: LevelMeter::default(),
             is_muted: false,
@@ -204,29 +221,34 @@ impl AudioSession {
         if self.is_over || !self.settings.direction.sends() {
             return;
         }
+        if let Some(event) = self.digits_sent.next(timestamp, FRAME_SAMPLES as u16) {
+            self.send_event(now, event);
+            return;
+        }
         let Ok(payload) = self.encoder.encode(frame) else {
             return;
         };
         let payload = Bytes::copy_from_slice(payload);
-        self.sequence = self.sequence.wrapping_add(1);
         let header = rtp::header::Header {
-            version: 2,
             // The first packet of a talkspurt (RFC 3551 §4.1); ours is one long one.
             marker: self.sent.packets == 0,
-            payload_type: self.settings.send_payload_type & 0x7f,
-            sequence_number: self.sequence,
+            payload_type: self.settings.send_payload_type,
             timestamp,
-            ssrc: self.source,
             ..Default::default()
         };
-        self.sent.octets += payload.len() as u64;
-        let packet = rtp::packet::Packet { header, payload };
-        let sealed = packet.marshal().ok().and_then(|packet| self.srtp.protect_rtp(&packet).ok());
-        if let Some(sealed) = sealed {
-            self.sent.packets += 1;
-            self.sent.last = Some((timestamp, now));
-            self.send(sealed);
-        }
+        self.send_rtp(now, header, payload);
+    }
+
+    /// Sends a digit in the place of our sound, for `length` (0.1 s is usual, 1.3 s the most),
+    /// behind those that are not over yet. Gives `false` if the other side knows no digits or too
+    /// many wait already.
+    pub fn send_digit(&mut self, digit: Digit, length: Duration) -> bool {
+        self.settings.digits.is_some() && self.digits_sent.push(digit, length)
+    }
+
+    /// The next digit that the other side has pressed.
+    pub fn take_digit(&mut self) -> Option<Digit> {
+        self.digits_heard.take()
     }
 
     /// Takes a datagram from the network.
@@ -338,6 +360,38 @@ impl AudioSession {
         self.outbound.push_back(datagram);
     }
 
+    fn send_event(&mut self, now: Instant, event: EventPacket) {
+        let Some(types) = self.settings.digits else { return };
+        let header = rtp::header::Header {
+            marker: event.marker,
+            payload_type: types.send,
+            timestamp: event.timestamp,
+            ..Default::default()
+        };
+        self.send_rtp(now, header, Bytes::copy_from_slice(&event.payload));
+    }
+
+    /// Sends a packet with this payload type, marker and timestamp.
+    fn send_rtp(&mut self, now: Instant, header: rtp::header::Header, payload: Bytes) {
+        self.sequence = self.sequence.wrapping_add(1);
+        let timestamp = header.timestamp;
+        let header = rtp::header::Header {
+            version: 2,
+            payload_type: header.payload_type & 0x7f,
+            sequence_number: self.sequence,
+            ssrc: self.source,
+            ..header
+        };
+        self.sent.octets += payload.len() as u64;
+        let packet = rtp::packet::Packet { header, payload };
+        let sealed = packet.marshal().ok().and_then(|packet| self.srtp.protect_rtp(&packet).ok());
+        if let Some(sealed) = sealed {
+            self.sent.packets += 1;
+            self.sent.last = Some((timestamp, now));
+            self.send(sealed);
+        }
+    }
+
     fn send_rtcp(&mut self, compound: &[u8]) {
         if let Ok(sealed) = self.srtp.protect_rtcp(compound) {
             self.send(sealed);
@@ -348,6 +402,11 @@ impl AudioSession {
         let mut packet = self.srtp.unprotect_rtp(datagram).ok()?;
         let packet = rtp::packet::Packet::unmarshal(&mut packet).ok()?;
         let header = &packet.header;
+        if self.settings.digits.is_some_and(|types| types.receive == header.payload_type) {
+            let reception = self.reception.as_mut().filter(|r| r.source == header.ssrc)?;
+            reception.count_event(header.sequence_number);
+            return self.digits_heard.receive(header.timestamp, &packet.payload);
+        }
         if header.payload_type != self.settings.receive_payload_type
             || !self.settings.direction.receives()
         {

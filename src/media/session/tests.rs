@@ -31,6 +31,7 @@ fn session(role: DtlsRole, seed: u64) -> AudioSession {
         receive_payload_type: 111,
         in_band_fec: true,
         bitrate_max: None,
+        digits: Some(PayloadTypes { send: 101, receive: 101 }),
         direction: Direction::SendRecv,
         cname: rng.ice_string(16),
     };
@@ -234,6 +235,27 @@ fn a_flood_is_bounded() {
     assert_eq!(alice.outbound.len(), OUTBOUND_MAX);
     bob.playout(now);
     assert!(bob.decoded.len() <= 2 * crate::media::codec::PACKET_SAMPLES_MAX);
+}
+
+/// Digits cross loss, in order and once each, and the sound goes on behind them.
+#[test]
+fn digits_are_heard_by_the_other_side() {
+    let mut call = Call::new(14, Network { delay_us: 20_000, jitter_us: 5_000, loss: 0.2 });
+    let said = speech();
+    call.talk([&said[0], &said[1]], 20);
+    for label in "4711#".chars() {
+        let digit = Digit::from_char(label).expect("a key");
+        assert!(call.sessions[0].send_digit(digit, Duration::from_millis(100)));
+    }
+    let heard = call.talk([&said[0], &said[1]], 120);
+    let digits: String =
+        std::iter::from_fn(|| call.sessions[1].take_digit()).map(Digit::to_char).collect();
+    assert_eq!(digits, "4711#");
+    assert!(call.sessions[0].take_digit().is_none());
+    assert!(heard[1][80 * FRAME_SAMPLES..].iter().any(|sample| sample.abs() > 0.1));
+    let mut plain = session(DtlsRole::Client, 15);
+    plain.settings.digits = None;
+    assert!(!plain.send_digit(Digit::from_char('1').expect("a key"), Duration::from_millis(100)));
 }
 
 /// A payload of 60 ms, as others may send it, is played in three frames.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::phone::lent::LentRelay;
+use crate::phone::sound::SoundSettings;
 
 /// Settings of the user, kept in `settings.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Settings {
     pub forward_to: Option<String>,
     /// Whether callers are to use SIPS, and SIP is refused (RFC 7904 §5.1).
     pub sips_only: bool,
+    /// What becomes of our sound.
+    #[serde(flatten)]
+    pub sound: SoundSettings,
     /// What is lent to others whose networks let nothing else through, from the next time that we
     /// enter an overlay.
     #[serde(flatten)]
