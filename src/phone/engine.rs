@@ -241,6 +241,7 @@ impl Engine {
                 self.calls.mute(call, muted);
                 Ok(())
             }
+            Command::Hold(call, is_held) => self.hold(call, is_held),
             Command::Dismiss(call) => {
                 self.calls.dismiss(call);
                 Ok(())

@@ -15,7 +15,9 @@ use crate::link::{
     Clock, Credentials, DtlsError, DtlsRole, IceAgent, IceParameters, LinkError, LocalCertificate,
     MediaFlow, SrtpProfile, Surroundings, unix_ms,
 };
-use crate::media::sdp::{self, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup};
+use crate::media::sdp::{
+    self, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup, TELEPHONE_EVENT_PAYLOAD_TYPE,
+};
 use crate::media::{
     AudioSession, AudioSink, AudioSource, AudioStatistics, FRAME_SAMPLES, Profile, SAMPLE_RATE,
     SILENCE, SessionSettings, SinkChoice, SoundError, SourceChoice, SrtpKeys, VoiceProcessor,
@@ -66,6 +68,8 @@ pub(super) struct Talk {
 enum Control {
     /// Cut the microphone off, or let it in again.
     Mute(bool),
+    /// Let sound flow this way only.
+    Direct(sdp::Direction),
     /// Go on by another path, between these candidates of ours and of the other side.
     Move(Box<IceAgent>, IceParameters),
 }
@@ -91,6 +95,11 @@ impl Talk {
         let _ = self.control.try_send(Control::Mute(muted));
     }
 
+    /// Lets sound flow this way only.
+    pub(super) fn direct(&self, direction: sdp::Direction) {
+        let _ = self.control.try_send(Control::Direct(direction));
+    }
+
     /// Goes on by another path as soon as it is found. Until then the present one is used.
     pub(super) fn move_to(&self, agent: IceAgent, remote: IceParameters) {
         let _ = self.control.try_send(Control::Move(Box::new(agent), remote));
@@ -107,6 +116,7 @@ pub(super) fn description(agent: &IceAgent, certificate: &Certificate) -> MediaD
         fingerprint: certificate.fingerprint,
         setup: Setup::ActPass,
         opus_payload_type: OPUS_PAYLOAD_TYPE,
+        telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
         direction: sdp::Direction::SendRecv,
     }
 }
@@ -192,6 +202,7 @@ impl Sound {
                 }
                 told = control.recv() => match told {
                     Some(Control::Mute(muted)) => self.session.mute(muted),
+                    Some(Control::Direct(direction)) => self.session.set_direction(direction),
                     Some(Control::Move(agent, remote)) => {
                         let sender = self.flow.sender();
                         moves.spawn(async move { sender.move_to(*agent, &remote).await });

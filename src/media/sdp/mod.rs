@@ -27,12 +27,18 @@ pub struct MediaDescription {
     pub setup: Setup,
     /// The RTP payload type under which this side wants to receive Opus.
     pub opus_payload_type: u8,
+    /// The RTP payload type under which this side takes the keys that the other one presses, with
+    /// Opus's clock (RFC 4733 §2.4.1). In what is handed to [`Offer::answer`] it is a wish, heeded
+    /// under the offer's number.
+    pub telephone_event: Option<u8>,
     /// Which way sound flows, seen from this side.
     pub direction: Direction,
 }
 
 /// The payload type that we offer for Opus: the first dynamic one browsers use too.
 pub const OPUS_PAYLOAD_TYPE: u8 = 111;
+/// The payload type that we offer for keys.
+pub const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
 
 /// Who opens the DTLS association (RFC 4145 §4, RFC 5763 §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +109,10 @@ pub struct Negotiated {
     pub send_payload_type: u8,
     /// The payload type under which Opus comes in.
     pub receive_payload_type: u8,
+    /// The payload type to send keys under, if the other side takes any.
+    pub send_telephone_event: Option<u8>,
+    /// The payload type under which keys come in, if the other side may send any.
+    pub receive_telephone_event: Option<u8>,
     /// What our encoder has to heed.
     pub opus: OpusWish,
     /// Which way sound flows, seen from us.
@@ -202,10 +212,15 @@ pub fn accept(local: &MediaDescription, answer: &str) -> Result<Negotiated, SdpE
         (Setup::ActPass | Setup::Active, Setup::Passive) => DtlsRole::Client,
         _ => return Err(SdpError::BadSetup),
     };
+    // Each side sends under the number of the other one, if both know keys (RFC 3264 §7).
+    let sends_keys = stream.description.telephone_event.is_some();
+    let takes_keys = local.telephone_event.is_some();
     Ok(Negotiated {
         dtls_role,
         send_payload_type: stream.description.opus_payload_type,
         receive_payload_type: local.opus_payload_type,
+        send_telephone_event: stream.description.telephone_event.filter(|_| takes_keys),
+        receive_telephone_event: local.telephone_event.filter(|_| sends_keys),
         opus: stream.opus,
         direction: facing(local.direction, stream.description.direction),
         remote: stream.description,

@@ -65,8 +65,14 @@ impl Offer {
         };
         let direction = facing(local.direction, remote.direction);
         let payload_type = remote.opus_payload_type;
-        let ours =
-            MediaDescription { setup, direction, opus_payload_type: payload_type, ..local.clone() };
+        let telephone_event = remote.telephone_event.filter(|_| local.telephone_event.is_some());
+        let ours = MediaDescription {
+            setup,
+            direction,
+            opus_payload_type: payload_type,
+            telephone_event,
+            ..local.clone()
+        };
         let streams = self.streams.iter().enumerate().map(|(index, name)| {
             if index == self.chosen {
                 write::audio(&ours, Some(&name.protos), self.stream.mid.as_deref())
@@ -80,6 +86,8 @@ impl Offer {
             dtls_role: if setup == Setup::Active { DtlsRole::Client } else { DtlsRole::Server },
             send_payload_type: payload_type,
             receive_payload_type: payload_type,
+            send_telephone_event: telephone_event,
+            receive_telephone_event: telephone_event,
             opus: self.stream.opus,
             direction,
         };
@@ -141,6 +149,7 @@ fn stream(
         fingerprint,
         setup: setup(&lines)?,
         opus_payload_type,
+        telephone_event: telephone_event(&lines),
         direction: direction(&lines),
     };
     Ok(Stream { description, opus, mid: lines.text("mid")? })
@@ -165,6 +174,17 @@ impl<'a> Lines<'a> {
         self.own(key).chain(session.map(|a| a.value.as_deref()))
     }
 
+    /// The first of the stream's formats that is mapped to this encoding.
+    fn format(&self, encoding: &str) -> Option<&'a String> {
+        let is_it = |format: &&String| {
+            self.own("rtpmap").flatten().any(|map| {
+                let (number, name) = map.split_once(' ').unwrap_or_default();
+                number == *format && name.trim().eq_ignore_ascii_case(encoding)
+            })
+        };
+        self.media.media_name.formats.iter().find(is_it)
+    }
+
     /// The value of the first such line, of bounded length.
     fn text(&self, key: &'static str) -> Result<Option<String>, SdpError> {
         let Some(value) = self.all(key).next() else { return Ok(None) };
@@ -175,15 +195,8 @@ impl<'a> Lines<'a> {
 
 /// The payload type of the first Opus among the stream's formats, and its parameters.
 fn opus(lines: &Lines<'_>) -> Result<(u8, OpusWish), SdpError> {
-    let is_opus = |format: &str| {
-        lines.own("rtpmap").flatten().any(|map| {
-            let (number, codec) = map.split_once(' ').unwrap_or_default();
-            // RFC 7587 §7: always 48000 and 2, whatever is really sent.
-            number == format && codec.trim().eq_ignore_ascii_case("opus/48000/2")
-        })
-    };
-    let formats = &lines.media.media_name.formats;
-    let format = formats.iter().find(|f| is_opus(f)).ok_or(SdpError::NoCommonCodec)?;
+    // RFC 7587 §7: always 48000 and 2, whatever is really sent.
+    let format = lines.format("opus/48000/2").ok_or(SdpError::NoCommonCodec)?;
     let payload_type = format.parse().ok().filter(|t| *t < 128);
     let payload_type = payload_type.ok_or(SdpError::BadAttribute("m="))?;
     let mut wish = OpusWish { in_band_fec: false, dtx: false, bitrate_max: None };
@@ -200,6 +213,12 @@ fn opus(lines: &Lines<'_>) -> Result<(u8, OpusWish), SdpError> {
         }
     }
     Ok((payload_type, wish))
+}
+
+/// The payload type of the first telephone events that share Opus's clock (RFC 4733 §2.1). All that
+/// take any take the sixteen keys (§2.4.1).
+fn telephone_event(lines: &Lines<'_>) -> Option<u8> {
+    lines.format("telephone-event/48000")?.parse().ok().filter(|number| *number < 128)
 }
 
 /// The first SHA-256 fingerprint (RFC 8122 §5).

@@ -57,6 +57,12 @@ pub(super) fn audio(
     }
     add("rtpmap", Some(format!("{payload_type} opus/48000/2")));
     add("fmtp", Some(format!("{payload_type} minptime=10;useinbandfec=1;usedtx=0")));
+    let mut formats = vec![payload_type.to_string()];
+    if let Some(number) = local.telephone_event {
+        add("rtpmap", Some(format!("{number} telephone-event/48000")));
+        add("fmtp", Some(format!("{number} 0-15")));
+        formats.push(number.to_string());
+    }
     add("ptime", Some("20".into()));
     add(direction_word(local.direction), None);
     add("rtcp-mux", None);
@@ -73,7 +79,7 @@ pub(super) fn audio(
             media: "audio".into(),
             port: wire::RangedPort { value: port, range: None },
             protos: protos.unwrap_or(&default_protos).to_vec(),
-            formats: vec![payload_type.to_string()],
+            formats,
         },
         media_title: None,
         connection_information: Some(ConnectionInformation {
