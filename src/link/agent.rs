@@ -6,9 +6,8 @@ use super::dtls::DtlsRole;
 use super::error::LinkError;
 use super::ice::{IceAgent, IceOptions, IceRole, Upkeep};
 use super::no_ice::NoIceAgent;
-use super::node::NodeOptions;
+use super::node::{NodeOptions, Ways};
 use super::pool::AgentPool;
-use super::relay::OpenPorts;
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
 use crate::peer::{IceParameters, Role};
@@ -88,12 +87,13 @@ impl Agent {
 }
 
 /// What is gathered for applications.
-pub(super) fn ice_options(options: &NodeOptions, ports: &OpenPorts) -> IceOptions {
+pub(super) fn ice_options(options: &NodeOptions, ways: &Ways) -> IceOptions {
     IceOptions {
         loopback: options.loopback,
         stun_servers: options.stun_servers.clone(),
         relays: Vec::new(),
-        ports: ports.clone(),
+        ports: ways.ports.clone(),
+        mapped: ways.mapped.clone(),
         upkeep: Upkeep::Consent,
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use self::values::store_problem;
@@ -25,11 +25,12 @@ use super::ice::{IceOptions, Upkeep, credentials};
 use super::lend;
 use super::moving::{Moved, Moving};
 use super::node::{
-    AppFlow, AppPath, Done, News, NodeError, NodeEvent, NodeOptions, NodeStatus, Reply,
+    AppFlow, AppPath, Done, News, NodeError, NodeEvent, NodeOptions, NodeStatus, Reply, Ways,
 };
 use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
 use super::pool::AgentPool;
-use super::relay::{OpenPorts, RelayServer};
+use super::ports::{MappedPorts, PortMapper};
+use super::relay::RelayServer;
 use super::store::{Batch, StoreFile};
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
@@ -86,9 +87,8 @@ pub(super) struct Driver {
     agents: AgentPool,
     inbox: mpsc::Receiver<(Command, Reply)>,
     news: News,
-    /// Relays that lend us addresses.
-    relays: watch::Receiver<Vec<RelayServer>>,
-    ports: OpenPorts,
+    ways: Ways,
+    mapper: PortMapper,
     /// What links counted that are gone, and what became of attempts.
     ended: LinkCounters,
     links: BTreeMap<LinkId, Link>,
@@ -112,7 +112,7 @@ impl Driver {
         listener: BootstrapListener,
         inbox: mpsc::Receiver<(Command, Reply)>,
         news: News,
-        (relays, ports): (watch::Receiver<Vec<RelayServer>>, OpenPorts),
+        ways: Ways,
     ) -> Self {
         let clock = Clock::start();
         let now = Now::new(clock.now(), unix_ms());
@@ -126,7 +126,13 @@ impl Driver {
             rng.bytes(),
         );
         let (reports_in, reports) = mpsc::channel(REPORTS_MAX);
-        let agents = AgentPool::new(ice_options(&options, &ports), relays.clone());
+        let agents = AgentPool::new(ice_options(&options, &ways), ways.relays.clone());
+        let mapper = PortMapper::start(
+            listener.local_addr(),
+            ways.mapped.clone(),
+            agents.clone(),
+            ways.told.clone(),
+        );
         Self {
             peer,
             clock,
@@ -136,8 +142,8 @@ impl Driver {
             agents,
             inbox,
             news,
-            relays,
-            ports,
+            ways,
+            mapper,
             ended: LinkCounters::default(),
             links: BTreeMap::new(),
             app_links: BTreeMap::new(),
@@ -182,6 +188,7 @@ impl Driver {
                 Link::Gathered(_) => {}
             }
         }
+        driver.mapper.end().await;
     }
 
     /// Waits for one thing to happen and hands it to the peer; `false` when nobody holds the
@@ -237,6 +244,7 @@ impl Driver {
         self.flush();
         self.report_status();
         if let Moved::Addresses(gone) = moved {
+            self.mapper.moved();
             self.event(NodeEvent::Moved(gone.clone()));
         }
     }
@@ -430,15 +438,17 @@ impl Driver {
         }
         let credentials = credentials(&mut self.rng);
         let relays = self.relay_for_link();
-        let options = ice_options(&self.options, &self.ports);
-        let options = IceOptions { upkeep: Upkeep::OVERLAY, relays, ..options };
+        // The few ports that a router opens are for calls.
+        let (upkeep, mapped) = (Upkeep::OVERLAY, MappedPorts::default());
+        let options = ice_options(&self.options, &self.ways);
+        let options = IceOptions { upkeep, relays, mapped, ..options };
         let agent = Agent::with_ice(role, credentials, options);
         self.work(id, async move { Report::Gathered(agent.await) });
     }
 
     /// Links are many and can wait: one relay is enough for each.
     fn relay_for_link(&self) -> Vec<RelayServer> {
-        self.relays.borrow().first().cloned().into_iter().collect()
+        self.ways.relays.borrow().first().cloned().into_iter().collect()
     }
 
     fn connect(
@@ -485,7 +495,14 @@ impl Driver {
             // No command of ours asks for this.
             Event::Connected(_) => {}
             Event::JoinFailed(error) => self.event(NodeEvent::JoinFailed(error)),
-            Event::Left => self.event(NodeEvent::Left),
+            Event::Left => {
+                // Whoever hears of it may end the program.
+                let (undone, events) = (self.mapper.end(), self.news.events.clone());
+                tokio::spawn(async move {
+                    undone.await;
+                    let _ = events.send(NodeEvent::Left).await;
+                });
+            }
             Event::Configured { document, effect } => {
                 self.event(NodeEvent::Configured(document, effect));
             }

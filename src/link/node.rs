@@ -21,6 +21,7 @@ use super::ice::limits::CONNECT_ANSWERED;
 use super::lend::{Lend, Reach};
 use super::pcap::Pcap;
 use super::pool::AgentPool;
+use super::ports::{MappedPorts, PortMapping};
 use super::relay::{OpenPorts, Quota, RelayServer};
 use super::store::StoreProblem;
 use super::surroundings::Surroundings;
@@ -92,6 +93,7 @@ pub struct Node {
     reach: watch::Receiver<Reach>,
     relays: watch::Receiver<Vec<RelayServer>>,
     links: watch::Receiver<LinkTable>,
+    mapping: watch::Receiver<PortMapping>,
 }
 
 /// What a node reports unasked.
@@ -227,8 +229,9 @@ impl Node {
         let (links_in, links) = watch::channel(LinkTable::default());
         let news =
             News { events, status: status_in, counters: counters_in, links: links_in, dialed };
-        let lent = (relays.clone(), ports);
-        let driver = Driver::new(options, credentials, listener, inbox, news, lent);
+        let (told, mapping) = watch::channel(PortMapping::default());
+        let ways = Ways { relays: relays.clone(), ports, mapped: MappedPorts::default(), told };
+        let driver = Driver::new(options, credentials, listener, inbox, news, ways);
         let agents = driver.agents();
         tokio::spawn(driver.run());
         let node = Self {
@@ -242,6 +245,7 @@ impl Node {
             reach,
             relays,
             links,
+            mapping,
         };
         Ok((node, events_out))
     }
@@ -259,6 +263,11 @@ impl Node {
     /// Whether others reach us at our port, as far as we know; changes can be waited for.
     pub fn reach(&self) -> watch::Receiver<Reach> {
         self.reach.clone()
+    }
+
+    /// Whether the router in front of us has opened our port; changes can be waited for.
+    pub fn port_mapping(&self) -> watch::Receiver<PortMapping> {
+        self.mapping.clone()
     }
 
     /// Each link that is up, the oldest first. When one comes or goes [`NodeStatus::links`] may
@@ -368,6 +377,18 @@ fn borrow(
         tokio::spawn(Borrow { asker, status, met, ready, node_id, reach, anywhere }.run());
     }
     relays
+}
+
+/// How others get to us.
+pub(super) struct Ways {
+    /// Relays that lend us addresses.
+    pub(super) relays: watch::Receiver<Vec<RelayServer>>,
+    /// Ports of candidates.
+    pub(super) ports: OpenPorts,
+    /// Those among them that the router has opened.
+    pub(super) mapped: MappedPorts,
+    /// What the router has done.
+    pub(super) told: watch::Sender<PortMapping>,
 }
 
 /// Where a driver reports to.
