@@ -8,6 +8,7 @@ use super::ice::{IceAgent, IceOptions, IceRole, Upkeep};
 use super::no_ice::NoIceAgent;
 use super::node::NodeOptions;
 use super::pool::AgentPool;
+use super::ports::MappedPorts;
 use super::relay::OpenPorts;
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
@@ -84,12 +85,17 @@ impl Agent {
 }
 
 /// What is gathered for applications.
-pub(super) fn ice_options(options: &NodeOptions, ports: &OpenPorts) -> IceOptions {
+pub(super) fn ice_options(
+    options: &NodeOptions,
+    ports: &OpenPorts,
+    mapped: &MappedPorts,
+) -> IceOptions {
     IceOptions {
         loopback: options.loopback,
         stun_servers: options.stun_servers.clone(),
         relays: Vec::new(),
         ports: ports.clone(),
+        mapped: mapped.clone(),
         upkeep: Upkeep::Consent,
     }
 }

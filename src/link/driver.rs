@@ -28,6 +28,7 @@ use super::node::{
 };
 use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
 use super::pool::AgentPool;
+use super::ports::PortMapper;
 use super::store::{Batch, StoreFile};
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
@@ -83,6 +84,7 @@ pub(super) struct Driver {
     agents: AgentPool,
     inbox: mpsc::Receiver<(Command, Reply)>,
     news: News,
+    mapper: PortMapper,
     /// What links counted that are gone, and what became of attempts.
     ended: LinkCounters,
     links: BTreeMap<LinkId, Link>,
@@ -107,6 +109,7 @@ impl Driver {
         inbox: mpsc::Receiver<(Command, Reply)>,
         news: News,
         agents: AgentPool,
+        mapper: PortMapper,
     ) -> Self {
         let clock = Clock::start();
         let now = Now::new(clock.now(), unix_ms());
@@ -127,6 +130,7 @@ impl Driver {
             agents,
             inbox,
             news,
+            mapper,
             ended: LinkCounters::default(),
             links: BTreeMap::new(),
             app_links: BTreeMap::new(),
@@ -166,6 +170,7 @@ impl Driver {
                 Link::Gathered(_) => {}
             }
         }
+        driver.mapper.end().await;
     }
 
     /// Waits for one thing to happen and hands it to the peer; `false` when nobody holds the
@@ -221,6 +226,7 @@ impl Driver {
         self.flush();
         self.report_status();
         if let Moved::Addresses(gone) = moved {
+            self.mapper.moved();
             self.event(NodeEvent::Moved(gone.clone()));
         }
     }
@@ -289,9 +295,12 @@ impl Driver {
         });
         self.ended.up += 1;
         let address = self.cache.up(id, info.remote, &certificate);
-        if let (Some(address), Some(node)) = (address, certificate.node_ids.first()) {
-            self.agents.expect_relay();
-            let _ = self.news.dialed.try_send((*node, address));
+        if let Some(node) = certificate.node_ids.first() {
+            self.news.links.send_modify(|links| links.add(id, *node, &info, &sender));
+            if let Some(address) = address {
+                self.agents.expect_relay();
+                let _ = self.news.dialed.try_send((*node, address));
+            }
         }
         self.links.insert(id, Link::Up(sender, info.local.ip().to_canonical()));
         self.handle(Input::Link(id, LinkEvent::Up(certificate)));
@@ -385,6 +394,7 @@ impl Driver {
         match self.links.remove(&id) {
             Some(Link::Up(sender, _)) => {
                 self.ended.add(&sender.stats());
+                self.news.links.send_modify(|links| links.remove(id));
                 sender.close();
                 return true;
             }
@@ -460,7 +470,14 @@ impl Driver {
             // No command of ours asks for this.
             Event::Connected(_) => {}
             Event::JoinFailed(error) => self.event(NodeEvent::JoinFailed(error)),
-            Event::Left => self.event(NodeEvent::Left),
+            Event::Left => {
+                // Whoever hears of it may end the program.
+                let (undone, events) = (self.mapper.end(), self.news.events.clone());
+                tokio::spawn(async move {
+                    undone.await;
+                    let _ = events.send(NodeEvent::Left).await;
+                });
+            }
             Event::Configured { document, effect } => {
                 self.event(NodeEvent::Configured(document, effect));
             }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::clock::os_seed;
 use super::error::LinkError;
 use super::ice::{IceAgent, IceOptions, IceRole, Upkeep, credentials};
+use super::ports::MappedPorts;
 use super::relay::RelayServer;
 use crate::base::Rng;
 
@@ -175,6 +176,8 @@ impl Shared {
             For::Link => {
                 options.relays.extend(relays.take(1));
                 options.upkeep = Upkeep::OVERLAY;
+                // The few ports that a router opens are for calls.
+                options.mapped = MappedPorts::default();
             }
         }
         IceAgent::gather(role, ufrag, password, &options).await
