@@ -1,4 +1,4 @@
-//! Candidates as `webrtc-ice` has them.
+//! Sockets and candidates as `webrtc-ice` has them.
 
 use std::sync::Arc;
 
@@ -7,9 +7,11 @@ use webrtc_ice::candidate::candidate_host::CandidateHostConfig;
 use webrtc_ice::candidate::candidate_relay::CandidateRelayConfig;
 use webrtc_ice::candidate::candidate_server_reflexive::CandidateServerReflexiveConfig;
 use webrtc_ice::candidate::{Candidate as Described, CandidateType as DescribedType};
+use webrtc_ice::udp_network::{EphemeralUDP, UDPNetwork};
 
 use super::candidate::{Candidate, CandidateKind};
 use super::facts::{CandidatePair, CandidateType};
+use super::ports::MappedPort;
 
 /// A candidate of the other side as the agent wants it.
 pub(super) type AgentCandidate = Arc<dyn Described + Send + Sync>;
@@ -64,4 +66,13 @@ pub(super) fn path(local: &dyn Described, remote: &dyn Described) -> String {
         remote.candidate_type(),
         remote.addr(),
     )
+}
+
+/// Where the agent's sockets are.
+pub(super) fn at_port(mapped: Option<&MappedPort>) -> UDPNetwork {
+    let at = mapped.and_then(|port| {
+        let port = port.inside.port();
+        EphemeralUDP::new(port, port).ok()
+    });
+    at.map_or_else(UDPNetwork::default, UDPNetwork::Ephemeral)
 }

@@ -23,9 +23,10 @@ use webrtc_util::vnet::net::Net;
 
 use super::addresses;
 use super::candidate::{Candidate, CandidateKind, IceParameters};
-use super::described::{AgentCandidate, describe, pair, path};
+use super::described::{AgentCandidate, at_port, describe, pair, path};
 use super::error::LinkError;
 use super::facts::CandidatePair;
+use super::ports::{MappedPort, MappedPorts};
 use super::reflexive::{Hosts, reflexive};
 use super::relay::{OpenPort, OpenPorts, RelayServer};
 use super::settled::Settled;
@@ -104,6 +105,8 @@ pub struct IceOptions {
     pub relays: Vec<RelayServer>,
     /// Where the ports of our candidates are noted, so that our own relay reaches them.
     pub ports: OpenPorts,
+    /// Ports that the router has opened for us.
+    pub mapped: MappedPorts,
     /// How the path is kept.
     pub upkeep: Upkeep,
 }
@@ -150,6 +153,8 @@ pub struct IceAgent {
     loopback: bool,
     relays: Relays,
     ports: Vec<OpenPort>,
+    /// The port that the router has opened, if this is on one.
+    mapped: Option<MappedPort>,
     /// Whether no server has answered that was to be asked.
     is_closed_in: bool,
     state: watch::Receiver<ConnectionState>,
@@ -166,6 +171,26 @@ impl IceAgent {
         ufrag: String,
         pwd: String,
         options: &IceOptions,
+    ) -> Result<Self, LinkError> {
+        if let Some(port) = options.mapped.take() {
+            let (ufrag, pwd) = (ufrag.clone(), pwd.clone());
+            let agent = Self::gather_at(role, ufrag, pwd, options, Some(port)).await;
+            // Another program may have been faster.
+            if let Ok(agent) = agent
+                && agent.mapped.is_some()
+            {
+                return Ok(agent);
+            }
+        }
+        Self::gather_at(role, ufrag, pwd, options, None).await
+    }
+
+    async fn gather_at(
+        role: IceRole,
+        ufrag: String,
+        pwd: String,
+        options: &IceOptions,
+        mapped: Option<MappedPort>,
     ) -> Result<Self, LinkError> {
         let start = Instant::now();
         let net = Arc::new(Net::new(None));
@@ -189,6 +214,7 @@ impl IceAgent {
             net: Some(net),
             ip_filter: Arc::new(Some(Box::new(move |ip| allowed.contains_key(&ip)))),
             include_loopback: loopback || has_relays,
+            udp_network: at_port(mapped.as_ref()),
             ..paced(options.upkeep)
         };
         let agent = Agent::new(config).await.map_err(|e| LinkError::Gather(e.to_string()))?;
@@ -205,6 +231,7 @@ impl IceAgent {
             loopback,
             relays,
             ports,
+            mapped,
             is_closed_in: false,
             state,
             gather_ms,
@@ -216,18 +243,29 @@ impl IceAgent {
         if hosts.is_empty() {
             return Err(LinkError::NoAddress);
         }
-        this.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
-        this.ports = hosts.iter().map(|(host, _)| this.options.ports.open(host.addr)).collect();
-        let ((reflexive, has_answer), relays) = tokio::join!(
-            reflexive(&hosts, &this.options.stun_servers),
-            Relays::open(&this.options.relays, agent_at),
-        );
-        this.local.candidates.extend(reflexive);
-        this.local.candidates.extend(relays.candidates());
-        this.relays = relays;
-        this.is_closed_in = !this.options.stun_servers.is_empty() && !has_answer;
+        this.learn(&hosts, agent_at).await;
         this.gather_ms = start.elapsed().as_millis() as u64;
         Ok(this)
+    }
+
+    /// Adds our candidates: those of the sockets, and what routers, servers and relays make of
+    /// them.
+    async fn learn(&mut self, hosts: &Hosts, agent_at: Option<SocketAddr>) {
+        self.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
+        self.ports = hosts.iter().map(|(host, _)| self.options.ports.open(host.addr)).collect();
+        self.mapped.take_if(|port| !hosts.iter().any(|(host, _)| host.addr == port.inside));
+        let ((reflexive, has_answer), relays) = tokio::join!(
+            reflexive(hosts, &self.options.stun_servers),
+            Relays::open(&self.options.relays, agent_at),
+        );
+        self.local.candidates.extend(self.mapped.as_ref().map(MappedPort::candidate));
+        let is_new = |candidate: &Candidate| {
+            self.mapped.as_ref().is_none_or(|port| port.outside != candidate.addr)
+        };
+        self.local.candidates.extend(reflexive.into_iter().filter(is_new));
+        self.local.candidates.extend(relays.candidates());
+        self.relays = relays;
+        self.is_closed_in = !self.options.stun_servers.is_empty() && !has_answer;
     }
 
     /// What the other side must be told.
@@ -252,7 +290,8 @@ impl IceAgent {
     /// place through another port.
     pub fn lacks_relay(&self) -> bool {
         let here = Surroundings::of(&self.local.candidates);
-        !here.has_relay && (self.is_closed_in || here.network == Network::ChangingNat)
+        let has_help = here.has_relay || self.mapped.is_some();
+        !has_help && (self.is_closed_in || here.network == Network::ChangingNat)
     }
 
     /// Takes this part in the checks that are still to come.
@@ -332,6 +371,7 @@ impl IceAgent {
                 .map_or_else(|| pair(&*selected.local, &*selected.remote), RelayedPair::pair),
             _relayed: relayed,
             _ports: std::mem::take(&mut self.ports),
+            _mapped: self.mapped.take(),
             agent: self.agent.take(),
             state: self.state.clone(),
         })
@@ -427,6 +467,7 @@ pub struct IceConn {
     pair: CandidatePair,
     _relayed: Option<RelayedPair>,
     _ports: Vec<OpenPort>,
+    _mapped: Option<MappedPort>,
 }
 
 impl IceConn {

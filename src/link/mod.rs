@@ -3,9 +3,10 @@
 //! | file | what | |
 //! |---|---|---|
 //! | `addresses`, [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
-//! | `described` | candidates in the words of `webrtc-ice` | |
+//! | `described` | sockets and candidates in the words of `webrtc-ice` | |
 //! | `reflexive`, `through` | addresses seen from outside, and lent by relays | RFC 8656 |
 //! | [`pool`] | sockets that stand ready | |
+//! | [`ports`] | what the router opens for us | RFC 6886, 6887 |
 //! | [`surroundings`] | what stood in the way of one | RFC 4787 |
 //! | `settled` | what is left of it once it is found | RFC 8445 §11 |
 //! | [`cookie`] | proof of an address | RFC 6347 §4.2.1 |
@@ -61,6 +62,7 @@ pub mod overlay;
 pub mod pace;
 pub mod pcap;
 pub mod pool;
+pub mod ports;
 mod reflexive;
 pub mod relay;
 pub mod reliability;
@@ -89,6 +91,7 @@ pub use overlay::{OverlayEvent, OverlayLink, OverlaySender};
 pub use pace::SenderKind;
 pub use pcap::{Direction as PcapDirection, Pcap, Protocol as PcapProtocol};
 pub use pool::AgentPool;
+pub use ports::{MappingProtocol, PortMapping, PortProblem};
 pub use relay::{Quota as RelayQuota, RelayServer};
 pub use store::StoreProblem;
 pub use surroundings::{Network, Surroundings};

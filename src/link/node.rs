@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::agent::ice_options;
 use super::bootstrap::{BootstrapListener, PlainConnections};
 use super::borrow::Borrow;
 use super::clock::unix_ms;
@@ -21,6 +22,7 @@ use super::ice::limits::CONNECT_ANSWERED;
 use super::lend::{Lend, Lending, Reach};
 use super::pcap::Pcap;
 use super::pool::AgentPool;
+use super::ports::{MappedPorts, PortMapper, PortMapping};
 use super::relay::{OpenPorts, Quota, RelayServer};
 use super::store::StoreProblem;
 use super::surroundings::Surroundings;
@@ -93,6 +95,7 @@ pub struct Node {
     reach: watch::Receiver<Reach>,
     relays: watch::Receiver<Vec<RelayServer>>,
     links: watch::Receiver<LinkTable>,
+    mapping: watch::Receiver<PortMapping>,
 }
 
 /// What a node reports unasked.
@@ -230,9 +233,12 @@ impl Node {
         let (links_in, links) = watch::channel(LinkTable::default());
         let news =
             News { events, status: status_in, counters: counters_in, links: links_in, dialed };
-        let lent = (relays.clone(), ports);
-        let driver = Driver::new(options, credentials, listener, inbox, news, lent);
-        let agents = driver.agents();
+        let (told, mapping) = watch::channel(PortMapping::default());
+        let mapped = MappedPorts::default();
+        let agents = AgentPool::new(ice_options(&options, &ports, &mapped), relays.clone());
+        let mapper = PortMapper::start(listener.local_addr(), mapped, agents.clone(), told);
+        let driver =
+            Driver::new(options, credentials, listener, inbox, news, agents.clone(), mapper);
         tokio::spawn(driver.run());
         let node = Self {
             commands,
@@ -246,6 +252,7 @@ impl Node {
             reach,
             relays,
             links,
+            mapping,
         };
         Ok((node, events_out))
     }
@@ -263,6 +270,11 @@ impl Node {
     /// Whether others reach us at our port, as far as we know; changes can be waited for.
     pub fn reach(&self) -> watch::Receiver<Reach> {
         self.reach.clone()
+    }
+
+    /// Whether the router in front of us has opened our port; changes can be waited for.
+    pub fn port_mapping(&self) -> watch::Receiver<PortMapping> {
+        self.mapping.clone()
     }
 
     /// Lends this much of a relay from now on if others reach us, or nothing. Who is relayed when

@@ -471,6 +471,8 @@ impl Engine {
         let now = self.clock.now();
         let hang_up = |leg| Command::HangUp { leg, reason: Some(Reason::completed_elsewhere()) };
         let Some((id, call)) = self.calls.of_leg(account, leg) else { return };
+        // The provisional responses may be lost.
+        call.heard(leg);
         let answer = answer.and_then(|a| String::from_utf8(a).ok()).unwrap_or_default();
         let state = call.legs.get_mut(&leg).and_then(|l| Some((l.agent.take()?, l.local.take()?)));
         let Some((agent, local)) = state.filter(|_| call.phase != Phase::Talking) else {
