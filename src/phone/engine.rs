@@ -214,6 +214,7 @@ impl Engine {
             self.snapshot.notice = None;
             self.sound_notice = None;
         }
+        let done = |()| Ok(());
         let result = match command {
             Command::StartOverlay { name, user, listen, kind } => {
                 self.start_overlay(&name, &user, listen, kind)
@@ -237,19 +238,13 @@ impl Engine {
             Command::Answer(call) => self.answer(call),
             Command::Decline(call) => self.decline(call),
             Command::HangUp(call) => self.hang_up(call),
-            Command::Mute(call, muted) => {
-                self.calls.mute(call, muted);
-                Ok(())
-            }
+            Command::Mute(call, muted) => done(self.calls.mute(call, muted)),
             Command::Hold(call, is_held) => self.hold(call, is_held),
-            Command::Dismiss(call) => {
-                self.calls.dismiss(call);
-                Ok(())
-            }
-            Command::DismissNotice => {
-                self.snapshot.restored.clear();
-                Ok(())
-            }
+            Command::Digit(call, label) => self.press(call, label),
+            Command::Transfer { call, to } => self.transfer(call, &to),
+            Command::TransferTo { call, other } => self.transfer_to(call, other),
+            Command::Dismiss(call) => done(self.calls.dismiss(call)),
+            Command::DismissNotice => done(self.snapshot.restored.clear()),
             Command::ClearHistory => self.clear_history(),
             Command::Configure(settings) => self.configure(settings),
             Command::Forward(to) => self.forward(to.as_deref()),

@@ -3,6 +3,7 @@
 mod calls;
 mod changes;
 mod faults;
+mod refer;
 mod requests;
 
 use std::collections::BTreeMap;
@@ -161,7 +162,10 @@ impl World {
         let to = to.parse().expect("URI");
         let offer = OFFER.to_vec();
         let from = aor("alice@o");
-        self.command(ALICE, Command::Invite { leg: LEG, flow: FLOW, from, to, offer });
+        self.command(
+            ALICE,
+            Command::Invite { leg: LEG, flow: FLOW, from, to, offer, transfer: None },
+        );
     }
 
     fn answer(&mut self) {

@@ -4,7 +4,7 @@ use rsip::{Method as Known, StatusCode};
 
 use super::api::FlowId;
 use super::table::RequestId;
-use super::{ALLOW, SDP, UserAgent};
+use super::{ALLOW, SDP, SUPPORTED, UserAgent};
 use crate::sip::dialog::Dialog;
 use crate::sip::message::{Headers, Method, NameAddr, Request, Uri};
 
@@ -65,14 +65,17 @@ impl UserAgent {
     /// Method and extensions, the same inside and outside of a dialog, in the order of §8.2.
     pub(super) fn check_request(&self, request: &Request) -> Result<(), Refusal> {
         match request.method() {
-            Method::Known(Known::Invite | Known::Bye | Known::Options) => {}
+            Method::Known(
+                Known::Invite | Known::Bye | Known::Options | Known::Refer | Known::Notify,
+            ) => {}
             Method::Known(_) => {
                 let header = Some(("Allow", ALLOW.to_owned()));
                 return Err(Refusal { status: StatusCode::MethodNotAllowed, header });
             }
             Method::Unknown(_) => return Err(StatusCode::NotImplemented.into()),
         }
-        let required = request.headers.list("Require");
+        let mut required = request.headers.list("Require");
+        required.retain(|tag| !SUPPORTED.split(", ").any(|known| known == *tag));
         if !required.is_empty() {
             let header = Some(("Unsupported", required.join(", ")));
             return Err(Refusal { status: StatusCode::BadExtension, header });
