@@ -24,7 +24,7 @@ impl Phone {
     }
 
     /// Waits until the user is told a sentence with these words.
-    async fn told(&mut self, words: &str) {
+    async fn noticed(&mut self, words: &str) {
         self.event(|e| {
             matches!(e, Event::Error { message } if message.contains(words)).then_some(())
         })
@@ -150,7 +150,7 @@ async fn four_calls_are_enough() {
     carol.send(Command::Dial("alice".into()));
     assert_eq!(carol.over().await.0, "alice@one.example is busy.");
     alice.send(Command::Dial("bob".into()));
-    alice.told("as many calls").await;
+    alice.noticed("as many calls").await;
 }
 
 /// RFC 4733: keys that are pressed in a call are told at the other side, in their order.
@@ -168,7 +168,7 @@ async fn keys_are_told() {
         assert_eq!(digit.await, key);
     }
     alice.send(Command::Digit(at_alice, 'x'));
-    alice.told("x is no key").await;
+    alice.noticed("x is no key").await;
 }
 
 /// RFC 3515: bob is connected to carol, whom he calls himself; he sees who wanted it, and alice is
@@ -205,7 +205,7 @@ async fn whoever_is_not_connected_goes_on() {
     carol.send(Command::Decline(at_carol));
     let declined = "bob@one.example was not connected to carol@one.example: \
                     carol@one.example declined.";
-    alice.told(declined).await;
+    alice.noticed(declined).await;
     assert_eq!(bob.held(at_bob).await, (false, false));
     alice.hears(at_alice, true).await;
 }
