@@ -139,6 +139,11 @@ impl SipUri {
         &self.params
     }
 
+    /// Whether it says header fields for whoever calls it.
+    pub fn has_headers(&self) -> bool {
+        self.headers.is_some()
+    }
+
     /// The dialog that a call to this URI is to replace.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod changes;
 mod faults;
 mod refer;
 mod requests;
+mod torture;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
