@@ -7,7 +7,8 @@ use super::words;
 use crate::crypto::Password;
 use crate::enroll::Invitation;
 use crate::enroll::server::random_password;
-use crate::phone::{AccountJob, Command, Credentials, Entrance, OverlayKind};
+use crate::phone::{AccountJob, Command, Credentials, Entrance, OverlayKind, Snapshot};
+use crate::usage::parse_aor;
 
 /// The port of a bootstrap link when an address names none (RFC 6940 §11.1 and its IANA port).
 const PORT_DEFAULT: u16 = 6084;
@@ -349,6 +350,12 @@ pub fn dial_fault(name: &str) -> Option<&'static str> {
     }
 }
 
+/// A name that was typed as others know it: with the overlay, as the phone will have it.
+pub fn in_full(name: &str, snapshot: &Snapshot) -> String {
+    let overlay = snapshot.me().map_or("", |me| me.overlay.as_str());
+    parse_aor(name, overlay).map_or_else(|_| name.to_owned(), |aor| aor.to_string())
+}
+
 /// Addresses separated by spaces or commas, or the part that is none.
 pub fn addresses(text: &str) -> Result<Vec<SocketAddr>, &str> {
     text.split([',', ' ', ';'])
@@ -371,7 +378,8 @@ fn looks_like_a_path(text: &str) -> bool {
 }
 
 /// A path as people type or paste it: with quotes, as a `file://` link, or from the home folder.
-fn file_path(text: &str) -> PathBuf {
+/// The path that somebody has typed or dropped.
+pub fn file_path(text: &str) -> PathBuf {
     let text = text.trim_matches(['"', '\'']);
     let text = text.strip_prefix("file://").unwrap_or(text);
     if let Some(rest) = text.strip_prefix("~/")

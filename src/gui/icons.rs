@@ -50,6 +50,20 @@ pub enum Icon {
     Tick,
     /// A key.
     Key,
+    /// A book with a person on it.
+    Book,
+    /// The outline of a star.
+    Star,
+    /// A star.
+    StarFull,
+    /// A circle, struck out.
+    Block,
+    /// Two bars.
+    Hold,
+    /// A triangle to the right.
+    Resume,
+    /// A small ring: nothing has happened there.
+    Open,
 }
 
 impl Icon {
@@ -113,8 +127,33 @@ impl Icon {
                 pen.line(&[(-0.03, 0.0), (0.9, 0.0), (0.9, 0.4)]);
                 pen.line(&[(0.45, 0.0), (0.45, 0.35)]);
             }
+            Icon::Book => pen.book(),
+            Icon::Star => pen.line(&star()),
+            Icon::StarFull => pen.star_full(),
+            Icon::Block => {
+                pen.circle((0.0, 0.0), 0.85);
+                pen.line(&[(-0.6, -0.6), (0.6, 0.6)]);
+            }
+            Icon::Open => pen.circle((0.0, 0.0), 0.4),
+            Icon::Hold => {
+                pen.line(&[(-0.35, -0.6), (-0.35, 0.6)]);
+                pen.line(&[(0.35, -0.6), (0.35, 0.6)]);
+            }
+            Icon::Resume => {
+                pen.line(&[(-0.45, -0.65), (0.65, 0.0), (-0.45, 0.65), (-0.45, -0.65)]);
+            }
         }
     }
+}
+
+/// The outline of a star, its tip twice.
+fn star() -> Vec<(f32, f32)> {
+    let corner = |number: u8| {
+        let radius = if number.is_multiple_of(2) { 0.95 } else { 0.42 };
+        let angle = (f32::from(number) * 36.0).to_radians();
+        (angle.sin() * radius, 0.05 - angle.cos() * radius)
+    };
+    (0..=10).map(corner).collect()
 }
 
 /// Draws in units of half an icon, y downwards.
@@ -243,6 +282,25 @@ impl Pen<'_> {
         self.line(&[(0.0, -0.8), (0.9, 0.75), (-0.9, 0.75), (0.0, -0.8)]);
         self.line(&[(0.0, -0.2), (0.0, 0.2)]);
         self.dot((0.0, 0.48), 0.12);
+    }
+
+    fn book(&self) {
+        self.line(&[(-0.6, -0.9), (0.8, -0.9), (0.8, 0.9), (-0.6, 0.9), (-0.6, -0.9)]);
+        for y in [-0.5, 0.0, 0.5] {
+            self.line(&[(-0.85, y), (-0.4, y)]);
+        }
+        self.circle((0.15, -0.25), 0.24);
+        self.arc((0.15, 0.52), 0.4, 180.0, 180.0);
+    }
+
+    fn star_full(&self) {
+        let points: Vec<Pos2> = star().into_iter().map(|point| self.at(point)).collect();
+        // The painter fills what bulges outwards only: each point of the star with the middle.
+        let middle = self.at((0.0, 0.05));
+        for corner in points.windows(2) {
+            let triangle = vec![middle, corner[0], corner[1]];
+            self.painter.add(Shape::convex_polygon(triangle, self.colour, self.stroke()));
+        }
     }
 
     fn sheets(&self) {

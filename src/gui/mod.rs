@@ -6,6 +6,7 @@
 
 mod account;
 mod alarm;
+mod book;
 mod calls;
 mod card;
 mod devices;
@@ -15,14 +16,19 @@ mod icons;
 mod invite;
 mod keeping;
 mod keys;
+mod lending;
+mod links;
 mod look;
 mod network;
 mod pages;
 mod people;
+mod person;
 mod qr;
+mod ring;
 #[cfg(test)]
 mod tests;
 mod view;
+mod why;
 mod widgets;
 mod window;
 mod words;

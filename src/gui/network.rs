@@ -8,8 +8,11 @@ use super::look::{roles, size, space};
 use super::view::{Question, Setup, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{devices, first, invite};
-use crate::phone::{Command, Membership, OverlayState, Settings, Snapshot, key_words};
+use super::{devices, first, invite, links, why};
+use crate::link::Reach;
+use crate::phone::{
+    Command, Membership, NetworkFacts, OverlayState, Settings, Snapshot, key_words,
+};
 
 /// Height of a row of the list of overlays.
 const ROW_HEIGHT: f32 = 56.0;
@@ -33,6 +36,13 @@ pub fn network_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec
             ui.add_space(space::S);
             devices::devices_ui(ui, snapshot, view, &membership.me.overlay);
         }
+        if let Some(facts) = snapshot.networks.get(&membership.me.overlay).filter(|_| is_in) {
+            widgets::card(ui, |ui| reach_ui(ui, facts));
+            ui.add_space(space::S);
+            widgets::card(ui, |ui| links::links_ui(ui, membership, facts, view.now_ms));
+            ui.add_space(space::S);
+        }
+        why::calls_ui(ui, snapshot, view.now_ms);
         widgets::card(ui, |ui| {
             figures_ui(ui, membership);
             ui.add_space(space::S);
@@ -105,6 +115,24 @@ fn state_words(membership: &Membership, roles: &super::look::Roles) -> (String, 
         OverlayState::Joined { registered: true, .. } => (words::JOINED.to_owned(), roles.good),
         OverlayState::Joined { .. } => (words::NOT_REACHABLE_YET.to_owned(), roles.warn),
     }
+}
+
+/// The standing self-test: whether others reach this computer, and what to do if not.
+fn reach_ui(ui: &mut Ui, facts: &NetworkFacts) {
+    let roles = roles(ui);
+    widgets::group(ui, words::REACH);
+    let (icon, colour) = match facts.reach {
+        Reach::Unknown => (Icon::Again, roles.quiet),
+        Reach::Hidden => (Icon::Warning, roles.warn),
+        Reach::Blocked(_) => (Icon::Warning, roles.bad),
+        Reach::Reached(_) => (Icon::Tick, roles.good),
+    };
+    widgets::sentence(ui, icon, colour, &words::reach(facts.reach));
+    if let Some(hint) = words::reach_hint(facts.reach) {
+        ui.add(egui::Label::new(RichText::new(hint).color(roles.quiet)).wrap());
+    }
+    ui.add_space(space::XS);
+    figure_ui(ui, words::RELAYS_AT_HAND, &facts.relays.to_string(), None);
 }
 
 /// What can be done with the membership.

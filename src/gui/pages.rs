@@ -6,7 +6,7 @@ use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{card, keeping};
+use super::{card, keeping, lending};
 use crate::phone::{AccountJob, Command, Device, Settings, Snapshot, Theme};
 
 /// The settings.
@@ -23,6 +23,7 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
             let devices = &snapshot.microphones;
             device_ui(ui, words::MICROPHONE, devices, &mut settings.microphone);
             device_ui(ui, words::SPEAKER, &snapshot.speakers, &mut settings.speaker);
+            ui.checkbox(&mut settings.sound.voice_processing, words::VOICE_PROCESSING);
         });
         ui.add_space(space::S);
         widgets::card(ui, |ui| {
@@ -41,6 +42,8 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
             let hint = RichText::new(words::HIDDEN_ON_LAN_HINT).color(roles(ui).quiet);
             ui.add(egui::Label::new(hint).wrap());
         });
+        ui.add_space(space::S);
+        widgets::card(ui, |ui| lending::lending_ui(ui, snapshot, &mut settings));
         ui.add_space(space::S);
         widgets::card(ui, |ui| keeping::keys_ui(ui, snapshot, view));
         ui.add_space(space::S);

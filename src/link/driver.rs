@@ -305,8 +305,11 @@ impl Driver {
         });
         self.ended.up += 1;
         let address = self.cache.up(id, info.remote, &certificate);
-        if let (Some(address), Some(node)) = (address, certificate.node_ids.first()) {
-            let _ = self.news.dialed.try_send((*node, address));
+        if let Some(node) = certificate.node_ids.first() {
+            self.news.links.send_modify(|links| links.add(id, *node, &info, &sender));
+            if let Some(address) = address {
+                let _ = self.news.dialed.try_send((*node, address));
+            }
         }
         self.links.insert(id, Link::Up(sender, info.local.ip().to_canonical()));
         self.handle(Input::Link(id, LinkEvent::Up(certificate)));
@@ -400,6 +403,7 @@ impl Driver {
         match self.links.remove(&id) {
             Some(Link::Up(sender, _)) => {
                 self.ended.add(&sender.stats());
+                self.news.links.send_modify(|links| links.remove(id));
                 sender.close();
                 return true;
             }

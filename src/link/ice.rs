@@ -14,11 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use webrtc_ice::agent::Agent;
 use webrtc_ice::agent::agent_config::AgentConfig;
-use webrtc_ice::candidate::candidate_base::CandidateBaseConfig;
-use webrtc_ice::candidate::candidate_host::CandidateHostConfig;
-use webrtc_ice::candidate::candidate_relay::CandidateRelayConfig;
-use webrtc_ice::candidate::candidate_server_reflexive::CandidateServerReflexiveConfig;
-use webrtc_ice::candidate::{Candidate as Described, CandidateType};
+use webrtc_ice::candidate::CandidateType;
 use webrtc_ice::mdns::MulticastDnsMode;
 use webrtc_ice::network_type::NetworkType;
 use webrtc_ice::state::ConnectionState;
@@ -27,7 +23,9 @@ use webrtc_util::vnet::net::Net;
 
 use super::addresses;
 use super::candidate::{Candidate, CandidateKind, IceParameters};
+use super::described::{AgentCandidate, describe, pair, path};
 use super::error::LinkError;
+use super::facts::CandidatePair;
 use super::reflexive::{Hosts, reflexive};
 use super::relay::{OpenPort, OpenPorts, RelayServer};
 use super::settled::Settled;
@@ -311,14 +309,14 @@ impl IceAgent {
             .await
             .map_err(|_| LinkError::NoPath)?
             .map_err(|e| LinkError::Ice(e.to_string()))?;
-        let Some(pair) = agent.get_selected_candidate_pair() else {
+        let Some(selected) = agent.get_selected_candidate_pair() else {
             return Err(LinkError::NoPath);
         };
-        let (local, stand) = (pair.local.addr(), pair.remote.addr());
+        let (local, stand) = (selected.local.addr(), selected.remote.addr());
         let relayed = std::mem::take(&mut self.relays).keep(stand);
         Ok(IceConn {
             conn: Some(conn),
-            socket: pair.local.get_conn().cloned(),
+            socket: selected.local.get_conn().cloned(),
             upkeep: self.options.upkeep,
             credentials: (self.local.ufrag.clone(), self.local.pwd.clone()),
             settled: None,
@@ -328,7 +326,10 @@ impl IceAgent {
             stand,
             path: relayed
                 .as_ref()
-                .map_or_else(|| path(&*pair.local, &*pair.remote), RelayedPair::path),
+                .map_or_else(|| path(&*selected.local, &*selected.remote), RelayedPair::path),
+            pair: relayed
+                .as_ref()
+                .map_or_else(|| pair(&*selected.local, &*selected.remote), RelayedPair::pair),
             _relayed: relayed,
             _ports: std::mem::take(&mut self.ports),
             agent: self.agent.take(),
@@ -423,6 +424,7 @@ pub struct IceConn {
     /// Where the other end is for the agent: on loopback, if it is reached through a relay.
     stand: SocketAddr,
     path: String,
+    pair: CandidatePair,
     _relayed: Option<RelayedPair>,
     _ports: Vec<OpenPort>,
 }
@@ -441,6 +443,11 @@ impl IceConn {
     /// The selected pair in words, for people.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The types of the selected pair.
+    pub fn pair(&self) -> CandidatePair {
+        self.pair
     }
 
     /// Sends one datagram. What the network loses is not an error.
@@ -540,49 +547,6 @@ fn watch_state(agent: &Agent) -> watch::Receiver<ConnectionState> {
         Box::pin(async {})
     }));
     state
-}
-
-/// A candidate of the other side as the agent wants it.
-type AgentCandidate = Arc<dyn Described + Send + Sync>;
-
-fn describe(candidate: &Candidate) -> Result<AgentCandidate, webrtc_ice::Error> {
-    let base_config = CandidateBaseConfig {
-        network: "udp".to_owned(),
-        address: candidate.addr.ip().to_canonical().to_string(),
-        port: candidate.addr.port(),
-        component: 1,
-        priority: candidate.priority,
-        foundation: candidate.foundation.clone(),
-        ..CandidateBaseConfig::default()
-    };
-    let related = candidate.related.unwrap_or(candidate.addr);
-    let (rel_addr, rel_port) = (related.ip().to_string(), related.port());
-    Ok(match candidate.kind {
-        CandidateKind::Host => {
-            let config = CandidateHostConfig { base_config, ..CandidateHostConfig::default() };
-            Arc::new(config.new_candidate_host()?)
-        }
-        CandidateKind::ServerReflexive => {
-            let config = CandidateServerReflexiveConfig { base_config, rel_addr, rel_port };
-            Arc::new(config.new_candidate_server_reflexive()?)
-        }
-        CandidateKind::Relay => {
-            let config =
-                CandidateRelayConfig { base_config, rel_addr, rel_port, relay_client: None };
-            Arc::new(config.new_candidate_relay()?)
-        }
-    })
-}
-
-fn path(local: &dyn Described, remote: &dyn Described) -> String {
-    let version = if local.addr().is_ipv4() { "IPv4" } else { "IPv6" };
-    format!(
-        "{} {} to {} {} over UDP, {version}",
-        local.candidate_type(),
-        local.addr(),
-        remote.candidate_type(),
-        remote.addr(),
-    )
 }
 
 /// An agent's tasks end only when it is told so.

@@ -3,6 +3,7 @@
 //! | file | what | |
 //! |---|---|---|
 //! | `addresses`, [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
+//! | `described` | candidates in the words of `webrtc-ice` | |
 //! | `reflexive`, `through` | addresses seen from outside, and lent by relays | RFC 8656 |
 //! | [`pool`] | sockets that stand ready | |
 //! | [`surroundings`] | what stood in the way of one | RFC 4787 |
@@ -21,6 +22,7 @@
 //! | `clock` | the machine's clocks and randomness | |
 //! | `agent`, `convert` | our end of an Attach, in RELOAD's words | RFC 6940 §6.5.1 |
 //! | `node`, `driver`, `counters` | what runs a [`Peer`](crate::peer::Peer) | |
+//! | `facts` | what is told of its links | |
 //! | `store` | values that survive a restart | |
 //! | `moving` | another network, or sleep | |
 //! | `cache` | where we can join the next time | RFC 6940 §11.4 |
@@ -41,9 +43,11 @@ mod clock;
 mod convert;
 pub mod cookie;
 mod counters;
+mod described;
 mod driver;
 pub mod dtls;
 mod error;
+mod facts;
 pub mod framing;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -75,6 +79,7 @@ pub use clock::{Clock, os_seed, unix_ms};
 pub use counters::{LinkCounters, NodeCounters};
 pub use dtls::{DtlsError, DtlsRole, LocalCertificate, SrtpKeys, SrtpProfile, Verify};
 pub use error::{LinkError, SendError};
+pub use facts::{CandidatePair, CandidateType, LinkFacts, LinkKind};
 pub use ice::{IceAgent, IceOptions, IceRole, Upkeep};
 pub use lend::{Lending, Reach};
 pub use node::{

@@ -16,8 +16,9 @@ use super::counters::NodeCounters;
 use super::driver::Driver;
 use super::dtls::LocalCertificate;
 use super::error::LinkError;
+use super::facts::{LinkFacts, LinkTable};
 use super::ice::limits::CONNECT_ANSWERED;
-use super::lend::{Lend, Reach};
+use super::lend::{Lend, Lending, Reach};
 use super::pcap::Pcap;
 use super::pool::AgentPool;
 use super::relay::{OpenPorts, Quota, RelayServer};
@@ -88,8 +89,10 @@ pub struct Node {
     listen: SocketAddr,
     plain: PlainConnections,
     agents: AgentPool,
+    lending: Lending,
     reach: watch::Receiver<Reach>,
     relays: watch::Receiver<Vec<RelayServer>>,
+    links: watch::Receiver<LinkTable>,
 }
 
 /// What a node reports unasked.
@@ -208,10 +211,12 @@ impl Node {
         let (counters_in, counters) = watch::channel(NodeCounters::default());
         let asker = Asker(commands.downgrade());
         let ports = OpenPorts::default();
+        let lending = listener.lending().clone();
+        lending.want(options.relays.lend);
         let lend = Lend {
             asker: asker.clone(),
             status: status.clone(),
-            lending: listener.lending().clone(),
+            lending: lending.clone(),
             listen,
             node_id,
             options: options.relays.clone(),
@@ -222,13 +227,26 @@ impl Node {
         let reach = lend.start();
         let (dialed, met) = mpsc::channel(DIALED_MAX);
         let relays = borrow(&options, asker, status.clone(), reach.clone(), met);
-        let news = News { events, status: status_in, counters: counters_in, dialed };
+        let (links_in, links) = watch::channel(LinkTable::default());
+        let news =
+            News { events, status: status_in, counters: counters_in, links: links_in, dialed };
         let lent = (relays.clone(), ports);
         let driver = Driver::new(options, credentials, listener, inbox, news, lent);
         let agents = driver.agents();
         tokio::spawn(driver.run());
-        let node =
-            Self { commands, status, counters, node_id, listen, plain, agents, reach, relays };
+        let node = Self {
+            commands,
+            status,
+            counters,
+            node_id,
+            listen,
+            plain,
+            agents,
+            lending,
+            reach,
+            relays,
+            links,
+        };
         Ok((node, events_out))
     }
 
@@ -245,6 +263,23 @@ impl Node {
     /// Whether others reach us at our port, as far as we know; changes can be waited for.
     pub fn reach(&self) -> watch::Receiver<Reach> {
         self.reach.clone()
+    }
+
+    /// Lends this much of a relay from now on if others reach us, or nothing. Who is relayed when
+    /// that changes has to look for another relay.
+    pub fn lend(&self, quota: Option<Quota>) {
+        self.lending.want(quota);
+    }
+
+    /// How many relayed addresses others have of us now; `None` while no relay is lent.
+    pub fn lent(&self) -> Option<usize> {
+        self.lending.relay().map(|relay| relay.sessions())
+    }
+
+    /// Each link that is up, the oldest first. When one comes or goes [`NodeStatus::links`] may
+    /// change; round-trip times are those of this moment.
+    pub fn links(&self) -> Vec<LinkFacts> {
+        self.links.borrow().facts()
     }
 
     /// Relays that lend us addresses at present, the nearest first.
@@ -355,6 +390,7 @@ pub(super) struct News {
     pub(super) events: mpsc::Sender<NodeEvent>,
     pub(super) status: watch::Sender<NodeStatus>,
     pub(super) counters: watch::Sender<NodeCounters>,
+    pub(super) links: watch::Sender<LinkTable>,
     /// Peers that take links at an address.
     pub(super) dialed: mpsc::Sender<(NodeId, SocketAddr)>,
 }

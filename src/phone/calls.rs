@@ -14,6 +14,7 @@ use super::engine::Engine;
 use super::failure::Worst;
 use super::session::Session;
 use super::talk::{Talk, TalkReport};
+use super::trace::Candidates;
 use super::transfer::Referral;
 use super::words;
 use crate::base::Instant;
@@ -60,10 +61,12 @@ pub(super) struct Running {
     pub(super) until: tokio::time::Instant,
     pub(super) talk: Option<Talk>,
     path: Option<String>,
-    statistics: AudioStatistics,
+    pub(super) statistics: AudioStatistics,
+    /// Addresses between which a path for the sound is looked for.
+    pub(super) candidates: Candidates,
     pub(super) report: CallReport,
     pub(super) started: Instant,
-    started_unix_ms: u64,
+    pub(super) started_unix_ms: u64,
     answered: Option<Instant>,
     /// Whatever is dialled ends with the call.
     pub(super) dial_tasks: JoinSet<()>,
@@ -241,6 +244,7 @@ impl Calls {
             talk: None,
             path: None,
             statistics: AudioStatistics::default(),
+            candidates: Candidates::default(),
             report: CallReport::default(),
             started: now.instant,
             started_unix_ms: now.unix_ms,
@@ -348,7 +352,7 @@ impl Running {
         }
     }
 
-    fn finish_report(&mut self, now: Instant) {
+    pub(super) fn finish_report(&mut self, now: Instant) {
         let report = &mut self.report;
         report.packets_sent = self.statistics.packets_sent;
         report.packets_received = self.statistics.packets_received;
@@ -405,7 +409,7 @@ impl Engine {
         let sentence = match call.phase {
             Phase::Talking => "You hung up.",
             Phase::Incoming | Phase::Answering => words::DECLINED,
-            Phase::Dialling(_) | Phase::Ringing => "You gave up.",
+            Phase::Dialling(_) | Phase::Ringing => words::GAVE_UP,
         };
         self.hang_up_legs(id, None);
         self.end_call(id, sentence.to_owned());
@@ -454,6 +458,7 @@ impl Engine {
             outcome: sentence.clone(),
             answered: call.report.answered,
         };
+        self.trace_ended(id, &call, &entry);
         if call.report.ringing_ms.is_some() {
             for attempt in call.attempts.iter().filter(|attempt| attempt.leg.is_some()) {
                 self.remember_target(&attempt.target);

@@ -14,6 +14,7 @@ use super::flows::Flow;
 use super::names::is_domain_unverified;
 use super::session::Session;
 use super::talk::{self, Talk, TalkReport, TalkSetup};
+use super::trace::Candidates;
 use super::transfer::Referral;
 use super::trust::{Judgement, named};
 use super::words;
@@ -307,6 +308,7 @@ impl Engine {
         let Some(account) = self.accounts.get(account) else { return };
         let Some(within) = self.calls.running.get(&id).map(Running::time_for_sound) else { return };
         let (source, sink) = self.choices();
+        let candidates = Candidates::of(&agent, &negotiated);
         let setup = TalkSetup {
             agent,
             negotiated,
@@ -332,6 +334,7 @@ impl Engine {
         });
         if let Some(call) = self.calls.running.get_mut(&id) {
             call.talk = Some(talk);
+            call.candidates = candidates;
         }
     }
 
@@ -412,6 +415,13 @@ impl Engine {
             let (membership, phase) = ((account_id, overlay.as_str()), Phase::Incoming);
             calls.begin(membership, Direction::Incoming, peer.to_owned(), phase, now)
         };
+        if self.is_blocked(peer) {
+            let id = begin(&mut self.calls);
+            self.sip_command(account_id, reject(rsip::StatusCode::Decline));
+            self.end_call(id, words::refused(peer, "you have blocked this name"));
+            // It is in the list, and takes no place on the screen.
+            return self.calls.dismiss(id);
+        }
         // Nobody is there to choose between calls that are answered at once.
         let is_busy = self.options.auto_answer && !self.calls.running.is_empty();
         if replaces.is_none() && (is_busy || self.calls.is_full()) {
@@ -422,8 +432,7 @@ impl Engine {
         if judgement.is_refused {
             let id = begin(&mut self.calls);
             self.sip_command(account_id, reject(rsip::StatusCode::Forbidden));
-            let sentence = format!("A call from {peer} was refused: you have refused its key.");
-            return self.end_call(id, sentence);
+            return self.end_call(id, words::refused(peer, "you have refused its key"));
         }
         let text = offer.and_then(|o| String::from_utf8(o).ok());
         let Some(Ok(offer)) = text.map(|text| Offer::parse(&text)) else {

@@ -113,6 +113,31 @@ fn a_running_call_is_muted_and_hung_up() {
     }
 }
 
+/// A call is put on hold and taken back, on its card and, beside another one, in its line.
+#[test]
+fn a_call_is_put_on_hold_and_goes_on() {
+    for size in [WIDE, NARROW] {
+        let mut snapshot = with_call(talking());
+        let (mut harness, mut backend) = open(snapshot.clone(), size);
+        click(&mut harness, words::HOLD);
+        assert_eq!(commands(&mut backend), [Command::Hold(CallId(3), true)]);
+        snapshot.calls[0].held_by_us = true;
+        tell(&mut harness, &backend, snapshot.clone());
+        harness.get_by_label(words::ON_HOLD);
+        click(&mut harness, words::RESUME);
+        assert_eq!(commands(&mut backend), [Command::Hold(CallId(3), false)]);
+        let second = Call { peer: "dora@smith".into(), ..call(4, talking()) };
+        snapshot.calls.insert(0, second);
+        tell(&mut harness, &backend, snapshot.clone());
+        click(&mut harness, words::RESUME);
+        assert_eq!(commands(&mut backend), [Command::Hold(CallId(3), false)]);
+        snapshot.calls.remove(1);
+        snapshot.calls[0].held_by_them = true;
+        tell(&mut harness, &backend, snapshot);
+        harness.get_by_label("dora has put you on hold");
+    }
+}
+
 #[test]
 fn keys_mute_and_hang_up_on_every_page() {
     let (mut harness, mut backend) = open(with_call(talking()), WIDE);

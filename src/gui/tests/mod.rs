@@ -1,12 +1,16 @@
 //! The window on made-up snapshots: what is clicked and typed must arrive as commands. The harness
 //! itself fails on a widget without an accessible name and on a character that no font has.
 
+mod book;
 mod calls;
 mod first;
+mod history;
 mod keeping;
+mod links;
 mod names;
 mod network;
 mod people;
+mod reach;
 
 use std::time::Duration;
 
@@ -20,8 +24,8 @@ use super::window::Window;
 use super::{look, words};
 use crate::phone::{
     Backend, Backup, Call, CallId, CallState, Command, Device, Direction, DocumentFacts,
-    HistoryEntry, Me, Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified,
-    channel,
+    HistoryEntry, Me, Membership, OverlayState, Quality, Settings, Snapshot, SoundSettings, Theme,
+    Verified, channel,
 };
 
 /// A window on `snapshot`, and the phone's end of it.
@@ -38,11 +42,13 @@ fn open<'a>(snapshot: Snapshot, size: [f32; 2]) -> (Harness<'a, Window>, Backend
 }
 
 /// High enough for each page: what has to be scrolled to cannot be clicked on.
-const WIDE: [f32; 2] = [960.0, 1400.0];
-const NARROW: [f32; 2] = [400.0, 1400.0];
+const WIDE: [f32; 2] = [960.0, 2000.0];
+const NARROW: [f32; 2] = [400.0, 2000.0];
 
+/// What the user has asked for; not what the pages ask for by themselves.
 fn commands(backend: &mut Backend) -> Vec<Command> {
-    std::iter::from_fn(|| backend.commands.try_recv().ok()).collect()
+    let all = std::iter::from_fn(|| backend.commands.try_recv().ok());
+    all.filter(|command| *command != Command::Inspect).collect()
 }
 
 /// Lets the phone say something new.
@@ -198,6 +204,11 @@ fn settings_send_what_was_chosen_and_keep_the_rest() {
     harness.run();
     let chosen = Settings { join_at_start: true, ..Settings::default() };
     assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    harness.get_by_label(words::VOICE_PROCESSING).click();
+    harness.run();
+    let sound = SoundSettings { voice_processing: false };
+    let chosen = Settings { sound, ..Settings::default() };
+    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
     harness.get_by_label(words::HIDDEN_ON_LAN).click();
     harness.run();
     let chosen = Settings { hidden_on_lan: true, ..Settings::default() };
@@ -236,7 +247,14 @@ fn a_phone_that_takes_no_commands_is_told() {
 #[test]
 fn everything_is_reached_by_the_tab_key() {
     let (mut harness, _backend) = open(joined(), WIDE);
-    let wanted = [words::CALLS, words::NETWORK, words::SETTINGS, words::DIAL, words::CLEAR_NAME];
+    let wanted = [
+        words::CALLS,
+        words::CONTACTS,
+        words::NETWORK,
+        words::SETTINGS,
+        words::DIAL,
+        words::CLEAR_NAME,
+    ];
     let mut reached = Vec::new();
     for _ in 0..16 {
         harness.key_press(Key::Tab);
@@ -267,7 +285,7 @@ fn everything_that_takes_the_focus_has_a_name() {
         with_call(CallState::Incoming),
     ];
     for snapshot in scenes {
-        for page in [Page::Calls, Page::Network, Page::Settings] {
+        for page in [Page::Calls, Page::Contacts, Page::Network, Page::Settings] {
             for setup in [Setup::Choices, Setup::Join, Setup::Start, Setup::Restore] {
                 let (mut harness, _backend) = open(snapshot.clone(), WIDE);
                 harness.state_mut().view.kept.page = page;

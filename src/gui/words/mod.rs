@@ -1,21 +1,25 @@
 //! Every text of the window, in one place. Plain words; terms of the protocol only on the Network
 //! page.
 
+mod book;
 mod first;
 mod keeping;
+mod links;
 mod overlays;
 mod people;
+mod reach;
 
+pub use book::*;
 pub use first::*;
 pub use keeping::*;
+pub use links::*;
 pub use overlays::*;
 pub use people::*;
+pub use reach::*;
 
 use std::time::Duration;
 
-use crate::phone::{
-    Call, CallState, Direction, HistoryEntry, OverlayState, Quality, Snapshot, Verified,
-};
+use crate::phone::{Call, CallState, OverlayState, Quality, Snapshot, Verified};
 
 /// The program's name.
 pub const APP: &str = "Chordial";
@@ -50,6 +54,9 @@ pub const CALLS_RUNNING: &str = "Back to the call";
 pub const MUTE: &str = "Mute";
 pub const UNMUTE: &str = "Unmute";
 pub const MUTED: &str = "Muted: the other side doesn't hear you";
+pub const HOLD: &str = "Hold";
+pub const RESUME: &str = "Go on";
+pub const ON_HOLD: &str = "On hold";
 pub const HANG_UP: &str = "Hang up";
 pub const ANSWER: &str = "Answer";
 pub const DECLINE: &str = "Decline";
@@ -67,6 +74,7 @@ pub const SOUND_COMING: &str = "Connecting the sound";
 pub const SOUND: &str = "Sound";
 pub const MICROPHONE: &str = "Microphone";
 pub const SPEAKER: &str = "Speaker";
+pub const VOICE_PROCESSING: &str = "Take out echo and noise, and raise quiet voices";
 pub const SYSTEM_CHOICE: &str = "The system's choice";
 pub const NOT_PLUGGED_IN: &str = "Not plugged in";
 pub const LOOK: &str = "Look";
@@ -144,7 +152,7 @@ fn doing(snapshot: &Snapshot) -> Option<String> {
         CallState::Ended { .. } => 0,
     };
     if let Some(call) = snapshot.calls.iter().max_by_key(urgency).filter(|c| urgency(c) > 0) {
-        let name = short_name(&call.peer);
+        let name = crate::gui::book::name(snapshot, &call.peer);
         return Some(match call.state {
             CallState::Incoming => format!("{name} {CALLS_YOU}"),
             CallState::Talking { .. } => format!("in a call with {name}"),
@@ -168,6 +176,15 @@ pub fn as_sentence(part: &str) -> String {
     first.chain(letters).chain(end.chars()).collect()
 }
 
+/// Why nobody is heard in a call that is on hold.
+pub fn held(call: &Call, name: &str) -> Option<String> {
+    match (call.held_by_us, call.held_by_them) {
+        (true, _) => Some(format!("{name} doesn't hear you, and you don't hear {name}")),
+        (false, true) => Some(format!("{name} has put you on hold")),
+        (false, false) => None,
+    }
+}
+
 /// The name of a level meter.
 pub fn level_of(whom: &str) -> String {
     format!("Sound level: {whom}")
@@ -179,9 +196,9 @@ pub fn short_name(peer: &str) -> &str {
     peer.split('@').next().filter(|name| !name.is_empty()).unwrap_or(peer)
 }
 
-/// A sentence about `peer` with the name that people say.
-pub fn with_short_name(sentence: &str, peer: &str) -> String {
-    sentence.replace(peer, short_name(peer))
+/// A sentence about `peer` with the name that the user knows.
+pub fn with_name(sentence: &str, peer: &str, name: &str) -> String {
+    sentence.replace(peer, name)
 }
 
 /// Up to two capital letters for a picture.
@@ -242,18 +259,6 @@ pub fn clock(duration: Duration) -> String {
     }
 }
 
-/// How a past call went, in a few words.
-pub fn outcome(entry: &HistoryEntry) -> String {
-    let talked = clock(entry.duration);
-    match (entry.direction, entry.answered) {
-        (Direction::Incoming, true) => format!("Incoming, {talked}"),
-        (Direction::Outgoing, true) => format!("Outgoing, {talked}"),
-        (Direction::Incoming, false) if entry.is_declined() => "Declined".to_owned(),
-        (Direction::Incoming, false) => "Missed".to_owned(),
-        (Direction::Outgoing, false) => "Not answered".to_owned(),
-    }
-}
-
 /// When something was, seen from `now_ms`; both in milliseconds since the Unix epoch.
 pub fn ago(now_ms: u64, then_ms: u64) -> String {
     let minutes = now_ms.saturating_sub(then_ms) / 60_000;
@@ -267,13 +272,13 @@ pub fn ago(now_ms: u64, then_ms: u64) -> String {
 }
 
 /// The name of one row of the recent calls.
-pub fn history_row(peer: &str, outcome: &str, ago: &str) -> String {
-    format!("{}, {outcome}, {ago}", short_name(peer))
+pub fn history_row(name: &str, outcome: &str, ago: &str) -> String {
+    format!("{name}, {outcome}, {ago}")
 }
 
 /// The button that calls one person.
-pub fn call_whom(peer: &str) -> String {
-    format!("Call {}", short_name(peer))
+pub fn call_name(name: &str) -> String {
+    format!("Call {name}")
 }
 
 /// How many others call at the same time.

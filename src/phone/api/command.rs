@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::{CallId, Settings};
 use crate::crypto::Password;
+use crate::phone::book::ContactJob;
 use crate::phone::hosting::OverlayKind;
 use crate::phone::identity::Credentials;
 use crate::phone::people::AccountJob;
@@ -102,6 +103,8 @@ pub enum Command {
     DismissNotice,
     /// Forget the recent calls.
     ClearHistory,
+    /// Work on the user's contacts.
+    Contacts(ContactJob),
     /// Change the settings.
     Configure(Settings),
     /// Have all calls to us forwarded to a name, or to nobody from now on.
@@ -171,4 +174,7 @@ pub enum Command {
     },
     /// Tell what was counted so far: [`Event::Counted`].
     Count,
+    /// Bring [`Snapshot::networks`] up to date. A face asks now and then for as long as it shows
+    /// them: nobody else needs to know each change of them.
+    Inspect,
 }

@@ -30,8 +30,7 @@ pub struct Settings {
     /// What becomes of our sound.
     #[serde(flatten)]
     pub sound: SoundSettings,
-    /// What is lent to others whose networks let nothing else through, from the next time that we
-    /// enter an overlay.
+    /// What is lent to others whose networks let nothing else through.
     #[serde(flatten)]
     pub relay: LentRelay,
 }
