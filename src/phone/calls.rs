@@ -15,6 +15,7 @@ use super::failure::Worst;
 use super::session::Session;
 use super::talk::{Talk, TalkReport};
 use super::trace::Candidates;
+use super::transfer::Referral;
 use super::words;
 use crate::base::Instant;
 use crate::link::{AppFlow, IceAgent, LinkError};
@@ -35,7 +36,7 @@ pub(super) struct Calls {
 pub(super) struct Running {
     /// The membership that it was begun in, and its overlay's name.
     pub(super) account: AccountId,
-    overlay: String,
+    pub(super) overlay: String,
     pub(super) direction: Direction,
     /// The other side's Address of Record.
     pub(super) peer: String,
@@ -71,6 +72,16 @@ pub(super) struct Running {
     pub(super) dial_tasks: JoinSet<()>,
     /// Who has answered, if that is not who was called.
     forwarded_to: Option<String>,
+    /// Whom the other side was asked to call instead.
+    pub(super) transferring_to: Option<String>,
+    /// Who has brought the call about, if somebody else has.
+    pub(super) transferred_by: Option<String>,
+    /// Why we call, if somebody has asked us to.
+    pub(super) referral: Option<Referral>,
+    /// What a device has answered that did not take the call.
+    pub(super) refusal: Option<rsip::StatusCode>,
+    /// The call of ours that ends when this one is answered.
+    pub(super) replaces: Option<(AccountId, LegId)>,
     /// Whether the other side's name is of another domain than its overlay.
     pub(super) is_domain_unverified: bool,
     /// Whether we have moved to another network, and the call has not followed yet.
@@ -240,6 +251,11 @@ impl Calls {
             answered: None,
             dial_tasks: JoinSet::new(),
             forwarded_to: None,
+            transferring_to: None,
+            transferred_by: None,
+            referral: None,
+            refusal: None,
+            replaces: None,
             is_domain_unverified: false,
             is_moving: false,
         };
@@ -314,6 +330,8 @@ impl Running {
             verified: self.verified,
             is_domain_unverified: self.is_domain_unverified,
             forwarded_to: self.forwarded_to.clone(),
+            transferring_to: self.transferring_to.clone(),
+            transferred_by: self.transferred_by.clone(),
             muted: self.muted,
             held_by_us: self.is_held,
             held_by_them: self.is_held_by_them(),
@@ -371,6 +389,7 @@ impl Engine {
                     talk.mute(call.muted);
                 }
             }
+            Some(TalkReport::Digit(digit)) => self.event(Event::Digit { call: id, digit }),
             Some(TalkReport::Statistics(statistics)) => call.statistics = *statistics,
             Some(TalkReport::Fault(sentence)) => {
                 self.notice(sentence);
@@ -424,6 +443,7 @@ impl Engine {
         let now = self.clock.now();
         let Some(mut call) = self.calls.running.remove(&id) else { return };
         call.dial_tasks.abort_all();
+        self.referral_failed(&mut call);
         call.finish_report(now);
         // What was wrong with its sound is of no use any more.
         if self.sound_notice.take_if(|about| *about == id).is_some() {

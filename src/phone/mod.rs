@@ -12,6 +12,7 @@
 //! | `hosting`, `people` | overlays whose names this computer gives out, and their accounts | |
 //! | `calls`, `outgoing`, `dial`, `signal`, `talk` | a call: begun, found, SIP, sound | RFC 7904 |
 //! | `flows` | connections for SIP | RFC 7904 §5.1 |
+//! | `transfer` | calls that are handed over | RFC 3515, 3891 |
 //! | `session`, `moving` | hold; a call in another network | RFC 3261 §14, 3264 §8 |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
 //! | `book`, `vcard` | the user's contacts; in files of other programs | RFC 6350 |
@@ -67,6 +68,7 @@ mod talk;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod transfer;
 mod trust;
 mod vcard;
 mod words;

@@ -159,7 +159,10 @@ impl SessionSettings {
             receive_payload_type: negotiated.receive_payload_type,
             in_band_fec: negotiated.opus.in_band_fec,
             bitrate_max: negotiated.opus.bitrate_max,
-            digits: None,
+            digits: negotiated
+                .send_telephone_event
+                .zip(negotiated.receive_telephone_event)
+                .map(|(send, receive)| PayloadTypes { send, receive }),
             direction: negotiated.direction,
             cname: rng.ice_string(16),
         }

@@ -40,6 +40,11 @@ pub struct Call {
     pub is_domain_unverified: bool,
     /// Who has answered, if calls to the other side are forwarded; then the above is about them.
     pub forwarded_to: Option<String>,
+    /// Whom we connect the other side to, until that has come about or failed.
+    pub transferring_to: Option<String>,
+    /// Who has brought the call about, if somebody else has: proven if we are the ones who call,
+    /// else in the caller's words.
+    pub transferred_by: Option<String>,
     /// Whether our microphone is cut off.
     pub muted: bool,
     /// Whether we have put it on hold: no sound flows.

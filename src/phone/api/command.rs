@@ -81,6 +81,22 @@ pub enum Command {
     Mute(CallId, bool),
     /// Put a call on hold, so that no sound flows, or go on with it.
     Hold(CallId, bool),
+    /// Press a key of a telephone in a call: 0 to 9, `*`, `#` or A to D.
+    Digit(CallId, char),
+    /// Connect the other side of a call to somebody else. Our call ends once they talk.
+    Transfer {
+        /// The call.
+        call: CallId,
+        /// An Address of Record, or a user name of the call's overlay.
+        to: String,
+    },
+    /// Connect the other sides of two calls with each other, and end both for us.
+    TransferTo {
+        /// The call whose other side calls.
+        call: CallId,
+        /// The call whose other side is called, and whose place the new call takes.
+        other: CallId,
+    },
     /// Take an ended call's card away.
     Dismiss(CallId),
     /// Take the notice away, and what was told of a backup.
