@@ -15,7 +15,9 @@ use crate::link::{
     Clock, Credentials, DtlsError, DtlsRole, IceAgent, IceParameters, LinkError, LocalCertificate,
     MediaFlow, SrtpProfile, Surroundings, unix_ms,
 };
-use crate::media::sdp::{self, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup};
+use crate::media::sdp::{
+    self, COPIES_PAYLOAD_TYPE, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup,
+};
 use crate::media::{
     AudioSession, AudioSink, AudioSource, AudioStatistics, FRAME_SAMPLES, Profile, SAMPLE_RATE,
     SILENCE, SessionSettings, SinkChoice, SoundError, SourceChoice, SrtpKeys, VoiceProcessor,
@@ -107,6 +109,7 @@ pub(super) fn description(agent: &IceAgent, certificate: &Certificate) -> MediaD
         fingerprint: certificate.fingerprint,
         setup: Setup::ActPass,
         opus_payload_type: OPUS_PAYLOAD_TYPE,
+        copies_payload_type: Some(COPIES_PAYLOAD_TYPE),
         direction: sdp::Direction::SendRecv,
     }
 }

@@ -27,12 +27,25 @@ pub struct MediaDescription {
     pub setup: Setup,
     /// The RTP payload type under which this side wants to receive Opus.
     pub opus_payload_type: u8,
+    /// The payload type of copies of earlier frames (RFC 2198), if this side knows them.
+    pub copies_payload_type: Option<u8>,
     /// Which way sound flows, seen from this side.
     pub direction: Direction,
 }
 
 /// The payload type that we offer for Opus: the first dynamic one browsers use too.
 pub const OPUS_PAYLOAD_TYPE: u8 = 111;
+/// The payload type that we offer for copies of earlier frames: that of browsers.
+pub const COPIES_PAYLOAD_TYPE: u8 = 63;
+
+/// The RTP payload types of a format, as each side has named it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadTypes {
+    /// What the other side wants to receive it under.
+    pub send: u8,
+    /// What we receive it under.
+    pub receive: u8,
+}
 
 /// Who opens the DTLS association (RFC 4145 §4, RFC 5763 §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +116,8 @@ pub struct Negotiated {
     pub send_payload_type: u8,
     /// The payload type under which Opus comes in.
     pub receive_payload_type: u8,
+    /// The payload types of copies of earlier frames, if both sides know them.
+    pub copies: Option<PayloadTypes>,
     /// What our encoder has to heed.
     pub opus: OpusWish,
     /// Which way sound flows, seen from us.
@@ -206,6 +221,11 @@ pub fn accept(local: &MediaDescription, answer: &str) -> Result<Negotiated, SdpE
         dtls_role,
         send_payload_type: stream.description.opus_payload_type,
         receive_payload_type: local.opus_payload_type,
+        copies: stream
+            .description
+            .copies_payload_type
+            .zip(local.copies_payload_type)
+            .map(|(send, receive)| PayloadTypes { send, receive }),
         opus: stream.opus,
         direction: facing(local.direction, stream.description.direction),
         remote: stream.description,

@@ -6,8 +6,8 @@ use ::sdp::description::media as wire;
 use ::sdp::description::session::SessionDescription;
 
 use super::{
-    Direction, DtlsRole, MediaDescription, Negotiated, OpusWish, Origin, SdpError, Setup, facing,
-    limits, write,
+    Direction, DtlsRole, MediaDescription, Negotiated, OpusWish, Origin, PayloadTypes, SdpError,
+    Setup, facing, limits, write,
 };
 
 /// An offer that can be answered.
@@ -65,8 +65,14 @@ impl Offer {
         };
         let direction = facing(local.direction, remote.direction);
         let payload_type = remote.opus_payload_type;
-        let ours =
-            MediaDescription { setup, direction, opus_payload_type: payload_type, ..local.clone() };
+        let copies = remote.copies_payload_type.filter(|_| local.copies_payload_type.is_some());
+        let ours = MediaDescription {
+            setup,
+            direction,
+            opus_payload_type: payload_type,
+            copies_payload_type: copies,
+            ..local.clone()
+        };
         let streams = self.streams.iter().enumerate().map(|(index, name)| {
             if index == self.chosen {
                 write::audio(&ours, Some(&name.protos), self.stream.mid.as_deref())
@@ -80,6 +86,7 @@ impl Offer {
             dtls_role: if setup == Setup::Active { DtlsRole::Client } else { DtlsRole::Server },
             send_payload_type: payload_type,
             receive_payload_type: payload_type,
+            copies: copies.map(|number| PayloadTypes { send: number, receive: number }),
             opus: self.stream.opus,
             direction,
         };
@@ -141,6 +148,7 @@ fn stream(
         fingerprint,
         setup: setup(&lines)?,
         opus_payload_type,
+        copies_payload_type: copies(&lines, opus_payload_type),
         direction: direction(&lines),
     };
     Ok(Stream { description, opus, mid: lines.text("mid")? })
@@ -173,17 +181,32 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The payload type of the first Opus among the stream's formats, and its parameters.
-fn opus(lines: &Lines<'_>) -> Result<(u8, OpusWish), SdpError> {
-    let is_opus = |format: &str| {
+/// The first of the stream's formats that is mapped to this codec.
+fn format<'a>(lines: &Lines<'a>, codec: &str) -> Option<&'a String> {
+    let is_it = |format: &str| {
         lines.own("rtpmap").flatten().any(|map| {
-            let (number, codec) = map.split_once(' ').unwrap_or_default();
-            // RFC 7587 §7: always 48000 and 2, whatever is really sent.
-            number == format && codec.trim().eq_ignore_ascii_case("opus/48000/2")
+            let (number, name) = map.split_once(' ').unwrap_or_default();
+            number == format && name.trim().eq_ignore_ascii_case(codec)
         })
     };
-    let formats = &lines.media.media_name.formats;
-    let format = formats.iter().find(|f| is_opus(f)).ok_or(SdpError::NoCommonCodec)?;
+    lines.media.media_name.formats.iter().find(|format| is_it(format))
+}
+
+/// The payload type of copies of Opus frames (RFC 2198 §5).
+fn copies(lines: &Lines<'_>, opus: u8) -> Option<u8> {
+    let format = format(lines, "red/48000/2")?;
+    let mut parameters = lines.own("fmtp").flatten().filter_map(|line| line.split_once(' '));
+    let opus = opus.to_string();
+    let is_of_opus = parameters
+        .find(|(number, _)| number == format)
+        .is_none_or(|(_, formats)| formats.trim().split('/').all(|number| number == opus));
+    format.parse().ok().filter(|number| is_of_opus && *number < 128)
+}
+
+/// The payload type of the first Opus among the stream's formats, and its parameters.
+fn opus(lines: &Lines<'_>) -> Result<(u8, OpusWish), SdpError> {
+    // RFC 7587 §7: always 48000 and 2, whatever is really sent.
+    let format = format(lines, "opus/48000/2").ok_or(SdpError::NoCommonCodec)?;
     let payload_type = format.parse().ok().filter(|t| *t < 128);
     let payload_type = payload_type.ok_or(SdpError::BadAttribute("m="))?;
     let mut wish = OpusWish { in_band_fec: false, dtx: false, bitrate_max: None };

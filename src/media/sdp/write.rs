@@ -56,7 +56,11 @@ pub(super) fn audio(
         add("mid", Some(mid.into()));
     }
     add("rtpmap", Some(format!("{payload_type} opus/48000/2")));
-    add("fmtp", Some(format!("{payload_type} minptime=10;useinbandfec=1;usedtx=0")));
+    add("fmtp", Some(format!("{payload_type} minptime=10;useinbandfec=1;usedtx=1")));
+    if let Some(copies) = local.copies_payload_type {
+        add("rtpmap", Some(format!("{copies} red/48000/2")));
+        add("fmtp", Some(format!("{copies} {payload_type}/{payload_type}")));
+    }
     add("ptime", Some("20".into()));
     add(direction_word(local.direction), None);
     add("rtcp-mux", None);
@@ -73,7 +77,11 @@ pub(super) fn audio(
             media: "audio".into(),
             port: wire::RangedPort { value: port, range: None },
             protos: protos.unwrap_or(&default_protos).to_vec(),
-            formats: vec![payload_type.to_string()],
+            formats: [Some(payload_type), local.copies_payload_type]
+                .into_iter()
+                .flatten()
+                .map(|number| number.to_string())
+                .collect(),
         },
         media_title: None,
         connection_information: Some(ConnectionInformation {
