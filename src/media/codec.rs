@@ -15,12 +15,8 @@ pub const SILENCE: Frame = [0.0; FRAME_SAMPLES];
 const PACKET_MAX: usize = 1275;
 /// Longest sound in one packet: 120 ms (RFC 6716 §2.1.4).
 pub(super) const PACKET_SAMPLES_MAX: usize = 5760;
-/// Bits per second: full band speech that is hard to tell from the original, with room for
-/// in-band redundancy.
-const BITRATE: u32 = 32_000;
-/// Below this much assumed loss the encoder would leave redundancy out, and the first loss of a
-/// burst would always be heard.
-const LOSS_PERCENT_MIN: u8 = 3;
+/// What a receiver may ask for in bits per second (RFC 7587 §6.1).
+const BITRATES: (u32, u32) = (6_000, 510_000);
 /// More redundancy than for this much loss costs more quality than it saves.
 const LOSS_PERCENT_MAX: u8 = 30;
 
@@ -35,6 +31,7 @@ pub struct Encoder {
     encoder: opus::Encoder,
     buffer: Vec<u8>,
     loss_percent: u8,
+    bitrate: u32,
 }
 
 impl Encoder {
@@ -42,17 +39,12 @@ impl Encoder {
     ///
     /// # Errors
     /// The codec can't be set up (no memory).
-    pub fn new(in_band_fec: bool, bitrate_max: Option<u32>) -> Result<Self, CodecError> {
+    pub fn new(in_band_fec: bool, dtx: bool) -> Result<Self, CodecError> {
         let mut encoder = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Voip)?;
-        // RFC 7587 §6.1 allows 6,000 to 510,000.
-        let bitrate = bitrate_max.map_or(BITRATE, |most| BITRATE.min(most.max(6_000)));
-        encoder.set_bitrate(Bitrate::Bits(i32::try_from(bitrate).unwrap_or(i32::MAX)))?;
         encoder.set_inband_fec(in_band_fec)?;
         encoder.set_signal(Signal::Voice)?;
-        encoder.set_dtx(false)?;
-        let mut encoder = Self { encoder, buffer: vec![0; PACKET_MAX], loss_percent: 0 };
-        encoder.expect_loss(LOSS_PERCENT_MIN)?;
-        Ok(encoder)
+        encoder.set_dtx(dtx)?;
+        Ok(Self { encoder, buffer: vec![0; PACKET_MAX], loss_percent: 0, bitrate: 0 })
     }
 
     /// Tells how much of a hundred packets gets lost, so that redundancy can be dosed.
@@ -60,7 +52,7 @@ impl Encoder {
     /// # Errors
     /// The codec refuses the figure.
     pub fn expect_loss(&mut self, percent: u8) -> Result<(), CodecError> {
-        let percent = percent.clamp(LOSS_PERCENT_MIN, LOSS_PERCENT_MAX);
+        let percent = percent.min(LOSS_PERCENT_MAX);
         if percent != self.loss_percent {
             self.encoder.set_packet_loss_perc(i32::from(percent))?;
             self.loss_percent = percent;
@@ -68,13 +60,27 @@ impl Encoder {
         Ok(())
     }
 
-    /// The packet for a frame.
+    /// Sets how many bits a second may have.
+    ///
+    /// # Errors
+    /// The codec refuses the figure.
+    pub fn set_bitrate(&mut self, bitrate: u32) -> Result<(), CodecError> {
+        let bitrate = bitrate.clamp(BITRATES.0, BITRATES.1);
+        if bitrate != self.bitrate {
+            self.encoder.set_bitrate(Bitrate::Bits(bitrate as i32))?;
+            self.bitrate = bitrate;
+        }
+        Ok(())
+    }
+
+    /// The packet for a frame; empty if it is one of a silence that needs none.
     ///
     /// # Errors
     /// The codec fails.
     pub fn encode(&mut self, frame: &Frame) -> Result<&[u8], CodecError> {
         let length = self.encoder.encode_float(frame, &mut self.buffer)?;
-        Ok(&self.buffer[..length])
+        // What is left of a packet in a silence is its first byte or two (RFC 7587 §3.1.3).
+        Ok(if length <= 2 { &[] } else { &self.buffer[..length] })
     }
 }
 
@@ -99,6 +105,17 @@ impl Decoder {
     pub fn duration(packet: &[u8]) -> Option<u32> {
         let samples = opus::packet::get_nb_samples(packet, SAMPLE_RATE).ok()?;
         (1..=PACKET_SAMPLES_MAX).contains(&samples).then(|| u32::try_from(samples).ok())?
+    }
+
+    /// Whether a packet of one frame holds redundancy for the frame before (RFC 6716 §4.2.4).
+    pub fn has_redundancy(packet: &[u8]) -> bool {
+        let &[toc, first, ..] = packet else { return false };
+        // Below 16 the speech layer is in it (§3.1): of 10 or 20 ms, the flag follows one bit of
+        // voice activity.
+        let (configuration, is_one_frame) = (toc >> 3, toc & 3 == 0);
+        let has_speech_layer =
+            configuration < 12 && configuration & 3 < 2 || configuration >> 2 == 3;
+        has_speech_layer && is_one_frame && toc & 4 == 0 && first & 0x40 != 0
     }
 
     /// The packet's sound.
@@ -155,10 +172,13 @@ mod tests {
 
     #[test]
     fn a_tone_survives_loss_by_redundancy_and_by_invention() {
-        let mut encoder = Encoder::new(true, None).expect("an encoder");
+        let mut encoder = Encoder::new(true, false).expect("an encoder");
         encoder.expect_loss(20).expect("a percentage");
         let packets: Vec<Vec<u8>> =
             (0..50).map(|at| encoder.encode(&tone(at)).expect("a packet").to_vec()).collect();
+        assert!(Decoder::has_redundancy(&packets[31]));
+        let mut plain = Encoder::new(false, false).expect("an encoder");
+        assert!(!Decoder::has_redundancy(plain.encode(&tone(0)).expect("a packet")));
         assert_eq!(Decoder::duration(&packets[0]), Some(960));
         let mut decoder = Decoder::new().expect("a decoder");
         for packet in &packets[..30] {
@@ -181,10 +201,11 @@ mod tests {
 
     #[test]
     fn the_receivers_most_is_heeded() {
-        let size = |bitrate_max| {
-            let mut encoder = Encoder::new(false, bitrate_max).expect("an encoder");
+        let size = |bitrate| {
+            let mut encoder = Encoder::new(false, false).expect("an encoder");
+            encoder.set_bitrate(bitrate).expect("a bitrate");
             (0..50).map(|at| encoder.encode(&tone(at)).expect("a packet").len()).sum::<usize>()
         };
-        assert!(size(Some(8_000)) * 2 < size(None));
+        assert!(size(8_000) * 2 < size(32_000));
     }
 }

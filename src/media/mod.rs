@@ -10,7 +10,8 @@
 //! | [`sdp`] | offer and answer | RFC 3264, 8866, 8839, 5763 |
 //! | `srtp` | encryption, and telling datagrams apart | RFC 3711, 5764, 7983 |
 //! | `codec` | Opus | RFC 6716, 7587 |
-//! | [`jitter`], `merge` | when to play what | |
+//! | [`jitter`], `stretch` | when to play what, and how fast | |
+//! | `red`, `path` | copies against loss; how much of them and of everything | RFC 2198 |
 //! | `report` | RTCP | RFC 3550 |
 //! | `digit` | digits pressed in a call | RFC 4733 |
 //! | `session`, `level` | all of that for one call | |
@@ -34,14 +35,16 @@ mod drift;
 pub mod fuzz;
 pub mod jitter;
 mod level;
-mod merge;
+mod path;
 mod processing;
+mod red;
 mod report;
 mod resample;
 pub mod sdp;
 mod session;
 mod source;
 mod srtp;
+mod stretch;
 mod tone;
 mod wav;
 
@@ -49,9 +52,7 @@ pub use codec::{CodecError, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
 pub use digit::Digit;
 pub use level::LevelMeter;
 pub use processing::VoiceProcessor;
-pub use session::{
-    AudioSession, AudioStatistics, PayloadTypes, SessionError, SessionSettings, SrtpKeys,
-};
+pub use session::{AudioSession, AudioStatistics, SessionError, SessionSettings, SrtpKeys};
 pub use source::{
     AudioSink, AudioSource, DeviceKind, Silence, SinkChoice, SoundDevice, SoundError, SourceChoice,
 };

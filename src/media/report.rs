@@ -23,6 +23,8 @@ pub(super) struct Reception {
     received: u64,
     expected_before: i64,
     received_before: u64,
+    /// What was expected and received when loss was looked at last.
+    looked_at: (i64, u64),
     transit: Option<i64>,
     /// In samples.
     jitter: f64,
@@ -40,6 +42,7 @@ impl Reception {
             received: 0,
             expected_before: 0,
             received_before: 0,
+            looked_at: (0, 0),
             transit: None,
             jitter: 0.0,
             last_sender_report: None,
@@ -80,6 +83,17 @@ impl Reception {
     /// Packets that should have come and did not; duplicates count against it.
     pub(super) fn lost(&self) -> i64 {
         self.expected() - i64::try_from(self.received).unwrap_or(i64::MAX)
+    }
+
+    /// Share lost of the last packets, once there are enough since it was asked for last.
+    pub(super) fn loss_lately(&mut self) -> Option<f32> {
+        let expected = self.expected() - self.looked_at.0;
+        if expected < LOOK_EVERY {
+            return None;
+        }
+        let received = (self.received - self.looked_at.1) as i64;
+        self.looked_at = (self.expected(), self.received);
+        Some((expected - received).max(0) as f32 / expected as f32)
     }
 
     /// Interarrival jitter (RFC 3550 §6.4.1).
@@ -158,6 +172,8 @@ const COMPENSATION: f64 = 1.218_28;
 /// A packet this far behind the others is no sign that more from before the first are to come
 /// (RFC 3550 A.1).
 const MISORDER_MAX: i64 = 100;
+/// Packets after which loss is looked at: a second of sound.
+const LOOK_EVERY: i64 = 50;
 /// Packets in one compound that are looked at; ours have two or three.
 const PACKETS_MAX: usize = 16;
 /// Seconds from 1900, where NTP begins, to 1970.

@@ -16,7 +16,8 @@ use crate::link::{
     MediaFlow, SrtpProfile, Surroundings, unix_ms,
 };
 use crate::media::sdp::{
-    self, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup, TELEPHONE_EVENT_PAYLOAD_TYPE,
+    self, COPIES_PAYLOAD_TYPE, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup,
+    TELEPHONE_EVENT_PAYLOAD_TYPE,
 };
 use crate::media::{
     AudioSession, AudioSink, AudioSource, AudioStatistics, Digit, FRAME_SAMPLES, Profile,
@@ -126,6 +127,7 @@ pub(super) fn description(agent: &IceAgent, certificate: &Certificate) -> MediaD
         fingerprint: certificate.fingerprint,
         setup: Setup::ActPass,
         opus_payload_type: OPUS_PAYLOAD_TYPE,
+        copies_payload_type: Some(COPIES_PAYLOAD_TYPE),
         telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
         direction: sdp::Direction::SendRecv,
     }

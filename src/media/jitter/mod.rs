@@ -1,16 +1,18 @@
 //! The jitter buffer: holds sound back just long enough that late packets are still in time.
 //!
 //! It knows no clock and decodes nothing. Packets go in as they arrive; whenever the decoder
-//! needs sound, [`JitterBuffer::pull`] says what to make it from.
+//! needs sound, [`JitterBuffer::pull`] says what to make it from, and whether the sound is to be
+//! made shorter or longer, so that the delay changes without a gap.
 //!
-//! A packet's *transit* is its arrival minus its RTP timestamp, up to an unknown constant. The
-//! smallest transit of the last ten seconds is the *base*: what a packet takes without any
-//! queueing. A packet's *age* is the time since it would have arrived with base transit. Sound
-//! is played at the age `target`, which a high percentile of the transits above the base sets:
-//! it grows within a few late packets and shrinks as they leave the history. Where the age and
-//! the target have drifted apart, frames are put in (concealment stretches the sound) or merged.
-//! Because ages are measured against arrivals, the sender's clock may drift.
+//! A frame's *transit* is when it was first there, minus its RTP timestamp, up to an unknown
+//! constant. It may have come in a packet of its own, as a copy in a later packet (RFC 2198), or
+//! as the redundancy that the codec puts into the next one: a frame that is lost and comes as a
+//! copy counts as one that comes late. So the transits of the last ten seconds tell for each
+//! delay which share of the frames would be missed, and [`Delays`] finds the delay at which delay
+//! and misses together cost least. As sound leaves in ticks, a delay can only change by whole
+//! ticks. Because transits are measured against arrivals, the sender's clock may drift.
 
+mod delays;
 #[cfg(test)]
 mod tests;
 
@@ -20,39 +22,41 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::base::Instant;
+use delays::Delays;
 
 /// Packets of one source on their way from the network to the decoder.
 #[derive(Debug, Default)]
 pub struct JitterBuffer {
+    /// By when they are played, in samples.
     packets: BTreeMap<i64, Stored>,
     /// Reference for unwrapping sequence numbers and timestamps.
     newest: Option<Position>,
-    /// What is played next, once playing.
-    next: Option<Position>,
-    history: History,
+    /// When the sound that is played next was made, in samples, once playing.
+    next: Option<i64>,
+    /// Sequence number of the last packet played.
+    played: i64,
+    delays: Delays,
     /// Duration of the last packet played, in samples.
     frame: i64,
-    /// Pulls since a frame was put in or merged.
-    pulls_since_adjusted: u32,
-    /// Pulls in a row that found more delay than wanted.
-    pulls_in_excess: u32,
-    /// Pulls in a row that found nothing.
-    pulls_starved: u32,
-    /// Pulls for which a loss is remembered, during which FEC is waited for.
-    loss_memory: u32,
+    /// Samples invented while nothing was here to be played.
+    stood_still: i64,
+    /// Frames that were not here in time, the oldest first.
+    missed: VecDeque<i64>,
     delay: Duration,
     counters: JitterCounters,
 }
 
-/// A packet as it arrived.
+/// A packet, or a copy of one, as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
-    /// RTP sequence number.
-    pub sequence: u16,
+    /// RTP sequence number; `None` for a copy that a later packet has brought.
+    pub sequence: Option<u16>,
     /// RTP timestamp, 48 kHz.
     pub timestamp: u32,
     /// Samples at 48 kHz that the payload decodes to.
     pub duration: u32,
+    /// Whether the codec has put redundancy for the frame before into it.
+    pub has_fec: bool,
     /// The codec's bytes.
     pub payload: Bytes,
 }
@@ -74,7 +78,7 @@ pub enum Insertion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pull {
     /// Decode this.
-    Packet(Bytes),
+    Packet(Bytes, Pace),
     /// The packet is lost; decode the redundancy for it in its successor, given here.
     Recover {
         /// The successor's payload; it comes again as [`Pull::Packet`].
@@ -84,27 +88,45 @@ pub enum Pull {
     },
     /// Let the decoder invent this many samples.
     Conceal(u32),
-    /// Decode both and blend the first into the second, to save the time of one.
-    Merge(Bytes, Bytes),
     /// Nothing is playing: silence.
     Silence,
 }
 
-/// What has happened so far, in packets.
+/// What is to become of a packet's sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// It is played as it is.
+    Natural,
+    /// It should be shorter.
+    Shorter {
+        /// By at most this many samples.
+        most: u32,
+        /// Even if that is heard.
+        hurry: bool,
+    },
+    /// It should be longer.
+    Longer,
+}
+
+/// What has happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JitterCounters {
-    /// Came after their turn.
+    /// Packets that came after their turn.
     pub late: u64,
-    /// Came twice.
+    /// Packets that came twice.
     pub duplicate: u64,
-    /// Never came in time.
+    /// Frames of which nothing came in time.
     pub lost: u64,
-    /// Of the lost, rebuilt from their successor.
+    /// Frames rebuilt from the codec's redundancy.
     pub recovered: u64,
+    /// Frames played from a copy.
+    pub copied: u64,
     /// Pieces invented, for lost packets and to gain delay.
     pub concealed: u64,
-    /// Merged or thrown away to lose delay.
+    /// Packets to be played faster, and those thrown away, to lose delay.
     pub shortened: u64,
+    /// Packets to be played slower, to gain delay.
+    pub lengthened: u64,
 }
 
 /// Bounds and tuning.
@@ -113,46 +135,33 @@ pub mod limits {
     pub const PACKETS_MAX: usize = 250;
     /// A sequence number further ahead than this begins the stream anew.
     pub const SEQUENCE_JUMP_MAX: i64 = 200;
-    /// A transit further than this from the base begins the stream anew, in µs: the sender's
-    /// timestamps jumped, or nothing got through for so long that old ages mean nothing.
+    /// A transit further than this from the others begins the stream anew, in µs: the sender's
+    /// timestamps jumped, or nothing got through for so long that old transits mean nothing.
     pub const TRANSIT_JUMP_MAX: i64 = 2_000_000;
-    /// Transits remembered: 10 s at 20 ms.
-    pub const HISTORY: usize = 500;
-    /// Least and greatest target, in µs. Below 20 ms scheduling alone breaks sound up; above
-    /// 500 ms people talk over each other.
-    pub const TARGET: (i64, i64) = (20_000, 500_000);
-    /// Target until [`LEARNT`] packets have been seen, in µs.
-    pub const TARGET_FIRST: i64 = 40_000;
-    /// Packets after which the history is trusted.
-    pub const LEARNT: usize = 25;
-    /// Of a hundred packets, this many shall be in time.
-    pub const PERCENTILE: usize = 97;
-    /// Added to the percentile, in µs: the tick that pulls is not exact either.
-    pub const MARGIN: i64 = 10_000;
-    /// Deviation from the target that is left alone, in µs.
-    pub const SLACK: i64 = 5_000;
-    /// Delay above the target that is thrown away at once, in µs: merging would take seconds.
-    pub const EXCESS_MAX: i64 = 240_000;
-    /// Excess above which merging hurries, in µs.
-    pub const EXCESS_HIGH: i64 = 60_000;
-    /// Pulls in excess before frames are merged; one late tick is no reason.
-    pub const EXCESS_PULLS: u32 = 5;
-    /// Pulls between two merged frames: while quiet, with high excess, else.
-    pub const MERGE_EVERY: (u32, u32, u32) = (2, 5, 25);
-    /// Pulls between two frames put in to gain delay.
-    pub const STRETCH_EVERY: u32 = 3;
-    /// Pulls without any packet after which playing stops, until the target is reached again:
-    /// 2 s, when concealment has long faded to silence.
-    pub const STARVED_MAX: u32 = 100;
-    /// Pulls for which a loss makes the buffer wait one frame longer, so that the packet with
-    /// the redundancy is there: 10 s.
-    pub const LOSS_MEMORY: u32 = 500;
+    /// Length of a tick, the step in which delay changes, in µs.
+    pub const TICK: i64 = 20_000;
+    /// Steps of delay above what is wanted at which packets are thrown away: 240 ms, because
+    /// playing faster would take seconds.
+    pub const STEPS_MAX: i64 = 12;
+    /// Steps above what is wanted that are worth sounding odd for.
+    pub const STEPS_HURRY: i64 = 3;
+    /// Samples left over from the last packet that are worth being saved: 2.5 ms.
+    pub const LEFT_OVER_MIN: u32 = 120;
+    /// Samples of difference to a timestamp that are no gap: 2.5 ms, the codec's least.
+    pub const GAP_MIN: i64 = 120;
+    /// Samples invented in a row after which playing stops, until there is something to play
+    /// again: 2 s, when invention has long faded to silence.
+    pub const STOOD_STILL_MAX: i64 = 96_000;
+    /// Missed frames that are remembered, to learn how late they were.
+    pub const MISSED_MAX: usize = 64;
 }
 
 #[derive(Clone, Debug)]
 struct Stored {
-    media: i64,
+    /// `None` for a copy.
+    sequence: Option<i64>,
     duration: i64,
+    has_fec: bool,
     payload: Bytes,
 }
 
@@ -167,43 +176,46 @@ struct Position {
 impl JitterBuffer {
     /// Takes a packet in.
     pub fn insert(&mut self, now: Instant, arrival: Arrival) -> Insertion {
-        let mut position = self.unwrap(&arrival);
-        let mut transit = micros(now) - samples_to_micros(position.media);
+        let Some(sequence) = arrival.sequence else { return self.insert_copy(now, arrival) };
+        let mut position = self.unwrap(sequence, arrival.timestamp);
         let is_restart = self.newest.is_some_and(|newest| {
+            let transit = micros(now) - to_micros(position.media);
             position.sequence - newest.sequence > limits::SEQUENCE_JUMP_MAX
-                || (transit - self.history.base).abs() > limits::TRANSIT_JUMP_MAX
+                || (transit - self.delays.base()).abs() > limits::TRANSIT_JUMP_MAX
         });
         if is_restart {
             self.restart();
-            position = self.unwrap(&arrival);
-            transit = micros(now) - samples_to_micros(position.media);
+            position = self.unwrap(sequence, arrival.timestamp);
         }
-        if self.packets.contains_key(&position.sequence) {
-            self.counters.duplicate += 1;
+        let Position { sequence, media } = position;
+        let duration = i64::from(arrival.duration);
+        if arrival.has_fec {
+            // The frame before can be had from now on, if it has not come yet.
+            self.learn(now, media - duration);
+        }
+        if let Some(present) = self.packets.get_mut(&media) {
+            if present.sequence.replace(sequence).is_some() {
+                self.counters.duplicate += 1;
+            }
             return Insertion::Duplicate;
         }
-        let frame = i64::from(arrival.duration);
-        self.history.learn(transit, if self.loss_memory > 0 { frame } else { 0 });
-        if self.next.is_some_and(|next| position.sequence < next.sequence) {
+        let is_late = self.next.is_some_and(|next| media < next - limits::GAP_MIN);
+        if is_late {
+            self.learn(now, media);
             self.counters.late += 1;
             return Insertion::Late;
         }
-        if self.newest.is_none_or(|newest| position.sequence > newest.sequence) {
+        self.delays.learn(micros(now) - to_micros(media));
+        if self.newest.is_none_or(|newest| sequence > newest.sequence) {
             self.newest = Some(position);
         }
-        let stored = Stored { media: position.media, duration: frame, payload: arrival.payload };
-        self.packets.insert(position.sequence, stored);
-        while self.packets.len() > limits::PACKETS_MAX {
-            self.drop_first();
-        }
+        self.store(media, Some(sequence), duration, arrival);
         if is_restart { Insertion::Restarted } else { Insertion::Stored }
     }
 
-    /// Says what to play now. `quiet` tells that the last piece was near silence, where lost
-    /// time is hardly heard.
-    pub fn pull(&mut self, now: Instant, quiet: bool) -> Pull {
-        self.pulls_since_adjusted = self.pulls_since_adjusted.saturating_add(1);
-        self.loss_memory = self.loss_memory.saturating_sub(1);
+    /// Says what to play now. `held` is how many samples the decoder has left over from before,
+    /// less than a tick.
+    pub fn pull(&mut self, now: Instant, held: u32) -> Pull {
         loop {
             let Some(next) = self.next else {
                 if !self.start(now) {
@@ -211,19 +223,23 @@ impl JitterBuffer {
                 }
                 continue;
             };
-            if self.packets.is_empty() {
-                return self.starve();
-            }
-            self.pulls_starved = 0;
-            let stored = self.packets.get(&next.sequence);
-            let gap = stored.map_or(0, |stored| stored.media - next.media);
-            let excess = self.age(now, next.media + gap) - self.history.target;
-            let step = match stored {
-                Some(_) => self.play(next, excess, gap, quiet),
-                None => self.miss(next, excess),
+            let Some((media, stored)) = self.packets.first_key_value() else {
+                return self.stand_still();
             };
-            if let Some(pull) = step {
-                self.note_delay(excess);
+            let (gap, is_pause) = (media - next, self.is_pause(stored));
+            let skipped = std::mem::take(&mut self.stood_still).min(gap);
+            if skipped > 0 {
+                self.pass(next, skipped, is_pause);
+                continue;
+            }
+            let age = micros(now) - to_micros(next);
+            let steps = self.delays.steps(age);
+            self.note_delay(age, held);
+            let pull = match gap > limits::GAP_MIN {
+                true => self.bridge(next, gap, is_pause, steps),
+                false => self.play(steps, held),
+            };
+            if let Some(pull) = pull {
                 return pull;
             }
         }
@@ -238,11 +254,6 @@ impl JitterBuffer {
     /// How long packets wait here beyond the least that the network needs, smoothed.
     pub fn delay(&self) -> Duration {
         self.delay
-    }
-
-    /// The delay that the buffer is steering for.
-    pub fn target(&self) -> Duration {
-        Duration::from_micros(self.history.target.unsigned_abs())
     }
 
     /// What has happened so far.
@@ -260,177 +271,168 @@ impl JitterBuffer {
         self.packets.is_empty()
     }
 
-    fn unwrap(&self, arrival: &Arrival) -> Position {
-        let Some(newest) = self.newest else {
-            let (sequence, media) = (i64::from(arrival.sequence), i64::from(arrival.timestamp));
-            return Position { sequence, media };
-        };
-        let sequence = arrival.sequence.wrapping_sub(newest.sequence as u16) as i16;
-        let media = arrival.timestamp.wrapping_sub(newest.media as u32) as i32;
-        Position {
-            sequence: newest.sequence + i64::from(sequence),
-            media: newest.media + i64::from(media),
+    fn insert_copy(&mut self, now: Instant, arrival: Arrival) -> Insertion {
+        let Some(newest) = self.newest else { return Insertion::Late };
+        let media =
+            newest.media + i64::from(arrival.timestamp.wrapping_sub(newest.media as u32) as i32);
+        let is_late = self.next.is_none_or(|next| media < next - limits::GAP_MIN);
+        if !is_late && media < newest.media && !self.packets.contains_key(&media) {
+            self.delays.learn(micros(now) - to_micros(media));
+            let duration = i64::from(arrival.duration);
+            self.store(media, None, duration, arrival);
+            return Insertion::Stored;
+        }
+        self.learn(now, media);
+        if is_late { Insertion::Late } else { Insertion::Duplicate }
+    }
+
+    fn store(&mut self, media: i64, sequence: Option<i64>, duration: i64, arrival: Arrival) {
+        let Arrival { has_fec, payload, .. } = arrival;
+        self.packets.insert(media, Stored { sequence, duration, has_fec, payload });
+        while self.packets.len() > limits::PACKETS_MAX {
+            self.drop_first();
         }
     }
 
-    /// Time since a packet of this timestamp would have come with base transit, in µs.
-    fn age(&self, now: Instant, media: i64) -> i64 {
-        micros(now) - samples_to_micros(media) - self.history.base
+    /// Learns that a frame could only be had now: one that was missed, or is not here yet.
+    fn learn(&mut self, now: Instant, media: i64) {
+        let is_awaited = self.next.is_some_and(|next| media >= next - limits::GAP_MIN)
+            && !self.packets.contains_key(&media);
+        let missed = self.missed.iter().position(|missed| *missed == media);
+        if let Some(index) = missed {
+            self.missed.remove(index);
+        }
+        if is_awaited || missed.is_some() {
+            self.delays.learn(micros(now) - to_micros(media));
+        }
     }
 
-    /// Begins playing once the first packet has reached the target age.
+    fn unwrap(&self, sequence: u16, timestamp: u32) -> Position {
+        let Some(newest) = self.newest else {
+            return Position { sequence: sequence.into(), media: timestamp.into() };
+        };
+        let ahead = sequence.wrapping_sub(newest.sequence as u16) as i16;
+        let later = timestamp.wrapping_sub(newest.media as u32) as i32;
+        Position {
+            sequence: newest.sequence + i64::from(ahead),
+            media: newest.media + i64::from(later),
+        }
+    }
+
+    /// Begins playing once the first packet is as old as it should be.
     fn start(&mut self, now: Instant) -> bool {
-        let Some((sequence, first)) = self.packets.first_key_value() else { return false };
-        if self.age(now, first.media) < self.history.target {
+        let Some((media, first)) = self.packets.first_key_value() else { return false };
+        if self.delays.steps(micros(now) - to_micros(*media)) > 0 {
             return false;
         }
-        self.next = Some(Position { sequence: *sequence, media: first.media });
+        self.next = Some(*media);
         self.frame = first.duration;
-        self.pulls_in_excess = 0;
+        self.played = first.sequence.unwrap_or(self.played) - 1;
+        self.stood_still = 0;
         true
     }
 
     /// No packet at all: time stands still, which is how delay grows when packets are late.
-    fn starve(&mut self) -> Pull {
-        self.pulls_starved += 1;
-        if self.pulls_starved > limits::STARVED_MAX {
+    fn stand_still(&mut self) -> Pull {
+        if self.stood_still >= limits::STOOD_STILL_MAX {
             self.next = None;
-            self.pulls_starved = 0;
+            self.stood_still = 0;
             return Pull::Silence;
         }
-        self.conceal()
+        self.stood_still += self.frame;
+        self.conceal(self.frame)
     }
 
-    /// The next packet is here. `gap` is by how many samples its timestamp is ahead of the end
-    /// of the last one: a sender that stops in silence leaves one.
-    fn play(&mut self, next: Position, excess: i64, gap: i64, quiet: bool) -> Option<Pull> {
-        let is_before_pause = gap > self.frame / 2;
-        let may_stretch = is_before_pause || self.pulls_since_adjusted >= limits::STRETCH_EVERY;
-        if excess < -limits::SLACK && may_stretch {
-            self.pulls_since_adjusted = 0;
-            return Some(self.conceal());
+    /// Whether nothing was sent between what was played last and this.
+    fn is_pause(&self, stored: &Stored) -> bool {
+        stored.sequence.is_some_and(|sequence| sequence == self.played + 1)
+    }
+
+    /// The next frame is not here, but a later one is.
+    fn bridge(&mut self, next: i64, gap: i64, is_pause: bool, steps: i64) -> Option<Pull> {
+        let samples = gap.min(self.frame.max(1));
+        if steps > 0 {
+            // It may still come; and a pause is the best place to gain delay.
+            if !is_pause {
+                self.stood_still += samples;
+            }
+            return Some(self.conceal(samples));
         }
-        if excess > limits::EXCESS_MAX {
+        let successor = self.packets.get(&(next + samples)).filter(|stored| stored.has_fec);
+        let successor = successor.map(|stored| stored.payload.clone());
+        self.pass(next, samples, is_pause);
+        if steps < 0 {
+            return None;
+        }
+        if let Some(successor) = successor.filter(|_| !is_pause) {
+            self.counters.recovered += 1;
+            return Some(Pull::Recover { successor, samples: unsigned(samples) });
+        }
+        Some(self.conceal(samples))
+    }
+
+    /// Goes on without what should have been played.
+    fn pass(&mut self, next: i64, samples: i64, is_pause: bool) {
+        self.next = Some(next + samples);
+        if is_pause {
+            return;
+        }
+        let frame = self.frame.max(limits::GAP_MIN);
+        // A gap is as long as the sender says it is.
+        let frames = (samples / frame).clamp(1, limits::PACKETS_MAX as i64);
+        self.counters.lost += frames.unsigned_abs();
+        for index in 0..frames {
+            self.played += 1;
+            self.missed.push_back(next + index * frame);
+        }
+        while self.missed.len() > limits::MISSED_MAX {
+            self.missed.pop_front();
+        }
+    }
+
+    /// The next frame is here.
+    fn play(&mut self, steps: i64, held: u32) -> Option<Pull> {
+        if steps < -limits::STEPS_MAX {
             self.drop_first();
             return None;
         }
-        let is_mergeable = self.may_merge(excess, quiet);
-        let first = self.take(next)?;
-        let then = self.next.filter(|_| is_mergeable);
-        if let Some(second) = then.and_then(|then| self.take(then)) {
-            self.pulls_since_adjusted = 0;
-            self.counters.shortened += 1;
-            return Some(Pull::Merge(first, second));
-        }
-        Some(Pull::Packet(first))
-    }
-
-    /// The next packet is not here, but later ones are.
-    fn miss(&mut self, next: Position, excess: i64) -> Option<Pull> {
-        if excess < -limits::SLACK {
-            // Not due yet: it may have been overtaken.
-            return Some(self.conceal());
-        }
-        self.counters.lost += 1;
-        self.loss_memory = limits::LOSS_MEMORY;
-        let frame = self.frame.max(1);
-        self.next = Some(Position { sequence: next.sequence + 1, media: next.media + frame });
-        if excess >= samples_to_micros(frame) {
-            // Its time was concealed already, while nothing was here.
-            return None;
-        }
-        let samples = u32::try_from(frame).unwrap_or(0);
-        if let Some(successor) = self.packets.get(&(next.sequence + 1)) {
-            self.counters.recovered += 1;
-            return Some(Pull::Recover { successor: successor.payload.clone(), samples });
-        }
-        Some(self.conceal())
-    }
-
-    fn may_merge(&mut self, excess: i64, quiet: bool) -> bool {
-        if excess <= samples_to_micros(self.frame) + limits::SLACK {
-            self.pulls_in_excess = 0;
-            return false;
-        }
-        self.pulls_in_excess += 1;
-        let (while_quiet, hurried, ordinary) = limits::MERGE_EVERY;
-        let every = match quiet {
-            true => while_quiet,
-            false if excess > limits::EXCESS_HIGH => hurried,
-            false => ordinary,
+        let pace = match steps {
+            1.. => Pace::Longer,
+            // What is left over from before is delay that helps nobody.
+            0 if held < limits::LEFT_OVER_MIN => Pace::Natural,
+            0 => Pace::Shorter { most: held, hurry: false },
+            _ => Pace::Shorter { most: u32::MAX, hurry: steps <= -limits::STEPS_HURRY },
         };
-        self.pulls_in_excess >= limits::EXCESS_PULLS && self.pulls_since_adjusted >= every
-    }
-
-    fn take(&mut self, position: Position) -> Option<Bytes> {
-        let stored = self.packets.remove(&position.sequence)?;
+        let (media, stored) = self.packets.pop_first()?;
         self.frame = stored.duration;
-        let media = stored.media + stored.duration;
-        self.next = Some(Position { sequence: position.sequence + 1, media });
-        Some(stored.payload)
+        self.next = Some(media + stored.duration);
+        self.counters.copied += u64::from(stored.sequence.is_none());
+        self.played = stored.sequence.unwrap_or(self.played + 1);
+        self.counters.shortened += u64::from(matches!(pace, Pace::Shorter { .. }));
+        self.counters.lengthened += u64::from(pace == Pace::Longer);
+        Some(Pull::Packet(stored.payload, pace))
     }
 
     /// Throws the oldest packet away.
     fn drop_first(&mut self) {
-        let Some((sequence, stored)) = self.packets.pop_first() else { return };
+        let Some((media, stored)) = self.packets.pop_first() else { return };
         self.counters.shortened += 1;
         if self.next.is_some() {
-            let media = stored.media + stored.duration;
-            self.next = Some(Position { sequence: sequence + 1, media });
+            self.next = Some(media + stored.duration);
+            self.played = stored.sequence.unwrap_or(self.played + 1);
         }
     }
 
-    fn conceal(&mut self) -> Pull {
+    fn conceal(&mut self, samples: i64) -> Pull {
         self.counters.concealed += 1;
-        Pull::Conceal(u32::try_from(self.frame).unwrap_or(0))
+        Pull::Conceal(unsigned(samples))
     }
 
     /// Smooths over about a second.
-    fn note_delay(&mut self, excess: i64) {
-        let delay = Duration::from_micros((excess + self.history.target).max(0).unsigned_abs());
+    fn note_delay(&mut self, age: i64, held: u32) {
+        let delay = age - self.delays.base() + to_micros(held.into());
+        let delay = Duration::from_micros(delay.max(0).unsigned_abs());
         self.delay = if self.delay.is_zero() { delay } else { (self.delay * 49 + delay) / 50 };
-    }
-}
-
-/// The transits of the last packets and what follows from them.
-#[derive(Debug)]
-struct History {
-    transits: VecDeque<i64>,
-    /// The smallest of them, in µs.
-    base: i64,
-    /// The age to play at, in µs.
-    target: i64,
-    scratch: Vec<i64>,
-}
-
-impl Default for History {
-    fn default() -> Self {
-        Self {
-            transits: VecDeque::new(),
-            base: 0,
-            target: limits::TARGET_FIRST,
-            scratch: Vec::new(),
-        }
-    }
-}
-
-impl History {
-    /// Takes a transit in; `reserve` samples are added to the target.
-    fn learn(&mut self, transit: i64, reserve: i64) {
-        if self.transits.len() >= limits::HISTORY {
-            self.transits.pop_front();
-        }
-        self.transits.push_back(transit);
-        self.base = self.transits.iter().copied().min().unwrap_or(transit);
-        self.scratch.clear();
-        self.scratch.extend(&self.transits);
-        let index = (self.scratch.len() * limits::PERCENTILE / 100).min(self.scratch.len() - 1);
-        let (_, high, _) = self.scratch.select_nth_unstable(index);
-        let wanted = *high - self.base + limits::MARGIN + samples_to_micros(reserve);
-        let (least, most) = limits::TARGET;
-        let is_new = self.transits.len() < limits::LEARNT;
-        let least = if is_new { limits::TARGET_FIRST } else { least };
-        self.target = wanted.clamp(least, most);
     }
 }
 
@@ -439,6 +441,10 @@ fn micros(instant: Instant) -> i64 {
 }
 
 /// At 48 kHz.
-fn samples_to_micros(samples: i64) -> i64 {
+fn to_micros(samples: i64) -> i64 {
     samples * 125 / 6
+}
+
+fn unsigned(samples: i64) -> u32 {
+    u32::try_from(samples).unwrap_or(0)
 }

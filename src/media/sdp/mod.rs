@@ -27,6 +27,8 @@ pub struct MediaDescription {
     pub setup: Setup,
     /// The RTP payload type under which this side wants to receive Opus.
     pub opus_payload_type: u8,
+    /// The payload type of copies of earlier frames (RFC 2198), if this side knows them.
+    pub copies_payload_type: Option<u8>,
     /// The RTP payload type under which this side takes the keys that the other one presses, with
     /// Opus's clock (RFC 4733 §2.4.1). In what is handed to [`Offer::answer`] it is a wish, heeded
     /// under the offer's number.
@@ -37,6 +39,17 @@ pub struct MediaDescription {
 
 /// The payload type that we offer for Opus: the first dynamic one browsers use too.
 pub const OPUS_PAYLOAD_TYPE: u8 = 111;
+/// The payload type that we offer for copies of earlier frames: that of browsers.
+pub const COPIES_PAYLOAD_TYPE: u8 = 63;
+
+/// The RTP payload types of a format, as each side has named it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadTypes {
+    /// What the other side wants to receive it under.
+    pub send: u8,
+    /// What we receive it under.
+    pub receive: u8,
+}
 /// The payload type that we offer for keys.
 pub const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
 
@@ -109,6 +122,8 @@ pub struct Negotiated {
     pub send_payload_type: u8,
     /// The payload type under which Opus comes in.
     pub receive_payload_type: u8,
+    /// The payload types of copies of earlier frames, if both sides know them.
+    pub copies: Option<PayloadTypes>,
     /// The payload type to send keys under, if the other side takes any.
     pub send_telephone_event: Option<u8>,
     /// The payload type under which keys come in, if the other side may send any.
@@ -219,6 +234,11 @@ pub fn accept(local: &MediaDescription, answer: &str) -> Result<Negotiated, SdpE
         dtls_role,
         send_payload_type: stream.description.opus_payload_type,
         receive_payload_type: local.opus_payload_type,
+        copies: stream
+            .description
+            .copies_payload_type
+            .zip(local.copies_payload_type)
+            .map(|(send, receive)| PayloadTypes { send, receive }),
         send_telephone_event: stream.description.telephone_event.filter(|_| takes_keys),
         receive_telephone_event: local.telephone_event.filter(|_| sends_keys),
         opus: stream.opus,

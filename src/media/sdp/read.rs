@@ -6,8 +6,8 @@ use ::sdp::description::media as wire;
 use ::sdp::description::session::SessionDescription;
 
 use super::{
-    Direction, DtlsRole, MediaDescription, Negotiated, OpusWish, Origin, SdpError, Setup, facing,
-    limits, write,
+    Direction, DtlsRole, MediaDescription, Negotiated, OpusWish, Origin, PayloadTypes, SdpError,
+    Setup, facing, limits, write,
 };
 
 /// An offer that can be answered.
@@ -65,11 +65,13 @@ impl Offer {
         };
         let direction = facing(local.direction, remote.direction);
         let payload_type = remote.opus_payload_type;
+        let copies = remote.copies_payload_type.filter(|_| local.copies_payload_type.is_some());
         let telephone_event = remote.telephone_event.filter(|_| local.telephone_event.is_some());
         let ours = MediaDescription {
             setup,
             direction,
             opus_payload_type: payload_type,
+            copies_payload_type: copies,
             telephone_event,
             ..local.clone()
         };
@@ -86,6 +88,7 @@ impl Offer {
             dtls_role: if setup == Setup::Active { DtlsRole::Client } else { DtlsRole::Server },
             send_payload_type: payload_type,
             receive_payload_type: payload_type,
+            copies: copies.map(|number| PayloadTypes { send: number, receive: number }),
             send_telephone_event: telephone_event,
             receive_telephone_event: telephone_event,
             opus: self.stream.opus,
@@ -149,6 +152,7 @@ fn stream(
         fingerprint,
         setup: setup(&lines)?,
         opus_payload_type,
+        copies_payload_type: copies(&lines, opus_payload_type),
         telephone_event: telephone_event(&lines),
         direction: direction(&lines),
     };
@@ -191,6 +195,17 @@ impl<'a> Lines<'a> {
         let value = value.map(str::trim).filter(|v| !v.is_empty() && v.len() <= limits::FIELD_MAX);
         value.map(|v| Some(v.into())).ok_or(SdpError::BadAttribute(key))
     }
+}
+
+/// The payload type of copies of Opus frames (RFC 2198 §5).
+fn copies(lines: &Lines<'_>, opus: u8) -> Option<u8> {
+    let format = lines.format("red/48000/2")?;
+    let mut parameters = lines.own("fmtp").flatten().filter_map(|line| line.split_once(' '));
+    let opus = opus.to_string();
+    let is_of_opus = parameters
+        .find(|(number, _)| number == format)
+        .is_none_or(|(_, formats)| formats.trim().split('/').all(|number| number == opus));
+    format.parse().ok().filter(|number| is_of_opus && *number < 128)
 }
 
 /// The payload type of the first Opus among the stream's formats, and its parameters.

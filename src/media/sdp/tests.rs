@@ -17,6 +17,7 @@ fn side(name: &str, byte: u8) -> MediaDescription {
         fingerprint: [byte; 32],
         setup: Setup::ActPass,
         opus_payload_type: OPUS_PAYLOAD_TYPE,
+        copies_payload_type: Some(COPIES_PAYLOAD_TYPE),
         telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
         direction: Direction::SendRecv,
     }
@@ -27,7 +28,7 @@ fn an_offer_is_answered_and_accepted() {
     let (alice, bob) = (side("alice", 0xab), side("bob", 0x07));
     let text = offer(ORIGIN, &alice);
     assert!(
-        text.contains("m=audio 45664 UDP/TLS/RTP/SAVP 111 101\r\nc=IN IP4 192.0.2.3\r\n"),
+        text.contains("m=audio 45664 UDP/TLS/RTP/SAVP 111 63 101\r\nc=IN IP4 192.0.2.3\r\n"),
         "{text}"
     );
     assert!(text.contains("a=rtpmap:111 opus/48000/2\r\n"), "{text}");
@@ -37,7 +38,8 @@ fn an_offer_is_answered_and_accepted() {
     let (answer_text, at_bob) = answer(&text, ORIGIN, &bob).expect("a good offer");
     assert_eq!(at_bob.remote, alice);
     assert_eq!(at_bob.dtls_role, DtlsRole::Client);
-    assert!(at_bob.opus.in_band_fec && !at_bob.opus.dtx);
+    assert!(at_bob.opus.in_band_fec && at_bob.opus.dtx);
+    assert_eq!(at_bob.copies, Some(PayloadTypes { send: 63, receive: 63 }));
 
     let at_alice = accept(&alice, &answer_text).expect("a good answer");
     assert_eq!(at_alice.dtls_role, DtlsRole::Server);
@@ -74,6 +76,17 @@ fn keys_are_agreed_on() {
     let other_clock = text.replace("telephone-event/48000", "telephone-event/8000");
     let (_, at_bob) = answer(&other_clock, ORIGIN, &side("bob", 2)).expect("good");
     assert_eq!(keys(&at_bob), (None, None));
+}
+
+#[test]
+fn copies_are_sent_to_those_who_know_them() {
+    let plain = MediaDescription { copies_payload_type: None, ..side("alice", 1) };
+    let (text, at_bob) = answer(&offer(ORIGIN, &plain), ORIGIN, &side("bob", 2)).expect("good");
+    assert_eq!(at_bob.copies, None);
+    assert!(!text.contains("red/48000"), "{text}");
+    let other = offer(ORIGIN, &side("alice", 1)).replace("fmtp:63 111/111", "fmtp:63 0/0");
+    let (_, at_bob) = answer(&other, ORIGIN, &side("bob", 2)).expect("good");
+    assert_eq!(at_bob.copies, None, "copies of another codec");
 }
 
 #[test]
@@ -121,7 +134,8 @@ fn a_browsers_offer_is_understood() {
     assert_eq!(negotiated.send_payload_type, 111);
     assert_eq!(negotiated.remote.fingerprint, [10; 32]);
     assert_eq!(negotiated.opus.bitrate_max, Some(20_000));
-    assert!(text.contains("UDP/TLS/RTP/SAVPF 111") && text.contains("a=mid:0"), "{text}");
+    assert_eq!(negotiated.copies, Some(PayloadTypes { send: 63, receive: 63 }));
+    assert!(text.contains("UDP/TLS/RTP/SAVPF 111 63") && text.contains("a=mid:0"), "{text}");
 }
 
 #[test]
@@ -153,7 +167,7 @@ fn a_refused_stream_and_two_clients_are_told() {
     let unclear = text.replace("setup:active", "setup:actpass");
     assert!(matches!(accept(&alice, &unclear), Err(SdpError::BadSetup)));
     let no_default = MediaDescription { candidates: Vec::new(), ..alice };
-    assert!(offer(ORIGIN, &no_default).contains("m=audio 9 UDP/TLS/RTP/SAVP 111 101"));
+    assert!(offer(ORIGIN, &no_default).contains("m=audio 9 UDP/TLS/RTP/SAVP 111 63 101"));
 }
 
 proptest! {

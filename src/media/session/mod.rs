@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! microphone ─► capture ─► Opus ─► RTP ─► SRTP ─► poll ─► network
-//! network ─► receive ─► SRTP ─► RTP ─► jitter buffer ─► playout ─► Opus ─► speaker
+//! network ─► receive ─► SRTP ─► RTP ─► jitter buffer ─► playout ─► Opus ─► stretch ─► speaker
 //! ```
 
 #[cfg(test)]
@@ -17,12 +17,14 @@ use webrtc_util::marshal::{Marshal, Unmarshal};
 
 use super::codec::{CodecError, Decoder, Encoder, FRAME_SAMPLES, Frame, SILENCE};
 use super::digit::{Digit, DigitReceiver, DigitSender, EventPacket};
-use super::jitter::{Arrival, Insertion, JitterBuffer, JitterCounters, Pull};
+use super::jitter::{Arrival, Insertion, JitterBuffer, JitterCounters, Pace, Pull};
 use super::level::LevelMeter;
-use super::merge::merge;
+use super::path::{Path, Plan};
+use super::red::{self, Copies};
 use super::report::{Reception, Reporter, Sent};
-use super::sdp::{Direction, DtlsRole, Negotiated};
+use super::sdp::{Direction, DtlsRole, Negotiated, PayloadTypes};
 use super::srtp::{DatagramKind, Profile, SrtpError, SrtpSession};
+use super::stretch::{lengthen, shorten};
 use crate::base::{Instant, Now, Rng};
 
 /// The sound of one call.
@@ -40,6 +42,8 @@ pub struct AudioSession {
     decoder: Decoder,
     jitter: JitterBuffer,
     reporter: Reporter,
+    path: Path,
+    copies: Copies,
     source: u32,
     sequence: u16,
     timestamp: u32,
@@ -58,7 +62,8 @@ pub struct AudioSession {
     is_over: bool,
     peer_said_goodbye: bool,
     round_trip: Option<Duration>,
-    loss_sent: f32,
+    /// Whether the frame before was sent.
+    is_talkspurt: bool,
     refused: u64,
 }
 
@@ -71,6 +76,10 @@ pub struct SessionSettings {
     pub receive_payload_type: u8,
     /// Whether the other side makes use of in-band error correction.
     pub in_band_fec: bool,
+    /// Copies of earlier frames (`red/48000/2`, RFC 2198), if both sides know them.
+    pub copies: Option<PayloadTypes>,
+    /// Whether silence need not be sent.
+    pub dtx: bool,
     /// The most bits per second that the other side wants.
     pub bitrate_max: Option<u32>,
     /// Digits as events (`telephone-event/48000`, RFC 4733), if both sides know them.
@@ -80,15 +89,6 @@ pub struct SessionSettings {
     /// Our name in RTCP, the same for the whole call; random, so that it tells nothing
     /// (RFC 7022). At most 255 bytes are used.
     pub cname: String,
-}
-
-/// The RTP payload types of a format, as each side has named it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PayloadTypes {
-    /// What the other side wants to receive it under.
-    pub send: u8,
-    /// What we receive it under.
-    pub receive: u8,
 }
 
 /// Keys from the DTLS handshake.
@@ -158,6 +158,8 @@ impl SessionSettings {
             send_payload_type: negotiated.send_payload_type,
             receive_payload_type: negotiated.receive_payload_type,
             in_band_fec: negotiated.opus.in_band_fec,
+            copies: negotiated.copies,
+            dtx: negotiated.opus.dtx,
             bitrate_max: negotiated.opus.bitrate_max,
             digits: negotiated
                 .send_telephone_event
@@ -186,10 +188,12 @@ impl AudioSession {
         let source = rng.u64() as u32;
         Ok(Self {
             srtp: SrtpSession::new(keys.profile, keys.keying, keys.role)?,
-            encoder: Encoder::new(settings.in_band_fec, settings.bitrate_max)?,
+            encoder: Encoder::new(settings.in_band_fec, settings.dtx)?,
             decoder: Decoder::new()?,
             jitter: JitterBuffer::default(),
             reporter: Reporter::new(now, source, settings.cname.clone(), &mut rng),
+            path: Path::new(settings.bitrate_max, settings.copies.is_some()),
+            copies: Copies::default(),
             source,
             // In the lower half, so that a lost first packet can't upset the rollover counter
             // (RFC 3711 §3.3.1).
@@ -208,7 +212,7 @@ impl AudioSession {
             is_over: false,
             peer_said_goodbye: false,
             round_trip: None,
-            loss_sent: 0.0,
+            is_talkspurt: false,
             refused: 0,
             settings,
             rng,
@@ -228,18 +232,29 @@ impl AudioSession {
             self.send_event(now, event);
             return;
         }
+        let Plan { bitrate, loss_percent, distances } = self.path.plan();
+        // A figure that the codec refuses leaves the one before in force.
+        let _ = self.encoder.set_bitrate(bitrate);
+        let _ = self.encoder.expect_loss(loss_percent);
         let Ok(payload) = self.encoder.encode(frame) else {
             return;
         };
+        // The first packet of a talkspurt is marked (RFC 3551 §4.1).
+        let marker = !std::mem::replace(&mut self.is_talkspurt, !payload.is_empty());
+        if payload.is_empty() {
+            return;
+        }
         let payload = Bytes::copy_from_slice(payload);
-        let header = rtp::header::Header {
-            // The first packet of a talkspurt (RFC 3551 §4.1); ours is one long one.
-            marker: self.sent.packets == 0,
-            payload_type: self.settings.send_payload_type,
-            timestamp,
-            ..Default::default()
+        let opus = self.settings.send_payload_type;
+        let (payload_type, packed) = match self.settings.copies {
+            Some(types) if !distances.is_empty() => {
+                (types.send, self.copies.pack(opus, timestamp, distances, &payload))
+            }
+            _ => (opus, payload.clone()),
         };
-        self.send_rtp(now, header, payload);
+        self.copies.remember(timestamp, payload);
+        let header = rtp::header::Header { marker, payload_type, timestamp, ..Default::default() };
+        self.send_rtp(now, header, packed);
     }
 
     /// Sends a digit in the place of our sound, for `length` (0.1 s is usual, 1.3 s the most),
@@ -343,7 +358,7 @@ impl AudioSession {
             packets_lost: lost,
             packets_refused: self.refused,
             loss_received: lost as f32 / expected as f32,
-            loss_sent: self.loss_sent,
+            loss_sent: self.path.loss(),
             jitter: self.reception.map_or(Duration::ZERO, |r| r.jitter()),
             round_trip: self.round_trip,
             buffer_delay: self.jitter.delay(),
@@ -410,12 +425,36 @@ impl AudioSession {
             reception.count_event(header.sequence_number);
             return self.digits_heard.receive(header.timestamp, &packet.payload);
         }
-        if header.payload_type != self.settings.receive_payload_type
-            || !self.settings.direction.receives()
-        {
+        if !self.settings.direction.receives() {
             return None;
         }
-        let duration = Decoder::duration(&packet.payload)?;
+        let opus = self.settings.receive_payload_type;
+        let has_copies =
+            self.settings.copies.is_some_and(|types| types.receive == header.payload_type);
+        if !has_copies && header.payload_type != opus {
+            return None;
+        }
+        let payload = match has_copies {
+            true => {
+                red::unpack(&packet.payload)?.last().filter(|own| own.payload_type == opus)?.payload
+            }
+            false => packet.payload.clone(),
+        };
+        self.receive_frame(now, header, payload)?;
+        if has_copies {
+            self.receive_copies(now, header.timestamp, &packet.payload);
+        }
+        Some(())
+    }
+
+    /// Takes the packet's own frame.
+    fn receive_frame(
+        &mut self,
+        now: Instant,
+        header: &rtp::header::Header,
+        payload: Bytes,
+    ) -> Option<()> {
+        let duration = Decoder::duration(&payload)?;
         let (sequence, timestamp) = (header.sequence_number, header.timestamp);
         let reception = match &mut self.reception {
             Some(reception) if reception.source == header.ssrc => reception,
@@ -429,14 +468,31 @@ impl AudioSession {
                 other.insert(Reception::new(header.ssrc, sequence))
             }
         };
-        let arrival = Arrival { sequence, timestamp, duration, payload: packet.payload };
+        let has_fec = Decoder::has_redundancy(&payload);
+        let arrival = Arrival { sequence: Some(sequence), timestamp, duration, has_fec, payload };
         if self.jitter.insert(now, arrival) == Insertion::Restarted {
             self.earlier.0 += reception.received();
             self.earlier.1 += reception.lost();
             *reception = Reception::new(header.ssrc, sequence);
         }
         reception.count(now, sequence, timestamp);
+        if let Some(loss) = reception.loss_lately() {
+            self.path.presume(loss);
+        }
         Some(())
+    }
+
+    /// Takes the copies of earlier frames that came along.
+    fn receive_copies(&mut self, now: Instant, timestamp: u32, packet: &Bytes) {
+        let opus = self.settings.receive_payload_type;
+        let Some(blocks) = red::unpack(packet) else { return };
+        for block in blocks.filter(|block| block.offset > 0 && block.payload_type == opus) {
+            let Some(duration) = Decoder::duration(&block.payload) else { continue };
+            let timestamp = timestamp.wrapping_sub(block.offset);
+            let payload = block.payload;
+            let arrival = Arrival { sequence: None, timestamp, duration, has_fec: false, payload };
+            self.jitter.insert(now, arrival);
+        }
     }
 
     fn receive_rtcp(&mut self, now: Instant, datagram: &[u8]) -> Option<()> {
@@ -445,15 +501,7 @@ impl AudioSession {
         self.round_trip = feedback.round_trip.or(self.round_trip);
         self.peer_said_goodbye |= feedback.goodbye;
         if let Some(fraction) = feedback.fraction_lost {
-            // A report covers five seconds: smoothed over two or three.
-            self.loss_sent = if fraction > self.loss_sent {
-                fraction
-            } else {
-                (self.loss_sent + fraction) / 2.0
-            };
-            let percent = (self.loss_sent * 100.0).round() as u8;
-            // A figure that the codec refuses leaves the one before in force.
-            let _ = self.encoder.expect_loss(percent);
+            self.path.report(fraction, feedback.round_trip);
         }
         if let (Some((source, ntp_time)), Some(reception)) =
             (feedback.sender_report, &mut self.reception)
@@ -465,28 +513,28 @@ impl AudioSession {
     }
 
     fn decode_more(&mut self, now: Instant) {
-        let decoder = &mut self.decoder;
-        let decoded = match self.jitter.pull(now, self.level_received.is_quiet()) {
-            Pull::Packet(payload) => {
-                let decoded = decoder.decode(&payload);
-                decoded.inspect(|sound| self.level_received.watch(sound)).map(<[f32]>::to_vec)
-            }
+        let Self { decoder, decoded, level_received: level, .. } = self;
+        let done = match self.jitter.pull(now, decoded.len() as u32) {
+            Pull::Packet(payload, pace) => decoder.decode(&payload).map(|sound| {
+                level.watch(sound);
+                match pace {
+                    Pace::Natural => decoded.extend(sound),
+                    Pace::Shorter { most, hurry } => shorten(sound, most as usize, hurry, decoded),
+                    Pace::Longer => lengthen(sound, decoded),
+                }
+            }),
             Pull::Recover { successor, samples } => {
-                decoder.recover(&successor, samples).map(<[f32]>::to_vec)
+                decoder.recover(&successor, samples).map(|sound| decoded.extend(sound))
             }
-            Pull::Conceal(samples) => decoder.conceal(samples).map(<[f32]>::to_vec),
-            Pull::Merge(first, second) => decoder
-                .decode(&first)
-                .map(<[f32]>::to_vec)
-                .and_then(|first| Ok(merge(&first, decoder.decode(&second)?))),
+            Pull::Conceal(samples) => decoder.conceal(samples).map(|sound| decoded.extend(sound)),
             Pull::Silence => {
-                self.level_received.watch(&SILENCE);
-                Ok(SILENCE.to_vec())
+                level.watch(&SILENCE);
+                decoded.extend(SILENCE);
+                Ok(())
             }
         };
-        match decoded {
-            Ok(sound) => self.decoded.extend(sound),
-            Err(_) => self.refused += 1,
+        if done.is_err() {
+            self.refused += 1;
         }
     }
 }

@@ -1,0 +1,83 @@
+//! How long frames take to be there, and which delay costs least.
+
+use std::collections::VecDeque;
+
+use super::limits::TICK;
+
+/// The transits of the last frames.
+#[derive(Debug, Default)]
+pub(super) struct Delays {
+    /// In the order of their coming, in µs.
+    recent: VecDeque<i64>,
+    /// The same from the smallest to the greatest.
+    sorted: Vec<i64>,
+}
+
+/// Transits remembered: 10 s at 20 ms.
+const HISTORY: usize = 500;
+/// What it costs to miss one of a hundred frames, in µs of delay: nobody minds 60 ms more, and
+/// everybody hears one frame in a hundred.
+const MISS_COST: i64 = 60_000;
+/// Transits from which shares are reckoned, however few there are: at the beginning one late
+/// frame says little.
+const HISTORY_MIN: usize = 100;
+/// Delay above the smallest transit to begin with, in µs, and the number of transits after which
+/// they speak for themselves.
+const FIRST: (i64, usize) = (20_000, 25);
+/// What the greatest transit counted is exceeded by, in µs: clocks are read late now and then.
+const MARGIN: i64 = 3_000;
+/// What a change costs, and each of its steps beside, in µs of delay: it is heard a little.
+const CHANGE_COST: (i64, i64) = (2_000, 3_000);
+/// Steps that are looked at upwards; further ones come in the next ticks.
+const STEPS_UP: i64 = 15;
+/// Greatest delay above the smallest transit, in µs: above it people talk over each other.
+const DELAY_MAX: i64 = 500_000;
+
+impl Delays {
+    /// Takes a transit in.
+    pub(super) fn learn(&mut self, transit: i64) {
+        if self.recent.len() >= HISTORY
+            && let Some(old) = self.recent.pop_front()
+            && let Ok(index) = self.sorted.binary_search(&old)
+        {
+            self.sorted.remove(index);
+        }
+        self.recent.push_back(transit);
+        let index = self.sorted.partition_point(|other| *other < transit);
+        self.sorted.insert(index, transit);
+    }
+
+    /// The smallest transit: what a packet takes without any queue.
+    pub(super) fn base(&self) -> i64 {
+        self.sorted.first().copied().unwrap_or(0)
+    }
+
+    /// By how many ticks a frame that is played at the age `age` should be played later; earlier
+    /// if negative.
+    pub(super) fn steps(&self, age: i64) -> i64 {
+        let excess = age - self.base();
+        let least = if self.recent.len() < FIRST.1 { FIRST.0 } else { 0 };
+        let cost = |step: i64| {
+            let delay = excess + step * TICK;
+            let is_allowed = delay >= least && (delay <= DELAY_MAX || step == 0);
+            is_allowed.then(|| delay + self.miss_cost(age + step * TICK))
+        };
+        if excess < least {
+            return (least - excess + TICK - 1) / TICK;
+        }
+        let down = -(excess / TICK);
+        let with_change = |step: i64| {
+            let change = if step == 0 { 0 } else { CHANGE_COST.0 + step.abs() * CHANGE_COST.1 };
+            cost(step).map(|cost| (cost + change, step))
+        };
+        let best = (down..=STEPS_UP).filter_map(with_change).min();
+        best.map_or(0, |(_, step)| step)
+    }
+
+    /// What the frames cost that are not there at this age.
+    fn miss_cost(&self, age: i64) -> i64 {
+        let in_time = self.sorted.partition_point(|transit| transit + MARGIN <= age);
+        let missed = (self.sorted.len() - in_time) as i64;
+        missed * MISS_COST * 100 / self.sorted.len().max(HISTORY_MIN) as i64
+    }
+}
