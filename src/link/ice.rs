@@ -253,9 +253,10 @@ impl IceAgent {
         self.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
         self.ports = hosts.iter().map(|(host, _)| self.options.ports.open(host.addr)).collect();
         self.mapped.take_if(|port| !hosts.iter().any(|(host, _)| host.addr == port.inside));
+        let has_ipv4 = hosts.iter().any(|(host, _)| host.addr.is_ipv4());
         let ((reflexive, has_answer), relays) = tokio::join!(
             reflexive(hosts, &self.options.stun_servers),
-            Relays::open(&self.options.relays, agent_at),
+            Relays::open(&self.options.relays, agent_at, has_ipv4),
         );
         self.local.candidates.extend(self.mapped.as_ref().map(MappedPort::candidate));
         let is_new = |candidate: &Candidate| {
