@@ -32,6 +32,11 @@ const BOTH_V6: &str = "2001:db8::66";
 /// What a router opens for a node: the port where it listens, over UDP and TCP, and some for calls.
 const OPEN_PORTS: usize = 2 + chordial::link::ports::limits::FOR_CALLS;
 
+/// How long a call lasts that becomes direct: until after the second attempt, at 30 s.
+const BETTER_S: &str = "42";
+/// When the direct path appears: after the first attempt, which ends 16 s after the start.
+const TOO_EARLY_S: u64 = 20;
+
 /// Where a computer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
@@ -314,6 +319,43 @@ fn who_wakes_up_is_reachable_again() {
     println!("registered again {} ms after waking", woken.elapsed().as_millis());
     let mut call = lab.call(&internet.host(), "alice", "bob");
     lab.finish(&mut call, &mut bob);
+}
+
+/// A call that had to go through a relay leaves it when a direct path appears; an attempt that
+/// comes too early costs no sound.
+#[test]
+fn a_relayed_call_becomes_direct() {
+    let internet = Internet::new("better", Family::V4);
+    let lab = Lab::new(&internet);
+    let [one, other] = [(); 2].map(|()| internet.home(Nat::PortRestricted));
+    let (alice_at, bob_at) = (one.host(), other.host());
+    one.keep_apart(&other, true);
+    let tone = lab.path("tone.wav");
+    write_tone(&tone);
+    let tone = tone.to_str().expect("text");
+    let mut bob = lab.phone(&bob_at, "bob", &["peer", "--answer", "--play", tone]);
+    bob.wait("registered");
+    let arguments = ["call", "bob", "--seconds", BETTER_S, "--play", tone];
+    let mut call = lab.phone(&alice_at, "alice", &arguments);
+    call.wait("answered");
+    // The first attempt is to fail.
+    std::thread::sleep(Duration::from_secs(TOO_EARLY_S));
+    one.keep_apart(&other, false);
+    let (code, events) = call.finish();
+    assert_eq!(code, 0, "{events:?}\n{}", call.stderr());
+    let ended = bob.wait("ended");
+    let report = events.last().expect("a report");
+    let path = report["path"].as_str().expect("a path");
+    println!("{path}; lost: {} and {}", report["packets_lost"], ended["packets_lost"]);
+    assert!(!path.contains("relay"), "{path}");
+    for user in ["alice", "bob"] {
+        assert!(is_heard_at_the_end(&lab.heard_by(user)), "{user} hears the other side");
+    }
+    for figures in [report, &ended] {
+        let lost = figures["packets_lost"].as_u64().expect("a number");
+        let received = figures["packets_received"].as_u64().expect("a number");
+        assert!(lost * 20 < received, "{lost} of {received}");
+    }
 }
 
 /// A peer listens on IPv4 and IPv6 unless told otherwise: whoever has one of the two alone joins

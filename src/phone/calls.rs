@@ -68,6 +68,8 @@ pub(super) struct Running {
     pub(super) is_domain_unverified: bool,
     /// Whether we have moved to another network, and the call has not followed yet.
     pub(super) is_moving: bool,
+    /// Whether a path without a relay is looked for from time to time.
+    pub(super) looks_for_direct: bool,
 }
 
 /// How far a running call has come.
@@ -218,6 +220,7 @@ impl Calls {
             forwarded_to: None,
             is_domain_unverified: false,
             is_moving: false,
+            looks_for_direct: false,
         };
         self.running.insert(id, call);
         id
@@ -232,6 +235,11 @@ impl Running {
 
     pub(super) fn talk_time(&self, now: Instant) -> Duration {
         self.answered.map_or(Duration::ZERO, |since| now.saturating_since(since))
+    }
+
+    /// Whether the sound goes through a relay.
+    pub(super) fn is_relayed(&self) -> bool {
+        self.path.as_deref().is_some_and(words::is_relayed)
     }
 
     /// How long the way to sound may still take: what dialling has left of the whole, and for
@@ -332,8 +340,9 @@ impl Engine {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         match report {
             Some(TalkReport::Up(path)) => {
-                call.report.sound_ms = Some(call.elapsed_ms(now));
+                call.report.sound_ms = call.report.sound_ms.or(Some(call.elapsed_ms(now)));
                 call.path = Some(path);
+                self.look_for_direct(id);
             }
             Some(TalkReport::Statistics(statistics)) => call.statistics = *statistics,
             Some(TalkReport::Fault(sentence)) => {

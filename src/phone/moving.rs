@@ -2,6 +2,11 @@
 //! device and goes on with the session there, by a re-INVITE with new candidates: an ICE restart
 //! (RFC 8839 §4.4.1.1.1) in which both sides keep their parts (RFC 8445 §9). Certificates and
 //! their parts in DTLS stay, and so do the keys of the sound (RFC 8842 §4).
+//!
+//! In the same way a call whose sound goes through a relay looks for a path without one: NATs and
+//! firewalls may let through later what they kept back at first. Whoever called offers candidates
+//! without relays; as the other side then uses none either, only a direct path can come of it, and
+//! until there is one the sound stays where it was.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -15,7 +20,7 @@ use super::calls::{CallReports, Phase};
 use super::engine::{Engine, Report};
 use super::talk::{self, ice_parameters};
 use crate::base::NodeId;
-use crate::link::{AppFlow, IceAgent, IceRole, Node};
+use crate::link::{AppFlow, CandidateKind, IceAgent, IceRole, Node};
 use crate::media::sdp::{self, MediaDescription, Negotiated, Offer, Origin, Setup};
 use crate::sip::{Command, LegId, limits::REBIND_MAX};
 
@@ -54,6 +59,10 @@ pub(super) enum Step {
     Connected(Option<Box<(AppFlow, IceAgent)>>),
     /// Both sides wanted a change at once, and it is our turn to ask again.
     Again,
+    /// It is time to look for a path without a relay.
+    Direct,
+    /// These candidates of ours are for such a path.
+    Gathered(Box<IceAgent>),
 }
 
 impl Engine {
@@ -101,7 +110,50 @@ impl Engine {
                 self.offer_again(id, leg_id);
             }
             Step::Again => self.offer_again(id, leg_id),
+            Step::Direct => self.gather_direct(id, leg_id),
+            Step::Gathered(agent) => {
+                leg.agent = Some(*agent);
+                self.offer_again(id, leg_id);
+            }
         }
+    }
+
+    /// The sound of a call has a path. If that is through a relay, whoever called looks for a
+    /// better one a few times.
+    pub(super) fn look_for_direct(&mut self, id: CallId) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let is_ours = call.direction == Direction::Outgoing && call.is_relayed();
+        let leg_id = call.legs.keys().next().copied().filter(|_| call.legs.len() == 1);
+        let Some(leg_id) = leg_id.filter(|_| is_ours && !call.looks_for_direct) else { return };
+        call.looks_for_direct = true;
+        let reports = self.reports.clone();
+        call.dial_tasks.spawn(async move {
+            for pause in DIRECT_AFTER {
+                sleep(pause).await;
+                let report = CallReports::Moving(leg_id, Step::Direct);
+                if reports.send(Report::Call(id, report)).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn gather_direct(&mut self, id: CallId, leg_id: LegId) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let wants = call.is_relayed() && !call.is_moving && call.phase == Phase::Talking;
+        let Some(leg) = call.legs.get(&leg_id).filter(|leg| wants && leg.agent.is_none()) else {
+            return;
+        };
+        let Some(account) = self.accounts.get(leg.account) else { return };
+        let (agents, reports) = (account.node.agents().clone(), self.reports.clone());
+        let role = role(call.direction);
+        call.dial_tasks.spawn(async move {
+            let Ok(mut agent) = agents.take(role).await else { return };
+            agent.forgo_relays();
+            let report = CallReports::Moving(leg_id, Step::Gathered(Box::new(agent)));
+            // The engine has ended otherwise.
+            let _ = reports.send(Report::Call(id, report)).await;
+        });
     }
 
     fn offer_again(&mut self, id: CallId, leg_id: LegId) {
@@ -138,6 +190,13 @@ impl Engine {
         let turn = self.rng.unit();
         let reports = self.reports.clone();
         let Some((id, call)) = self.calls.of_leg(account, leg_id) else { return };
+        if !call.is_moving {
+            // Sound has a path, and there will be another attempt at a better one.
+            if let Some(leg) = call.legs.get_mut(&leg_id) {
+                (leg.agent, leg.local) = (None, None);
+            }
+            return;
+        }
         let least = match call.direction {
             Direction::Outgoing => OWNER_PAUSE,
             Direction::Incoming => Duration::ZERO,
@@ -170,13 +229,17 @@ impl Engine {
     }
 
     /// Our candidates are known for the place to which the other side has moved.
-    pub(super) fn follow(&mut self, id: CallId, leg_id: LegId, agent: IceAgent) {
+    pub(super) fn follow(&mut self, id: CallId, leg_id: LegId, mut agent: IceAgent) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let is_relayed = call.is_relayed();
         let Some(leg) = call.legs.get_mut(&leg_id) else { return };
         let (Some(offer), Some(account)) = (leg.offer.take(), self.accounts.get(leg.account))
         else {
             return;
         };
+        if is_relayed && !offers_relay(offer.remote()) {
+            agent.forgo_relays();
+        }
         leg.session.origin.version += 1;
         let local = MediaDescription {
             setup: leg.session.setup,
@@ -196,6 +259,10 @@ impl super::calls::Running {
             talk.move_to(agent, ice_parameters(remote));
         }
     }
+}
+
+fn offers_relay(remote: &MediaDescription) -> bool {
+    ice_parameters(remote).candidates.iter().any(|c| c.kind == CandidateKind::Relay)
 }
 
 /// Connects to a device, again and again until it works.
@@ -226,6 +293,10 @@ pub(super) fn role(direction: Direction) -> IceRole {
     }
 }
 
+/// When a path without a relay is looked for: after the sound has begun, and after each attempt
+/// before.
+const DIRECT_AFTER: [Duration; 3] =
+    [Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(60)];
 /// Between two attempts to connect again.
 const AGAIN: Duration = Duration::from_millis(250);
 /// How long whoever began the dialog waits at least until it asks for a change again, and whoever
