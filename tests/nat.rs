@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use chordial::media::{SAMPLE_RATE, read_wav};
 use support::internet::{Family, Home, Internet, Nat};
-use support::lan::Host;
+use support::lan::{Host, ip};
 use support::router::{Asked, Opener};
 use support::{Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard_in_pieces};
 
@@ -27,8 +27,15 @@ const QUIET_S: &str = "25";
 /// How long a call lasts in which somebody moves.
 const MOVING_S: &str = "15";
 
+/// The address of IPv6 of who has both.
+const BOTH_V6: &str = "2001:db8::66";
 /// What a router opens for a node: the port where it listens, over UDP and TCP, and some for calls.
 const OPEN_PORTS: usize = 2 + chordial::link::ports::limits::FOR_CALLS;
+
+/// How long a call lasts that becomes direct: until after the second attempt, at 30 s.
+const BETTER_S: &str = "42";
+/// When the direct path appears: after the first attempt, which ends 16 s after the start.
+const TOO_EARLY_S: u64 = 20;
 
 /// Where a computer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,16 +68,22 @@ struct Lab<'a> {
 }
 
 impl<'a> Lab<'a> {
-    fn new(internet: &'a Internet) -> Self {
+    /// An overlay without peers.
+    fn empty(internet: &'a Internet) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (bootstrap, peers, homes) = (String::new(), Vec::new(), Vec::new());
-        let mut lab = Self { folder, internet, bootstrap, peers, homes };
+        let lab = Self { folder, internet, bootstrap, peers, homes };
         let made = support::program()
             .args(["overlay", "new", OVERLAY, "--out"])
             .arg(lab.path("overlay.xml"))
             .output()
             .expect("the program starts");
         assert!(made.status.success(), "{made:?}");
+        lab
+    }
+
+    fn new(internet: &'a Internet) -> Self {
+        let mut lab = Self::empty(internet);
         let host = internet.host();
         let at = match host.address().contains(':') {
             true => format!("[{}]:6084", host.address()),
@@ -308,6 +321,72 @@ fn who_wakes_up_is_reachable_again() {
     println!("registered again {} ms after waking", woken.elapsed().as_millis());
     let mut call = lab.call(&internet.host(), "alice", "bob");
     lab.finish(&mut call, &mut bob);
+}
+
+/// A call that had to go through a relay leaves it when a direct path appears; an attempt that
+/// comes too early costs no sound.
+#[test]
+fn a_relayed_call_becomes_direct() {
+    let internet = Internet::new("better", Family::V4);
+    let lab = Lab::new(&internet);
+    let [one, other] = [(); 2].map(|()| internet.home(Nat::PortRestricted));
+    let (alice_at, bob_at) = (one.host(), other.host());
+    one.keep_apart(&other, true);
+    let tone = lab.path("tone.wav");
+    write_tone(&tone);
+    let tone = tone.to_str().expect("text");
+    let mut bob = lab.phone(&bob_at, "bob", &["peer", "--answer", "--play", tone]);
+    bob.wait("registered");
+    let arguments = ["call", "bob", "--seconds", BETTER_S, "--play", tone];
+    let mut call = lab.phone(&alice_at, "alice", &arguments);
+    call.wait("answered");
+    // The first attempt is to fail.
+    std::thread::sleep(Duration::from_secs(TOO_EARLY_S));
+    one.keep_apart(&other, false);
+    let (code, events) = call.finish();
+    assert_eq!(code, 0, "{events:?}\n{}", call.stderr());
+    let ended = bob.wait("ended");
+    let report = events.last().expect("a report");
+    let path = report["path"].as_str().expect("a path");
+    println!("{path}; lost: {} and {}", report["packets_lost"], ended["packets_lost"]);
+    assert!(!path.contains("relay"), "{path}");
+    for user in ["alice", "bob"] {
+        assert!(is_heard_at_the_end(&lab.heard_by(user)), "{user} hears the other side");
+    }
+    for figures in [report, &ended] {
+        let lost = figures["packets_lost"].as_u64().expect("a number");
+        let received = figures["packets_received"].as_u64().expect("a number");
+        assert!(lost * 20 < received, "{lost} of {received}");
+    }
+}
+
+/// A peer listens on IPv4 and IPv6 unless told otherwise: whoever has one of the two alone joins
+/// through it, and calls it.
+#[test]
+fn a_peer_listens_on_both_families() {
+    let internet = Internet::new("both", Family::V4);
+    let mut lab = Lab::empty(&internet);
+    let [at, four, six] = [(); 3].map(|()| internet.host());
+    for (host, address) in [(&at, BOTH_V6), (&six, "2001:db8::77")] {
+        let address = format!("{address}/64");
+        ip(&["-n", host.namespace(), "address", "add", &address, "dev", "eth0"]);
+    }
+    ip(&["-n", six.namespace(), "-4", "address", "flush", "dev", "eth0"]);
+    let options = ["peer", "--first", "--answer", "--play", SPEECH_BOB];
+    let mut founder = lab.phone(&at, "bob", &options);
+    assert_eq!(founder.wait("joined")["listen"], "[::]:6084");
+    founder.wait("registered");
+    let through = [format!("{}:6084", at.address()), format!("[{BOTH_V6}]:6084")];
+    for ((host, user), at) in [(&four, "four"), (&six, "six")].into_iter().zip(through) {
+        lab.bootstrap = at;
+        let mut peer = lab.phone(host, user, &["peer"]);
+        assert_eq!(peer.wait("joined")["listen"], "[::]:6084");
+        peer.wait("registered");
+        lab.peers.push(peer);
+        let mut call = lab.call(host, &format!("{user}-alice"), "bob");
+        let path = lab.finish(&mut call, &mut founder);
+        assert!(path.contains(if user == "six" { "IPv6" } else { "IPv4" }), "{path}");
+    }
 }
 
 /// Whoever's router opens ports is called without a relay where the two NATs would not allow it,

@@ -1,6 +1,7 @@
 //! Events of the phone on stdout: sentences for people, or one JSON object on a line.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -174,6 +175,12 @@ fn counted(status: NodeStatus, counters: &NodeCounters) -> Value {
 
 fn sentence(event: &Event) -> String {
     match event {
+        Event::Joined { node_id, listen: Some(SocketAddr::V6(listen)), .. }
+            if listen.ip().is_unspecified() =>
+        {
+            let port = listen.port();
+            format!("Joined as peer {node_id}; others can join at port {port}, by IPv6 and IPv4.")
+        }
         Event::Joined { node_id, listen: Some(listen), .. } => {
             format!("Joined as peer {node_id}; others can join through {listen}.")
         }

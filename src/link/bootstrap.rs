@@ -5,7 +5,6 @@
 //! Whoever sends an Attach without ICE is served by the same code on ports of its own (`Ports`).
 
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -22,6 +21,7 @@ use super::counters::{LinkCounters, PortCounters};
 use super::dtls::{DtlsError, DtlsRole};
 use super::error::LinkError;
 use super::lend::Lending;
+use super::listen::{bind, bind_any, bind_error, listen};
 use super::overlay::OverlayLink;
 use super::pcap::Pcap;
 use super::relay::{Batch, BatchSocket, RelayPort};
@@ -82,17 +82,14 @@ pub struct BootstrapListener {
 }
 
 impl BootstrapListener {
-    /// Opens the port and starts to accept. A UDP port that another program has is
+    /// Opens the port and starts to accept; at `[::]` on IPv4 too. A UDP port that another program has is
     /// [`LinkError::PortInUse`]; without TCP it can do.
     pub async fn bind(
         address: SocketAddr,
         credentials: Credentials,
         pcap: Option<Pcap>,
     ) -> Result<Self, LinkError> {
-        let socket = bind(address).await?;
-        let local = socket.local_addr().map_err(|e| bind_error(address, &e))?;
-        let listener = TcpListener::bind(local).await.ok();
-        let ports = Ports { udp: vec![socket], tcp: listener.into_iter().collect() };
+        let (ports, local) = listen(address).await?;
         let (plain, lending) = (PlainConnections::default(), Lending::default());
         let accepted = ports
             .serve(credentials, IDLE, &plain, &lending)
@@ -100,7 +97,7 @@ impl BootstrapListener {
         Ok(Self { accepted, local, pcap, plain, lending })
     }
 
-    /// Where the port is.
+    /// Where the port is; `[::]` is on IPv4 too, and `0.0.0.0` on IPv4 alone.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
@@ -244,25 +241,6 @@ pub(super) async fn dial_udp(
     let local = socket.local_addr().map_err(|e| bind_error(any, &e))?;
     let wire = Wire::Connected { socket, local, remote, idle };
     SecureFlow::establish(wire, DtlsRole::Client, None, credentials, Timings::default(), None).await
-}
-
-/// Any port of ours that can send there.
-pub(super) fn bind_any(remote: SocketAddr) -> SocketAddr {
-    match remote {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    }
-}
-
-pub(super) async fn bind(address: SocketAddr) -> Result<UdpSocket, LinkError> {
-    UdpSocket::bind(address).await.map_err(|e| bind_error(address, &e))
-}
-
-fn bind_error(address: SocketAddr, error: &std::io::Error) -> LinkError {
-    match error.kind() {
-        ErrorKind::AddrInUse => LinkError::PortInUse(address.port()),
-        _ => LinkError::Bind { address, reason: error.to_string() },
-    }
 }
 
 /// One remote address on the port.

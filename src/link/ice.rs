@@ -30,6 +30,7 @@ use super::ports::{MappedPort, MappedPorts};
 use super::reflexive::{Hosts, reflexive};
 use super::relay::{OpenPort, OpenPorts, RelayServer};
 use super::settled::Settled;
+pub use super::settled::Upkeep;
 use super::stun::binding_indication;
 use super::surroundings::{Network, Surroundings};
 use super::through::{RelayedPair, Relays};
@@ -109,37 +110,6 @@ pub struct IceOptions {
     pub mapped: MappedPorts,
     /// How the path is kept.
     pub upkeep: Upkeep,
-}
-
-/// How a path is kept open and watched once it is found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Upkeep {
-    /// By asking for consent every few seconds (RFC 7675), so that a call ends soon after its
-    /// other side is gone.
-    #[default]
-    Consent,
-    /// By Binding indications when nothing else is sent (RFC 6940 §6.5.1.10.3): a tenth of the
-    /// traffic, for links that are many and rarely used. Whether the other side is there shows
-    /// with the next message.
-    KeepAlive {
-        /// How long nothing is sent before an indication is.
-        every: Duration,
-        /// How long nothing comes before the other side is lost.
-        lost: Duration,
-    },
-}
-
-impl Upkeep {
-    /// That of an overlay link.
-    pub const OVERLAY: Self = Self::KeepAlive { every: KEEPALIVE, lost: KEEPALIVE_LOST };
-
-    /// How long nothing comes before the other side is lost.
-    fn lost(self) -> Duration {
-        match self {
-            Self::Consent => CONSENT_LOST,
-            Self::KeepAlive { lost, .. } => lost,
-        }
-    }
 }
 
 /// One attempt to connect to one other side.
@@ -254,9 +224,10 @@ impl IceAgent {
         self.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
         self.ports = hosts.iter().map(|(host, _)| self.options.ports.open(host.addr)).collect();
         self.mapped.take_if(|port| !hosts.iter().any(|(host, _)| host.addr == port.inside));
+        let has_ipv4 = hosts.iter().any(|(host, _)| host.addr.is_ipv4());
         let ((reflexive, has_answer), relays) = tokio::join!(
             reflexive(hosts, &self.options.stun_servers),
-            Relays::open(&self.options.relays, agent_at),
+            Relays::open(&self.options.relays, agent_at, has_ipv4),
         );
         self.local.candidates.extend(self.mapped.as_ref().map(MappedPort::candidate));
         let is_new = |candidate: &Candidate| {
@@ -292,6 +263,12 @@ impl IceAgent {
         let here = Surroundings::of(&self.local.candidates);
         let has_help = here.has_relay || self.mapped.is_some();
         !has_help && (self.is_closed_in || here.network == Network::ChangingNat)
+    }
+
+    /// Does without relays of ours.
+    pub fn forgo_relays(&mut self) {
+        self.relays = Relays::default();
+        self.local.candidates.retain(|candidate| candidate.kind != CandidateKind::Relay);
     }
 
     /// Takes this part in the checks that are still to come.
@@ -348,9 +325,7 @@ impl IceAgent {
             .await
             .map_err(|_| LinkError::NoPath)?
             .map_err(|e| LinkError::Ice(e.to_string()))?;
-        let Some(selected) = agent.get_selected_candidate_pair() else {
-            return Err(LinkError::NoPath);
-        };
+        let selected = agent.get_selected_candidate_pair().ok_or(LinkError::NoPath)?;
         let (local, stand) = (selected.local.addr(), selected.remote.addr());
         let relayed = std::mem::take(&mut self.relays).keep(stand);
         Ok(IceConn {

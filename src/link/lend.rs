@@ -15,9 +15,9 @@ use tokio::time::{sleep, timeout};
 use webrtc_util::vnet::net::Net;
 
 use super::addresses;
-use super::bootstrap::bind_any;
 use super::clock::os_seed;
 use super::ice::limits::STUN_RETRANSMISSIONS_MS;
+use super::listen::bind_any;
 use super::node::{Asker, NodeStatus, RelayOptions};
 use super::relay::{Granter, OpenPorts, Quota, RelayPort, RelayTerms, is_public};
 use super::stun::BindingQuery;

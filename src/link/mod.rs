@@ -18,6 +18,7 @@
 //! | [`hop`] | what both owe the other side | RFC 6940 §6.6.2 |
 //! | [`overlay`] | the two together: [`OverlayLink`] | RFC 6940 §6.6.4 |
 //! | [`bootstrap`] | links without ICE on a known port | RFC 6940 §6.6.6 |
+//! | `listen` | the sockets of a port, of both families | |
 //! | `no_ice` | links of overlays that do without ICE | RFC 6940 §6.5.1.11 |
 //! | [`relay`], `lend`, `borrow` | data of those who find no path, for them | RFC 8656, 6940 §9 |
 //! | `clock` | the machine's clocks and randomness | |
@@ -55,6 +56,7 @@ pub mod fuzz;
 pub mod hop;
 pub mod ice;
 mod lend;
+mod listen;
 mod moving;
 mod no_ice;
 mod node;

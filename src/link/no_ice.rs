@@ -13,11 +13,12 @@ use tokio::time::timeout;
 use webrtc_util::vnet::net::Net;
 
 use super::addresses;
-use super::bootstrap::{PlainConnections, Ports, bind, dial_udp};
+use super::bootstrap::{PlainConnections, Ports, dial_udp};
 use super::candidate::CandidateKind;
 use super::error::LinkError;
 use super::ice::limits::{CANDIDATES_MAX, CONNECT};
 use super::lend::Lending;
+use super::listen::bind;
 use super::tls;
 use super::transport::{Credentials, SecureFlow};
 use crate::message::{

@@ -9,10 +9,42 @@ use tokio::time::{Instant, sleep, timeout_at};
 use webrtc_util::Conn;
 
 use super::error::LinkError;
+use super::ice::limits::{CONSENT_LOST, KEEPALIVE, KEEPALIVE_LOST};
 use super::stun::{Packet, answer_check};
 
 /// Between an error of the socket and the next attempt to read.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How a path is kept open and watched once it is found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Upkeep {
+    /// By asking for consent every few seconds (RFC 7675), so that a call ends soon after its
+    /// other side is gone.
+    #[default]
+    Consent,
+    /// By Binding indications when nothing else is sent (RFC 6940 §6.5.1.10.3): a tenth of the
+    /// traffic, for links that are many and rarely used. Whether the other side is there shows
+    /// with the next message.
+    KeepAlive {
+        /// How long nothing is sent before an indication is.
+        every: Duration,
+        /// How long nothing comes before the other side is lost.
+        lost: Duration,
+    },
+}
+
+impl Upkeep {
+    /// That of an overlay link.
+    pub const OVERLAY: Self = Self::KeepAlive { every: KEEPALIVE, lost: KEEPALIVE_LOST };
+
+    /// How long nothing comes before the other side is lost.
+    pub(super) fn lost(self) -> Duration {
+        match self {
+            Self::Consent => CONSENT_LOST,
+            Self::KeepAlive { lost, .. } => lost,
+        }
+    }
+}
 
 /// The selected pair's socket, and what is left to do on it.
 pub(super) struct Settled {

@@ -36,13 +36,19 @@ struct Stand {
 pub(super) type AddRemote = Arc<dyn Fn(&Candidate) + Send + Sync>;
 
 impl Relays {
-    /// Asks the first relay for an address of the family that it is at, and the second if the first
-    /// gives none.
-    pub(super) async fn open(servers: &[RelayServer], agent: Option<SocketAddr>) -> Self {
+    /// Asks the first relay for an address, and the second if the first gives none: one of the
+    /// family that the relay is at, but of IPv4 if we have none, as others may have nothing else.
+    pub(super) async fn open(
+        servers: &[RelayServer],
+        agent: Option<SocketAddr>,
+        has_ipv4: bool,
+    ) -> Self {
         let mut allocations = Vec::new();
         let servers = servers.iter().take(if agent.is_some() { SERVERS_MAX } else { 0 });
-        for server in servers {
-            let opening = Allocation::open(server, server.address.is_ipv6());
+        let bridging = servers.clone().filter(|_| !has_ipv4).map(|server| (server, false));
+        let plain = servers.map(|server| (server, server.address.is_ipv6()));
+        for (server, is_ipv6) in bridging.chain(plain) {
+            let opening = Allocation::open(server, is_ipv6);
             if let Ok(Ok(allocation)) = timeout(GATHER_RELAYED, opening).await {
                 allocations.push(allocation);
                 break;

@@ -86,6 +86,8 @@ pub(super) struct Running {
     pub(super) is_domain_unverified: bool,
     /// Whether we have moved to another network, and the call has not followed yet.
     pub(super) is_moving: bool,
+    /// Whether a path without a relay is looked for from time to time.
+    pub(super) looks_for_direct: bool,
 }
 
 /// How far a running call has come.
@@ -140,6 +142,10 @@ pub(super) enum CallReports {
     Moved(LegId, Box<(AppFlow, IceAgent)>),
     /// It is time to ask for a change of the session again.
     Settle,
+    /// It is time to look for a path of the sound without a relay.
+    SeekDirect(LegId),
+    /// These candidates of ours are for such a path.
+    Direct(LegId, Box<IceAgent>),
     Talk(Option<TalkReport>),
 }
 
@@ -258,6 +264,7 @@ impl Calls {
             replaces: None,
             is_domain_unverified: false,
             is_moving: false,
+            looks_for_direct: false,
         };
         self.running.insert(id, call);
         id
@@ -272,6 +279,11 @@ impl Running {
 
     pub(super) fn talk_time(&self, now: Instant) -> Duration {
         self.answered.map_or(Duration::ZERO, |since| now.saturating_since(since))
+    }
+
+    /// Whether the sound goes through a relay.
+    pub(super) fn is_relayed(&self) -> bool {
+        self.path.as_deref().is_some_and(words::is_relayed)
     }
 
     /// How long the way to sound may still take: what dialling has left of the whole, and for
@@ -372,6 +384,8 @@ impl Engine {
             CallReports::Candidates(leg, agent) => self.candidates(id, leg, *agent),
             CallReports::Moved(leg, connected) => self.connected_again(id, leg, *connected),
             CallReports::Settle => self.settle(id),
+            CallReports::SeekDirect(leg) => self.gather_direct(id, leg),
+            CallReports::Direct(leg, agent) => self.offer_direct(id, leg, *agent),
             CallReports::Talk(report) => self.talk_report(id, report),
         }
     }
@@ -381,13 +395,14 @@ impl Engine {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         match report {
             Some(TalkReport::Up(path)) => {
-                call.report.sound_ms = Some(call.elapsed_ms(now));
+                call.report.sound_ms = call.report.sound_ms.or(Some(call.elapsed_ms(now)));
                 call.path = Some(path);
                 // What was wanted before there was sound.
                 call.direct_sound();
                 if let Some(talk) = &call.talk {
                     talk.mute(call.muted);
                 }
+                self.look_for_direct(id);
             }
             Some(TalkReport::Digit(digit)) => self.event(Event::Digit { call: id, digit }),
             Some(TalkReport::Statistics(statistics)) => call.statistics = *statistics,

@@ -1,6 +1,6 @@
 //! The way into an overlay: from a document to a node that joins.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -475,16 +475,22 @@ pub(super) fn reachable_address(listen: SocketAddr) -> SocketAddr {
         return listen;
     }
     // Nothing is sent: connecting a UDP socket only asks the system which address it would use.
-    let probe = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
-        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
-        socket.local_addr()
-    });
-    probe.unwrap_or_else(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port())))
+    let towards = |any: IpAddr, somewhere: IpAddr| {
+        let socket = std::net::UdpSocket::bind((any, 0)).ok()?;
+        socket.connect((somewhere, 9)).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    let (any4, any6) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into());
+    let somewhere6 = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    let ip = towards(any4, Ipv4Addr::new(192, 0, 2, 1).into())
+        .or_else(|| towards(any6, somewhere6.into()))
+        .unwrap_or(Ipv4Addr::LOCALHOST.into());
+    SocketAddr::new(ip, listen.port())
 }
 
 /// Where we listen unless told otherwise.
 const LISTEN_DEFAULT: SocketAddr =
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), crate::config::PORT_DEFAULT);
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), crate::config::PORT_DEFAULT);
 
 // limits
 

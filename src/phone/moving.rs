@@ -3,6 +3,11 @@
 //! (RFC 8839 §4.4.1.1.1) in which both sides keep their parts (RFC 8445 §9). Certificates and
 //! their parts in DTLS stay, and so do the keys of the sound (RFC 8842 §4); `session` makes the
 //! offers and answers.
+//!
+//! In the same way a call whose sound goes through a relay looks for a path without one: NATs and
+//! firewalls may let through later what they kept back at first. Whoever called offers candidates
+//! without relays; as the other side then uses none either, only a direct path can come of it, and
+//! until there is one the sound stays where it was.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -67,6 +72,52 @@ impl Engine {
         self.sip_command(account, Command::Rebind { leg: leg_id, flow });
         self.settle(id);
     }
+
+    /// The sound of a call has a path. If that is through a relay, whoever called looks for a
+    /// better one a few times.
+    pub(super) fn look_for_direct(&mut self, id: CallId) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let is_ours = call.direction == Direction::Outgoing && call.is_relayed();
+        let Some((leg_id, _)) = call.talking_leg().filter(|_| is_ours) else { return };
+        if std::mem::replace(&mut call.looks_for_direct, true) {
+            return;
+        }
+        let reports = self.reports.clone();
+        call.dial_tasks.spawn(async move {
+            for pause in DIRECT_AFTER {
+                sleep(pause).await;
+                let report = CallReports::SeekDirect(leg_id);
+                if reports.send(Report::Call(id, report)).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    pub(super) fn gather_direct(&mut self, id: CallId, leg_id: LegId) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let wants = call.is_relayed() && !call.is_moving && call.phase == Phase::Talking;
+        let Some(leg) = call.legs.get(&leg_id).filter(|leg| wants && leg.agent.is_none()) else {
+            return;
+        };
+        let Some(account) = self.accounts.get(leg.account) else { return };
+        let (agents, reports) = (account.node.agents().clone(), self.reports.clone());
+        let role = role(call.direction);
+        call.dial_tasks.spawn(async move {
+            let Ok(mut agent) = agents.take(role).await else { return };
+            agent.forgo_relays();
+            let report = CallReports::Direct(leg_id, Box::new(agent));
+            // The engine has ended otherwise.
+            let _ = reports.send(Report::Call(id, report)).await;
+        });
+    }
+
+    pub(super) fn offer_direct(&mut self, id: CallId, leg_id: LegId, agent: IceAgent) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let Some(leg) = call.legs.get_mut(&leg_id) else { return };
+        leg.agent.get_or_insert(agent);
+        self.settle(id);
+    }
 }
 
 /// Connects to a device, again and again until it works.
@@ -97,5 +148,9 @@ pub(super) fn role(direction: Direction) -> IceRole {
     }
 }
 
+/// When a path without a relay is looked for: after the sound has begun, and after each attempt
+/// before.
+const DIRECT_AFTER: [Duration; 3] =
+    [Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(60)];
 /// Between two attempts to connect again.
 const AGAIN: Duration = Duration::from_millis(250);

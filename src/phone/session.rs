@@ -16,7 +16,7 @@ use super::engine::{Engine, Report};
 use super::moving::role;
 use super::talk::{self, ice_parameters};
 use crate::base::NodeId;
-use crate::link::IceAgent;
+use crate::link::{CandidateKind, IceAgent};
 use crate::media::Digit;
 use crate::media::sdp::{
     self, Direction, DtlsRole, MediaDescription, Negotiated, Offer, Origin, Setup,
@@ -226,8 +226,13 @@ impl Engine {
     ) {
         let reports = self.reports.clone();
         let Some((id, call)) = self.calls.of_leg(account, leg_id) else { return };
+        let is_moving = call.is_moving;
         let Some(leg) = call.legs.get_mut(&leg_id) else { return };
         leg.local = None;
+        if !is_moving && leg.agent.take().is_some() && again_after.is_none() {
+            // Sound has a path, and there will be another attempt at a better one.
+            return;
+        }
         let again_after = again_after.or_else(|| leg.agent.as_ref().map(|_| MOVED_AGAIN));
         if let Some(pause) = again_after {
             call.dial_tasks.spawn(async move {
@@ -271,14 +276,20 @@ impl Engine {
 
     /// Takes the change that the other side wants, with our candidates for the place to which it
     /// has moved, if it has.
-    pub(super) fn follow(&mut self, id: CallId, leg_id: LegId, agent: Option<IceAgent>) {
+    pub(super) fn follow(&mut self, id: CallId, leg_id: LegId, mut agent: Option<IceAgent>) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
-        let is_held = call.is_held;
+        let (is_held, is_relayed) = (call.is_held, call.is_relayed());
         let Some(leg) = call.legs.get_mut(&leg_id) else { return };
         let (Some(offer), Some(account)) = (leg.offer.take(), self.accounts.get(leg.account))
         else {
             return;
         };
+        if let Some(agent) = agent.as_mut()
+            && is_relayed
+            && !offers_relay(offer.remote())
+        {
+            agent.forgo_relays();
+        }
         let moved = agent.as_ref().map(|agent| talk::description(agent, &account.certificate));
         let setup = leg.session.setup();
         let Some(local) = leg.session.description(moved, setup, is_held) else { return };
@@ -305,6 +316,10 @@ impl Engine {
             self.event(Event::Held { call: id, peer, by_us, by_them });
         }
     }
+}
+
+fn offers_relay(remote: &MediaDescription) -> bool {
+    ice_parameters(remote).candidates.iter().any(|c| c.kind == CandidateKind::Relay)
 }
 
 /// How long whoever has moved waits until asking again, when the other side has said no.

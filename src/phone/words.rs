@@ -85,7 +85,11 @@ pub(super) fn quality(loss: f32, rtt: Option<Duration>) -> &'static str {
 
 /// The path of a call's sound: whether another computer passes it on.
 pub(super) fn path(path: &str) -> &'static str {
-    if path.split(' ').any(|word| word == "relay") { "through a relay" } else { "direct" }
+    if is_relayed(path) { "through a relay" } else { "direct" }
+}
+
+pub(super) fn is_relayed(path: &str) -> bool {
+    path.split(' ').any(|word| word == "relay")
 }
 
 #[cfg(test)]

@@ -183,6 +183,22 @@ impl Home<'_> {
         &self.router
     }
 
+    /// Has this router drop all UDP to and from another home, or lets it through again.
+    pub fn keep_apart(&self, other: &Home, is_apart: bool) {
+        let address = self.internet.address(other.number);
+        let rules = match is_apart {
+            true => format!(
+                "table ip apart {{ chain both {{ type filter hook forward priority -5;
+                   meta l4proto udp ip saddr {address} drop
+                   meta l4proto udp ip daddr {address} drop
+                 }}
+                 }}\n"
+            ),
+            false => "delete table ip apart\n".to_owned(),
+        };
+        nft(&self.router, &rules);
+    }
+
     /// Makes the router forget so soon what nothing passes through.
     pub fn forget_after(&self, seconds: u8) {
         for name in ["udp_timeout", "udp_timeout_stream"] {

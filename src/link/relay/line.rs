@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::limits::{STREAM_OUTGOING_MAX, STREAM_READ};
 use super::port::pad;
 use super::wire::stream_length;
-use crate::link::bootstrap::bind_any;
+use crate::link::listen::bind_any;
 use crate::link::{LinkError, Transport};
 
 /// Messages to a relay and from it.
