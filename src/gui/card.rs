@@ -10,7 +10,7 @@ use super::look::{roles, size, space};
 use super::view::ViewState;
 use super::widgets::{self, Kind};
 use super::words;
-use super::{book, why};
+use super::{book, handling, why};
 use crate::phone::{Call, CallState, Command, Quality, Snapshot, Verified};
 
 /// A key that was meant for something else must not answer: an incoming call takes keys only after
@@ -58,7 +58,7 @@ pub fn stack_ui(
                 _ if open_taken => commands.extend(small_ui(ui, call, name)),
                 _ => {
                     open_taken = true;
-                    commands.extend(open_ui(ui, call, name));
+                    commands.extend(open_ui(ui, snapshot, view, call, name));
                 }
             });
         });
@@ -168,7 +168,13 @@ fn incoming_card_ui(ui: &mut Ui, call: &Call, name: &str, keys: bool) -> Option<
 }
 
 /// The open card: name, state, meters, large buttons.
-fn open_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
+fn open_ui(
+    ui: &mut Ui,
+    snapshot: &Snapshot,
+    view: &mut ViewState,
+    call: &Call,
+    name: &str,
+) -> Option<Command> {
     let roles = roles(ui);
     ui.vertical_centered(|ui| {
         ui.add_space(space::S);
@@ -178,6 +184,9 @@ fn open_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
         ui.label(RichText::new(&call.peer).color(roles.quiet));
         ui.label(RichText::new(state_words(call)).size(size::HEADING).color(roles.accent));
         verified_ui(ui, call);
+        if let Some(words) = handling::transfer_words(call, name) {
+            sign_ui(ui, Icon::HandOver, roles.quiet, words);
+        }
     });
     ui.add_space(space::S);
     let talking = matches!(call.state, CallState::Talking { .. });
@@ -190,16 +199,7 @@ fn open_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
         widgets::wandering_bar(ui);
     }
     ui.add_space(space::L);
-    let buttons: f32 = if talking { 3.0 } else { 1.0 };
-    let width = 64.0 * buttons + space::XL * (buttons - 1.0);
-    let command = widgets::centred_row(ui, width, |ui| {
-        ui.spacing_mut().item_spacing.x = space::XL;
-        let muted = if talking { mute_ui(ui, call, true) } else { None };
-        let muted = muted.or(if talking { hold_ui(ui, call, true) } else { None });
-        let hang_up = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::hang_up(), false);
-        let hang_up = hang_up.on_hover_text(ui.ctx().format_shortcut(&keys::HANG_UP));
-        muted.or(hang_up.clicked().then_some(Command::HangUp(call.id)))
-    });
+    let command = handling::buttons_ui(ui, snapshot, view, call);
     ui.add_space(space::XS);
     command
 }
@@ -267,7 +267,8 @@ fn ended_ui(
     .inner
 }
 
-fn hold_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
+/// Puts a call on hold, or goes on with it.
+pub fn hold_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
     let (icon, label) = match call.held_by_us {
         true => (Icon::Resume, words::resume()),
         false => (Icon::Hold, words::hold()),
@@ -292,7 +293,8 @@ fn why_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, call: &Call) {
     }
 }
 
-fn mute_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
+/// Cuts the microphone off, or lets it in again.
+pub fn mute_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
     let (icon, label) = match call.muted {
         true => (Icon::MicrophoneOff, words::unmute()),
         false => (Icon::Microphone, words::mute()),

@@ -62,6 +62,10 @@ pub enum Icon {
     Hold,
     /// A triangle to the right.
     Resume,
+    /// Nine keys.
+    Keypad,
+    /// An arrow from one to another.
+    HandOver,
     /// A small ring: nothing has happened there.
     Open,
 }
@@ -120,6 +124,8 @@ impl Icon {
                 pen.line(&[(-0.6, -0.6), (0.6, 0.6)]);
             }
             Icon::Open => pen.circle((0.0, 0.0), 0.4),
+            Icon::Keypad => pen.keypad(),
+            Icon::HandOver => pen.hand_over(),
             Icon::Hold => {
                 pen.line(&[(-0.35, -0.6), (-0.35, 0.6)]);
                 pen.line(&[(0.35, -0.6), (0.35, 0.6)]);
@@ -309,6 +315,20 @@ impl Pen<'_> {
     fn door(&self) {
         self.line(&[(0.0, -0.85), (0.8, -0.85), (0.8, 0.85), (0.0, 0.85)]);
         self.arrow((-0.9, 0.0), (0.3, 0.0));
+    }
+
+    fn keypad(&self) {
+        for x in [-0.6, 0.0, 0.6] {
+            for y in [-0.6, 0.0, 0.6] {
+                self.dot((x, y), 0.16);
+            }
+        }
+    }
+
+    fn hand_over(&self) {
+        self.dot((-0.75, 0.45), 0.2);
+        self.arc((0.0, 0.5), 0.75, 190.0, 130.0);
+        self.line(&[(0.2, -0.35), (0.62, 0.08), (0.75, -0.5)]);
     }
 
     fn sheets(&self) {

@@ -12,6 +12,7 @@ mod card;
 mod devices;
 mod first;
 mod forms;
+mod handling;
 mod icons;
 mod invite;
 mod keeping;

@@ -32,6 +32,15 @@ pub struct Kept {
     pub seen_unix_ms: u64,
 }
 
+/// What stands open below the buttons of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Panel {
+    /// The keys of a telephone.
+    Keypad,
+    /// Whom the other side is to be connected to.
+    HandOver,
+}
+
 /// Which of the recent calls are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Filter {
@@ -232,6 +241,10 @@ pub struct ViewState {
     pub filter: Filter,
     /// The page of contacts.
     pub book: BookView,
+    /// What stands open below the buttons of a call.
+    pub panel: Option<(CallId, Panel)>,
+    /// Whom the other side of that call is to be connected to.
+    pub hand_to: String,
     /// The call that has failed whose steps are shown.
     pub why: Option<CallId>,
     /// The question on the screen.

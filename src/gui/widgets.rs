@@ -222,6 +222,21 @@ pub fn chip(ui: &mut Ui, label: &str, chosen: bool) -> Response {
     response
 }
 
+/// A key of a telephone.
+pub fn key(ui: &mut Ui, extent: Vec2, digit: char, label: &str) -> Response {
+    let roles = roles(ui);
+    let (fill, ink, stroke) = Kind::Plain.colours(roles);
+    let (rect, response) = ui.allocate_exact_size(extent, Sense::click());
+    name(ui, &response, label);
+    let fill = pressed_fill(&response, Kind::Plain, fill, roles);
+    let painter = ui.painter();
+    painter.rect(rect, RADIUS, fill, stroke, StrokeKind::Inside);
+    focus_ring(ui, &response, rect, f32::from(RADIUS));
+    let font = FontId::proportional(size::HEADING);
+    painter.text(rect.center(), egui::Align2::CENTER_CENTER, digit, font, ink);
+    response
+}
+
 /// A number at the corner of a button; the button's name says it too.
 pub fn badge(ui: &Ui, button: Rect, count: usize) {
     /// More than this fits nowhere.

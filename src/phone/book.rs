@@ -1,6 +1,7 @@
 //! The user's contacts: names of their own for people, marks and notes; kept in the database, taken
 //! from files of other programs and given to them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -89,9 +90,12 @@ impl Data {
     }
 
     /// Adds contacts whose addresses are not there yet; all of them or none.
-    pub(super) fn add_contacts(&self, contacts: &[Contact]) -> rusqlite::Result<()> {
+    pub(super) fn add_contacts<'a>(
+        &self,
+        mut contacts: impl Iterator<Item = &'a Contact>,
+    ) -> rusqlite::Result<()> {
         let change = self.connection.unchecked_transaction()?;
-        contacts.iter().try_for_each(|contact| contact.insert(&change))?;
+        contacts.try_for_each(|contact| contact.insert(&change))?;
         change.commit()
     }
 
@@ -165,20 +169,23 @@ impl Engine {
             is_cut: cards.is_cut,
             ..Imported::default()
         };
-        let mut new: Vec<Contact> = Vec::new();
+        let mut new: BTreeMap<String, Contact> = BTreeMap::new();
         for contact in cards.contacts {
             match forwarding(&contact.aor, "") {
                 Err(_) => imported.unusable += 1,
-                Ok(aor) if self.snapshot.contact(&aor).is_some() => imported.known += 1,
-                Ok(aor) if new.iter().any(|known| known.aor == aor) => imported.known += 1,
-                Ok(aor) => new.push(Contact { aor, ..contact.bounded() }),
+                Ok(aor) if self.snapshot.contact(&aor).is_some() || new.contains_key(&aor) => {
+                    imported.known += 1;
+                }
+                Ok(aor) => {
+                    new.insert(aor.clone(), Contact { aor, ..contact.bounded() });
+                }
             }
         }
         imported.added = new.len();
         if self.snapshot.contacts.len() + new.len() > CONTACTS_MAX {
             return Err(full());
         }
-        self.data.add_contacts(&new).map_err(|e| not_kept(&e))?;
+        self.data.add_contacts(new.values()).map_err(|e| not_kept(&e))?;
         self.snapshot.imported = Some(imported);
         self.show_contacts()
     }

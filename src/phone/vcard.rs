@@ -111,6 +111,8 @@ const ADDRESSES_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn contact(aor: &str, name: &str) -> Contact {
@@ -133,6 +135,54 @@ mod tests {
         assert_eq!(file.matches("VERSION:4.0\r\n").count(), 3, "{file}");
         let cards = read(file.as_bytes());
         assert_eq!(cards, Cards { contacts, ..Cards::default() });
+    }
+
+    proptest! {
+        /// Whatever is in a file, reading it comes to an end and breaks nothing.
+        #[test]
+        fn any_file_is_read(parts in prop::collection::vec(part(), 0..60)) {
+            let file = parts.concat();
+            let cards = read(&file);
+            prop_assert!(cards.contacts.len() <= file.len());
+        }
+    }
+
+    /// Pieces of cards, and what has no place in them.
+    fn part() -> impl Strategy<Value = Vec<u8>> {
+        let pieces = [
+            "BEGIN:VCARD\r\n",
+            "END:VCARD\n",
+            "VERSION:2.1\r\n",
+            "VERSION:4.0\n",
+            "FN",
+            "NOTE",
+            "IMPP",
+            ":",
+            ";",
+            ",",
+            "=",
+            "=\r\n",
+            "\"",
+            "\\",
+            "\\n",
+            " ",
+            "\t",
+            "\r\n",
+            "\n",
+            "\r",
+            "sip:a@b",
+            "SIPS:",
+            "TYPE=",
+            "ENCODING=QUOTED-PRINTABLE",
+            "ENCODING=BASE64",
+            "CHARSET=UTF-8",
+            "a.",
+            "\u{e9}",
+            "^n",
+        ];
+        let pieces =
+            prop::sample::select(pieces.to_vec()).prop_map(|text| text.as_bytes().to_vec());
+        prop_oneof![6 => pieces, 1 => prop::collection::vec(any::<u8>(), 0..6)]
     }
 
     /// Files of other programs: older versions, groups, folds, several addresses, and people

@@ -138,6 +138,49 @@ fn a_call_is_put_on_hold_and_goes_on() {
     }
 }
 
+/// The keys of a telephone are there when they are wanted.
+#[test]
+fn keys_of_a_telephone_are_pressed() {
+    for size in [WIDE, NARROW] {
+        let (mut harness, mut backend) = open(with_call(talking()), size);
+        assert!(harness.query_by_label(&words::press('5')).is_none());
+        click(&mut harness, words::keypad());
+        for digit in ['5', '#', '0'] {
+            click(&mut harness, &words::press(digit));
+            assert_eq!(commands(&mut backend), [Command::Digit(CallId(3), digit)]);
+        }
+        click(&mut harness, words::keypad());
+        assert!(harness.query_by_label(&words::press('5')).is_none());
+    }
+}
+
+/// A call is handed over to somebody by name, or to whom one talks to in another call.
+#[test]
+fn a_call_is_handed_over() {
+    for size in [WIDE, NARROW] {
+        let mut snapshot = with_call(talking());
+        let (mut harness, mut backend) = open(snapshot.clone(), size);
+        click(&mut harness, words::hand_over());
+        let field = harness.get_by_role_and_label(Role::TextInput, words::hand_over_to());
+        assert!(field.is_focused(), "it is what one wants to type into now");
+        write(&mut harness, words::hand_over_to(), "dora");
+        click(&mut harness, words::hand_over_go());
+        let transfer = Command::Transfer { call: CallId(3), to: "dora".into() };
+        assert_eq!(commands(&mut backend), [transfer]);
+        snapshot.calls[0].transferring_to = Some("dora@smith".into());
+        tell(&mut harness, &backend, snapshot.clone());
+        harness.get_by_label("bob is being connected to dora@smith");
+        snapshot.calls[0].transferring_to = None;
+        let second = Call { peer: "dora@smith".into(), ..call(4, talking()) };
+        snapshot.calls.push(second);
+        tell(&mut harness, &backend, snapshot);
+        click(&mut harness, words::hand_over());
+        click(&mut harness, &words::connect_with("dora"));
+        let transfer = Command::TransferTo { call: CallId(3), other: CallId(4) };
+        assert_eq!(commands(&mut backend), [transfer]);
+    }
+}
+
 #[test]
 fn keys_mute_and_hang_up_on_every_page() {
     let (mut harness, mut backend) = open(with_call(talking()), WIDE);

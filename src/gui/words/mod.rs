@@ -77,6 +77,11 @@ texts! {
     hold,
     resume,
     on_hold,
+    keypad,
+    hand_over,
+    hand_over_to,
+    hand_over_hint,
+    hand_over_go,
     hang_up,
     answer,
     decline,
@@ -201,6 +206,26 @@ pub fn held(call: &Call, name: &str) -> Option<String> {
         (false, true) => Some(say!(held_by_them, name = name)),
         (false, false) => None,
     }
+}
+
+/// The name of a key of a telephone.
+pub fn press(digit: char) -> String {
+    say!(press, key = digit.to_string())
+}
+
+/// The button that connects the other side of a call with that of another one.
+pub fn connect_with(name: &str) -> String {
+    say!(connect_with, name = name)
+}
+
+/// The other side is being connected to somebody else.
+pub fn transferring(name: &str, to: &str) -> String {
+    say!(transferring, name = name, to = to)
+}
+
+/// Who has brought a call about.
+pub fn transferred_by(by: &str) -> String {
+    say!(transferred_by, by = by)
 }
 
 /// The name of a level meter.
