@@ -295,6 +295,8 @@ fn call(id: u64, peer: &str, state: CallState) -> Call {
         is_domain_unverified: false,
         forwarded_to: None,
         muted: false,
+        held_by_us: false,
+        held_by_them: false,
         level_sent: 0.12,
         level_received: 0.4,
         quality: None,

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use chordial::media::{SAMPLE_RATE, read_wav};
 use support::internet::{Family, Home, Internet, Nat};
 use support::lan::Host;
+use support::router::{Asked, Opener};
 use support::{Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard_in_pieces};
 
 const OVERLAY: &str = "lab.example";
@@ -25,6 +26,9 @@ const NAT_FORGETS_S: u8 = 8;
 const QUIET_S: &str = "25";
 /// How long a call lasts in which somebody moves.
 const MOVING_S: &str = "15";
+
+/// What a router opens for a node: the port where it listens, over UDP and TCP, and some for calls.
+const OPEN_PORTS: usize = 2 + chordial::link::ports::limits::FOR_CALLS;
 
 /// Where a computer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,7 +172,8 @@ fn may_be_direct(one: Place, other: Place) -> bool {
     !(is(Nat::Symmetric) && is_filtered)
 }
 
-/// Whoever gets no UDP through is a peer by TCP, and is called by TCP to another peer.
+/// Whoever gets no UDP through is a peer by TCP, and is called by TCP to another peer, also by
+/// others of that kind.
 #[test]
 fn who_gets_no_udp_through_is_called() {
     let internet = Internet::new("tcp", Family::V4);
@@ -176,7 +181,8 @@ fn who_gets_no_udp_through_is_called() {
     let at = lab.host(Place::Behind(Nat::UdpBlocked));
     let mut bob = lab.callee(&at, "bob");
     bob.wait("registered");
-    for from in [Place::Open, Place::Behind(Nat::PortRestricted), Place::Behind(Nat::Symmetric)] {
+    let nats = [Nat::PortRestricted, Nat::Symmetric, Nat::UdpBlocked].map(Place::Behind);
+    for from in [Place::Open].into_iter().chain(nats) {
         let host = lab.host(from);
         let mut call = lab.call(&host, &format!("{from}-alice"), "bob");
         // That there is sound shows the relay: for whoever calls, it is the other side's address.
@@ -302,6 +308,29 @@ fn who_wakes_up_is_reachable_again() {
     println!("registered again {} ms after waking", woken.elapsed().as_millis());
     let mut call = lab.call(&internet.host(), "alice", "bob");
     lab.finish(&mut call, &mut bob);
+}
+
+/// Whoever's router opens ports is called without a relay where the two NATs would not allow it,
+/// however the router is asked; whoever leaves has them closed.
+#[test]
+fn a_router_that_agrees_lets_calls_in() {
+    for asked in [Asked::Upnp, Asked::NatPmp, Asked::Pcp] {
+        let internet = Internet::new("agree", Family::V4);
+        let mut lab = Lab::new(&internet);
+        let home = internet.home(Nat::Symmetric);
+        let router = Opener::start(&home, asked);
+        let mut bob = lab.callee(&home.host(), "bob");
+        bob.wait("registered");
+        router.wait_for(OPEN_PORTS);
+        let outside = lab.host(Place::Behind(Nat::Symmetric));
+        let mut call = lab.call(&outside, "alice", "bob");
+        let path = lab.finish(&mut call, &mut bob);
+        println!("{asked:?}: {path}");
+        assert!(!path.contains("relay"), "{asked:?}: {path}");
+        bob.terminate();
+        assert_eq!(bob.finish().0, 0);
+        router.wait_for(0);
+    }
 }
 
 /// A tone that lasts for as long as a call.

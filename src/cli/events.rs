@@ -113,6 +113,10 @@ fn object(event: &Event) -> Value {
         Event::Answered { call, peer } => {
             json!({ "event": "answered", "call": call, "peer": peer })
         }
+        Event::Held { call, peer, by_us, by_them } => {
+            let hold = json!({ "call": call, "peer": peer, "by_us": by_us, "by_them": by_them });
+            with_event("held", hold)
+        }
         Event::Ended { call, peer, reason, report } => {
             let mut value = with_event("ended", serde_json::to_value(report).unwrap_or_default());
             value["call"] = json!(call);
@@ -181,6 +185,11 @@ fn sentence(event: &Event) -> String {
         ),
         Event::Incoming { peer, .. } => format!("{peer} calls."),
         Event::Answered { peer, .. } => format!("Talking to {peer}."),
+        Event::Held { peer, by_us: false, by_them: false, .. } => {
+            format!("Talking to {peer} again.")
+        }
+        Event::Held { peer, by_us: true, .. } => format!("{peer} is on hold."),
+        Event::Held { peer, .. } => format!("{peer} has put you on hold."),
         Event::Ended { reason, .. } => reason.clone(),
         Event::Error { message } => message.clone(),
         Event::Left { overlay } => format!("Left the overlay {overlay}."),

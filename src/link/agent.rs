@@ -8,6 +8,7 @@ use super::ice::{IceAgent, IceOptions, IceRole, Upkeep};
 use super::no_ice::NoIceAgent;
 use super::node::NodeOptions;
 use super::pool::AgentPool;
+use super::ports::MappedPorts;
 use super::relay::OpenPorts;
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
@@ -22,13 +23,9 @@ pub(super) enum Agent {
 }
 
 impl Agent {
-    /// Gathers candidates for ICE, under credentials for this attempt alone.
-    pub(super) async fn with_ice(
-        role: Role,
-        (ufrag, password): (String, String),
-        options: IceOptions,
-    ) -> Result<Self, LinkError> {
-        let agent = IceAgent::gather(ice_role(role), ufrag, password, &options).await?;
+    /// Gathers candidates for an overlay link.
+    pub(super) async fn with_ice(pool: AgentPool, role: Role) -> Result<Self, LinkError> {
+        let agent = pool.gather_for_link(ice_role(role)).await?;
         Ok(Self::Ice(Box::new(agent)))
     }
 
@@ -88,12 +85,17 @@ impl Agent {
 }
 
 /// What is gathered for applications.
-pub(super) fn ice_options(options: &NodeOptions, ports: &OpenPorts) -> IceOptions {
+pub(super) fn ice_options(
+    options: &NodeOptions,
+    ports: &OpenPorts,
+    mapped: &MappedPorts,
+) -> IceOptions {
     IceOptions {
         loopback: options.loopback,
         stun_servers: options.stun_servers.clone(),
         relays: Vec::new(),
         ports: ports.clone(),
+        mapped: mapped.clone(),
         upkeep: Upkeep::Consent,
     }
 }

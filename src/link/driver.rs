@@ -10,18 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use self::values::store_problem;
-use super::agent::{Agent, ice_options};
+use super::agent::Agent;
 use super::bootstrap::{BootstrapListener, dial};
 use super::cache::BootstrapCache;
 use super::clock::{Clock, unix_ms};
 use super::convert;
 use super::counters::{LinkCounters, NodeCounters};
 use super::error::LinkError;
-use super::ice::{IceOptions, Upkeep, credentials};
 use super::lend;
 use super::moving::{Moved, Moving};
 use super::node::{
@@ -29,11 +28,11 @@ use super::node::{
 };
 use super::overlay::{OverlayEvent, OverlayLink, OverlaySender};
 use super::pool::AgentPool;
-use super::relay::{OpenPorts, RelayServer};
+use super::ports::PortMapper;
 use super::store::{Batch, StoreFile};
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
-use crate::base::{Instant, Now, Rng};
+use crate::base::{Instant, Now};
 use crate::crypto::Certificate;
 use crate::message::OVERLAY_LINK_DTLS_UDP_SR_NO_ICE;
 use crate::peer::{
@@ -79,16 +78,13 @@ struct AppLink {
 pub(super) struct Driver {
     peer: Peer,
     clock: Clock,
-    rng: Rng,
     options: NodeOptions,
     credentials: Credentials,
     listener: BootstrapListener,
     agents: AgentPool,
     inbox: mpsc::Receiver<(Command, Reply)>,
     news: News,
-    /// Relays that lend us addresses.
-    relays: watch::Receiver<Vec<RelayServer>>,
-    ports: OpenPorts,
+    mapper: PortMapper,
     /// What links counted that are gone, and what became of attempts.
     ended: LinkCounters,
     links: BTreeMap<LinkId, Link>,
@@ -112,32 +108,29 @@ impl Driver {
         listener: BootstrapListener,
         inbox: mpsc::Receiver<(Command, Reply)>,
         news: News,
-        (relays, ports): (watch::Receiver<Vec<RelayServer>>, OpenPorts),
+        agents: AgentPool,
+        mapper: PortMapper,
     ) -> Self {
         let clock = Clock::start();
         let now = Now::new(clock.now(), unix_ms());
-        let mut rng = Rng::new(options.seed);
         let peer = Peer::new(
             now,
             options.config.clone(),
             options.identity.clone(),
             options.provider.clone(),
             options.kinds.clone(),
-            rng.bytes(),
+            options.seed,
         );
         let (reports_in, reports) = mpsc::channel(REPORTS_MAX);
-        let agents = AgentPool::new(ice_options(&options, &ports), relays.clone());
         Self {
             peer,
             clock,
-            rng,
             options,
             listener,
             agents,
             inbox,
             news,
-            relays,
-            ports,
+            mapper,
             ended: LinkCounters::default(),
             links: BTreeMap::new(),
             app_links: BTreeMap::new(),
@@ -151,11 +144,6 @@ impl Driver {
             store: None,
             write_at: None,
         }
-    }
-
-    /// Candidates that stand ready.
-    pub(super) fn agents(&self) -> AgentPool {
-        self.agents.clone()
     }
 
     /// Runs until nobody holds the node any more.
@@ -182,6 +170,7 @@ impl Driver {
                 Link::Gathered(_) => {}
             }
         }
+        driver.mapper.end().await;
     }
 
     /// Waits for one thing to happen and hands it to the peer; `false` when nobody holds the
@@ -237,6 +226,7 @@ impl Driver {
         self.flush();
         self.report_status();
         if let Moved::Addresses(gone) = moved {
+            self.mapper.moved();
             self.event(NodeEvent::Moved(gone.clone()));
         }
     }
@@ -305,8 +295,12 @@ impl Driver {
         });
         self.ended.up += 1;
         let address = self.cache.up(id, info.remote, &certificate);
-        if let (Some(address), Some(node)) = (address, certificate.node_ids.first()) {
-            let _ = self.news.dialed.try_send((*node, address));
+        if let Some(node) = certificate.node_ids.first() {
+            self.news.links.send_modify(|links| links.add(id, *node, &info, &sender));
+            if let Some(address) = address {
+                self.agents.expect_relay();
+                let _ = self.news.dialed.try_send((*node, address));
+            }
         }
         self.links.insert(id, Link::Up(sender, info.local.ip().to_canonical()));
         self.handle(Input::Link(id, LinkEvent::Up(certificate)));
@@ -400,6 +394,7 @@ impl Driver {
         match self.links.remove(&id) {
             Some(Link::Up(sender, _)) => {
                 self.ended.add(&sender.stats());
+                self.news.links.send_modify(|links| links.remove(id));
                 sender.close();
                 return true;
             }
@@ -424,17 +419,8 @@ impl Driver {
             let agent = Agent::ready(self.agents.clone(), role);
             return self.work(id, async move { Report::Gathered(agent.await) });
         }
-        let credentials = credentials(&mut self.rng);
-        let relays = self.relay_for_link();
-        let options = ice_options(&self.options, &self.ports);
-        let options = IceOptions { upkeep: Upkeep::OVERLAY, relays, ..options };
-        let agent = Agent::with_ice(role, credentials, options);
+        let agent = Agent::with_ice(self.agents.clone(), role);
         self.work(id, async move { Report::Gathered(agent.await) });
-    }
-
-    /// Links are many and can wait: one relay is enough for each.
-    fn relay_for_link(&self) -> Vec<RelayServer> {
-        self.relays.borrow().first().cloned().into_iter().collect()
     }
 
     fn connect(
@@ -477,11 +463,21 @@ impl Driver {
     fn peer_event(&mut self, event: Event) {
         match event {
             Event::Joining(step) => self.event(NodeEvent::Joining(step)),
-            Event::Joined => self.event(NodeEvent::Joined),
+            Event::Joined => {
+                self.agents.expect_relay();
+                self.event(NodeEvent::Joined);
+            }
             // No command of ours asks for this.
             Event::Connected(_) => {}
             Event::JoinFailed(error) => self.event(NodeEvent::JoinFailed(error)),
-            Event::Left => self.event(NodeEvent::Left),
+            Event::Left => {
+                // Whoever hears of it may end the program.
+                let (undone, events) = (self.mapper.end(), self.news.events.clone());
+                tokio::spawn(async move {
+                    undone.await;
+                    let _ = events.send(NodeEvent::Left).await;
+                });
+            }
             Event::Configured { document, effect } => {
                 self.event(NodeEvent::Configured(document, effect));
             }

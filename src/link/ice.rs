@@ -14,11 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use webrtc_ice::agent::Agent;
 use webrtc_ice::agent::agent_config::AgentConfig;
-use webrtc_ice::candidate::candidate_base::CandidateBaseConfig;
-use webrtc_ice::candidate::candidate_host::CandidateHostConfig;
-use webrtc_ice::candidate::candidate_relay::CandidateRelayConfig;
-use webrtc_ice::candidate::candidate_server_reflexive::CandidateServerReflexiveConfig;
-use webrtc_ice::candidate::{Candidate as Described, CandidateType};
+use webrtc_ice::candidate::CandidateType;
 use webrtc_ice::mdns::MulticastDnsMode;
 use webrtc_ice::network_type::NetworkType;
 use webrtc_ice::state::ConnectionState;
@@ -27,7 +23,10 @@ use webrtc_util::vnet::net::Net;
 
 use super::addresses;
 use super::candidate::{Candidate, CandidateKind, IceParameters};
+use super::described::{AgentCandidate, at_port, describe, pair, path};
 use super::error::LinkError;
+use super::facts::CandidatePair;
+use super::ports::{MappedPort, MappedPorts};
 use super::reflexive::{Hosts, reflexive};
 use super::relay::{OpenPort, OpenPorts, RelayServer};
 use super::settled::Settled;
@@ -106,6 +105,8 @@ pub struct IceOptions {
     pub relays: Vec<RelayServer>,
     /// Where the ports of our candidates are noted, so that our own relay reaches them.
     pub ports: OpenPorts,
+    /// Ports that the router has opened for us.
+    pub mapped: MappedPorts,
     /// How the path is kept.
     pub upkeep: Upkeep,
 }
@@ -152,6 +153,8 @@ pub struct IceAgent {
     loopback: bool,
     relays: Relays,
     ports: Vec<OpenPort>,
+    /// The port that the router has opened, if this is on one.
+    mapped: Option<MappedPort>,
     /// Whether no server has answered that was to be asked.
     is_closed_in: bool,
     state: watch::Receiver<ConnectionState>,
@@ -168,6 +171,26 @@ impl IceAgent {
         ufrag: String,
         pwd: String,
         options: &IceOptions,
+    ) -> Result<Self, LinkError> {
+        if let Some(port) = options.mapped.take() {
+            let (ufrag, pwd) = (ufrag.clone(), pwd.clone());
+            let agent = Self::gather_at(role, ufrag, pwd, options, Some(port)).await;
+            // Another program may have been faster.
+            if let Ok(agent) = agent
+                && agent.mapped.is_some()
+            {
+                return Ok(agent);
+            }
+        }
+        Self::gather_at(role, ufrag, pwd, options, None).await
+    }
+
+    async fn gather_at(
+        role: IceRole,
+        ufrag: String,
+        pwd: String,
+        options: &IceOptions,
+        mapped: Option<MappedPort>,
     ) -> Result<Self, LinkError> {
         let start = Instant::now();
         let net = Arc::new(Net::new(None));
@@ -191,6 +214,7 @@ impl IceAgent {
             net: Some(net),
             ip_filter: Arc::new(Some(Box::new(move |ip| allowed.contains_key(&ip)))),
             include_loopback: loopback || has_relays,
+            udp_network: at_port(mapped.as_ref()),
             ..paced(options.upkeep)
         };
         let agent = Agent::new(config).await.map_err(|e| LinkError::Gather(e.to_string()))?;
@@ -207,6 +231,7 @@ impl IceAgent {
             loopback,
             relays,
             ports,
+            mapped,
             is_closed_in: false,
             state,
             gather_ms,
@@ -218,18 +243,28 @@ impl IceAgent {
         if hosts.is_empty() {
             return Err(LinkError::NoAddress);
         }
-        this.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
-        this.ports = hosts.iter().map(|(host, _)| this.options.ports.open(host.addr)).collect();
-        let ((reflexive, has_answer), relays) = tokio::join!(
-            reflexive(&hosts, &this.options.stun_servers),
-            Relays::open(&this.options.relays, agent_at),
-        );
-        this.local.candidates.extend(reflexive);
-        this.local.candidates.extend(relays.candidates());
-        this.relays = relays;
-        this.is_closed_in = !this.options.stun_servers.is_empty() && !has_answer;
+        this.learn(&hosts, agent_at).await;
         this.gather_ms = start.elapsed().as_millis() as u64;
         Ok(this)
+    }
+
+    /// Adds our candidates: those of the sockets, and what routers, servers and relays make of them.
+    async fn learn(&mut self, hosts: &Hosts, agent_at: Option<SocketAddr>) {
+        self.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
+        self.ports = hosts.iter().map(|(host, _)| self.options.ports.open(host.addr)).collect();
+        self.mapped.take_if(|port| !hosts.iter().any(|(host, _)| host.addr == port.inside));
+        let ((reflexive, has_answer), relays) = tokio::join!(
+            reflexive(hosts, &self.options.stun_servers),
+            Relays::open(&self.options.relays, agent_at),
+        );
+        self.local.candidates.extend(self.mapped.as_ref().map(MappedPort::candidate));
+        let is_new = |candidate: &Candidate| {
+            self.mapped.as_ref().is_none_or(|port| port.outside != candidate.addr)
+        };
+        self.local.candidates.extend(reflexive.into_iter().filter(is_new));
+        self.local.candidates.extend(relays.candidates());
+        self.relays = relays;
+        self.is_closed_in = !self.options.stun_servers.is_empty() && !has_answer;
     }
 
     /// What the other side must be told.
@@ -254,7 +289,8 @@ impl IceAgent {
     /// place through another port.
     pub fn lacks_relay(&self) -> bool {
         let here = Surroundings::of(&self.local.candidates);
-        !here.has_relay && (self.is_closed_in || here.network == Network::ChangingNat)
+        let has_help = here.has_relay || self.mapped.is_some();
+        !has_help && (self.is_closed_in || here.network == Network::ChangingNat)
     }
 
     /// Takes this part in the checks that are still to come.
@@ -311,14 +347,14 @@ impl IceAgent {
             .await
             .map_err(|_| LinkError::NoPath)?
             .map_err(|e| LinkError::Ice(e.to_string()))?;
-        let Some(pair) = agent.get_selected_candidate_pair() else {
+        let Some(selected) = agent.get_selected_candidate_pair() else {
             return Err(LinkError::NoPath);
         };
-        let (local, stand) = (pair.local.addr(), pair.remote.addr());
+        let (local, stand) = (selected.local.addr(), selected.remote.addr());
         let relayed = std::mem::take(&mut self.relays).keep(stand);
         Ok(IceConn {
             conn: Some(conn),
-            socket: pair.local.get_conn().cloned(),
+            socket: selected.local.get_conn().cloned(),
             upkeep: self.options.upkeep,
             credentials: (self.local.ufrag.clone(), self.local.pwd.clone()),
             settled: None,
@@ -328,9 +364,13 @@ impl IceAgent {
             stand,
             path: relayed
                 .as_ref()
-                .map_or_else(|| path(&*pair.local, &*pair.remote), RelayedPair::path),
+                .map_or_else(|| path(&*selected.local, &*selected.remote), RelayedPair::path),
+            pair: relayed
+                .as_ref()
+                .map_or_else(|| pair(&*selected.local, &*selected.remote), RelayedPair::pair),
             _relayed: relayed,
             _ports: std::mem::take(&mut self.ports),
+            _mapped: self.mapped.take(),
             agent: self.agent.take(),
             state: self.state.clone(),
         })
@@ -423,8 +463,10 @@ pub struct IceConn {
     /// Where the other end is for the agent: on loopback, if it is reached through a relay.
     stand: SocketAddr,
     path: String,
+    pair: CandidatePair,
     _relayed: Option<RelayedPair>,
     _ports: Vec<OpenPort>,
+    _mapped: Option<MappedPort>,
 }
 
 impl IceConn {
@@ -441,6 +483,11 @@ impl IceConn {
     /// The selected pair in words, for people.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The types of the selected pair.
+    pub fn pair(&self) -> CandidatePair {
+        self.pair
     }
 
     /// Sends one datagram. What the network loses is not an error.
@@ -540,49 +587,6 @@ fn watch_state(agent: &Agent) -> watch::Receiver<ConnectionState> {
         Box::pin(async {})
     }));
     state
-}
-
-/// A candidate of the other side as the agent wants it.
-type AgentCandidate = Arc<dyn Described + Send + Sync>;
-
-fn describe(candidate: &Candidate) -> Result<AgentCandidate, webrtc_ice::Error> {
-    let base_config = CandidateBaseConfig {
-        network: "udp".to_owned(),
-        address: candidate.addr.ip().to_canonical().to_string(),
-        port: candidate.addr.port(),
-        component: 1,
-        priority: candidate.priority,
-        foundation: candidate.foundation.clone(),
-        ..CandidateBaseConfig::default()
-    };
-    let related = candidate.related.unwrap_or(candidate.addr);
-    let (rel_addr, rel_port) = (related.ip().to_string(), related.port());
-    Ok(match candidate.kind {
-        CandidateKind::Host => {
-            let config = CandidateHostConfig { base_config, ..CandidateHostConfig::default() };
-            Arc::new(config.new_candidate_host()?)
-        }
-        CandidateKind::ServerReflexive => {
-            let config = CandidateServerReflexiveConfig { base_config, rel_addr, rel_port };
-            Arc::new(config.new_candidate_server_reflexive()?)
-        }
-        CandidateKind::Relay => {
-            let config =
-                CandidateRelayConfig { base_config, rel_addr, rel_port, relay_client: None };
-            Arc::new(config.new_candidate_relay()?)
-        }
-    })
-}
-
-fn path(local: &dyn Described, remote: &dyn Described) -> String {
-    let version = if local.addr().is_ipv4() { "IPv4" } else { "IPv6" };
-    format!(
-        "{} {} to {} {} over UDP, {version}",
-        local.candidate_type(),
-        local.addr(),
-        remote.candidate_type(),
-        remote.addr(),
-    )
 }
 
 /// An agent's tasks end only when it is told so.

@@ -3,8 +3,10 @@
 //! | file | what | |
 //! |---|---|---|
 //! | `addresses`, [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
+//! | `described` | sockets and candidates in the words of `webrtc-ice` | |
 //! | `reflexive`, `through` | addresses seen from outside, and lent by relays | RFC 8656 |
 //! | [`pool`] | sockets that stand ready | |
+//! | [`ports`] | what the router opens for us | RFC 6886, 6887 |
 //! | [`surroundings`] | what stood in the way of one | RFC 4787 |
 //! | `settled` | what is left of it once it is found | RFC 8445 §11 |
 //! | [`cookie`] | proof of an address | RFC 6347 §4.2.1 |
@@ -21,6 +23,7 @@
 //! | `clock` | the machine's clocks and randomness | |
 //! | `agent`, `convert` | our end of an Attach, in RELOAD's words | RFC 6940 §6.5.1 |
 //! | `node`, `driver`, `counters` | what runs a [`Peer`](crate::peer::Peer) | |
+//! | `facts` | what is told of its links | |
 //! | `store` | values that survive a restart | |
 //! | `moving` | another network, or sleep | |
 //! | `cache` | where we can join the next time | RFC 6940 §11.4 |
@@ -41,9 +44,11 @@ mod clock;
 mod convert;
 pub mod cookie;
 mod counters;
+mod described;
 mod driver;
 pub mod dtls;
 mod error;
+mod facts;
 pub mod framing;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -57,6 +62,7 @@ pub mod overlay;
 pub mod pace;
 pub mod pcap;
 pub mod pool;
+pub mod ports;
 mod reflexive;
 pub mod relay;
 pub mod reliability;
@@ -75,6 +81,7 @@ pub use clock::{Clock, os_seed, unix_ms};
 pub use counters::{LinkCounters, NodeCounters};
 pub use dtls::{DtlsError, DtlsRole, LocalCertificate, SrtpKeys, SrtpProfile, Verify};
 pub use error::{LinkError, SendError};
+pub use facts::{CandidatePair, CandidateType, LinkFacts, LinkKind};
 pub use ice::{IceAgent, IceOptions, IceRole, Upkeep};
 pub use lend::{Lending, Reach};
 pub use node::{
@@ -84,6 +91,7 @@ pub use overlay::{OverlayEvent, OverlayLink, OverlaySender};
 pub use pace::SenderKind;
 pub use pcap::{Direction as PcapDirection, Pcap, Protocol as PcapProtocol};
 pub use pool::AgentPool;
+pub use ports::{MappingProtocol, PortMapping, PortProblem};
 pub use relay::{Quota as RelayQuota, RelayServer};
 pub use store::StoreProblem;
 pub use surroundings::{Network, Surroundings};

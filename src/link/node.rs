@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::agent::ice_options;
 use super::bootstrap::{BootstrapListener, PlainConnections};
 use super::borrow::Borrow;
 use super::clock::unix_ms;
@@ -16,10 +17,12 @@ use super::counters::NodeCounters;
 use super::driver::Driver;
 use super::dtls::LocalCertificate;
 use super::error::LinkError;
+use super::facts::{LinkFacts, LinkTable};
 use super::ice::limits::CONNECT_ANSWERED;
 use super::lend::{Lend, Reach};
 use super::pcap::Pcap;
 use super::pool::AgentPool;
+use super::ports::{MappedPorts, PortMapper, PortMapping};
 use super::relay::{OpenPorts, Quota, RelayServer};
 use super::store::StoreProblem;
 use super::surroundings::Surroundings;
@@ -90,6 +93,8 @@ pub struct Node {
     agents: AgentPool,
     reach: watch::Receiver<Reach>,
     relays: watch::Receiver<Vec<RelayServer>>,
+    links: watch::Receiver<LinkTable>,
+    mapping: watch::Receiver<PortMapping>,
 }
 
 /// What a node reports unasked.
@@ -222,13 +227,29 @@ impl Node {
         let reach = lend.start();
         let (dialed, met) = mpsc::channel(DIALED_MAX);
         let relays = borrow(&options, asker, status.clone(), reach.clone(), met);
-        let news = News { events, status: status_in, counters: counters_in, dialed };
-        let lent = (relays.clone(), ports);
-        let driver = Driver::new(options, credentials, listener, inbox, news, lent);
-        let agents = driver.agents();
+        let (links_in, links) = watch::channel(LinkTable::default());
+        let news =
+            News { events, status: status_in, counters: counters_in, links: links_in, dialed };
+        let (told, mapping) = watch::channel(PortMapping::default());
+        let mapped = MappedPorts::default();
+        let agents = AgentPool::new(ice_options(&options, &ports, &mapped), relays.clone());
+        let mapper = PortMapper::start(listener.local_addr(), mapped, agents.clone(), told);
+        let driver =
+            Driver::new(options, credentials, listener, inbox, news, agents.clone(), mapper);
         tokio::spawn(driver.run());
-        let node =
-            Self { commands, status, counters, node_id, listen, plain, agents, reach, relays };
+        let node = Self {
+            commands,
+            status,
+            counters,
+            node_id,
+            listen,
+            plain,
+            agents,
+            reach,
+            relays,
+            links,
+            mapping,
+        };
         Ok((node, events_out))
     }
 
@@ -245,6 +266,17 @@ impl Node {
     /// Whether others reach us at our port, as far as we know; changes can be waited for.
     pub fn reach(&self) -> watch::Receiver<Reach> {
         self.reach.clone()
+    }
+
+    /// Whether the router in front of us has opened our port; changes can be waited for.
+    pub fn port_mapping(&self) -> watch::Receiver<PortMapping> {
+        self.mapping.clone()
+    }
+
+    /// Each link that is up, the oldest first. When one comes or goes [`NodeStatus::links`] may
+    /// change; round-trip times are those of this moment.
+    pub fn links(&self) -> Vec<LinkFacts> {
+        self.links.borrow().facts()
     }
 
     /// Relays that lend us addresses at present, the nearest first.
@@ -355,6 +387,7 @@ pub(super) struct News {
     pub(super) events: mpsc::Sender<NodeEvent>,
     pub(super) status: watch::Sender<NodeStatus>,
     pub(super) counters: watch::Sender<NodeCounters>,
+    pub(super) links: watch::Sender<LinkTable>,
     /// Peers that take links at an address.
     pub(super) dialed: mpsc::Sender<(NodeId, SocketAddr)>,
 }

@@ -144,6 +144,11 @@ impl OverlaySender {
     pub fn stats(&self) -> Stats {
         *self.stats.borrow()
     }
+
+    /// The same as it changes, for somebody who does not keep the link open.
+    pub(super) fn watch_stats(&self) -> watch::Receiver<Stats> {
+        self.stats.clone()
+    }
 }
 
 #[derive(Debug)]

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::clock::os_seed;
 use super::error::LinkError;
-use super::ice::{IceAgent, IceOptions, IceRole, credentials};
+use super::ice::{IceAgent, IceOptions, IceRole, Upkeep, credentials};
+use super::ports::MappedPorts;
 use super::relay::RelayServer;
 use crate::base::Rng;
 
@@ -24,7 +25,8 @@ pub mod limits {
     pub const GOOD_FOR: Duration = Duration::from_secs(25);
     /// How long one is good for in front of which no NAT is expected.
     pub const GOOD_FOR_WITHOUT_NAT: Duration = Duration::from_secs(300);
-    /// The first relay is found within this time after joining, or there is likely none.
+    /// The first relay is found within this time after a bootstrap node has answered, and again
+    /// after joining, or there is likely none.
     pub const RELAY_AWAITED: Duration = Duration::from_secs(3);
     /// After this long another attempt is made if there was no address.
     pub const AGAIN: Duration = Duration::from_secs(5);
@@ -54,6 +56,8 @@ struct State {
     rng: Rng,
     ready: Vec<Spare>,
     wanted: usize,
+    /// Until when the first relay is waited for; before anybody has, as long as it takes then.
+    relay_until: Option<Instant>,
 }
 
 struct Spare {
@@ -61,11 +65,21 @@ struct Spare {
     good_until: Instant,
 }
 
+/// What an agent is for.
+#[derive(Clone, Copy, Debug)]
+enum For {
+    /// A call's signalling or sound.
+    Application,
+    /// Links are many and can wait: one relay is enough for each.
+    Link,
+}
+
 impl AgentPool {
     /// A pool that keeps nothing ready until told to. Its agents have addresses on the relays that
     /// there are when they are gathered, beside those of `options`.
     pub fn new(options: IceOptions, relays: watch::Receiver<Vec<RelayServer>>) -> Self {
-        let state = State { rng: Rng::new(os_seed()), ready: Vec::new(), wanted: 0 };
+        let rng = Rng::new(os_seed());
+        let state = State { rng, ready: Vec::new(), wanted: 0, relay_until: None };
         let changed = Notify::new();
         let shared = Arc::new(Shared { options, relays, state: Mutex::new(state), changed });
         let keeper = tokio::spawn(keep(shared.clone())).abort_handle();
@@ -78,8 +92,14 @@ impl AgentPool {
         self.0.shared.changed.notify_one();
     }
 
+    /// Whoever lacks a relay waits for the first one anew: we have met somebody to ask for it.
+    pub fn expect_relay(&self) {
+        self.0.shared.state().relay_until = None;
+    }
+
     /// Forgets those that are ready: another NAT may be in front now.
     pub fn forget(&self) {
+        self.expect_relay();
         self.0.shared.begin_anew();
         self.0.shared.changed.notify_one();
     }
@@ -88,13 +108,19 @@ impl AgentPool {
     /// gathered now. Where one without a relay is of little use, a relay is waited for.
     pub async fn take(&self, role: IceRole) -> Result<IceAgent, LinkError> {
         let agent = self.take_any(role).await?;
-        if !agent.lacks_relay() {
-            return Ok(agent);
+        match agent.lacks_relay() && self.0.shared.has_relay().await {
+            true => self.0.shared.gather(role, For::Application).await,
+            false => Ok(agent),
         }
-        let mut relays = self.0.shared.relays.clone();
-        let found = timeout(RELAY_AWAITED, relays.wait_for(|relays| !relays.is_empty()));
-        let is_found = matches!(found.await, Ok(Ok(_)));
-        if is_found { self.0.shared.gather(role).await } else { Ok(agent) }
+    }
+
+    /// An agent for an overlay link, gathered now, on the same terms.
+    pub async fn gather_for_link(&self, role: IceRole) -> Result<IceAgent, LinkError> {
+        let agent = self.0.shared.gather(role, For::Link).await?;
+        match agent.lacks_relay() && self.0.shared.has_relay().await {
+            true => self.0.shared.gather(role, For::Link).await,
+            false => Ok(agent),
+        }
     }
 
     async fn take_any(&self, role: IceRole) -> Result<IceAgent, LinkError> {
@@ -104,7 +130,7 @@ impl AgentPool {
                 return Ok(agent);
             }
         }
-        self.0.shared.gather(role).await
+        self.0.shared.gather(role, For::Application).await
     }
 
     /// How many are ready.
@@ -132,10 +158,28 @@ impl Shared {
         (spare.good_until > Instant::now()).then_some(spare.agent)
     }
 
-    async fn gather(&self, role: IceRole) -> Result<IceAgent, LinkError> {
+    /// Waits for a relay while the first one may still be found.
+    async fn has_relay(&self) -> bool {
+        let awaited = || Instant::now() + RELAY_AWAITED;
+        let until = *self.state().relay_until.get_or_insert_with(awaited);
+        let mut relays = self.relays.clone();
+        let found = timeout_at(until, relays.wait_for(|relays| !relays.is_empty()));
+        matches!(found.await, Ok(Ok(_)))
+    }
+
+    async fn gather(&self, role: IceRole, purpose: For) -> Result<IceAgent, LinkError> {
         let (ufrag, password) = credentials(&mut self.state().rng);
         let mut options = self.options.clone();
-        options.relays.extend(self.relays.borrow().iter().cloned());
+        let relays = self.relays.borrow().clone().into_iter();
+        match purpose {
+            For::Application => options.relays.extend(relays),
+            For::Link => {
+                options.relays.extend(relays.take(1));
+                options.upkeep = Upkeep::OVERLAY;
+                // The few ports that a router opens are for calls.
+                options.mapped = MappedPorts::default();
+            }
+        }
         IceAgent::gather(role, ufrag, password, &options).await
     }
 
@@ -170,7 +214,7 @@ async fn keep(pool: Arc<Shared>) {
     loop {
         let (is_missing, mut next) = pool.look();
         if is_missing {
-            match pool.gather(IceRole::Controlled).await {
+            match pool.gather(IceRole::Controlled, For::Application).await {
                 Ok(agent) => {
                     pool.add(agent);
                     continue;
@@ -196,7 +240,7 @@ async fn keep(pool: Arc<Shared>) {
 mod tests {
     use std::time::Duration;
 
-    use tokio::time::sleep;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
 

@@ -158,4 +158,4 @@ async fn stored_values_survive_a_restart() {
 /// The certificates of two nodes, each by Node-ID and by user.
 const VALUES: usize = 4;
 /// The longest wait for one step on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::timeout;
 
 use super::candidate::{Candidate, CandidateKind};
+use super::facts::{CandidatePair, CandidateType};
 use super::ice::limits::GATHER_RELAYED;
 use super::relay::{Allocation, RelayServer, is_public};
 
@@ -20,8 +21,16 @@ pub(super) struct Relays {
     stands: Arc<Mutex<Stands>>,
 }
 
-/// Which relay, by its place in the list, and which address of the other side stands where.
-type Stands = BTreeMap<SocketAddr, (usize, SocketAddr)>;
+/// What stands where on loopback.
+type Stands = BTreeMap<SocketAddr, Stand>;
+
+/// Which relay, by its place in the list, and which address of the other side.
+#[derive(Clone, Copy)]
+struct Stand {
+    index: usize,
+    remote: SocketAddr,
+    remote_type: CandidateType,
+}
 
 /// Adds a candidate of the other side to the agent.
 pub(super) type AddRemote = Arc<dyn Fn(&Candidate) + Send + Sync>;
@@ -64,7 +73,8 @@ impl Relays {
                 continue;
             }
             if let Some(stand) = allocation.reach(candidate.addr, agent) {
-                self.note(stand, (index, candidate.addr));
+                let (remote, remote_type) = (candidate.addr, candidate.kind.into());
+                self.note(stand, Stand { index, remote, remote_type });
                 seen.push(through(index, stand, candidate.kind));
             }
         }
@@ -78,11 +88,12 @@ impl Relays {
             let (stands, add) = (self.stands.clone(), add.clone());
             allocation.announce(
                 agent,
-                Box::new(move |peer, stand| {
+                Box::new(move |remote, stand| {
+                    let remote_type = CandidateType::PeerReflexive;
                     stands
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)
-                        .insert(stand, (index, peer));
+                        .insert(stand, Stand { index, remote, remote_type });
                     add(&through(index, stand, CandidateKind::ServerReflexive));
                 }),
             );
@@ -92,13 +103,13 @@ impl Relays {
     /// Keeps the relay that the selected pair goes through, if it does; the others are given back.
     pub(super) fn keep(mut self, stand: SocketAddr) -> Option<RelayedPair> {
         let stands = self.stands.lock().unwrap_or_else(PoisonError::into_inner);
-        let (index, remote) = *stands.get(&stand)?;
+        let stand = *stands.get(&stand)?;
         drop(stands);
-        let allocation = self.allocations.swap_remove(index);
-        Some(RelayedPair { allocation, remote })
+        let allocation = self.allocations.swap_remove(stand.index);
+        Some(RelayedPair { allocation, stand })
     }
 
-    fn note(&self, stand: SocketAddr, reached: (usize, SocketAddr)) {
+    fn note(&self, stand: SocketAddr, reached: Stand) {
         self.stands.lock().unwrap_or_else(PoisonError::into_inner).insert(stand, reached);
     }
 }
@@ -106,7 +117,7 @@ impl Relays {
 /// A pair whose local candidate is on a relay.
 pub(super) struct RelayedPair {
     allocation: Allocation,
-    remote: SocketAddr,
+    stand: Stand,
 }
 
 impl RelayedPair {
@@ -117,12 +128,17 @@ impl RelayedPair {
 
     /// The other side's address.
     pub(super) fn remote(&self) -> SocketAddr {
-        self.remote
+        self.stand.remote
+    }
+
+    /// The types of both ends.
+    pub(super) fn pair(&self) -> CandidatePair {
+        CandidatePair { local: CandidateType::Relay, remote: self.stand.remote_type }
     }
 
     /// The pair in words, for people.
     pub(super) fn path(&self) -> String {
-        format!("relay {} to {}", self.allocation.path(), self.remote)
+        format!("relay {} to {}", self.allocation.path(), self.stand.remote)
     }
 }
 

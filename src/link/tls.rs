@@ -265,6 +265,7 @@ fn start(
         local,
         remote,
         path: format!("{local} to {remote} over TCP, no ICE"),
+        pair: None,
         timings: Timings { dtls_ms: clock.now().as_millis(), ..Timings::default() },
     };
     let (commands, inbox) = mpsc::channel(OUTGOING_MAX);

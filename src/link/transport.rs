@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::cookie::Proof;
 use super::dtls::{Dtls, DtlsOutput, DtlsRole, LocalCertificate, SrtpKeys, Verify};
 use super::error::{LinkError, SendError};
+use super::facts::CandidatePair;
 use super::ice::{IceAgent, IceConn};
 use super::stun::Packet;
 use crate::base::Instant;
@@ -77,6 +78,8 @@ pub struct FlowInfo {
     pub remote: SocketAddr,
     /// The path in words, for people.
     pub path: String,
+    /// The types of the pair that ICE has selected; none without ICE.
+    pub pair: Option<CandidatePair>,
     /// How long setting up took.
     pub timings: Timings,
 }
@@ -173,7 +176,7 @@ impl SecureFlow {
         let (data_out, data) = mpsc::channel(INCOMING_MAX);
         let (up, when_up) = oneshot::channel();
         let ended = Arc::new(OnceLock::new());
-        let (local, remote, path) = (wire.local(), wire.remote(), wire.path());
+        let (local, remote, path, pair) = (wire.local(), wire.remote(), wire.path(), wire.pair());
         let task = FlowTask {
             wire,
             dtls,
@@ -192,8 +195,17 @@ impl SecureFlow {
         let timings = Timings { dtls_ms: clock.now().as_millis(), ..timings };
         let Up { peer_certificate_der, srtp } = up;
         let transport = Transport::Udp;
-        let info =
-            FlowInfo { peer_certificate_der, srtp, role, transport, local, remote, path, timings };
+        let info = FlowInfo {
+            peer_certificate_der,
+            srtp,
+            role,
+            transport,
+            local,
+            remote,
+            path,
+            pair,
+            timings,
+        };
         Ok(Self::of_parts(info, commands, data, ended))
     }
 
@@ -358,6 +370,13 @@ impl Wire {
         match self {
             Self::Ice(conn) => conn.path().to_owned(),
             _ => format!("{} to {} over UDP, no ICE", self.local(), self.remote()),
+        }
+    }
+
+    fn pair(&self) -> Option<CandidatePair> {
+        match self {
+            Self::Ice(conn) => Some(conn.pair()),
+            Self::Connected { .. } | Self::Shared { .. } => None,
         }
     }
 

@@ -23,6 +23,7 @@ pub fn sdp(bytes: &[u8]) {
         setup: Setup::ActPass,
         opus_payload_type: 111,
         copies_payload_type: Some(63),
+        telephone_event: Some(101),
         direction: Direction::SendRecv,
     };
     let origin = Origin { session_id: 1, version: 1 };
@@ -31,6 +32,7 @@ pub fn sdp(bytes: &[u8]) {
     let (answer, negotiated) = offer.answer(origin, &ours);
     let theirs = MediaDescription {
         opus_payload_type: negotiated.send_payload_type,
+        telephone_event: negotiated.send_telephone_event,
         ..offer.remote().clone()
     };
     // Our own offers have one stream, so an answer about more is not one to accept.

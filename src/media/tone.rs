@@ -7,6 +7,8 @@ use super::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
 pub enum Ringing {
     /// Ours: two notes in turn, twice, then a pause.
     Here,
+    /// Ours, while somebody talks on it: two short soft notes, seldom.
+    Waiting,
     /// The other side's: the tone that ITU-T E.180 recommends, 425 Hz for a second in five.
     There,
 }
@@ -32,6 +34,7 @@ impl RingTone {
             let at_s = self.position as f32 / SAMPLE_RATE as f32;
             *sample = match self.ringing {
                 Ringing::Here => here(at_s % PERIOD_HERE_S),
+                Ringing::Waiting => waiting(at_s % PERIOD_WAITING_S),
                 Ringing::There => there(at_s % PERIOD_THERE_S),
             };
             self.position += 1;
@@ -52,6 +55,17 @@ fn here(at_s: f32) -> f32 {
     sine(hertz, at_s) * swell * LOUDNESS
 }
 
+/// Two beeps of 150 ms, a quarter as loud as a ring.
+fn waiting(at_s: f32) -> f32 {
+    const BEEP_S: f32 = 0.15;
+    let (beep, within_s) = ((at_s / BEEP_S) as u32, at_s % BEEP_S);
+    if beep != 0 && beep != 2 {
+        return 0.0;
+    }
+    let swell = (within_s / BEEP_S * std::f32::consts::PI).sin();
+    sine(660.0, at_s) * swell * LOUDNESS / 4.0
+}
+
 fn there(at_s: f32) -> f32 {
     const TONE_S: f32 = 1.0;
     if at_s < TONE_S { sine(425.0, at_s) * LOUDNESS / 2.0 } else { 0.0 }
@@ -62,6 +76,7 @@ fn sine(hertz: f32, at_s: f32) -> f32 {
 }
 
 const PERIOD_HERE_S: f32 = 3.0;
+const PERIOD_WAITING_S: f32 = 5.0;
 const PERIOD_THERE_S: f32 = 5.0;
 /// Clear beside speech, far from the limit.
 const LOUDNESS: f32 = 0.3;
@@ -88,5 +103,7 @@ mod tests {
         let here = loud_frames(Ringing::Here, 9);
         assert!((135..=150).contains(&here), "{here}");
         assert_eq!(loud_frames(Ringing::There, 10), 100);
+        let waiting = loud_frames(Ringing::Waiting, 10);
+        assert!((12..=32).contains(&waiting), "{waiting}");
     }
 }

@@ -451,6 +451,8 @@ impl Peer {
         let bootstrap_link = joining.bootstrap_link;
         *joining = Joining::new(address + skip, failures.saturating_add(1));
         joining.bootstrap_link = bootstrap_link;
+        // Whoever was not reached is still a neighbour: without it our range would be wrong.
+        self.unreachable.clear();
         self.drop_spares();
         self.transactions.finish_all(|p| matches!(p.context.goal, Goal::Join | Goal::Discover));
         self.emit(Event::JoinFailed(error));

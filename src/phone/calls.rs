@@ -12,11 +12,11 @@ use super::api::{
 use super::dial::{DIAL_MAX, DialReport, SET_UP_MAX, Target};
 use super::engine::Engine;
 use super::failure::Worst;
-use super::moving::{Session, Step};
+use super::session::Session;
 use super::talk::{Talk, TalkReport};
 use super::words;
 use crate::base::Instant;
-use crate::link::{IceAgent, LinkError};
+use crate::link::{AppFlow, IceAgent, LinkError};
 use crate::media::sdp::{MediaDescription, Offer};
 use crate::media::{AudioStatistics, Ringing};
 use crate::sip::{self, LegId, Reason};
@@ -43,6 +43,10 @@ pub(super) struct Running {
     /// The Node-ID of the caller's key, for as long as the user has not said whether it is theirs.
     pub(super) unproven: Option<String>,
     muted: bool,
+    /// Whether we want the call on hold.
+    pub(super) is_held: bool,
+    /// Who held the call when that was told last: we, and they.
+    pub(super) hold_told: (bool, bool),
     /// SIP legs: one for an incoming call, one for each device of an outgoing one.
     pub(super) legs: BTreeMap<LegId, Leg>,
     /// Whether the name is still being looked up.
@@ -106,7 +110,7 @@ pub(super) struct Leg {
     pub(super) agent: Option<IceAgent>,
     /// Whether the other side has said anything to our call.
     pub(super) is_heard: bool,
-    /// What our offer says.
+    /// What our offer says that is not answered yet.
     pub(super) local: Option<MediaDescription>,
     /// What the other side's offer says that waits for our answer.
     pub(super) offer: Option<Offer>,
@@ -118,8 +122,10 @@ pub(super) enum CallReports {
     Dial(DialReport),
     /// Our candidates for a device are known.
     Candidates(LegId, Box<Result<IceAgent, LinkError>>),
-    /// A device is on its way to another path.
-    Moving(LegId, Step),
+    /// We have moved, and a device is connected again.
+    Moved(LegId, Box<(AppFlow, IceAgent)>),
+    /// It is time to ask for a change of the session again.
+    Settle,
     Talk(Option<TalkReport>),
 }
 
@@ -128,13 +134,25 @@ impl Calls {
         self.running.values().any(|c| c.phase == Phase::Talking)
     }
 
-    /// Which phone rings now, if one does.
+    /// Whether there is room for another call.
+    pub(super) fn is_full(&self) -> bool {
+        self.running.len() >= CALLS_MAX
+    }
+
+    /// The other side of an outgoing call that nobody has answered yet.
+    pub(super) fn outgoing(&self) -> Option<&str> {
+        let is_open = |call: &&Running| matches!(call.phase, Phase::Dialling(_) | Phase::Ringing);
+        self.running.values().find(is_open).map(|call| call.peer.as_str())
+    }
+
+    /// What the speaker says of calls that are not answered yet, if there are any.
     pub(super) fn ringing(&self) -> Option<Ringing> {
-        self.running.values().find_map(|call| match call.phase {
-            Phase::Incoming => Some(Ringing::Here),
-            Phase::Ringing => Some(Ringing::There),
-            Phase::Dialling(_) | Phase::Answering | Phase::Talking => None,
-        })
+        let is_any = |is_it: fn(&Running) -> bool| self.running.values().any(is_it);
+        if is_any(|call| call.phase == Phase::Incoming) {
+            let is_busy = is_any(|call| call.phase == Phase::Talking && !call.is_held);
+            return Some(if is_busy { Ringing::Waiting } else { Ringing::Here });
+        }
+        is_any(|call| call.phase == Phase::Ringing).then_some(Ringing::There)
     }
 
     /// Whether a membership has a part in a call.
@@ -202,6 +220,8 @@ impl Calls {
             verified: Verified::Unknown,
             unproven: None,
             muted: false,
+            is_held: false,
+            hold_told: (false, false),
             legs: BTreeMap::new(),
             is_looking_up: false,
             attempts: Vec::new(),
@@ -259,6 +279,10 @@ impl Running {
         self.forwarded_to = (leg.peer != self.peer).then(|| leg.peer.clone());
     }
 
+    pub(super) fn is_held_by_them(&self) -> bool {
+        self.phase == Phase::Talking && self.legs.values().any(|leg| leg.session.is_held_by_them)
+    }
+
     /// Both sides talk from now on.
     pub(super) fn talking(&mut self, now: Instant) {
         self.phase = Phase::Talking;
@@ -287,6 +311,8 @@ impl Running {
             is_domain_unverified: self.is_domain_unverified,
             forwarded_to: self.forwarded_to.clone(),
             muted: self.muted,
+            held_by_us: self.is_held,
+            held_by_them: self.is_held_by_them(),
             level_sent: self.statistics.level_sent,
             level_received: self.statistics.level_received,
             quality: self.path.as_ref().map(|path| self.quality(path)),
@@ -322,7 +348,8 @@ impl Engine {
         match report {
             CallReports::Dial(report) => self.dial_report(id, report),
             CallReports::Candidates(leg, agent) => self.candidates(id, leg, *agent),
-            CallReports::Moving(leg, step) => self.moving_step(id, leg, step),
+            CallReports::Moved(leg, connected) => self.connected_again(id, leg, *connected),
+            CallReports::Settle => self.settle(id),
             CallReports::Talk(report) => self.talk_report(id, report),
         }
     }
@@ -334,6 +361,11 @@ impl Engine {
             Some(TalkReport::Up(path)) => {
                 call.report.sound_ms = Some(call.elapsed_ms(now));
                 call.path = Some(path);
+                // What was wanted before there was sound.
+                call.direct_sound();
+                if let Some(talk) = &call.talk {
+                    talk.mute(call.muted);
+                }
             }
             Some(TalkReport::Statistics(statistics)) => call.statistics = *statistics,
             Some(TalkReport::Fault(sentence)) => {
@@ -429,5 +461,33 @@ impl Engine {
 
 // limits
 
+/// Calls at once; whoever else calls is told that we are busy.
+const CALLS_MAX: usize = 4;
 /// Cards of ended calls.
 const ENDED_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::super::account::Accounts;
+    use super::*;
+    use crate::base::Now;
+
+    /// A second call does not ring into the ear of somebody who talks, and rings aloud for somebody
+    /// whose calls are all on hold.
+    #[tokio::test]
+    async fn a_second_call_waits_softly() {
+        let mut calls = Calls::default();
+        let now = Now::new(Instant::ORIGIN, 0);
+        let account = Accounts::default().next_id();
+        let mut begin = |direction, phase| {
+            calls.begin((account, "one.example"), direction, "bob".into(), phase, now)
+        };
+        let talking = begin(Direction::Outgoing, Phase::Talking);
+        let next = begin(Direction::Incoming, Phase::Incoming);
+        assert_eq!(calls.ringing(), Some(Ringing::Waiting));
+        calls.running.get_mut(&talking).expect("there").is_held = true;
+        assert_eq!(calls.ringing(), Some(Ringing::Here));
+        calls.running.remove(&next);
+        assert_eq!(calls.ringing(), None);
+    }
+}

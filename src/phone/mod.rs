@@ -11,7 +11,8 @@
 //! | `host` | an overlay's own server and first peer, with or without a phone | RFC 6940 §11.3 |
 //! | `hosting`, `people` | overlays whose names this computer gives out, and their accounts | |
 //! | `calls`, `outgoing`, `dial`, `signal`, `talk` | a call: begun, found, SIP, sound | RFC 7904 |
-//! | `flows`, `moving` | connections for SIP; a call in another network | RFC 3261 §14 |
+//! | `flows` | connections for SIP | RFC 7904 §5.1 |
+//! | `session`, `moving` | hold; a call in another network | RFC 3261 §14, 3264 §8 |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
 //! | `failure` | why a call did not come about | |
 //! | `lent`, `sound` | what is lent to others; the sound that is wished | |
@@ -54,6 +55,7 @@ mod refresh;
 mod revocation;
 mod ring;
 mod search;
+mod session;
 mod signal;
 mod sound;
 mod state;

@@ -38,13 +38,17 @@ impl Engine {
         if is_own && *aor == account.aor {
             return Err(own_sentence(aor));
         }
-        if !self.calls.running.is_empty() {
-            return Err("Hang up the present call first.".into());
+        if let Some(peer) = self.calls.outgoing() {
+            return Err(format!("You are calling {peer}: wait for an answer, or hang up first."));
+        }
+        if self.calls.is_full() {
+            return Err("You are in as many calls as there can be: hang up one first.".into());
         }
         let (overlay, peer) = (account.overlay().to_owned(), aor.to_string());
         let phase = Phase::Dialling(format!("Looking up {peer}"));
         let (now, membership) = (self.now(), (account_id, overlay.as_str()));
         let id = self.calls.begin(membership, Direction::Outgoing, peer, phase, now);
+        self.hold_others(id);
         let reports = self.reports.clone();
         let known = match &way {
             Way::LookUp(overlay, aor) => self.known_targets(account_id, *overlay, aor),

@@ -11,8 +11,8 @@ use super::dial::Target;
 use super::engine::{Engine, Report};
 use super::failure::{Failure, SoundFailure};
 use super::flows::Flow;
-use super::moving::Session;
 use super::names::is_domain_unverified;
+use super::session::Session;
 use super::talk::{self, Talk, TalkReport, TalkSetup};
 use super::trust::{Judgement, named};
 use super::words;
@@ -253,7 +253,7 @@ impl Engine {
     ) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         match agent {
-            Ok(agent) if call.phase == Phase::Talking => self.follow(id, leg, agent),
+            Ok(agent) if call.phase == Phase::Talking => self.follow(id, leg, Some(agent)),
             Ok(agent) => {
                 if let Some(leg) = call.legs.get_mut(&leg) {
                     leg.agent = Some(agent);
@@ -263,6 +263,9 @@ impl Engine {
             Err(error) => {
                 let (account, status) = (call.account, rsip::StatusCode::ServerInternalError);
                 if call.phase == Phase::Talking {
+                    if let Some(leg) = call.legs.get_mut(&leg) {
+                        leg.offer = None;
+                    }
                     return self.sip_command(account, Command::Reject { leg, status });
                 }
                 let sentence = SoundFailure::Link(error).sentence(&call.peer);
@@ -284,11 +287,12 @@ impl Engine {
         };
         let local = talk::description(&agent, &account.certificate);
         let (answer, negotiated) = offer.answer(leg.session.origin, &local);
-        leg.session.agreed(&negotiated);
+        leg.session.answered(&local, &negotiated);
         leg.offer = None;
         call.talking(now);
         let peer = call.peer.clone();
         let answer = answer.into_bytes();
+        self.hold_others(id);
         self.sip_command(account_id, Command::Answer { leg: leg_id, answer });
         self.talk(id, account_id, agent, negotiated);
         self.event(Event::Answered { call: id, peer });
@@ -366,7 +370,9 @@ impl Engine {
             }
             sip::Event::Reoffered { leg, offer } => self.reoffered(account, leg, offer),
             sip::Event::Changed { leg, answer } => self.changed(account, leg, answer),
-            sip::Event::Unchanged { leg } => self.unchanged(account, leg),
+            sip::Event::Unchanged { leg, again_after } => {
+                self.unchanged(account, leg, again_after);
+            }
             sip::Event::Trying { leg } => {
                 if let Some((_, call)) = self.calls.of_leg(account, leg) {
                     call.heard(leg);
@@ -395,7 +401,9 @@ impl Engine {
             let (membership, phase) = ((account_id, overlay.as_str()), Phase::Incoming);
             calls.begin(membership, Direction::Incoming, peer.to_owned(), phase, now)
         };
-        if !self.calls.running.is_empty() {
+        // Nobody is there to choose between calls that are answered at once.
+        let is_busy = self.options.auto_answer && !self.calls.running.is_empty();
+        if is_busy || self.calls.is_full() {
             let id = begin(&mut self.calls);
             self.sip_command(account_id, reject(rsip::StatusCode::BusyHere));
             return self.end_call(id, format!("You missed a call from {peer}: you were busy."));
@@ -454,6 +462,8 @@ impl Engine {
         let now = self.clock.now();
         let hang_up = |leg| Command::HangUp { leg, reason: Some(Reason::completed_elsewhere()) };
         let Some((id, call)) = self.calls.of_leg(account, leg) else { return };
+        // The provisional responses may be lost.
+        call.heard(leg);
         let answer = answer.and_then(|a| String::from_utf8(a).ok()).unwrap_or_default();
         let state = call.legs.get_mut(&leg).and_then(|l| Some((l.agent.take()?, l.local.take()?)));
         let Some((agent, local)) = state.filter(|_| call.phase != Phase::Talking) else {
@@ -472,13 +482,14 @@ impl Engine {
         call.chosen(leg);
         call.talking(now);
         if let Some(leg) = call.legs.get_mut(&leg) {
-            leg.session.agreed(&negotiated);
+            leg.session.accepted(&local, &negotiated);
         }
         let peer = call.peer.clone();
         let others: Vec<_> = call.legs.extract_if(.., |other, _| *other != leg).collect();
         for (other, Leg { account, .. }) in others {
             self.sip_command(account, hang_up(other));
         }
+        self.hold_others(id);
         self.talk(id, account, agent, negotiated);
         self.event(Event::Answered { call: id, peer });
     }

@@ -17,6 +17,7 @@ use crate::link::{
 };
 use crate::media::sdp::{
     self, COPIES_PAYLOAD_TYPE, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup,
+    TELEPHONE_EVENT_PAYLOAD_TYPE,
 };
 use crate::media::{
     AudioSession, AudioSink, AudioSource, AudioStatistics, FRAME_SAMPLES, Profile, SAMPLE_RATE,
@@ -68,6 +69,8 @@ pub(super) struct Talk {
 enum Control {
     /// Cut the microphone off, or let it in again.
     Mute(bool),
+    /// Let sound flow this way only.
+    Direct(sdp::Direction),
     /// Go on by another path, between these candidates of ours and of the other side.
     Move(Box<IceAgent>, IceParameters),
 }
@@ -93,6 +96,11 @@ impl Talk {
         let _ = self.control.try_send(Control::Mute(muted));
     }
 
+    /// Lets sound flow this way only.
+    pub(super) fn direct(&self, direction: sdp::Direction) {
+        let _ = self.control.try_send(Control::Direct(direction));
+    }
+
     /// Goes on by another path as soon as it is found. Until then the present one is used.
     pub(super) fn move_to(&self, agent: IceAgent, remote: IceParameters) {
         let _ = self.control.try_send(Control::Move(Box::new(agent), remote));
@@ -110,6 +118,7 @@ pub(super) fn description(agent: &IceAgent, certificate: &Certificate) -> MediaD
         setup: Setup::ActPass,
         opus_payload_type: OPUS_PAYLOAD_TYPE,
         copies_payload_type: Some(COPIES_PAYLOAD_TYPE),
+        telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
         direction: sdp::Direction::SendRecv,
     }
 }
@@ -195,6 +204,7 @@ impl Sound {
                 }
                 told = control.recv() => match told {
                     Some(Control::Mute(muted)) => self.session.mute(muted),
+                    Some(Control::Direct(direction)) => self.session.set_direction(direction),
                     Some(Control::Move(agent, remote)) => {
                         let sender = self.flow.sender();
                         moves.spawn(async move { sender.move_to(*agent, &remote).await });
@@ -284,7 +294,7 @@ async fn connect(
     })
 }
 
-/// Opens both ends; what cannot be opened is replaced by silence and reported.
+/// Opens both ends; what cannot be opened is silent until it can, and reported.
 fn open(
     source: &SourceChoice,
     sink: &SinkChoice,
@@ -292,11 +302,11 @@ fn open(
     let mut faults = Vec::new();
     let source = source.open().unwrap_or_else(|error| {
         faults.push(error);
-        Box::new(crate::media::Silence)
+        source.wait()
     });
     let sink = sink.open().unwrap_or_else(|error| {
         faults.push(error);
-        Box::new(crate::media::Silence)
+        sink.wait()
     });
     (source, sink, fault_words(&faults))
 }

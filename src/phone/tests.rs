@@ -5,10 +5,12 @@ mod forwarding;
 mod hosting;
 mod reasons;
 mod redial;
+mod several;
 mod trust;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
@@ -20,6 +22,7 @@ use super::{
     StateFolder, start,
 };
 use crate::config::OverlayConfig;
+use crate::media::{Recording, SAMPLE_RATE};
 
 /// A phone with a folder of its own.
 struct Phone {
@@ -33,12 +36,23 @@ impl Phone {
         Self::with(tempfile::tempdir().expect("a folder"))
     }
 
+    /// One with a tone in place of a microphone, which lasts for longer than any test.
+    fn humming() -> Self {
+        static TONE: OnceLock<Recording> = OnceLock::new();
+        let tone = TONE.get_or_init(tone).clone();
+        Self::playing(tempfile::tempdir().expect("a folder"), Some(tone))
+    }
+
     fn with(folder: tempfile::TempDir) -> Self {
+        Self::playing(folder, None)
+    }
+
+    fn playing(folder: tempfile::TempDir, play: Option<Recording>) -> Self {
         let options = PhoneOptions {
             state: StateFolder::open(folder.path()).expect("usable"),
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             auto_answer: false,
-            play: None,
+            play,
             record: None,
             pcap: None,
             is_attended: false,
@@ -93,6 +107,20 @@ impl Phone {
         timeout(PATIENCE, ended).await.expect("in time");
         self.folder
     }
+}
+
+fn tone() -> Recording {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tone.wav");
+    let (channels, sample_rate, bits_per_sample) = (1, SAMPLE_RATE, 16);
+    let sample_format = hound::SampleFormat::Int;
+    let spec = hound::WavSpec { channels, sample_rate, bits_per_sample, sample_format };
+    let mut tone = hound::WavWriter::create(&path, spec).expect("a file");
+    for at in 0..sample_rate * TONE_S {
+        tone.write_sample(if at / 50 % 2 == 0 { 4000_i16 } else { -4000 }).expect("written");
+    }
+    tone.finalize().expect("written");
+    Recording::read(&path).expect("a recording")
 }
 
 fn states(snapshot: &Snapshot) -> Vec<(&str, bool)> {
@@ -168,3 +196,5 @@ async fn several_overlays_at_once() {
 
 /// The longest wait for a step on a busy machine; none takes as long unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Seconds that a tone lasts.
+const TONE_S: u32 = 150;

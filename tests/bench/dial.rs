@@ -5,6 +5,10 @@
 //! since the call began. A round trip is what opening a TCP connection takes there. With `nat` as
 //! an argument caller and callee each stand behind a NAT that lets in only answers.
 //!
+//! With `lossy` the cables of caller and callee each lose 5 of 100 packets and delay them by 0 to
+//! 100 ms, so that they overtake each other; fifty calls in a row are made, and it fails unless all
+//! of them end in sound.
+//!
 //! A cold call is the first to a name: Fetch, AppAttach, ICE, DTLS, INVITE. Of a known contact the
 //! Fetch runs beside the rest; to a favourite a connection is kept, and the INVITE goes at once.
 
@@ -27,12 +31,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments[..] {
         [role, state, document, at] if role == CALLER => call(state, document, at.parse()?),
-        others => measure(others.iter().any(|argument| argument == "nat")),
+        [role, state, document, at] if role == LOSSY_CALLER => {
+            call_often(state, document, at.parse()?)
+        }
+        others => {
+            let is_asked = |name: &str| others.iter().any(|argument| argument == name);
+            measure(is_asked("nat"), is_asked("lossy"))
+        }
     }
 }
 
 /// Makes the lab and the overlay, and runs the caller on one of the computers.
-fn measure(nat: bool) -> Result<(), Box<dyn Error>> {
+fn measure(nat: bool, lossy: bool) -> Result<(), Box<dyn Error>> {
     let star = Star::new(PEERS)?;
     let folder = tempfile::tempdir()?;
     let document = folder.path().join("overlay.xml");
@@ -59,8 +69,14 @@ fn measure(nat: bool) -> Result<(), Box<dyn Error>> {
         peers.push(peer);
     }
     let place = if nat { star.behind_nat(PEERS)? } else { star.name(PEERS) };
+    if lossy {
+        for number in [PEERS - 1, PEERS] {
+            star.lossy(number)?;
+        }
+    }
     let mut caller = in_namespace(&place, &std::env::current_exe()?);
-    caller.arg(CALLER).arg(folder.path().join("caller")).arg(&document).arg(&bootstrap);
+    let role = if lossy { LOSSY_CALLER } else { CALLER };
+    caller.arg(role).arg(folder.path().join("caller")).arg(&document).arg(&bootstrap);
     assert!(caller.status()?.success(), "the caller ends well");
     Ok(())
 }
@@ -81,10 +97,35 @@ fn call(state: &str, document: &str, at: SocketAddr) -> Result<(), Box<dyn Error
             ("favourite", FLOW_KEPT),
         ] {
             tokio::time::sleep(pause).await;
-            let report = caller.call().await?;
+            let (report, _) = caller.call().await?;
             print(name, &report, round_trip);
         }
         Ok(())
+    })
+}
+
+/// Joins as one more peer and calls many times in a row.
+fn call_often(state: &str, document: &str, at: SocketAddr) -> Result<(), Box<dyn Error>> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let mut caller = Caller::join(state, document, at).await?;
+        let mut answered_ms = Vec::new();
+        for number in 1..=CALLS {
+            let (report, is_heard) = caller.call().await?;
+            match report.answered_ms.filter(|_| is_heard) {
+                Some(ms) => answered_ms.push(ms),
+                None => println!("call {number} failed: {report:?}"),
+            }
+            // The other side has hung up too by then, whichever datagrams are lost.
+            tokio::time::sleep(HANG_UP).await;
+        }
+        answered_ms.sort_unstable();
+        println!("{} of {CALLS} calls connected", answered_ms.len());
+        if let [least, .., most] = answered_ms[..] {
+            let median = answered_ms[answered_ms.len() / 2];
+            println!("until the answer: {least} ms, median {median} ms, at most {most} ms");
+        }
+        if answered_ms.len() == CALLS { Ok(()) } else { Err("not every call connected".into()) }
     })
 }
 
@@ -145,33 +186,36 @@ impl Caller {
         Ok(Self { handle, events })
     }
 
-    /// Calls until there is sound, and hangs up.
-    async fn call(&mut self) -> Result<CallReport, Box<dyn Error>> {
+    /// Calls until there is sound, and hangs up; whether there was.
+    async fn call(&mut self) -> Result<(CallReport, bool), Box<dyn Error>> {
         self.handle.send(Say::Dial(CALLEE.into()));
+        let mut is_heard = false;
         loop {
             match self.events.recv().await? {
-                Event::Answered { call, .. } => self.hang_up_once_heard(call).await,
+                Event::Answered { call, .. } => is_heard = self.hang_up_once_heard(call).await,
                 Event::Ended { report, reason, .. } => {
-                    if report.ringing_ms.is_none() {
+                    if !is_heard {
                         println!("{reason}");
                     }
-                    return Ok(*report);
+                    return Ok((*report, is_heard));
                 }
                 _ => {}
             }
         }
     }
 
-    async fn hang_up_once_heard(&mut self, call: CallId) {
-        let is_heard = |handle: &Handle| {
-            let snapshot = handle.snapshot();
-            let mut calls = snapshot.calls.iter().filter(|c| c.id == call);
-            calls.all(|c| c.quality.is_some() || matches!(c.state, CallState::Ended { .. }))
-        };
-        while !is_heard(&self.handle) {
+    async fn hang_up_once_heard(&mut self, call: CallId) -> bool {
+        loop {
+            let snapshot = self.handle.snapshot();
+            match snapshot.calls.iter().find(|c| c.id == call) {
+                Some(c) if c.level_received > 0.0 => break,
+                Some(c) if !matches!(c.state, CallState::Ended { .. }) => {}
+                _ => return false,
+            }
             self.handle.changed().await;
         }
         self.handle.send(Say::HangUp(call));
+        true
     }
 }
 
@@ -202,6 +246,11 @@ impl Star {
         format!("10.88.0.{number}")
     }
 
+    /// Gives a computer a bad cable.
+    fn lossy(&self, number: usize) -> Result<(), Box<dyn Error>> {
+        self.script(&["cable", &number.to_string(), "delay=50", "jitter=50", "reorder=1", "loss=5"])
+    }
+
     /// Makes a computer a NAT; what stands behind it.
     fn behind_nat(&self, number: usize) -> Result<String, Box<dyn Error>> {
         self.script(&["nat", &number.to_string()])?;
@@ -225,11 +274,16 @@ fn in_namespace(namespace: &str, program: &Path) -> Command {
 const OVERLAY: &str = "lab.example";
 const CALLEE: &str = "bob";
 const CALLER: &str = "caller";
+const LOSSY_CALLER: &str = "lossy-caller";
+/// Calls in a row over bad cables.
+const CALLS: usize = 50;
 const PEERS: usize = 8;
 /// Over one cable: a round trip between two computers crosses four.
 const CABLE_MS: &str = "25";
 /// Links to neighbours and fingers are made.
 const SETTLE: Duration = Duration::from_secs(10);
+/// From hanging up to the end of the call on the other side.
+const HANG_UP: Duration = Duration::from_secs(3);
 /// A connection to somebody who has been called often is open by then.
 const FLOW_KEPT: Duration = Duration::from_secs(75);
 /// A connection that is not used is closed by then.

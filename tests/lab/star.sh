@@ -5,6 +5,8 @@
 #                                takes MS milliseconds over a cable, so twice that between two
 #   star.sh nat PREFIX N         computer N becomes a NAT that lets in only answers; behind it
 #                                stands PREFIX-N-in at 192.168.N.2
+#   star.sh cable PREFIX N WORD...   from now on the cable of computer N has these properties, in the
+#                                words of wanem.c: delay=50 jitter=50 reorder=1 loss=5
 #   star.sh down PREFIX          removes all
 #
 # The kernel need not have tc netem: the cable is wanem.c beside this file, which takes gcc.
@@ -18,14 +20,14 @@ up() {
     local count=$1 ms=$2
     mkdir -p "$folder"
     gcc -O2 -w -o "$folder/wanem" "$here/wanem.c"
-    echo "both delay=$ms" >"$folder/cable"
     ip netns add "$prefix-sw"
     ip -n "$prefix-sw" link add br0 type bridge mcast_snooping 0
     ip -n "$prefix-sw" link set br0 up
     for n in $(seq "$count"); do
         ip netns add "$prefix-$n"
         local near=${prefix}n$n far=${prefix}f$n
-        setsid "$folder/wanem" "$near" "$far" "$folder/cable" </dev/null >"$folder/$n.log" 2>&1 &
+        echo "both delay=$ms" >"$folder/$n.cable"
+        setsid "$folder/wanem" "$near" "$far" "$folder/$n.cable" </dev/null >"$folder/$n.log" 2>&1 &
         echo $! >"$folder/$n.pid"
         until [ -d "/sys/class/net/$far" ]; do kill -0 "$!"; done
         ip link set "$near" netns "$prefix-$n" name eth0
@@ -58,6 +60,11 @@ table ip nat {
 RULES
 }
 
+cable() {
+    echo "both ${*:2}" >"$folder/$1.cable"
+    kill -HUP "$(cat "$folder/$1.pid")"
+}
+
 down() {
     for pid in "$folder"/*.pid; do
         [ -e "$pid" ] && kill "$(cat "$pid")" 2>/dev/null || true
@@ -67,7 +74,7 @@ down() {
 }
 
 case $command in
-    up | nat) "$command" "${@:3}" ;;
+    up | nat | cable) "$command" "${@:3}" ;;
     down) down ;;
-    *) sed -n '2,12p' "$0"; exit 2 ;;
+    *) sed -n '2,14p' "$0"; exit 2 ;;
 esac

@@ -1,7 +1,8 @@
 //! A small internet: computers with public addresses, and networks behind NATs of every kind
 //! (RFC 4787). Making it takes root; nothing leaves it.
 //!
-//! All networks behind NATs have the same private addresses, as those of homes do.
+//! All networks behind NATs have the same private addresses, as those of homes do. The public ones
+//! are not among those for documentation: a router that has one of these opens no ports.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -11,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::lan::{Host, delete, ip, link, namespace, setting, switch, wire};
 
-/// Computers with public addresses 203.0.113.0/24 and 2001:db8::/64, and routers among them; all
+/// Computers with public addresses 203.0.112.0/24 and 2001:db8::/64, and routers among them; all
 /// is gone when this is dropped.
 pub struct Internet {
     name: String,
@@ -145,7 +146,7 @@ impl Internet {
 
     fn address(&self, number: u8) -> String {
         match self.family {
-            Family::V4 => format!("203.0.113.{number}"),
+            Family::V4 => format!("203.0.112.{number}"),
             Family::V6 => public_v6(number),
         }
     }
@@ -175,6 +176,11 @@ impl Home<'_> {
         self.internet.namespace(&host);
         let address = self.plug(&host, "eth0");
         Host::new(host, address)
+    }
+
+    /// The router's namespace.
+    pub fn router(&self) -> &str {
+        &self.router
     }
 
     /// Makes the router forget so soon what nothing passes through.
@@ -213,13 +219,18 @@ fn public_v6(number: u8) -> String {
 
 /// Gives a router its rules.
 fn filter(router: &str, nat: Nat) {
+    nft(router, &rules(nat));
+}
+
+/// Gives a router more rules.
+pub fn nft(router: &str, rules: &str) {
     let mut nft = Command::new("ip")
         .args(["netns", "exec", router, "nft", "-f", "-"])
         .stdin(Stdio::piped())
         .spawn()
         .expect("the program ip is there");
     let mut input = nft.stdin.take().expect("piped");
-    input.write_all(rules(nat).as_bytes()).expect("nft reads");
+    input.write_all(rules.as_bytes()).expect("nft reads");
     drop(input);
     assert!(nft.wait().expect("nft ends").success(), "nft, of the package nftables, takes rules");
 }

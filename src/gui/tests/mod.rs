@@ -147,6 +147,8 @@ fn call(id: u64, state: CallState) -> Call {
         is_domain_unverified: false,
         forwarded_to: None,
         muted: false,
+        held_by_us: false,
+        held_by_them: false,
         level_sent: 0.1,
         level_received: 0.5,
         quality: None,

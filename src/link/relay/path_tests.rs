@@ -93,6 +93,9 @@ async fn links_and_media_pass_through_a_relay() {
         let (one, two) = (one.unwrap(), two.unwrap());
         let paths = [one.info().path.clone(), two.info().path.clone()];
         assert!(paths.iter().any(|path| path.starts_with("relay")), "{paths:?}");
+        for info in [one.info(), two.info()] {
+            assert!(info.pair.is_some_and(|pair| pair.is_relayed()), "{info:?}");
+        }
         let (mut one, mut two) = (OverlayLink::new(one, None), OverlayLink::new(two, None));
         for number in 0..100u32 {
             let text = Bytes::from(format!("message {number}"));
@@ -140,6 +143,7 @@ async fn a_direct_path_is_preferred() {
     let (one, two) = tokio::join!(one.connect(&of_two), two.connect(&of_one));
     for conn in [one.unwrap(), two.unwrap()] {
         assert!(conn.path().starts_with("host"), "{}", conn.path());
+        assert!(!conn.pair().is_relayed(), "{:?}", conn.pair());
     }
 }
 

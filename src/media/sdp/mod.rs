@@ -29,6 +29,10 @@ pub struct MediaDescription {
     pub opus_payload_type: u8,
     /// The payload type of copies of earlier frames (RFC 2198), if this side knows them.
     pub copies_payload_type: Option<u8>,
+    /// The RTP payload type under which this side takes the keys that the other one presses, with
+    /// Opus's clock (RFC 4733 §2.4.1). In what is handed to [`Offer::answer`] it is a wish, heeded
+    /// under the offer's number.
+    pub telephone_event: Option<u8>,
     /// Which way sound flows, seen from this side.
     pub direction: Direction,
 }
@@ -46,6 +50,8 @@ pub struct PayloadTypes {
     /// What we receive it under.
     pub receive: u8,
 }
+/// The payload type that we offer for keys.
+pub const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
 
 /// Who opens the DTLS association (RFC 4145 §4, RFC 5763 §5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +124,10 @@ pub struct Negotiated {
     pub receive_payload_type: u8,
     /// The payload types of copies of earlier frames, if both sides know them.
     pub copies: Option<PayloadTypes>,
+    /// The payload type to send keys under, if the other side takes any.
+    pub send_telephone_event: Option<u8>,
+    /// The payload type under which keys come in, if the other side may send any.
+    pub receive_telephone_event: Option<u8>,
     /// What our encoder has to heed.
     pub opus: OpusWish,
     /// Which way sound flows, seen from us.
@@ -217,6 +227,9 @@ pub fn accept(local: &MediaDescription, answer: &str) -> Result<Negotiated, SdpE
         (Setup::ActPass | Setup::Active, Setup::Passive) => DtlsRole::Client,
         _ => return Err(SdpError::BadSetup),
     };
+    // Each side sends under the number of the other one, if both know keys (RFC 3264 §7).
+    let sends_keys = stream.description.telephone_event.is_some();
+    let takes_keys = local.telephone_event.is_some();
     Ok(Negotiated {
         dtls_role,
         send_payload_type: stream.description.opus_payload_type,
@@ -226,6 +239,8 @@ pub fn accept(local: &MediaDescription, answer: &str) -> Result<Negotiated, SdpE
             .copies_payload_type
             .zip(local.copies_payload_type)
             .map(|(send, receive)| PayloadTypes { send, receive }),
+        send_telephone_event: stream.description.telephone_event.filter(|_| takes_keys),
+        receive_telephone_event: local.telephone_event.filter(|_| sends_keys),
         opus: stream.opus,
         direction: facing(local.direction, stream.description.direction),
         remote: stream.description,

@@ -66,11 +66,13 @@ impl Offer {
         let direction = facing(local.direction, remote.direction);
         let payload_type = remote.opus_payload_type;
         let copies = remote.copies_payload_type.filter(|_| local.copies_payload_type.is_some());
+        let telephone_event = remote.telephone_event.filter(|_| local.telephone_event.is_some());
         let ours = MediaDescription {
             setup,
             direction,
             opus_payload_type: payload_type,
             copies_payload_type: copies,
+            telephone_event,
             ..local.clone()
         };
         let streams = self.streams.iter().enumerate().map(|(index, name)| {
@@ -87,6 +89,8 @@ impl Offer {
             send_payload_type: payload_type,
             receive_payload_type: payload_type,
             copies: copies.map(|number| PayloadTypes { send: number, receive: number }),
+            send_telephone_event: telephone_event,
+            receive_telephone_event: telephone_event,
             opus: self.stream.opus,
             direction,
         };
@@ -149,6 +153,7 @@ fn stream(
         setup: setup(&lines)?,
         opus_payload_type,
         copies_payload_type: copies(&lines, opus_payload_type),
+        telephone_event: telephone_event(&lines),
         direction: direction(&lines),
     };
     Ok(Stream { description, opus, mid: lines.text("mid")? })
@@ -173,6 +178,17 @@ impl<'a> Lines<'a> {
         self.own(key).chain(session.map(|a| a.value.as_deref()))
     }
 
+    /// The first of the stream's formats that is mapped to this encoding.
+    fn format(&self, encoding: &str) -> Option<&'a String> {
+        let is_it = |format: &&String| {
+            self.own("rtpmap").flatten().any(|map| {
+                let (number, name) = map.split_once(' ').unwrap_or_default();
+                number == *format && name.trim().eq_ignore_ascii_case(encoding)
+            })
+        };
+        self.media.media_name.formats.iter().find(is_it)
+    }
+
     /// The value of the first such line, of bounded length.
     fn text(&self, key: &'static str) -> Result<Option<String>, SdpError> {
         let Some(value) = self.all(key).next() else { return Ok(None) };
@@ -181,20 +197,9 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// The first of the stream's formats that is mapped to this codec.
-fn format<'a>(lines: &Lines<'a>, codec: &str) -> Option<&'a String> {
-    let is_it = |format: &str| {
-        lines.own("rtpmap").flatten().any(|map| {
-            let (number, name) = map.split_once(' ').unwrap_or_default();
-            number == format && name.trim().eq_ignore_ascii_case(codec)
-        })
-    };
-    lines.media.media_name.formats.iter().find(|format| is_it(format))
-}
-
 /// The payload type of copies of Opus frames (RFC 2198 §5).
 fn copies(lines: &Lines<'_>, opus: u8) -> Option<u8> {
-    let format = format(lines, "red/48000/2")?;
+    let format = lines.format("red/48000/2")?;
     let mut parameters = lines.own("fmtp").flatten().filter_map(|line| line.split_once(' '));
     let opus = opus.to_string();
     let is_of_opus = parameters
@@ -206,7 +211,7 @@ fn copies(lines: &Lines<'_>, opus: u8) -> Option<u8> {
 /// The payload type of the first Opus among the stream's formats, and its parameters.
 fn opus(lines: &Lines<'_>) -> Result<(u8, OpusWish), SdpError> {
     // RFC 7587 §7: always 48000 and 2, whatever is really sent.
-    let format = format(lines, "opus/48000/2").ok_or(SdpError::NoCommonCodec)?;
+    let format = lines.format("opus/48000/2").ok_or(SdpError::NoCommonCodec)?;
     let payload_type = format.parse().ok().filter(|t| *t < 128);
     let payload_type = payload_type.ok_or(SdpError::BadAttribute("m="))?;
     let mut wish = OpusWish { in_band_fec: false, dtx: false, bitrate_max: None };
@@ -223,6 +228,12 @@ fn opus(lines: &Lines<'_>) -> Result<(u8, OpusWish), SdpError> {
         }
     }
     Ok((payload_type, wish))
+}
+
+/// The payload type of the first telephone events that share Opus's clock (RFC 4733 §2.1). All that
+/// take any take the sixteen keys (§2.4.1).
+fn telephone_event(lines: &Lines<'_>) -> Option<u8> {
+    lines.format("telephone-event/48000")?.parse().ok().filter(|number| *number < 128)
 }
 
 /// The first SHA-256 fingerprint (RFC 8122 §5).

@@ -18,6 +18,7 @@ fn side(name: &str, byte: u8) -> MediaDescription {
         setup: Setup::ActPass,
         opus_payload_type: OPUS_PAYLOAD_TYPE,
         copies_payload_type: Some(COPIES_PAYLOAD_TYPE),
+        telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
         direction: Direction::SendRecv,
     }
 }
@@ -27,7 +28,7 @@ fn an_offer_is_answered_and_accepted() {
     let (alice, bob) = (side("alice", 0xab), side("bob", 0x07));
     let text = offer(ORIGIN, &alice);
     assert!(
-        text.contains("m=audio 45664 UDP/TLS/RTP/SAVP 111 63\r\nc=IN IP4 192.0.2.3\r\n"),
+        text.contains("m=audio 45664 UDP/TLS/RTP/SAVP 111 63 101\r\nc=IN IP4 192.0.2.3\r\n"),
         "{text}"
     );
     assert!(text.contains("a=rtpmap:111 opus/48000/2\r\n"), "{text}");
@@ -52,6 +53,29 @@ fn the_answer_takes_the_offers_payload_type() {
     let (text, at_bob) = answer(&offer(ORIGIN, &alice), ORIGIN, &side("bob", 2)).expect("good");
     assert_eq!((at_bob.send_payload_type, at_bob.receive_payload_type), (96, 96));
     assert_eq!(accept(&alice, &text).expect("good").send_payload_type, 96);
+}
+
+/// RFC 4733 §2.4.1, RFC 3264 §6.1: keys go under the offer's number, with Opus's clock, and only if
+/// both sides know them.
+#[test]
+fn keys_are_agreed_on() {
+    let alice = MediaDescription { telephone_event: Some(97), ..side("alice", 1) };
+    let text = offer(ORIGIN, &alice);
+    assert!(text.contains("a=rtpmap:97 telephone-event/48000\r\na=fmtp:97 0-15\r\n"), "{text}");
+    let keys = |n: &Negotiated| (n.send_telephone_event, n.receive_telephone_event);
+    let (answered, at_bob) = answer(&text, ORIGIN, &side("bob", 2)).expect("good");
+    let at_alice = accept(&alice, &answered).expect("good");
+    assert_eq!((keys(&at_alice), keys(&at_bob)), ((Some(97), Some(97)), (Some(97), Some(97))));
+
+    let deaf = MediaDescription { telephone_event: None, ..side("bob", 2) };
+    let (answered, at_bob) = answer(&text, ORIGIN, &deaf).expect("good");
+    assert!(!answered.contains("telephone-event"), "{answered}");
+    let at_alice = accept(&alice, &answered).expect("good");
+    assert_eq!((keys(&at_alice), keys(&at_bob)), ((None, None), (None, None)));
+
+    let other_clock = text.replace("telephone-event/48000", "telephone-event/8000");
+    let (_, at_bob) = answer(&other_clock, ORIGIN, &side("bob", 2)).expect("good");
+    assert_eq!(keys(&at_bob), (None, None));
 }
 
 #[test]
@@ -143,7 +167,7 @@ fn a_refused_stream_and_two_clients_are_told() {
     let unclear = text.replace("setup:active", "setup:actpass");
     assert!(matches!(accept(&alice, &unclear), Err(SdpError::BadSetup)));
     let no_default = MediaDescription { candidates: Vec::new(), ..alice };
-    assert!(offer(ORIGIN, &no_default).contains("m=audio 9 UDP/TLS/RTP/SAVP 111 63"));
+    assert!(offer(ORIGIN, &no_default).contains("m=audio 9 UDP/TLS/RTP/SAVP 111 63 101"));
 }
 
 proptest! {

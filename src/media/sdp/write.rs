@@ -57,9 +57,16 @@ pub(super) fn audio(
     }
     add("rtpmap", Some(format!("{payload_type} opus/48000/2")));
     add("fmtp", Some(format!("{payload_type} minptime=10;useinbandfec=1;usedtx=1")));
-    if let Some(copies) = local.copies_payload_type {
-        add("rtpmap", Some(format!("{copies} red/48000/2")));
-        add("fmtp", Some(format!("{copies} {payload_type}/{payload_type}")));
+    let mut formats = vec![payload_type.to_string()];
+    if let Some(number) = local.copies_payload_type {
+        add("rtpmap", Some(format!("{number} red/48000/2")));
+        add("fmtp", Some(format!("{number} {payload_type}/{payload_type}")));
+        formats.push(number.to_string());
+    }
+    if let Some(number) = local.telephone_event {
+        add("rtpmap", Some(format!("{number} telephone-event/48000")));
+        add("fmtp", Some(format!("{number} 0-15")));
+        formats.push(number.to_string());
     }
     add("ptime", Some("20".into()));
     add(direction_word(local.direction), None);
@@ -77,11 +84,7 @@ pub(super) fn audio(
             media: "audio".into(),
             port: wire::RangedPort { value: port, range: None },
             protos: protos.unwrap_or(&default_protos).to_vec(),
-            formats: [Some(payload_type), local.copies_payload_type]
-                .into_iter()
-                .flatten()
-                .map(|number| number.to_string())
-                .collect(),
+            formats,
         },
         media_title: None,
         connection_information: Some(ConnectionInformation {

@@ -161,7 +161,10 @@ impl SessionSettings {
             copies: negotiated.copies,
             dtx: negotiated.opus.dtx,
             bitrate_max: negotiated.opus.bitrate_max,
-            digits: None,
+            digits: negotiated.send_telephone_event.map(|send| PayloadTypes {
+                send,
+                receive: negotiated.receive_telephone_event.unwrap_or(send),
+            }),
             direction: negotiated.direction,
             cname: rng.ice_string(16),
         }

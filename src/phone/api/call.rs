@@ -42,6 +42,10 @@ pub struct Call {
     pub forwarded_to: Option<String>,
     /// Whether our microphone is cut off.
     pub muted: bool,
+    /// Whether we have put it on hold: no sound flows.
+    pub held_by_us: bool,
+    /// Whether the other side has put it on hold.
+    pub held_by_them: bool,
     /// What our microphone hears now, 0 to 1.
     pub level_sent: f32,
     /// What we hear now, 0 to 1.

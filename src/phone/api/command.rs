@@ -78,6 +78,8 @@ pub enum Command {
     HangUp(CallId),
     /// Stop or resume sending what the microphone hears.
     Mute(CallId, bool),
+    /// Put a call on hold, so that no sound flows, or go on with it.
+    Hold(CallId, bool),
     /// Take an ended call's card away.
     Dismiss(CallId),
     /// Take the notice away, and what was told of a backup.

@@ -60,6 +60,17 @@ pub enum Event {
         /// The other side's Address of Record.
         peer: String,
     },
+    /// A call was put on hold or goes on.
+    Held {
+        /// The call.
+        call: CallId,
+        /// The other side's Address of Record.
+        peer: String,
+        /// Whether we hold it now.
+        by_us: bool,
+        /// Whether the other side does.
+        by_them: bool,
+    },
     /// A call is over.
     Ended {
         /// The call.

@@ -6,26 +6,42 @@ use crate::phone::{CallId, CallReport, CallState};
 use crate::usage::{Gruu, parse_aor};
 
 /// An overlay that alice has founded, and where others join.
-struct Overlay {
+pub(super) struct Overlay {
     _papers: tempfile::TempDir,
     document: PathBuf,
     at: SocketAddr,
 }
 
 impl Overlay {
-    async fn new() -> (Self, Phone) {
+    pub(super) async fn new() -> (Self, Phone) {
+        Self::founded_by(Phone::new()).await
+    }
+
+    /// Alice is heard whenever she is in a call.
+    pub(super) async fn humming() -> (Self, Phone) {
+        Self::founded_by(Phone::humming()).await
+    }
+
+    async fn founded_by(mut alice: Phone) -> (Self, Phone) {
         let papers = tempfile::tempdir().expect("a folder");
         let config = OverlayConfig::self_signed("one.example").expect("a name");
         let document = document(&papers, &config);
-        let mut alice = Phone::new();
         let at = alice.found(document.clone(), "alice").await;
         alice.registered().await;
         (Self { _papers: papers, document, at }, alice)
     }
 
     /// A new device of a user, who may have others.
-    async fn device(&self, user: &str) -> Phone {
-        let mut phone = Phone::new();
+    pub(super) async fn device(&self, user: &str) -> Phone {
+        self.joined(Phone::new(), user).await
+    }
+
+    /// A new device of a user who is heard whenever there is a call.
+    pub(super) async fn hummer(&self, user: &str) -> Phone {
+        self.joined(Phone::humming(), user).await
+    }
+
+    async fn joined(&self, mut phone: Phone, user: &str) -> Phone {
         let overlay = "one.example".to_owned();
         phone.send(Command::EnterBeside { overlay, user: user.to_owned() });
         let (entrance, user) = (Entrance::Document(self.document.clone()), user.to_owned());
@@ -46,7 +62,7 @@ impl Phone {
     }
 
     /// Waits until the phone rings.
-    async fn rings(&mut self) -> CallId {
+    pub(super) async fn rings(&mut self) -> CallId {
         self.event(|e| match e {
             Event::Incoming { call, .. } => Some(*call),
             _ => None,
@@ -55,7 +71,7 @@ impl Phone {
     }
 
     /// Waits until a call has ended: the sentence and the figures.
-    async fn over(&mut self) -> (String, CallReport) {
+    pub(super) async fn over(&mut self) -> (String, CallReport) {
         self.event(|e| match e {
             Event::Ended { reason, report, .. } => Some((reason.clone(), *report.clone())),
             _ => None,
@@ -84,7 +100,7 @@ impl Phone {
         snapshot.calls.iter().any(|c| matches!(c.state, CallState::Talking { .. }))
     }
 
-    async fn talks(&mut self) {
+    pub(super) async fn talks(&mut self) {
         let talks = |s: &Snapshot| matches!(s.calls[0].state, CallState::Talking { .. });
         self.until("both talk", talks).await;
     }

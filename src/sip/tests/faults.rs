@@ -209,7 +209,7 @@ fn a_reinvite_moves_a_call() {
     let (_, _, reinvite) = world.sent.last().expect("a re-INVITE").clone();
     assert_eq!(world.ask_bob_on(mallory, &reinvite)[0].code(), 403);
     world.run_until(2000);
-    let offer = MOVED.to_vec();
+    let offer = Some(MOVED.to_vec());
     assert_eq!(world.of(BOB).last(), Some(&&Event::Reoffered { leg: INCOMING, offer }));
     for who in [ALICE, BOB] {
         world.input(who, Input::FlowDown { flow: FLOW });
@@ -221,9 +221,8 @@ fn a_reinvite_moves_a_call() {
     world.command(BOB, Command::Change { leg: INCOMING, offer: OFFER.to_vec() });
     world.command(ALICE, Command::Change { leg: LEG, offer: OFFER.to_vec() });
     world.run_until(60_000);
-    for (who, leg) in [(ALICE, LEG), (BOB, INCOMING)] {
-        assert!(world.has(who, |e| *e == Event::Unchanged { leg }), "they cross (491)");
-    }
+    let refused = |e: &Event| matches!(e, Event::Unchanged { .. });
+    assert!([ALICE, BOB].into_iter().all(|who| world.has(who, refused)), "they cross (491)");
     world.hang_up(BOB);
     world.run_dry();
     assert_eq!(*world.end(ALICE), End::HungUp { by: Side::Them, reason: None });

@@ -1,6 +1,7 @@
 //! Two user agents that talk over a simulated channel with a virtual clock.
 
 mod calls;
+mod changes;
 mod faults;
 mod requests;
 

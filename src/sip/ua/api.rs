@@ -1,6 +1,7 @@
 //! What goes into the user agent and what comes out.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use rsip::StatusCode;
@@ -190,10 +191,11 @@ pub enum Event {
     Reoffered {
         /// The leg.
         leg: LegId,
-        /// Its new session description.
-        offer: Vec<u8>,
+        /// Its new session description; without one our Answer is an offer, and the other side's
+        /// answer comes as [`Event::Changed`] (RFC 3261 §14.2).
+        offer: Option<Vec<u8>>,
     },
-    /// The other side has taken our change.
+    /// The other side has answered our offer.
     Changed {
         /// The leg.
         leg: LegId,
@@ -204,6 +206,9 @@ pub enum Event {
     Unchanged {
         /// The leg.
         leg: LegId,
+        /// How long to wait before asking again if it is still wanted, after both sides have asked
+        /// at once or something else is under way (RFC 3261 §14.1); `None` if it was refused.
+        again_after: Option<Duration>,
     },
     /// The flow of a call is gone. The call ends unless it is moved to another flow within
     /// [`limits::REBIND_MAX`].
@@ -318,6 +323,9 @@ pub enum Failure {
     /// Our 200 was repeated for 32 s without an ACK.
     #[error("The caller never confirmed that the call was answered.")]
     AckMissing,
+    /// The other side has forgotten the call (481).
+    #[error("The other side's phone knows nothing of this call any more.")]
+    Forgotten,
     /// The flow closed.
     #[error("The connection to the other side's phone was lost.")]
     FlowLost,

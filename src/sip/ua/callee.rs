@@ -124,18 +124,17 @@ impl UserAgent {
         if leg.unacked.as_ref().is_none_or(|u| u.cseq != essentials.id.cseq) {
             return;
         }
-        leg.unacked = None;
+        let offered = leg.unacked.take().is_some_and(|unacked| unacked.is_offer);
         let Stage::Talking { bye, acked } = &mut leg.stage else { return };
         let first = !std::mem::replace(acked, true);
         if let Some(reason) = bye.take() {
             return self.bye(now, id, reason);
         }
+        let answer = description(&request.headers, request.body());
         if first {
-            let answer = description(&request.headers, request.body());
-            if let Some(answer) = &answer {
-                leg.remote_description.clone_from(answer);
-            }
             self.event(Event::Acked { leg: id, answer });
+        } else if offered {
+            self.event(Event::Changed { leg: id, answer });
         }
     }
 
@@ -242,9 +241,8 @@ impl UserAgent {
         });
         let flow = key.flow();
         let peer = self.flows.get(&flow).cloned().unwrap_or_default();
-        let mut leg = Leg::new(flow, peer, dialog, stage);
+        let leg = Leg::new(flow, peer, dialog, stage);
         let offer = description(&request.headers, request.body());
-        leg.remote_description = offer.clone().unwrap_or_default();
         self.legs.insert(id, leg);
         self.table.open_invite(key.clone(), essentials.id.clone(), Some(id));
         let trying = Response::to(request, StatusCode::Trying, None);
@@ -303,7 +301,8 @@ impl UserAgent {
         response.set_body(SDP, leg.description.clone());
         let cseq = invite.headers.cseq().map_or(0, |cseq| cseq.number);
         let (flow, bytes) = (leg.flow, response.to_bytes().into());
-        leg.unacked = Some(Unacked::new(now, cseq, bytes));
+        let is_offer = description(&invite.headers, invite.body()).is_none();
+        leg.unacked = Some(Unacked::new(now, cseq, bytes, is_offer));
         let bytes = self.table.respond(now, key, &response);
         self.send_all(flow, bytes);
     }

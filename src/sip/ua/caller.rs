@@ -114,7 +114,7 @@ impl UserAgent {
     }
 
     /// Timer B or F: nothing came back.
-    pub(super) fn on_client_timeout(&mut self, id: LegId, key: &ClientKey) {
+    pub(super) fn on_client_timeout(&mut self, now: Instant, id: LegId, key: &ClientKey) {
         let over = match self.legs.get(&id).map(|leg| &leg.stage) {
             Some(Stage::Calling(calling)) => calling.key == *key,
             // What timed out is the BYE; a CANCEL or INVITE has been answered before it.
@@ -125,7 +125,7 @@ impl UserAgent {
             self.end(id, End::Failed(Failure::Timeout));
             self.legs.remove(&id);
         } else {
-            self.on_change_timeout(id, key);
+            self.on_change_timeout(now, id, key);
         }
     }
 
@@ -181,7 +181,7 @@ impl UserAgent {
     }
 
     fn on_invite_response(&mut self, now: Instant, id: LegId, response: &Response) {
-        if self.on_change_response(id, response) {
+        if self.on_change_response(now, id, response) {
             return;
         }
         match response.code() {
@@ -239,7 +239,6 @@ impl UserAgent {
         let flow = leg.flow;
         leg.stage = Stage::Talking { bye: None, acked: true };
         let answer = super::screen::description(&response.headers, response.body());
-        leg.remote_description = answer.clone().unwrap_or_default();
         let unwanted = leg.reported;
         self.stamp(&mut ack);
         let ack = Bytes::from(ack.to_bytes());

@@ -1,15 +1,18 @@
 //! Changing a session while both sides talk (RFC 3261 §14): re-INVITE, from us and from them. A
 //! session that is not changed goes on as it was.
 
+use std::time::Duration;
+
 use rsip::{Method, StatusCode};
 
-use super::api::{Event, FlowId, LegId};
+use super::api::{End, Event, Failure, FlowId, LegId};
 use super::leg::{Change, Stage};
 use super::screen::{Essentials, Refusal, check_body, description};
 use super::table::{ClientKey, ServerKey};
 use super::{ALLOW, PRODUCT, SDP, UserAgent};
 use crate::base::Instant;
-use crate::sip::message::{NameAddr, Request, Response};
+use crate::sip::message::{NameAddr, Reason, Request, Response};
+use crate::sip::transaction::T1;
 
 impl UserAgent {
     /// `Command::Change`.
@@ -17,7 +20,7 @@ impl UserAgent {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let is_talking = matches!(leg.stage, Stage::Talking { bye: None, .. });
         if !is_talking || leg.detached.is_some() || leg.unacked.is_some() || leg.change.is_some() {
-            return self.event(Event::Unchanged { leg: id });
+            return self.event(Event::Unchanged { leg: id, again_after: Some(T1) });
         }
         let flow = leg.flow;
         let mut invite = leg.dialog.request(Method::Invite);
@@ -37,7 +40,12 @@ impl UserAgent {
     }
 
     /// The other side has answered our re-INVITE; `false` if we have sent none.
-    pub(super) fn on_change_response(&mut self, id: LegId, response: &Response) -> bool {
+    pub(super) fn on_change_response(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        response: &Response,
+    ) -> bool {
         let Some(leg) = self.legs.get_mut(&id) else { return false };
         let Some(Change::Ours { cseq, .. }) = &leg.change else { return false };
         if response.code() < 200 {
@@ -46,13 +54,12 @@ impl UserAgent {
         let mut ack = leg.dialog.ack(*cseq);
         let Some(Change::Ours { offer, .. }) = leg.change.take() else { return true };
         if response.code() >= 300 {
-            self.event(Event::Unchanged { leg: id });
+            self.on_change_refused(now, id, response);
             return true;
         }
         leg.dialog.refresh_target(&response.headers);
         let answer = description(&response.headers, response.body());
         leg.description = offer;
-        leg.remote_description = answer.clone().unwrap_or_default();
         let flow = leg.flow;
         self.stamp(&mut ack);
         let ack = bytes::Bytes::from(ack.to_bytes());
@@ -64,17 +71,46 @@ impl UserAgent {
         true
     }
 
-    /// Nothing came back to our re-INVITE, if that is what timed out.
-    pub(super) fn on_change_timeout(&mut self, id: LegId, key: &ClientKey) {
+    /// Our re-INVITE was refused. Where the other side is gone the call is over (RFC 3261
+    /// §12.2.1.2); where both sides have asked at once, whoever began the call waits for longer
+    /// (§14.1).
+    fn on_change_refused(&mut self, now: Instant, id: LegId, response: &Response) {
+        let again_after = match response.code() {
+            408 => return self.lost(now, id, Failure::Timeout),
+            481 => return self.lost(now, id, Failure::Forgotten),
+            491 => {
+                let is_owner = id.0 < LegId::FIRST_INCOMING;
+                let (least, most) = if is_owner { OWNER_WAITS_MS } else { OTHER_WAITS_MS };
+                let steps = self.rng.below((most - least) / STEP_MS + 1);
+                Some(Duration::from_millis(least + steps * STEP_MS))
+            }
+            500.. => {
+                let after = response.headers.first("Retry-After").unwrap_or("");
+                let digits = after.split(|c: char| !c.is_ascii_digit()).next().unwrap_or("");
+                digits.parse().ok().map(|s| Duration::from_secs(s).clamp(T1, RETRY_AFTER_MAX))
+            }
+            _ => None,
+        };
+        self.event(Event::Unchanged { leg: id, again_after });
+    }
+
+    /// Nothing came back to our re-INVITE, if that is what timed out: the call is over (RFC 3261
+    /// §12.2.1.2).
+    pub(super) fn on_change_timeout(&mut self, now: Instant, id: LegId, key: &ClientKey) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         if matches!(&leg.change, Some(Change::Ours { key: ours, .. }) if ours == key) {
             leg.change = None;
-            self.event(Event::Unchanged { leg: id });
+            self.lost(now, id, Failure::Timeout);
         }
     }
 
-    /// A re-INVITE with what we know already, or without an offer, is answered with what we said
-    /// before: that refreshes the session. The room above decides about any change (RFC 3261
+    /// The other side has lost the dialog; BYE is for the case that it has not.
+    fn lost(&mut self, now: Instant, id: LegId, failure: Failure) {
+        self.end(id, End::Failed(failure));
+        self.bye(now, id, Some(Reason::sip(481, "dialog lost")));
+    }
+
+    /// The other side wants to change or to refresh the session. The room above decides (RFC 3261
     /// §14.2).
     pub(super) fn on_reinvite(
         &mut self,
@@ -103,16 +139,11 @@ impl UserAgent {
         }
         leg.dialog.refresh_target(&request.headers);
         self.table.open_invite(key.clone(), essentials.id.clone(), Some(id));
-        match offer.filter(|offer| *offer != leg.remote_description) {
-            None => self.accept(now, id, key, request),
-            Some(offer) => {
-                leg.change = Some(Change::Theirs { key: key.clone(), invite: request.clone() });
-                let trying = Response::to(request, StatusCode::Trying, None);
-                let bytes = self.table.respond(now, key, &trying);
-                self.send_all(key.flow(), bytes);
-                self.event(Event::Reoffered { leg: id, offer });
-            }
-        }
+        leg.change = Some(Change::Theirs { key: key.clone(), invite: request.clone() });
+        let trying = Response::to(request, StatusCode::Trying, None);
+        let bytes = self.table.respond(now, key, &trying);
+        self.send_all(key.flow(), bytes);
+        self.event(Event::Reoffered { leg: id, offer });
         Ok(())
     }
 
@@ -122,8 +153,6 @@ impl UserAgent {
         match leg.change.take() {
             Some(Change::Theirs { key, invite }) => {
                 leg.description = answer;
-                let offer = description(&invite.headers, invite.body());
-                leg.remote_description = offer.unwrap_or_default();
                 self.accept(now, id, &key, &invite);
             }
             other => leg.change = other,
@@ -157,3 +186,11 @@ impl UserAgent {
         self.legs.get(&id).is_some_and(|leg| leg.flow == flow)
     }
 }
+
+/// How long whoever began the call waits, at least and at most, before asking again when both sides
+/// have asked at once; how long the other one does; and in which steps (RFC 3261 §14.1).
+const OWNER_WAITS_MS: (u64, u64) = (2100, 4000);
+const OTHER_WAITS_MS: (u64, u64) = (0, 2000);
+const STEP_MS: u64 = 10;
+/// The longest wait that the other side can ask for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(32);

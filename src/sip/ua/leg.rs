@@ -21,8 +21,6 @@ pub(super) struct Leg {
     pub(super) stage: Stage,
     /// Our session description, said again when the other side asks.
     pub(super) description: Vec<u8>,
-    /// The other side's, to tell a mere refresh from a change.
-    pub(super) remote_description: Vec<u8>,
     /// A 200 of ours that waits for its ACK.
     pub(super) unacked: Option<Unacked>,
     /// A change of the session that is not decided yet.
@@ -103,14 +101,17 @@ pub(super) struct Unacked {
     /// The CSeq number that the ACK must have.
     pub(super) cseq: u32,
     pub(super) response: Bytes,
+    /// Whether it holds an offer, which the ACK answers.
+    pub(super) is_offer: bool,
     resend: Instant,
     interval: Duration,
     give_up: Instant,
 }
 
 impl Unacked {
-    pub(super) fn new(now: Instant, cseq: u32, response: Bytes) -> Self {
-        Self { cseq, response, resend: now + T1, interval: T1, give_up: now + GIVE_UP }
+    pub(super) fn new(now: Instant, cseq: u32, response: Bytes, is_offer: bool) -> Self {
+        let (resend, give_up) = (now + T1, now + GIVE_UP);
+        Self { cseq, response, is_offer, resend, interval: T1, give_up }
     }
 
     /// The 200 once more.
@@ -146,7 +147,6 @@ impl Leg {
             dialog,
             stage,
             description: Vec::new(),
-            remote_description: Vec::new(),
             unacked: None,
             change: None,
             ack: None,

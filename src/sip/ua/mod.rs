@@ -134,7 +134,7 @@ impl UserAgent {
             self.send(flow, bytes);
         }
         for (key, leg) in fired.timed_out {
-            self.on_client_timeout(leg, &key);
+            self.on_client_timeout(now, leg, &key);
         }
         let due: Vec<(LegId, Timer)> = self
             .legs
@@ -183,6 +183,8 @@ impl UserAgent {
             let Some(leg) = self.legs.get_mut(&id) else { continue };
             if matches!(leg.stage, Stage::Talking { .. }) && !leg.reported {
                 leg.detached = Some(now + limits::REBIND_MAX);
+                // Its transaction is gone with the flow; whoever moves asks again.
+                leg.change = None;
                 self.event(Event::Detached { leg: id });
             } else {
                 self.end(id, End::Failed(Failure::FlowLost));
