@@ -1,6 +1,6 @@
 //! Opens the true window on a made-up phone, to look at each page:
 //!
-//! `cargo test --test gui_preview -- SCENE [dark|light] [calls|network|settings|people|broken]`
+//! `cargo test --test gui_preview -- SCENE [dark|light] [PAGE|broken] [de]`
 //!
 //! `broken` opens on a view state that cannot be read. Without a scene it lists the scenes and
 //! ends. Commands that the window sends are printed, and those of the first pages are answered:
@@ -12,10 +12,12 @@ use chordial::base::NodeId;
 use chordial::enroll::server::{Account, AccountNode, AccountState, Registration};
 use chordial::enroll::{Road, RoadFailure, RoadNews, RoadState};
 use chordial::gui::{WindowOptions, run};
+use chordial::link::{CandidatePair, CandidateType, LinkFacts, LinkKind, Reach};
 use chordial::phone::{
-    Backup, Call, CallId, CallState, Command, Device, Direction, DocumentFacts, HistoryEntry,
-    HostState, HostedOverlay, KeyAlarm, Me, Membership, OverlayKind, OverlaySearch, OverlayState,
-    Protection, Quality, SeenKey, Settings, Snapshot, Theme, Verified, channel, key_words,
+    Backup, Call, CallId, CallReport, CallState, CallStep, CallTrace, Candidates, Command, Contact,
+    Device, Direction, DocumentFacts, HistoryEntry, HostState, HostedOverlay, KeyAlarm, Language,
+    Me, Membership, NetworkFacts, OverlayKind, OverlaySearch, OverlayState, Protection, Quality,
+    SeenKey, Settings, Snapshot, Theme, Verified, channel, key_words,
 };
 
 const SCENES: [&str; 19] = [
@@ -35,8 +37,12 @@ fn main() {
         Some("light") => Theme::Light,
         _ => Theme::Dark,
     };
+    if args.get(3).is_some_and(|language| language == "de") {
+        snapshot.settings.language = Language::German;
+    }
     let page = match args.get(2).map(String::as_str) {
         Some("network") => "Network",
+        Some("contacts") => "Contacts",
         Some("people") => "People",
         Some("settings") => "Settings",
         _ => "Calls",
@@ -52,7 +58,9 @@ fn main() {
     let (handle, mut backend) = channel(snapshot);
     std::thread::spawn(move || {
         while let Some(command) = backend.commands.blocking_recv() {
-            println!("{command:?}");
+            if command != Command::Inspect {
+                println!("{command:?}");
+            }
             if let Some(mut snapshot) = answer(&command, is_lost) {
                 snapshot.settings.theme = theme;
                 backend.snapshot.send_replace(snapshot.into());
@@ -114,7 +122,11 @@ fn scene_snapshot(scene: &str) -> Snapshot {
             snapshot.calls[0].muted = true;
             snapshot.calls[0].verified = Verified::SelfSignedChanged;
         }
-        "ended" => snapshot.calls = vec![ended()],
+        "ended" => {
+            snapshot.calls = vec![ended()];
+            snapshot.failure = Some(failure().into());
+            snapshot.trace.clone_from(&snapshot.failure);
+        }
         "notice" => {
             snapshot.notice = Some("The document can't be written: no such folder.".into());
         }
@@ -249,12 +261,74 @@ fn joined() -> Snapshot {
     Snapshot {
         memberships: vec![Membership { me, state, document }],
         history: history(),
+        contacts: contacts().into(),
+        networks: [("smith-family".to_owned(), network())].into(),
         backup: Backup { made_unix_ms: Some(unix_ms()), is_complete: true },
         microphones: vec![device("m1", "Built-in microphone"), device("m2", "USB headset")],
         speakers: vec![device("s1", "Built-in speakers"), device("s2", "USB headset")],
         settings: Settings { microphone: Some("m2".into()), ..Settings::default() },
         ..Snapshot::default()
     }
+}
+
+fn network() -> NetworkFacts {
+    let address = "192.0.2.7:6084".parse().expect("an address");
+    let link = |id: u128, kind, pair: Option<CandidateType>, rtt: u64, minutes: u64| LinkFacts {
+        node_id: NodeId::from_u128(id << 64 | 7),
+        kind,
+        local: "192.0.2.7:6084".parse().expect("an address"),
+        remote: format!("198.51.100.{minutes}:40123").parse().expect("an address"),
+        pair: pair.map(|local| CandidatePair { local, remote: CandidateType::Host }),
+        rtt: (rtt > 0).then(|| Duration::from_millis(rtt)),
+        since_unix_ms: unix_ms() - minutes * 60_000,
+    };
+    let (host, relay) = (Some(CandidateType::Host), Some(CandidateType::Relay));
+    let links = vec![
+        link(0x9001_2ab4_77e1_0033, LinkKind::DtlsUdpSr, host, 12, 190),
+        link(0x9a55_0f2c_1180_4411, LinkKind::DtlsUdpSr, relay, 84, 188),
+        link(0xb112_f00d_0000_0007, LinkKind::DtlsUdpSrNoIce, None, 31, 120),
+        link(0xd4a0_c0de_8000_1234, LinkKind::DtlsUdpSr, host, 0, 75),
+        link(0x1c0f_fee0_1234_abcd, LinkKind::TlsTcpFhNoIce, None, 140, 44),
+        link(0x4242_4242_4242_4242, LinkKind::DtlsUdpSr, host, 55, 12),
+        link(0x77ab_98cd_0102_0304, LinkKind::DtlsUdpSr, host, 9, 3),
+        link(0x8800_0000_dead_beef, LinkKind::DtlsUdpSr, host, 17, 0),
+    ];
+    NetworkFacts { reach: Reach::Blocked(address), lent: Some(2), relays: 3, links }
+}
+
+/// A call that found no path.
+fn failure() -> CallTrace {
+    let candidate = |line: &str| line.to_owned();
+    CallTrace {
+        id: CallId(2),
+        peer: "carol@smith-family".into(),
+        direction: Direction::Outgoing,
+        unix_ms: unix_ms() - 120_000,
+        outcome: Some("carol@smith-family can't be reached: no path to it was found.".into()),
+        failed: Some(CallStep::Path),
+        report: CallReport { fetch_ms: Some(61), hops: Some(2), ..CallReport::default() },
+        rtt: None,
+        candidates: Candidates {
+            ours: vec![candidate("1 1 udp 2130706431 192.0.2.7 40000 typ host")],
+            theirs: vec![candidate("1 1 udp 99 198.51.100.3 4 typ relay raddr 0.0.0.0 rport 0")],
+        },
+    }
+}
+
+fn contacts() -> Vec<Contact> {
+    let contact = |aor: &str, name: &str| Contact {
+        aor: format!("{aor}@smith-family"),
+        name: name.into(),
+        ..Contact::default()
+    };
+    let note = "Her phone is in the kitchen. Not before nine.".to_owned();
+    vec![
+        contact("bob", "Bob Smith"),
+        contact("carol", ""),
+        contact("dora", "Aunt Dora"),
+        Contact { is_favourite: true, note, ..contact("grandma.rose", "Grandma Rose") },
+        Contact { is_blocked: true, ..contact("mallory", "") },
+    ]
 }
 
 fn device(id: &str, name: &str) -> Device {
@@ -295,6 +369,8 @@ fn call(id: u64, peer: &str, state: CallState) -> Call {
         is_domain_unverified: false,
         forwarded_to: None,
         muted: false,
+        transferring_to: None,
+        transferred_by: None,
         held_by_us: false,
         held_by_them: false,
         level_sent: 0.12,

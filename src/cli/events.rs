@@ -117,6 +117,13 @@ fn object(event: &Event) -> Value {
             let hold = json!({ "call": call, "peer": peer, "by_us": by_us, "by_them": by_them });
             with_event("held", hold)
         }
+        Event::Transferring { call, peer, to, by_us } => {
+            let transfer = json!({ "call": call, "peer": peer, "to": to, "by_us": by_us });
+            with_event("transferring", transfer)
+        }
+        Event::Digit { call, digit } => {
+            json!({ "event": "digit", "call": call, "digit": digit })
+        }
         Event::Ended { call, peer, reason, report } => {
             let mut value = with_event("ended", serde_json::to_value(report).unwrap_or_default());
             value["call"] = json!(call);
@@ -190,6 +197,9 @@ fn sentence(event: &Event) -> String {
         }
         Event::Held { peer, by_us: true, .. } => format!("{peer} is on hold."),
         Event::Held { peer, .. } => format!("{peer} has put you on hold."),
+        Event::Transferring { peer, to, by_us: true, .. } => format!("Connecting {peer} to {to}."),
+        Event::Transferring { peer, to, .. } => format!("{peer} connects you to {to}."),
+        Event::Digit { digit, .. } => format!("The other side has pressed {digit}."),
         Event::Ended { reason, .. } => reason.clone(),
         Event::Error { message } => message.clone(),
         Event::Left { overlay } => format!("Left the overlay {overlay}."),

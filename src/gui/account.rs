@@ -25,7 +25,7 @@ pub fn title(wanted: &CredentialsWanted) -> String {
 
 /// What the fields are for.
 pub fn hint(wanted: &CredentialsWanted) -> &'static str {
-    if wanted.is_new { words::CHOOSE_PASSWORD_HINT } else { words::ACCOUNT_HINT }
+    if wanted.is_new { words::choose_password_hint() } else { words::account_hint() }
 }
 
 /// The fields; whether Enter was pressed in one. Where they are all there is to do, the password
@@ -52,11 +52,11 @@ pub fn fields_ui(
     if form.is_new {
         return new_password_ui(ui, form, takes_focus);
     }
-    let fault = form.account.trim().is_empty().then_some(words::FAULT_ACCOUNT_EMPTY);
+    let fault = form.account.trim().is_empty().then_some(words::fault_account_empty());
     let fault = fault.filter(|_| form.tried);
-    let account = widgets::field(ui, words::ACCOUNT_NAME, "", &mut form.account, fault);
+    let account = widgets::field(ui, words::account_name(), "", &mut form.account, fault);
     let fault = form.password.fault().filter(|_| form.tried);
-    let (label, hint) = (words::PASSWORD, words::PASSWORD_OF_ACCOUNT_HINT);
+    let (label, hint) = (words::password(), words::password_of_account_hint());
     let password = widgets::password_field(ui, label, hint, &mut form.password.0, fault);
     if takes_focus {
         password.request_focus();
@@ -68,13 +68,13 @@ pub fn fields_ui(
 /// A password that is chosen now; whether Enter was pressed in a field.
 fn new_password_ui(ui: &mut Ui, form: &mut AccountForm, takes_focus: bool) -> bool {
     let fault = form.password_fault().filter(|_| form.tried);
-    let (label, hint) = (words::CHOOSE_PASSWORD, words::NEW_PASSWORD_HINT);
+    let (label, hint) = (words::choose_password(), words::new_password_hint());
     let password = widgets::password_field(ui, label, hint, &mut form.password.0, fault);
     if takes_focus {
         password.request_focus();
     }
     let fault = form.again_fault().filter(|_| form.tried);
-    let again = widgets::password_field(ui, words::PASSWORD_AGAIN, "", &mut form.again.0, fault);
+    let again = widgets::password_field(ui, words::password_again(), "", &mut form.again.0, fault);
     let enter = ui.input(|input| input.key_pressed(Key::Enter));
     enter && (password.lost_focus() || again.lost_focus())
 }
@@ -102,7 +102,7 @@ pub fn card_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option
         ui.label(ends.as_deref().unwrap_or(hint(wanted)));
         ui.add_space(space::XS);
         let entered = fields_ui(ui, view, wanted, false);
-        entered || widgets::button(ui, Kind::Primary, None, words::ACCOUNT_GO).clicked()
+        entered || widgets::button(ui, Kind::Primary, None, words::account_go()).clicked()
     });
     ui.add_space(space::M);
     if sent { send(view, wanted) } else { None }

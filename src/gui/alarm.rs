@@ -38,8 +38,8 @@ fn is_own(snapshot: &Snapshot, alarm: &KeyAlarm) -> bool {
 fn alarm_ui(ui: &mut Ui, alarm: &KeyAlarm, is_own: bool) -> Option<KeyAnswer> {
     let bad = roles(ui).bad;
     let (title, hint) = match is_own {
-        true => (words::NAME_TAKEN, words::NAME_TAKEN_HINT.to_owned()),
-        false => (words::KEY_CHANGED, words::key_changed_hint(&alarm.aor)),
+        true => (words::name_taken(), words::name_taken_hint().to_owned()),
+        false => (words::key_changed(), words::key_changed_hint(&alarm.aor)),
     };
     ui.horizontal(|ui| {
         widgets::avatar(ui, &alarm.aor, 40.0);
@@ -56,20 +56,20 @@ fn alarm_ui(ui: &mut Ui, alarm: &KeyAlarm, is_own: bool) -> Option<KeyAnswer> {
     ui.label(hint);
     ui.add_space(space::XS);
     for key in &alarm.known {
-        key_ui(ui, words::KEY_BEFORE, key);
+        key_ui(ui, words::key_before(), key);
     }
-    key_ui(ui, words::KEY_NOW, &alarm.new);
+    key_ui(ui, words::key_now(), &alarm.new);
     ui.add_space(space::XS);
     let mut answer = None;
     ui.horizontal_wrapped(|ui| {
         let of_others = [
-            (Kind::Plain, words::KEY_ACCEPT, KeyAnswer::InPlace),
-            (Kind::Plain, words::KEY_BESIDE, KeyAnswer::AnotherDevice),
-            (Kind::Primary, words::KEY_REFUSE, KeyAnswer::Refuse),
+            (Kind::Plain, words::key_accept(), KeyAnswer::InPlace),
+            (Kind::Plain, words::key_beside(), KeyAnswer::AnotherDevice),
+            (Kind::Primary, words::key_refuse(), KeyAnswer::Refuse),
         ];
         let of_mine = [
-            (Kind::Plain, words::NAME_MINE, KeyAnswer::AnotherDevice),
-            (Kind::Primary, words::NAME_NOT_MINE, KeyAnswer::Refuse),
+            (Kind::Plain, words::name_mine(), KeyAnswer::AnotherDevice),
+            (Kind::Primary, words::name_not_mine(), KeyAnswer::Refuse),
         ];
         let answers: &[_] = if is_own { &of_mine } else { &of_others };
         for &(kind, label, meaning) in answers {

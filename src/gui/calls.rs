@@ -5,14 +5,16 @@ use egui::{Align2, FontId, Key, Rect, RichText, ScrollArea, Ui, pos2, vec2};
 
 use super::icons::Icon;
 use super::look::{roles, size, space};
-use super::view::{Page, Question, ViewState};
+use super::view::{Filter, Page, Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{account, alarm, card, first, forms, keeping};
-use crate::phone::{Command, Direction, HistoryEntry, OverlayState, Snapshot};
+use super::{account, alarm, book, card, first, forms, keeping, person};
+use crate::phone::{Command, Contact, Direction, Ending, HistoryEntry, OverlayState, Snapshot};
 
 /// Height of a row of the recent calls.
 const ROW_HEIGHT: f32 = 56.0;
+/// Contacts shown above the recent calls while somebody types.
+const KNOWN_MAX: usize = 5;
 
 /// What scrolls when the recent calls are long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,33 +35,31 @@ pub fn list_ui(
     let mut commands: Vec<Command> = state_ui(ui, snapshot).into_iter().collect();
     commands.extend(dial_ui(ui, snapshot, view));
     ui.add_space(space::S);
-    let found: Vec<&HistoryEntry> = found(snapshot, &view.dial);
-    ui.horizontal(|ui| {
-        ui.label(RichText::new(words::RECENT).size(size::NAME));
-        if !snapshot.history.is_empty() {
-            widgets::from_right(ui, |ui| {
-                let clear = widgets::button(ui, Kind::Quiet, None, words::CLEAR);
-                if clear.accessible_name(words::CLEAR_NAME).clicked() {
-                    view.question = Some(Question::Clear);
-                }
-            });
-        }
-    });
+    let contacts = known(snapshot, &view.dial);
+    for contact in &contacts {
+        commands.extend(book::row_ui(ui, snapshot, view, contact));
+    }
+    let found: Vec<&HistoryEntry> = found(snapshot, view);
+    recent_head_ui(ui, snapshot, view);
+    if found.is_empty() && !contacts.is_empty() {
+        return commands;
+    }
     if found.is_empty() {
         ui.add_space(space::XL);
         let alone = matches!(snapshot.overlay(), OverlayState::Joined { links: 0, .. });
         if alone && snapshot.history.is_empty() && view.dial.trim().is_empty() {
-            widgets::empty(ui, words::ALONE, words::ALONE_HINT);
+            widgets::empty(ui, words::alone(), words::alone_hint());
             ui.vertical_centered(|ui| {
-                if widgets::button(ui, Kind::Plain, None, words::INVITE).clicked() {
+                if widgets::button(ui, Kind::Plain, None, words::invite()).clicked() {
                     view.kept.page = Page::Network;
                 }
             });
             return commands;
         }
         let (title, hint) = match view.dial.trim() {
-            "" => (words::NO_RECENT, words::NO_RECENT_HINT),
-            _ => (words::NO_MATCH, words::NO_MATCH_HINT),
+            "" if view.filter == Filter::Missed => (words::no_missed(), words::no_missed_hint()),
+            "" => (words::no_recent(), words::no_recent_hint()),
+            _ => (words::no_match(), words::no_match_hint()),
         };
         widgets::empty(ui, title, hint);
         return commands;
@@ -68,9 +68,10 @@ pub fn list_ui(
         ui.spacing_mut().item_spacing.y = space::XS;
         for entry in found {
             let chosen = view.person.as_deref() == Some(entry.peer.as_str());
-            let row = history_row(ui, entry, view.now_ms, chosen);
+            let name = book::name(snapshot, &entry.peer);
+            let row = history_row(ui, entry, name, view.now_ms, chosen);
             if row.clicked() {
-                view.person = Some(entry.peer.clone());
+                view.choose(&entry.peer);
             }
             if row.double_clicked() && can_dial(snapshot) {
                 commands.push(Command::Dial(entry.peer.clone()));
@@ -86,21 +87,56 @@ pub fn list_ui(
     commands
 }
 
+/// The heading of the recent calls: which of them are shown, and a way to forget them.
+fn recent_head_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(words::recent()).size(size::NAME));
+        if snapshot.history.is_empty() {
+            return;
+        }
+        widgets::from_right(ui, |ui| {
+            let clear = widgets::button(ui, Kind::Quiet, None, words::clear());
+            if clear.accessible_name(words::clear_name()).clicked() {
+                view.question = Some(Question::Clear);
+            }
+        });
+    });
+    if snapshot.history.is_empty() {
+        return;
+    }
+    ui.horizontal(|ui| {
+        ui.spacing_mut().interact_size.y = widgets::SMALL;
+        for (filter, label) in
+            [(Filter::All, words::show_all()), (Filter::Missed, words::show_missed())]
+        {
+            if widgets::chip(ui, label, view.filter == filter).clicked() {
+                view.filter = filter;
+            }
+        }
+    });
+}
+
+/// Calls that nobody here has answered since the list was looked at last.
+pub fn missed(snapshot: &Snapshot, seen_unix_ms: u64) -> usize {
+    let new = snapshot.history.iter().filter(|entry| entry.unix_ms > seen_unix_ms);
+    new.filter(|entry| entry.ending() == Ending::Missed).count()
+}
+
 /// Beside the list: the calls, or the chosen person.
 pub fn detail_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
     let mut commands = Vec::new();
     ScrollArea::vertical().id_salt("detail").auto_shrink(false).show(ui, |ui| {
         commands.extend(alarm::alarms_ui(ui, snapshot));
         commands.extend(account::card_ui(ui, snapshot, view));
-        let on_screen = card::stack_ui(ui, snapshot, &mut commands);
+        let on_screen = card::stack_ui(ui, snapshot, view, &mut commands);
         match view.person.clone() {
             Some(peer) => {
-                commands.extend(person_ui(ui, snapshot, view, &peer));
+                commands.extend(person::person_ui(ui, snapshot, view, &peer));
             }
             None if !on_screen => {
                 keeping::offer_ui(ui, snapshot, view);
                 ui.add_space((ui.available_height() / 2.0 - 60.0).max(space::XL));
-                widgets::empty(ui, words::NOBODY, words::NOBODY_HINT);
+                widgets::empty(ui, words::nobody(), words::nobody_hint());
             }
             None => {}
         }
@@ -108,55 +144,8 @@ pub fn detail_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
     commands
 }
 
-/// The chosen person, with a way back for a window of one column.
-pub fn person_ui(
-    ui: &mut Ui,
-    snapshot: &Snapshot,
-    view: &mut ViewState,
-    peer: &str,
-) -> Option<Command> {
-    let mut command = None;
-    widgets::card(ui, |ui| {
-        let quiet = roles(ui).quiet;
-        ui.horizontal(|ui| {
-            widgets::avatar(ui, peer, 56.0);
-            ui.add_space(space::XS);
-            ui.vertical(|ui| {
-                ui.add_space(space::XS);
-                ui.spacing_mut().item_spacing.y = 2.0;
-                ui.label(RichText::new(words::short_name(peer)).size(size::HEADING));
-                ui.label(RichText::new(peer).color(quiet));
-            });
-        });
-        ui.add_space(space::S);
-        let label = words::call_whom(peer);
-        ui.add_enabled_ui(can_dial(snapshot), |ui| {
-            if widgets::button(ui, Kind::Primary, Some(Icon::Phone), &label).clicked() {
-                command = Some(Command::Dial(peer.to_owned()));
-            }
-        });
-        ui.add_space(space::M);
-        widgets::group(ui, words::HISTORY_TOGETHER);
-        for entry in snapshot.history.iter().filter(|entry| entry.peer == peer) {
-            together_line(ui, entry, view.now_ms);
-        }
-        // Where an authority gives out names there is nothing to remember.
-        let overlay = peer.rsplit_once('@').map(|(_, overlay)| overlay);
-        let membership = overlay.and_then(|overlay| snapshot.membership(overlay));
-        if let Some(membership) = membership.filter(|m| m.document.is_self_signed) {
-            ui.add_space(space::S);
-            let button = widgets::button(ui, Kind::Plain, None, words::FORGET_KEYS);
-            if button.accessible_name(words::forget_whose(peer)).clicked() {
-                let (overlay, aor) = (membership.me.overlay.clone(), peer.to_owned());
-                view.question = Some(Question::Forget { overlay, aor });
-            }
-        }
-    });
-    command
-}
-
 /// Whether somebody can be called now.
-fn can_dial(snapshot: &Snapshot) -> bool {
+pub fn can_dial(snapshot: &Snapshot) -> bool {
     matches!(snapshot.overlay(), OverlayState::Joined { .. })
 }
 
@@ -164,11 +153,11 @@ fn can_dial(snapshot: &Snapshot) -> bool {
 fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
     let roles = roles(ui);
     let (sentence, colour) = match snapshot.overlay() {
-        OverlayState::Out => (words::OFFLINE.to_owned(), roles.quiet),
+        OverlayState::Out => (words::offline().to_owned(), roles.quiet),
         OverlayState::Joining { step } => (step.clone(), roles.warn),
-        OverlayState::Joined { registered: true, .. } => (words::JOINED.to_owned(), roles.good),
-        OverlayState::Joined { .. } => (words::NOT_REACHABLE_YET.to_owned(), roles.warn),
-        OverlayState::Failed { .. } => (words::NOT_JOINED_BECAUSE.to_owned(), roles.bad),
+        OverlayState::Joined { registered: true, .. } => (words::joined().to_owned(), roles.good),
+        OverlayState::Joined { .. } => (words::not_reachable_yet().to_owned(), roles.warn),
+        OverlayState::Failed { .. } => (words::not_joined_because().to_owned(), roles.bad),
     };
     let mut command = None;
     ui.spacing_mut().item_spacing.y = space::XS;
@@ -186,13 +175,14 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
         OverlayState::Failed { reason } => {
             ui.label(reason);
             ui.add_space(space::XS);
-            if widgets::button(ui, Kind::Primary, Some(Icon::Again), words::TRY_AGAIN).clicked() {
+            if widgets::button(ui, Kind::Primary, Some(Icon::Again), words::try_again()).clicked() {
                 let me = snapshot.me().or(snapshot.last.as_ref());
                 command = me.map(first::join_again);
             }
             if let Some(me) = first::founder(snapshot) {
-                ui.label(words::FOUND_AGAIN_HINT);
-                if widgets::button(ui, Kind::Plain, Some(Icon::Start), words::FOUND_AGAIN).clicked()
+                ui.label(words::found_again_hint());
+                if widgets::button(ui, Kind::Plain, Some(Icon::Start), words::found_again_button())
+                    .clicked()
                 {
                     command = Some(first::found_again(me));
                 }
@@ -205,14 +195,15 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
     command
 }
 
-fn dial_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
+/// The field to search and dial.
+pub fn dial_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
     let mut called = false;
     ui.horizontal(|ui| {
         let button = 40.0 + space::S;
-        let edit = widgets::line_edit(&mut view.dial, words::DIAL_HINT)
+        let edit = widgets::line_edit(&mut view.dial, words::dial_hint())
             .id(egui::Id::unique("dial"))
             .desired_width(ui.available_width() - button);
-        let field = ui.add(edit).accessible_name(words::DIAL);
+        let field = ui.add(edit).accessible_name(words::dial());
         if std::mem::take(&mut view.dial_focus) {
             field.request_focus();
         }
@@ -226,7 +217,7 @@ fn dial_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Com
         let ready = can_dial(snapshot) && !view.dial.trim().is_empty();
         ui.add_enabled_ui(ready, |ui| {
             let kind = if ready { Kind::Primary } else { Kind::Plain };
-            called |= widgets::icon_button(ui, kind, Icon::Phone, words::CALL, false).clicked();
+            called |= widgets::icon_button(ui, kind, Icon::Phone, words::call(), false).clicked();
         });
     });
     if let Some(fault) = view.dial_fault {
@@ -237,8 +228,12 @@ fn dial_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Com
         return None;
     }
     if !can_dial(snapshot) {
-        view.dial_fault = Some(words::FAULT_DIAL_OUT);
+        view.dial_fault = Some(words::fault_dial_out());
         return None;
+    }
+    if let Some(contact) = book::meant(snapshot, &name) {
+        view.dial.clear();
+        return Some(Command::Dial(contact.aor.clone()));
     }
     view.dial_fault = forms::dial_fault(&name);
     if view.dial_fault.is_some() {
@@ -248,22 +243,43 @@ fn dial_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Com
     Some(Command::Dial(name))
 }
 
-/// The recent calls that the search fits, the newest first.
-fn found<'a>(snapshot: &'a Snapshot, search: &str) -> Vec<&'a HistoryEntry> {
-    let search = search.trim().to_lowercase();
-    let fits = |entry: &&HistoryEntry| entry.peer.to_lowercase().contains(&search);
+/// The contacts that something typed fits, some of them.
+fn known<'a>(snapshot: &'a Snapshot, search: &str) -> Vec<&'a Contact> {
+    match search.trim() {
+        "" => Vec::new(),
+        search => book::found(snapshot, search).into_iter().take(KNOWN_MAX).collect(),
+    }
+}
+
+/// The recent calls that the search and the filter fit, the newest first.
+fn found<'a>(snapshot: &'a Snapshot, view: &ViewState) -> Vec<&'a HistoryEntry> {
+    let search = view.dial.trim().to_lowercase();
+    let fits = |entry: &&HistoryEntry| {
+        let is_wanted = match view.filter {
+            Filter::All => true,
+            Filter::Missed => entry.ending() == Ending::Missed,
+        };
+        let name = || book::name(snapshot, &entry.peer).to_lowercase();
+        is_wanted && (entry.peer.to_lowercase().contains(&search) || name().contains(&search))
+    };
     snapshot.history.iter().filter(fits).collect()
 }
 
-fn history_row(ui: &mut Ui, entry: &HistoryEntry, now_ms: u64, chosen: bool) -> egui::Response {
-    let outcome = words::outcome(entry);
+fn history_row(
+    ui: &mut Ui,
+    entry: &HistoryEntry,
+    name: &str,
+    now_ms: u64,
+    chosen: bool,
+) -> egui::Response {
+    let outcome = words::outcome(entry, name);
     let ago = words::ago(now_ms, entry.unix_ms);
-    let label = words::history_row(&entry.peer, &outcome, &ago);
+    let label = words::history_row(name, &outcome, &ago);
     let (rect, response) = widgets::row(ui, &label, ROW_HEIGHT, chosen);
     let roles = roles(ui);
     let picture =
         Rect::from_center_size(pos2(rect.left() + 28.0, rect.center().y), vec2(36.0, 36.0));
-    widgets::paint_avatar(ui, picture, &entry.peer);
+    widgets::paint_avatar(ui, picture, name);
     let (icon, missed) = direction_icon(entry);
     let colour = if missed { roles.bad } else { roles.quiet };
     let left = picture.right() + space::M;
@@ -274,35 +290,26 @@ fn history_row(ui: &mut Ui, entry: &HistoryEntry, now_ms: u64, chosen: bool) -> 
     let narrow =
         Rect::from_min_max(pos2(left, rect.top()), pos2(when_at.x - space::S, rect.bottom()));
     let name_at = pos2(left, rect.center().y - 1.0);
-    let name = words::short_name(&entry.peer);
     let font = FontId::proportional(size::BODY + 1.0);
     painter.with_clip_rect(narrow).text(name_at, Align2::LEFT_BOTTOM, name, font, roles.text);
     painter.galley(when_at, when, roles.quiet);
     let sign = Rect::from_min_size(pos2(left, rect.center().y + 3.0), vec2(12.0, 14.0));
     icon.paint(&painter, sign, 10.0, colour);
     let at = pos2(left + 12.0 + space::XS, rect.center().y + 2.0);
-    painter.text(at, Align2::LEFT_TOP, outcome, caption, colour);
-    response.on_hover_text(words::with_short_name(&entry.outcome, &entry.peer))
+    let mut job = egui::text::LayoutJob::simple_singleline(outcome, caption, colour);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(rect.right() - space::M - at.x);
+    let galley = painter.layout_job(job);
+    painter.galley(at, galley, colour);
+    response.on_hover_text(words::with_name(&entry.outcome, &entry.peer, name))
 }
 
-fn direction_icon(entry: &HistoryEntry) -> (Icon, bool) {
-    match (entry.direction, entry.answered) {
-        (Direction::Incoming, true) => (Icon::Incoming, false),
-        (Direction::Outgoing, _) => (Icon::Outgoing, false),
-        (Direction::Incoming, false) if entry.is_declined() => (Icon::Incoming, false),
-        (Direction::Incoming, false) => (Icon::Missed, true),
+/// The sign of a past call, and whether somebody here should have answered it.
+pub fn direction_icon(entry: &HistoryEntry) -> (Icon, bool) {
+    match (entry.ending(), entry.direction) {
+        (Ending::Missed, _) => (Icon::Missed, true),
+        (Ending::Refused, _) => (Icon::Block, false),
+        (Ending::Failed, _) => (Icon::Warning, false),
+        (_, Direction::Incoming) => (Icon::Incoming, false),
+        (_, Direction::Outgoing) => (Icon::Outgoing, false),
     }
-}
-
-fn together_line(ui: &mut Ui, entry: &HistoryEntry, now_ms: u64) {
-    let roles = roles(ui);
-    let (icon, missed) = direction_icon(entry);
-    let colour = if missed { roles.bad } else { roles.quiet };
-    widgets::text_row(ui, |ui| {
-        widgets::sign(ui, icon, 12.0, colour);
-        ui.label(words::outcome(entry));
-        ui.label(RichText::new(words::ago(now_ms, entry.unix_ms)).color(roles.quiet));
-        let outcome = words::with_short_name(&entry.outcome, &entry.peer);
-        ui.label(RichText::new(outcome).color(roles.quiet));
-    });
 }

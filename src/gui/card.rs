@@ -10,6 +10,7 @@ use super::look::{roles, size, space};
 use super::view::ViewState;
 use super::widgets::{self, Kind};
 use super::words;
+use super::{book, why};
 use crate::phone::{Call, CallState, Command, Quality, Snapshot, Verified};
 
 /// A key that was meant for something else must not answer: an incoming call takes keys only after
@@ -34,7 +35,12 @@ pub fn running_in(snapshot: &Snapshot, overlay: &str) -> usize {
 
 /// All calls but those that ring here, the newest running one open and the others small; whether
 /// there was one.
-pub fn stack_ui(ui: &mut Ui, snapshot: &Snapshot, commands: &mut Vec<Command>) -> bool {
+pub fn stack_ui(
+    ui: &mut Ui,
+    snapshot: &Snapshot,
+    view: &mut ViewState,
+    commands: &mut Vec<Command>,
+) -> bool {
     let mut open_taken = false;
     let mut any = false;
     let shown = snapshot.calls.iter().filter(|call| call.state != CallState::Incoming);
@@ -42,15 +48,17 @@ pub fn stack_ui(ui: &mut Ui, snapshot: &Snapshot, commands: &mut Vec<Command>) -
     let (running, ended): (Vec<&Call>, Vec<&Call>) = shown.partition(|call| is_running(call));
     for call in running.into_iter().chain(ended) {
         any = true;
+        let name = book::name(snapshot, &call.peer);
         ui.push_id(call.id.0, |ui| {
             widgets::card(ui, |ui| match &call.state {
                 CallState::Ended { reason, duration } => {
-                    commands.extend(ended_ui(ui, call, reason, *duration));
+                    commands.extend(ended_ui(ui, call, name, reason, *duration));
+                    why_ui(ui, snapshot, view, call);
                 }
-                _ if open_taken => commands.extend(small_ui(ui, call)),
+                _ if open_taken => commands.extend(small_ui(ui, call, name)),
                 _ => {
                     open_taken = true;
-                    commands.extend(open_ui(ui, call));
+                    commands.extend(open_ui(ui, call, name));
                 }
             });
         });
@@ -67,8 +75,8 @@ pub fn strip_ui(ui: &mut Ui, snapshot: &Snapshot) -> (bool, Option<Command>) {
     };
     let mut back = false;
     let command = widgets::card(ui, |ui| {
-        let command = small_ui(ui, call);
-        back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::CALLS_RUNNING).clicked();
+        let command = small_ui(ui, call, book::name(snapshot, &call.peer));
+        back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::calls_running()).clicked();
         command
     });
     ui.add_space(space::S);
@@ -99,9 +107,9 @@ pub fn incoming_ui(
     let frame = widgets::modal_frame(ctx);
     Modal::new(Id::unique("incoming")).frame(frame).show(ctx, |ui| {
         ui.set_width(344.0_f32.min(ctx.content_rect().width() - 80.0));
-        command = incoming_card_ui(ui, call, keys);
+        command = incoming_card_ui(ui, call, book::name(snapshot, &call.peer), keys);
         let others: Vec<&str> =
-            ringing.iter().rev().skip(1).map(|call| words::short_name(&call.peer)).collect();
+            ringing.iter().rev().skip(1).map(|call| book::name(snapshot, &call.peer)).collect();
         if !others.is_empty() {
             ui.add_space(space::S);
             ui.vertical_centered(|ui| ui.label(words::also_calling(&others)));
@@ -124,14 +132,14 @@ fn keys_count(ctx: &egui::Context, view: &ViewState) -> bool {
     })
 }
 
-fn incoming_card_ui(ui: &mut Ui, call: &Call, keys: bool) -> Option<Command> {
+fn incoming_card_ui(ui: &mut Ui, call: &Call, name: &str, keys: bool) -> Option<Command> {
     let quiet = roles(ui).quiet;
     let mut command = None;
     ui.vertical_centered(|ui| {
-        widgets::avatar(ui, &call.peer, 72.0);
+        widgets::avatar(ui, name, 72.0);
         ui.add_space(space::S);
-        ui.label(RichText::new(words::short_name(&call.peer)).size(size::LARGE));
-        ui.label(RichText::new(words::CALLS_YOU).size(size::NAME).color(quiet));
+        ui.label(RichText::new(name).size(size::LARGE));
+        ui.label(RichText::new(words::calls_you()).size(size::NAME).color(quiet));
         ui.label(RichText::new(&call.peer).color(quiet));
     });
     ui.add_space(space::S);
@@ -139,8 +147,8 @@ fn incoming_card_ui(ui: &mut Ui, call: &Call, keys: bool) -> Option<Command> {
     ui.add_space(space::L);
     widgets::centred_row(ui, 64.0 * 2.0 + 48.0, |ui| {
         ui.spacing_mut().item_spacing.x = 48.0;
-        let answer = widgets::round_button(ui, Kind::Good, Icon::Phone, words::ANSWER, false);
-        let decline = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::DECLINE, false);
+        let answer = widgets::round_button(ui, Kind::Good, Icon::Phone, words::answer(), false);
+        let decline = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::decline(), false);
         if ui.memory(|memory| memory.focused()).is_none() {
             answer.request_focus();
         }
@@ -154,38 +162,41 @@ fn incoming_card_ui(ui: &mut Ui, call: &Call, keys: bool) -> Option<Command> {
     });
     ui.add_space(space::XS);
     ui.vertical_centered(|ui| {
-        ui.label(RichText::new(words::ANSWER_KEYS).size(size::CAPTION).color(quiet));
+        ui.label(RichText::new(words::answer_keys()).size(size::CAPTION).color(quiet));
     });
     command
 }
 
 /// The open card: name, state, meters, large buttons.
-fn open_ui(ui: &mut Ui, call: &Call) -> Option<Command> {
+fn open_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
     let roles = roles(ui);
     ui.vertical_centered(|ui| {
         ui.add_space(space::S);
-        widgets::avatar(ui, &call.peer, 88.0);
+        widgets::avatar(ui, name, 88.0);
         ui.add_space(space::XS);
-        ui.label(RichText::new(words::short_name(&call.peer)).size(size::LARGE));
+        ui.label(RichText::new(name).size(size::LARGE));
         ui.label(RichText::new(&call.peer).color(roles.quiet));
         ui.label(RichText::new(state_words(call)).size(size::HEADING).color(roles.accent));
         verified_ui(ui, call);
     });
     ui.add_space(space::S);
     let talking = matches!(call.state, CallState::Talking { .. });
-    if talking {
-        meters_ui(ui, call);
+    if let Some(held) = words::held(call, name).filter(|_| talking) {
+        ui.vertical_centered(|ui| sign_ui(ui, Icon::Hold, roles.warn, held));
+    } else if talking {
+        meters_ui(ui, call, name);
         quality_ui(ui, call.quality.as_ref());
     } else {
         widgets::wandering_bar(ui);
     }
     ui.add_space(space::L);
-    let buttons: f32 = if talking { 2.0 } else { 1.0 };
+    let buttons: f32 = if talking { 3.0 } else { 1.0 };
     let width = 64.0 * buttons + space::XL * (buttons - 1.0);
     let command = widgets::centred_row(ui, width, |ui| {
         ui.spacing_mut().item_spacing.x = space::XL;
         let muted = if talking { mute_ui(ui, call, true) } else { None };
-        let hang_up = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::HANG_UP, false);
+        let muted = muted.or(if talking { hold_ui(ui, call, true) } else { None });
+        let hang_up = widgets::round_button(ui, Kind::Bad, Icon::HangUp, words::hang_up(), false);
         let hang_up = hang_up.on_hover_text(ui.ctx().format_shortcut(&keys::HANG_UP));
         muted.or(hang_up.clicked().then_some(Command::HangUp(call.id)))
     });
@@ -194,37 +205,45 @@ fn open_ui(ui: &mut Ui, call: &Call) -> Option<Command> {
 }
 
 /// A running call in one line.
-fn small_ui(ui: &mut Ui, call: &Call) -> Option<Command> {
+fn small_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
     let accent = roles(ui).accent;
     ui.horizontal(|ui| {
-        widgets::avatar(ui, &call.peer, 40.0);
+        widgets::avatar(ui, name, 40.0);
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
-            ui.set_max_width((ui.available_width() - 2.0 * 48.0).max(60.0));
-            let name = RichText::new(words::short_name(&call.peer)).size(size::NAME);
-            ui.add(egui::Label::new(name).truncate());
+            ui.set_max_width((ui.available_width() - 3.0 * 48.0).max(60.0));
+            let title = RichText::new(name).size(size::NAME);
+            ui.add(egui::Label::new(title).truncate());
             ui.add(egui::Label::new(RichText::new(state_words(call)).color(accent)).truncate());
         });
         widgets::from_right(ui, |ui| {
-            let hang_up = widgets::icon_button(ui, Kind::Bad, Icon::HangUp, words::HANG_UP, false);
+            let hang_up =
+                widgets::icon_button(ui, Kind::Bad, Icon::HangUp, words::hang_up(), false);
             let ended = hang_up.clicked().then_some(Command::HangUp(call.id));
             let talking = matches!(call.state, CallState::Talking { .. });
             let muted = if talking { mute_ui(ui, call, false) } else { None };
-            ended.or(muted)
+            let held = if talking { hold_ui(ui, call, false) } else { None };
+            ended.or(muted).or(held)
         })
     })
     .inner
 }
 
 /// A call that is over: how, and what can be done next.
-fn ended_ui(ui: &mut Ui, call: &Call, reason: &str, duration: Duration) -> Vec<Command> {
+fn ended_ui(
+    ui: &mut Ui,
+    call: &Call,
+    name: &str,
+    reason: &str,
+    duration: Duration,
+) -> Vec<Command> {
     let quiet = roles(ui).quiet;
     ui.horizontal(|ui| {
-        widgets::avatar(ui, &call.peer, 40.0);
+        widgets::avatar(ui, name, 40.0);
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
-            ui.label(RichText::new(words::short_name(&call.peer)).size(size::NAME));
-            let mut line = words::ENDED.to_owned();
+            ui.label(RichText::new(name).size(size::NAME));
+            let mut line = words::ended().to_owned();
             if !duration.is_zero() {
                 line = format!("{line}, {}", words::clock(duration));
             }
@@ -232,11 +251,11 @@ fn ended_ui(ui: &mut Ui, call: &Call, reason: &str, duration: Duration) -> Vec<C
         });
     });
     ui.add_space(space::XS);
-    ui.label(words::with_short_name(reason, &call.peer));
+    ui.label(words::with_name(reason, &call.peer, name));
     ui.add_space(space::XS);
     ui.horizontal(|ui| {
-        let again = widgets::button(ui, Kind::Primary, Some(Icon::Phone), words::CALL_AGAIN);
-        let dismiss = widgets::button(ui, Kind::Plain, None, words::DISMISS);
+        let again = widgets::button(ui, Kind::Primary, Some(Icon::Phone), words::call_again());
+        let dismiss = widgets::button(ui, Kind::Plain, None, words::dismiss());
         if again.clicked() {
             vec![Command::Dismiss(call.id), Command::Dial(call.peer.clone())]
         } else if dismiss.clicked() {
@@ -248,10 +267,35 @@ fn ended_ui(ui: &mut Ui, call: &Call, reason: &str, duration: Duration) -> Vec<C
     .inner
 }
 
+fn hold_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
+    let (icon, label) = match call.held_by_us {
+        true => (Icon::Resume, words::resume()),
+        false => (Icon::Hold, words::hold()),
+    };
+    let button = if large { widgets::round_button } else { widgets::icon_button };
+    let kind = if large { Kind::Plain } else { Kind::Quiet };
+    let button = button(ui, kind, icon, label, call.held_by_us);
+    button.clicked().then_some(Command::Hold(call.id, !call.held_by_us))
+}
+
+/// How far a call that has failed came, for who wants to know.
+fn why_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, call: &Call) {
+    let failure = snapshot.failure.as_ref().filter(|failure| failure.id == call.id);
+    let Some(failure) = failure else { return };
+    let is_open = view.why == Some(call.id);
+    let label = if is_open { words::why_not() } else { words::why() };
+    if widgets::button(ui, Kind::Quiet, None, label).clicked() {
+        view.why = (!is_open).then_some(call.id);
+    }
+    if is_open {
+        why::steps_ui(ui, failure);
+    }
+}
+
 fn mute_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
     let (icon, label) = match call.muted {
-        true => (Icon::MicrophoneOff, words::UNMUTE),
-        false => (Icon::Microphone, words::MUTE),
+        true => (Icon::MicrophoneOff, words::unmute()),
+        false => (Icon::Microphone, words::mute()),
     };
     let button = if large { widgets::round_button } else { widgets::icon_button };
     let kind = if large { Kind::Plain } else { Kind::Quiet };
@@ -260,17 +304,16 @@ fn mute_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
     button.clicked().then_some(Command::Mute(call.id, !call.muted))
 }
 
-fn meters_ui(ui: &mut Ui, call: &Call) {
+fn meters_ui(ui: &mut Ui, call: &Call, name: &str) {
     ui.columns(2, |columns| {
-        widgets::level_meter(&mut columns[0], words::YOU, call.level_sent, call.muted);
-        let name = words::short_name(&call.peer);
+        widgets::level_meter(&mut columns[0], words::you(), call.level_sent, call.muted);
         widgets::level_meter(&mut columns[1], name, call.level_received, false);
     });
     if call.muted {
         let warn = roles(ui).warn;
         widgets::text_row(ui, |ui| {
             widgets::sign(ui, Icon::MicrophoneOff, 14.0, warn);
-            ui.label(RichText::new(words::MUTED).color(warn));
+            ui.label(RichText::new(words::muted()).color(warn));
         });
     }
 }
@@ -284,7 +327,7 @@ fn quality_ui(ui: &mut Ui, quality: Option<&Quality>) {
         Some(_) => roles.bad,
         None => roles.quiet,
     };
-    let heading = quality.map_or(words::SOUND_COMING.to_owned(), |q| words::sound(q.word));
+    let heading = quality.map_or(words::sound_coming().to_owned(), |q| words::sound(q.word));
     let details = quality.map_or(" ".to_owned(), words::quality_details);
     ui.vertical_centered(|ui| {
         ui.add_space(space::XS);
@@ -302,7 +345,7 @@ fn verified_ui(ui: &mut Ui, call: &Call) {
         sign_ui(ui, Icon::Phone, roles.quiet, words::forwarded(to));
     }
     if call.is_domain_unverified {
-        sign_ui(ui, Icon::Warning, roles.warn, words::DOMAIN_UNVERIFIED.to_owned());
+        sign_ui(ui, Icon::Warning, roles.warn, words::domain_unverified().to_owned());
     }
     let (icon, colour) = match call.verified {
         Verified::Unknown => (Icon::Shield, roles.quiet),
@@ -332,9 +375,10 @@ fn sign_ui(ui: &mut Ui, icon: Icon, colour: Color32, text: String) {
 fn state_words(call: &Call) -> String {
     match &call.state {
         CallState::Dialling { step } => step.clone(),
-        CallState::Ringing => words::RINGING.to_owned(),
-        CallState::Incoming => words::CALLS_YOU.to_owned(),
+        CallState::Ringing => words::ringing().to_owned(),
+        CallState::Incoming => words::calls_you().to_owned(),
+        CallState::Talking { .. } if call.held_by_us => words::on_hold().to_owned(),
         CallState::Talking { duration } => words::clock(*duration),
-        CallState::Ended { .. } => words::ENDED.to_owned(),
+        CallState::Ended { .. } => words::ended().to_owned(),
     }
 }

@@ -17,8 +17,8 @@ pub fn devices_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, overla
     }
     devices.sort_by_key(|device| !device.is_this);
     widgets::card(ui, |ui| {
-        widgets::group(ui, words::DEVICES);
-        ui.label(RichText::new(words::DEVICES_HINT).color(roles(ui).quiet));
+        widgets::group(ui, words::devices());
+        ui.label(RichText::new(words::devices_hint()).color(roles(ui).quiet));
         for device in devices {
             ui.add_space(space::XS);
             device_ui(ui, view, device);
@@ -30,9 +30,9 @@ pub fn devices_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, overla
 fn device_ui(ui: &mut Ui, view: &mut ViewState, device: &OwnDevice) {
     let roles = roles(ui);
     let (title, colour) = match device {
-        OwnDevice { is_this: true, .. } => (words::THIS_DEVICE, roles.good),
-        OwnDevice { is_unproven: true, .. } => (words::UNPROVEN_DEVICE, roles.bad),
-        _ => (words::OTHER_DEVICE, roles.text),
+        OwnDevice { is_this: true, .. } => (words::this_device(), roles.good),
+        OwnDevice { is_unproven: true, .. } => (words::unproven_device(), roles.bad),
+        _ => (words::other_device(), roles.text),
     };
     ui.horizontal_top(|ui| {
         ui.vertical(|ui| {
@@ -50,7 +50,7 @@ fn device_ui(ui: &mut Ui, view: &mut ViewState, device: &OwnDevice) {
             return;
         }
         widgets::from_right(ui, |ui| {
-            let button = widgets::button(ui, Kind::Plain, None, words::REMOVE_DEVICE);
+            let button = widgets::button(ui, Kind::Plain, None, words::remove_device());
             if button.accessible_name(words::remove_which(&device.words)).clicked() {
                 let (overlay, node_id) = (device.overlay.clone(), device.node_id.clone());
                 view.question = Some(Question::Remove { overlay, node_id });

@@ -7,7 +7,8 @@ use super::words;
 use crate::crypto::Password;
 use crate::enroll::Invitation;
 use crate::enroll::server::random_password;
-use crate::phone::{AccountJob, Command, Credentials, Entrance, OverlayKind};
+use crate::phone::{AccountJob, Command, Credentials, Entrance, OverlayKind, Snapshot};
+use crate::usage::parse_aor;
 
 /// The port of a bootstrap link when an address names none (RFC 6940 §11.1 and its IANA port).
 const PORT_DEFAULT: u16 = 6084;
@@ -36,7 +37,7 @@ impl JoinForm {
         let text = self.entrance.trim();
         let path = file_path(text);
         if text.is_empty() {
-            Err(words::FAULT_ENTRANCE_EMPTY.to_owned())
+            Err(words::fault_entrance_empty().to_owned())
         } else if Invitation::is_link(text) {
             match text.parse::<Invitation>() {
                 Ok(_) => Ok(Entrance::Invitation(text.to_owned())),
@@ -50,7 +51,7 @@ impl JoinForm {
         } else if path.is_file() {
             Ok(Entrance::Document(path))
         } else {
-            Err(words::FAULT_DOCUMENT_MISSING.to_owned())
+            Err(words::fault_document_missing().to_owned())
         }
     }
 
@@ -103,7 +104,7 @@ impl StartForm {
         let host = self.host.trim();
         let is_one =
             host.is_empty() || host.parse::<IpAddr>().is_ok() || overlay_fault(host).is_none();
-        (!is_one && self.has_accounts).then_some(words::FAULT_HOST)
+        (!is_one && self.has_accounts).then_some(words::fault_host())
     }
 
     /// The command that the form stands for, or `None` while something is wrong.
@@ -155,7 +156,7 @@ impl AccountForm {
     /// What is wrong with its repetition.
     pub fn again_fault(&self) -> Option<&'static str> {
         let differs = self.is_new && self.password != self.again;
-        differs.then_some(words::FAULT_PASSWORDS_DIFFER)
+        differs.then_some(words::fault_passwords_differ())
     }
 
     /// What the form stands for, or `None` while something is wrong.
@@ -228,8 +229,8 @@ impl RestoreForm {
     /// What is wrong with the path.
     pub fn path_fault(&self) -> Option<&'static str> {
         match self.path.trim() {
-            "" => Some(words::FAULT_FILE_EMPTY),
-            path if !file_path(path).is_file() => Some(words::FAULT_DOCUMENT_MISSING),
+            "" => Some(words::fault_file_empty()),
+            path if !file_path(path).is_file() => Some(words::fault_document_missing()),
             _ => None,
         }
     }
@@ -265,7 +266,7 @@ impl PasswordForm {
 
     /// What is wrong with its repetition.
     pub fn again_fault(&self) -> Option<&'static str> {
-        (self.password.0 != self.again.0).then_some(words::FAULT_PASSWORDS_DIFFER)
+        (self.password.0 != self.again.0).then_some(words::fault_passwords_differ())
     }
 
     /// The password, or `None` while something is wrong with it.
@@ -287,7 +288,7 @@ impl Secret {
 
     /// What is wrong with a password that exists already.
     pub fn fault(&self) -> Option<&'static str> {
-        self.0.is_empty().then_some(words::FAULT_PASSWORD_EMPTY)
+        self.0.is_empty().then_some(words::fault_password_empty())
     }
 }
 
@@ -299,7 +300,7 @@ impl std::fmt::Debug for Secret {
 
 /// What is wrong with a password that is chosen now.
 fn new_password_fault(password: &Secret) -> Option<&'static str> {
-    (!password.password().is_long_enough()).then_some(words::FAULT_PASSWORD_SHORT)
+    (!password.password().is_long_enough()).then_some(words::fault_password_short())
 }
 
 /// What is wrong with a user name.
@@ -307,11 +308,11 @@ pub fn user_fault(user: &str) -> Option<&'static str> {
     let user = user.trim();
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if user.is_empty() {
-        Some(words::FAULT_USER_EMPTY)
+        Some(words::fault_user_empty())
     } else if user.len() > USER_CHARS_MAX {
-        Some(words::FAULT_USER_LONG)
+        Some(words::fault_user_long())
     } else if !user.chars().all(allowed) {
-        Some(words::FAULT_USER_SIGNS)
+        Some(words::fault_user_signs())
     } else {
         None
     }
@@ -328,9 +329,9 @@ pub fn overlay_fault(name: &str) -> Option<&'static str> {
             && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
     };
     if name.is_empty() {
-        Some(words::FAULT_NETWORK_EMPTY)
+        Some(words::fault_network_empty())
     } else if name.len() > DOMAIN_CHARS_MAX || !name.split('.').all(label_is_good) {
-        Some(words::FAULT_NETWORK_SIGNS)
+        Some(words::fault_network_signs())
     } else {
         None
     }
@@ -341,12 +342,18 @@ pub fn dial_fault(name: &str) -> Option<&'static str> {
     let name = name.strip_prefix("sip:").unwrap_or(name);
     let mut parts = name.split('@');
     if name.contains(char::is_whitespace) {
-        Some(words::FAULT_DIAL_SPACE)
+        Some(words::fault_dial_space())
     } else if parts.by_ref().take(2).any(str::is_empty) || parts.next().is_some() {
-        Some(words::FAULT_DIAL_AT)
+        Some(words::fault_dial_at())
     } else {
         None
     }
+}
+
+/// A name that was typed as others know it: with the overlay, as the phone will have it.
+pub fn in_full(name: &str, snapshot: &Snapshot) -> String {
+    let overlay = snapshot.me().map_or("", |me| me.overlay.as_str());
+    parse_aor(name, overlay).map_or_else(|_| name.to_owned(), |aor| aor.to_string())
 }
 
 /// Addresses separated by spaces or commas, or the part that is none.
@@ -371,7 +378,8 @@ fn looks_like_a_path(text: &str) -> bool {
 }
 
 /// A path as people type or paste it: with quotes, as a `file://` link, or from the home folder.
-fn file_path(text: &str) -> PathBuf {
+/// The path that somebody has typed or dropped.
+pub fn file_path(text: &str) -> PathBuf {
     let text = text.trim_matches(['"', '\'']);
     let text = text.strip_prefix("file://").unwrap_or(text);
     if let Some(rest) = text.strip_prefix("~/")
@@ -385,7 +393,7 @@ fn file_path(text: &str) -> PathBuf {
 /// Where a file is to be written, or what is wrong with the path.
 pub fn save_target(text: &str) -> Result<PathBuf, &'static str> {
     match text.trim() {
-        "" => Err(words::FAULT_SAVE_EMPTY),
+        "" => Err(words::fault_save_empty()),
         path => Ok(file_path(path)),
     }
 }
@@ -405,22 +413,22 @@ mod tests {
     fn names_that_cannot_be_called_are_told_apart() {
         assert_eq!(dial_fault("bob"), None);
         assert_eq!(dial_fault("sip:bob@smith-family"), None);
-        assert_eq!(dial_fault("bob b"), Some(words::FAULT_DIAL_SPACE));
-        assert_eq!(dial_fault("bob@"), Some(words::FAULT_DIAL_AT));
-        assert_eq!(dial_fault("@x"), Some(words::FAULT_DIAL_AT));
-        assert_eq!(dial_fault("a@b@c"), Some(words::FAULT_DIAL_AT));
+        assert_eq!(dial_fault("bob b"), Some(words::fault_dial_space()));
+        assert_eq!(dial_fault("bob@"), Some(words::fault_dial_at()));
+        assert_eq!(dial_fault("@x"), Some(words::fault_dial_at()));
+        assert_eq!(dial_fault("a@b@c"), Some(words::fault_dial_at()));
     }
 
     #[test]
     fn user_and_overlay_names_are_checked_while_typing() {
         assert_eq!(user_fault(" alice "), None);
-        assert_eq!(user_fault(" "), Some(words::FAULT_USER_EMPTY));
-        assert_eq!(user_fault("al ice"), Some(words::FAULT_USER_SIGNS));
-        assert_eq!(user_fault(&"a".repeat(65)), Some(words::FAULT_USER_LONG));
+        assert_eq!(user_fault(" "), Some(words::fault_user_empty()));
+        assert_eq!(user_fault("al ice"), Some(words::fault_user_signs()));
+        assert_eq!(user_fault(&"a".repeat(65)), Some(words::fault_user_long()));
         assert_eq!(overlay_fault("smith-family.example"), None);
-        assert_eq!(overlay_fault(""), Some(words::FAULT_NETWORK_EMPTY));
+        assert_eq!(overlay_fault(""), Some(words::fault_network_empty()));
         for wrong in ["a..b", "-a", "a-", "a_b", "a b", ".a"] {
-            assert_eq!(overlay_fault(wrong), Some(words::FAULT_NETWORK_SIGNS), "{wrong}");
+            assert_eq!(overlay_fault(wrong), Some(words::fault_network_signs()), "{wrong}");
         }
     }
 
@@ -445,7 +453,7 @@ mod tests {
         };
         assert_eq!(form.command(), start(OverlayKind::Accounts { host: None }));
         form.host = "our house".into();
-        assert_eq!((form.command(), form.host_fault()), (None, Some(words::FAULT_HOST)));
+        assert_eq!((form.command(), form.host_fault()), (None, Some(words::fault_host())));
         form.host = " house.example ".into();
         let host = Some("house.example".into());
         assert_eq!(form.command(), start(OverlayKind::Accounts { host }));
@@ -469,22 +477,22 @@ mod tests {
         let document = "ab".repeat(32);
         let link = format!("reload-invite:smith?document={document}&address=192.0.2.7:6084");
         assert_eq!(entrance(&link), Ok(Entrance::Invitation(link.clone())));
-        assert_eq!(entrance(""), Err(words::FAULT_ENTRANCE_EMPTY.into()));
+        assert_eq!(entrance(""), Err(words::fault_entrance_empty().into()));
         for missing in ["/nowhere/smith.xml", "~/smith", "smith.xml"] {
-            assert_eq!(entrance(missing), Err(words::FAULT_DOCUMENT_MISSING.into()), "{missing}");
+            assert_eq!(entrance(missing), Err(words::fault_document_missing().into()), "{missing}");
         }
         let cut = entrance("reload-invite:smith").expect_err("it proves nothing");
         assert!(cut.starts_with("The invitation is not complete"), "{cut}");
-        assert_eq!(entrance("smith family"), Err(words::FAULT_NETWORK_SIGNS.into()));
+        assert_eq!(entrance("smith family"), Err(words::fault_network_signs().into()));
     }
 
     #[test]
     fn a_new_password_is_long_and_typed_twice() {
         let mut form = PasswordForm::default();
         form.password.0 = "correct".into();
-        assert_eq!(form.password_fault(), Some(words::FAULT_PASSWORD_SHORT));
+        assert_eq!(form.password_fault(), Some(words::fault_password_short()));
         form.password.0 = "correct horse".into();
-        assert_eq!(form.again_fault(), Some(words::FAULT_PASSWORDS_DIFFER));
+        assert_eq!(form.again_fault(), Some(words::fault_passwords_differ()));
         assert_eq!(form.password(), None);
         form.again.0 = "correct horse".into();
         assert_eq!(form.password(), Some(Password::new("correct horse")));

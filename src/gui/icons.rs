@@ -50,6 +50,20 @@ pub enum Icon {
     Tick,
     /// A key.
     Key,
+    /// A book with a person on it.
+    Book,
+    /// The outline of a star.
+    Star,
+    /// A star.
+    StarFull,
+    /// A circle, struck out.
+    Block,
+    /// Two bars.
+    Hold,
+    /// A triangle to the right.
+    Resume,
+    /// A small ring: nothing has happened there.
+    Open,
 }
 
 impl Icon {
@@ -66,12 +80,7 @@ impl Icon {
             }
             Icon::Network => pen.network(),
             Icon::Settings => pen.sliders(),
-            Icon::People => {
-                pen.circle((-0.25, -0.4), 0.38);
-                pen.arc((-0.25, 0.85), 0.62, 180.0, 180.0);
-                pen.arc((0.3, -0.4), 0.38, -75.0, 150.0);
-                pen.arc((0.32, 0.85), 0.6, -75.0, 75.0);
-            }
+            Icon::People => pen.people(),
             Icon::Incoming => pen.arrow((0.7, -0.7), (-0.6, 0.6)),
             Icon::Outgoing => pen.arrow((-0.7, 0.7), (0.6, -0.6)),
             Icon::Missed => {
@@ -89,32 +98,47 @@ impl Icon {
                 pen.line(&[(-0.6, 0.6), (0.6, -0.6)]);
             }
             Icon::Back => pen.line(&[(0.3, -0.7), (-0.4, 0.0), (0.3, 0.7)]),
-            Icon::Join => {
-                pen.line(&[(0.0, -0.85), (0.8, -0.85), (0.8, 0.85), (0.0, 0.85)]);
-                pen.arrow((-0.9, 0.0), (0.3, 0.0));
-            }
+            Icon::Join => pen.door(),
             Icon::Start => {
                 pen.circle((0.0, 0.0), 0.9);
                 pen.line(&[(-0.45, 0.0), (0.45, 0.0)]);
                 pen.line(&[(0.0, -0.45), (0.0, 0.45)]);
             }
-            Icon::Again => {
-                pen.arc((0.0, 0.0), 0.8, -60.0, 230.0);
-                pen.line(&[(0.42, -1.0), (0.4, -0.66), (0.78, -0.6)]);
-            }
+            Icon::Again => pen.again(),
             Icon::Copy => pen.sheets(),
             Icon::Restore => {
                 pen.line(&[(-0.85, 0.1), (-0.85, 0.85), (0.85, 0.85), (0.85, 0.1)]);
                 pen.arrow((0.0, 0.4), (0.0, -0.85));
             }
             Icon::Tick => pen.line(&[(-0.7, 0.05), (-0.2, 0.55), (0.75, -0.5)]),
-            Icon::Key => {
-                pen.circle((-0.45, 0.0), 0.42);
-                pen.line(&[(-0.03, 0.0), (0.9, 0.0), (0.9, 0.4)]);
-                pen.line(&[(0.45, 0.0), (0.45, 0.35)]);
+            Icon::Key => pen.key(),
+            Icon::Book => pen.book(),
+            Icon::Star => pen.line(&star()),
+            Icon::StarFull => pen.star_full(),
+            Icon::Block => {
+                pen.circle((0.0, 0.0), 0.85);
+                pen.line(&[(-0.6, -0.6), (0.6, 0.6)]);
+            }
+            Icon::Open => pen.circle((0.0, 0.0), 0.4),
+            Icon::Hold => {
+                pen.line(&[(-0.35, -0.6), (-0.35, 0.6)]);
+                pen.line(&[(0.35, -0.6), (0.35, 0.6)]);
+            }
+            Icon::Resume => {
+                pen.line(&[(-0.45, -0.65), (0.65, 0.0), (-0.45, 0.65), (-0.45, -0.65)]);
             }
         }
     }
+}
+
+/// The outline of a star, its tip twice.
+fn star() -> Vec<(f32, f32)> {
+    let corner = |number: u8| {
+        let radius = if number.is_multiple_of(2) { 0.95 } else { 0.42 };
+        let angle = (f32::from(number) * 36.0).to_radians();
+        (angle.sin() * radius, 0.05 - angle.cos() * radius)
+    };
+    (0..=10).map(corner).collect()
 }
 
 /// Draws in units of half an icon, y downwards.
@@ -243,6 +267,48 @@ impl Pen<'_> {
         self.line(&[(0.0, -0.8), (0.9, 0.75), (-0.9, 0.75), (0.0, -0.8)]);
         self.line(&[(0.0, -0.2), (0.0, 0.2)]);
         self.dot((0.0, 0.48), 0.12);
+    }
+
+    fn book(&self) {
+        self.line(&[(-0.6, -0.9), (0.8, -0.9), (0.8, 0.9), (-0.6, 0.9), (-0.6, -0.9)]);
+        for y in [-0.5, 0.0, 0.5] {
+            self.line(&[(-0.85, y), (-0.4, y)]);
+        }
+        self.circle((0.15, -0.25), 0.24);
+        self.arc((0.15, 0.52), 0.4, 180.0, 180.0);
+    }
+
+    fn star_full(&self) {
+        let points: Vec<Pos2> = star().into_iter().map(|point| self.at(point)).collect();
+        // The painter fills what bulges outwards only: each point of the star with the middle.
+        let middle = self.at((0.0, 0.05));
+        for corner in points.windows(2) {
+            let triangle = vec![middle, corner[0], corner[1]];
+            self.painter.add(Shape::convex_polygon(triangle, self.colour, self.stroke()));
+        }
+    }
+
+    fn people(&self) {
+        self.circle((-0.25, -0.4), 0.38);
+        self.arc((-0.25, 0.85), 0.62, 180.0, 180.0);
+        self.arc((0.3, -0.4), 0.38, -75.0, 150.0);
+        self.arc((0.32, 0.85), 0.6, -75.0, 75.0);
+    }
+
+    fn key(&self) {
+        self.circle((-0.45, 0.0), 0.42);
+        self.line(&[(-0.03, 0.0), (0.9, 0.0), (0.9, 0.4)]);
+        self.line(&[(0.45, 0.0), (0.45, 0.35)]);
+    }
+
+    fn again(&self) {
+        self.arc((0.0, 0.0), 0.8, -60.0, 230.0);
+        self.line(&[(0.42, -1.0), (0.4, -0.66), (0.78, -0.6)]);
+    }
+
+    fn door(&self) {
+        self.line(&[(0.0, -0.85), (0.8, -0.85), (0.8, 0.85), (0.0, 0.85)]);
+        self.arrow((-0.9, 0.0), (0.3, 0.0));
     }
 
     fn sheets(&self) {

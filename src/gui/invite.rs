@@ -29,17 +29,17 @@ pub fn invite_ui(
     if let Some(hosted) = hosted.filter(|hosted| hosted.state == HostState::Running) {
         return people::invite_ui(ui, view, hosted);
     }
-    widgets::group(ui, words::INVITE);
+    widgets::group(ui, words::invite());
     let Some(link) = snapshot.invitations.get(overlay) else {
         return save_ui(ui, snapshot, view, membership);
     };
     coded_ui(ui, link, |ui| {
-        link_ui(ui, view, link, words::INVITE_LINK_HINT);
+        link_ui(ui, view, link, words::invite_link_hint());
         if !membership.document.is_self_signed {
-            let needed = RichText::new(words::ACCOUNT_NEEDED).color(roles(ui).quiet);
+            let needed = RichText::new(words::account_needed()).color(roles(ui).quiet);
             ui.add(egui::Label::new(needed).wrap());
         }
-        if !view.saving && widgets::button(ui, Kind::Quiet, None, words::AS_A_FILE).clicked() {
+        if !view.saving && widgets::button(ui, Kind::Quiet, None, words::as_a_file()).clicked() {
             view.saving = true;
         }
     });
@@ -55,11 +55,11 @@ pub fn coded_ui<R>(ui: &mut Ui, link: &str, words_ui: impl FnOnce(&mut Ui) -> R)
     if ui.available_width() < BESIDE {
         let result = words_ui(ui);
         ui.add_space(space::S);
-        qr::qr_ui(ui, link, words::QR, QR_SIDE.min(ui.available_width()));
+        qr::qr_ui(ui, link, words::qr(), QR_SIDE.min(ui.available_width()));
         return result;
     }
     let beside = ui.horizontal_top(|ui| {
-        qr::qr_ui(ui, link, words::QR, QR_SIDE);
+        qr::qr_ui(ui, link, words::qr(), QR_SIDE);
         ui.add_space(space::S);
         ui.vertical(words_ui).inner
     });
@@ -83,14 +83,14 @@ pub fn link_ui(ui: &mut Ui, view: &mut ViewState, link: &str, hint: &str) {
     });
     ui.add_space(space::XS);
     ui.horizontal(|ui| {
-        let copy = widgets::button(ui, Kind::Primary, Some(Icon::Copy), words::COPY_LINK);
+        let copy = widgets::button(ui, Kind::Primary, Some(Icon::Copy), words::copy_link());
         if copy.clicked() {
             ui.ctx().copy_text(link.to_owned());
             view.copied = Some(link.to_owned());
         }
         if view.copied.as_deref() == Some(link) {
             widgets::sign(ui, Icon::Tick, 16.0, roles.good);
-            ui.label(RichText::new(words::COPIED).color(roles.good));
+            ui.label(RichText::new(words::copied()).color(roles.good));
         }
     });
 }
@@ -102,8 +102,8 @@ pub fn protection_ui(ui: &mut Ui, membership: &Membership) {
     }
     let roles = roles(ui);
     let sentences = [
-        (Icon::ShieldGood, roles.good, words::PROTECTS, words::SELF_SIGNED_PROTECTS),
-        (Icon::Warning, roles.warn, words::PROTECTS_NOT, words::SELF_SIGNED_PROTECTS_NOT),
+        (Icon::ShieldGood, roles.good, words::protects(), words::self_signed_protects()),
+        (Icon::Warning, roles.warn, words::protects_not(), words::self_signed_protects_not()),
     ];
     widgets::card(ui, |ui| {
         for (icon, colour, title, sentence) in sentences {
@@ -129,15 +129,15 @@ fn save_ui(
     membership: &Membership,
 ) -> Option<Command> {
     let overlay = &membership.me.overlay;
-    ui.label(words::INVITE_FILE_HINT);
+    ui.label(words::invite_file_hint());
     ui.add_space(space::XS);
     if view.save_for.as_ref() != Some(overlay) {
         view.save_path = forms::save_path_default(&format!("{overlay}.xml"));
         view.save_for = Some(overlay.clone());
     }
-    let field = widgets::field(ui, words::SAVE_PATH, "", &mut view.save_path, view.save_fault);
+    let field = widgets::field(ui, words::save_path(), "", &mut view.save_path, view.save_fault);
     let enter = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
-    let clicked = widgets::button(ui, Kind::Plain, None, words::SAVE).clicked();
+    let clicked = widgets::button(ui, Kind::Plain, None, words::save()).clicked();
     let target = forms::save_target(&view.save_path);
     if view.save_fault.is_none()
         && snapshot.saved.is_some()
@@ -146,7 +146,7 @@ fn save_ui(
         widgets::text_row(ui, |ui| {
             let good = roles(ui).good;
             widgets::sign(ui, Icon::Tick, 16.0, good);
-            ui.label(RichText::new(words::SAVED).color(good));
+            ui.label(RichText::new(words::saved()).color(good));
         });
     }
     if !clicked && !enter {

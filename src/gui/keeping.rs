@@ -29,16 +29,16 @@ pub fn offer_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
         ui.horizontal(|ui| {
             ui.spacing_mut().interact_size.y = size::NAME + space::S;
             widgets::sign(ui, Icon::Key, 20.0, accent);
-            ui.label(RichText::new(words::BACKUP_OFFER).size(size::NAME));
+            ui.label(RichText::new(words::backup_offer()).size(size::NAME));
         });
-        ui.label(words::BACKUP_OFFER_HINT);
+        ui.label(words::backup_offer_hint());
         ui.add_space(space::XS);
         ui.horizontal_wrapped(|ui| {
-            if widgets::button(ui, Kind::Primary, None, words::BACK_UP).clicked() {
+            if widgets::button(ui, Kind::Primary, None, words::back_up()).clicked() {
                 open(view, Keeping::BackUp);
                 view.kept.page = Page::Settings;
             }
-            if widgets::button(ui, Kind::Plain, None, words::BACKUP_LATER).clicked() {
+            if widgets::button(ui, Kind::Plain, None, words::backup_later()).clicked() {
                 view.keeping.is_put_off = true;
             }
         });
@@ -48,7 +48,7 @@ pub fn offer_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
 
 /// How keys are kept, as a group of the settings.
 pub fn keys_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
-    widgets::group(ui, words::KEYS);
+    widgets::group(ui, words::keys());
     let roles = roles(ui);
     let is_plain = snapshot.protection == Protection::Plain;
     let (icon, colour) = match is_plain {
@@ -57,8 +57,8 @@ pub fn keys_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
     };
     widgets::sentence(ui, icon, colour, snapshot.protection.sentence());
     let (sentence, is_good) = match (snapshot.backup.made_unix_ms, snapshot.backup.is_complete) {
-        (None, _) => (words::BACKUP_NONE.to_owned(), false),
-        (Some(_), false) => (words::BACKUP_INCOMPLETE.to_owned(), false),
+        (None, _) => (words::backup_none().to_owned(), false),
+        (Some(_), false) => (words::backup_incomplete().to_owned(), false),
         (Some(made), true) => (words::backup_made(&words::ago(view.now_ms, made)), true),
     };
     let (icon, colour) = match is_good {
@@ -67,16 +67,16 @@ pub fn keys_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
     };
     widgets::sentence(ui, icon, colour, &sentence);
     if view.keeping.is_saved {
-        widgets::sentence(ui, Icon::Tick, roles.good, words::BACKUP_SAVED);
+        widgets::sentence(ui, Icon::Tick, roles.good, words::backup_saved());
     }
     ui.add_space(space::XS);
     ui.horizontal_wrapped(|ui| {
-        if widgets::button(ui, Kind::Plain, None, words::BACK_UP).clicked() {
+        if widgets::button(ui, Kind::Plain, None, words::back_up()).clicked() {
             open(view, Keeping::BackUp);
         }
         let label = match snapshot.protection {
-            Protection::Password => words::CHANGE_PASSWORD,
-            _ => words::ENCRYPT,
+            Protection::Password => words::change_password(),
+            _ => words::encrypt(),
         };
         let is_open = matches!(
             snapshot.protection,
@@ -151,8 +151,18 @@ fn command(view: &ViewState) -> Option<Command> {
 pub fn form_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
     let is_backup = view.keeping.open == Some(Keeping::BackUp);
     let (title, hint, label, doing) = match is_backup {
-        true => (words::BACKUP_TITLE, words::BACKUP_HINT, words::BACKUP_GO, words::BACKUP_SAVING),
-        false => (words::ENCRYPT_TITLE, words::ENCRYPT_HINT, words::ENCRYPT_GO, words::ENCRYPTING),
+        true => (
+            words::backup_title(),
+            words::backup_hint(),
+            words::backup_go(),
+            words::backup_saving(),
+        ),
+        false => (
+            words::encrypt_title(),
+            words::encrypt_hint(),
+            words::encrypt_go(),
+            words::encrypting(),
+        ),
     };
     widgets::heading(ui, title);
     ui.label(RichText::new(hint).color(roles(ui).quiet));
@@ -168,13 +178,13 @@ pub fn form_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option
     let mut first = None;
     if is_backup {
         let fault = forms::save_target(&form.path).err().filter(|_| tried);
-        first = Some(widgets::field(ui, words::BACKUP_PATH, "", &mut form.path, fault));
+        first = Some(widgets::field(ui, words::backup_path(), "", &mut form.path, fault));
     }
     let fault = form.password_fault().filter(|_| tried);
-    let (name, hint) = (words::NEW_PASSWORD, words::NEW_PASSWORD_HINT);
+    let (name, hint) = (words::new_password(), words::new_password_hint());
     let field = widgets::password_field(ui, name, hint, &mut form.password.0, fault);
     let fault = form.again_fault().filter(|_| tried && fault.is_none());
-    widgets::password_field(ui, words::PASSWORD_AGAIN, "", &mut form.again.0, fault);
+    widgets::password_field(ui, words::password_again(), "", &mut form.again.0, fault);
     if std::mem::take(&mut view.form_focus) {
         first.unwrap_or(field).request_focus();
     }
@@ -210,14 +220,14 @@ pub fn unlock_ui(
     let (mut open, mut later) = (false, false);
     let modal = Modal::new(Id::unique("unlock")).frame(widgets::modal_frame(ctx)).show(ctx, |ui| {
         ui.set_width(320.0_f32.min(ctx.content_rect().width() - 80.0));
-        ui.label(RichText::new(words::UNLOCK_TITLE).size(size::HEADING));
+        ui.label(RichText::new(words::unlock_title()).size(size::HEADING));
         ui.label(snapshot.protection.sentence());
-        ui.label(RichText::new(words::UNLOCK_HINT).color(roles(ui).quiet));
+        ui.label(RichText::new(words::unlock_hint()).color(roles(ui).quiet));
         ui.add_space(space::S);
         if *by_password {
             let password = &mut view.unlock.password.0;
             let field =
-                widgets::password_field(ui, words::PASSWORD, "", password, problem.as_deref());
+                widgets::password_field(ui, words::password(), "", password, problem.as_deref());
             open = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
             if ui.memory(|memory| memory.focused().is_none()) {
                 field.request_focus();
@@ -227,9 +237,9 @@ pub fn unlock_ui(
         }
         ui.add_space(space::XS);
         ui.horizontal(|ui| {
-            let label = if *by_password { words::UNLOCK } else { words::ASK_KEY_STORE };
+            let label = if *by_password { words::unlock() } else { words::ask_key_store() };
             open |= widgets::button(ui, Kind::Primary, Some(Icon::Key), label).clicked();
-            later = widgets::button(ui, Kind::Plain, None, words::LATER).clicked();
+            later = widgets::button(ui, Kind::Plain, None, words::later()).clicked();
         });
     });
     if later || modal.should_close() {

@@ -13,11 +13,12 @@ pub const MUTE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key
 /// Ends the running call.
 pub const HANG_UP: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::H);
 /// The pages, in the order of the rail.
-const PAGES: [(Key, Page); 4] = [
+const PAGES: [(Key, Page); 5] = [
     (Key::Num1, Page::Calls),
-    (Key::Num2, Page::Network),
-    (Key::Num3, Page::Settings),
-    (Key::Num4, Page::People),
+    (Key::Num2, Page::Contacts),
+    (Key::Num3, Page::Network),
+    (Key::Num4, Page::Settings),
+    (Key::Num5, Page::People),
 ];
 
 /// Asks the window to close if the user pressed the key for it.
@@ -37,7 +38,7 @@ pub fn commands(ctx: &egui::Context, snapshot: &Snapshot, view: &mut ViewState) 
     for (key, page) in PAGES.into_iter().filter(|(_, page)| is_there(*page)) {
         if ctx.input_mut(|input| input.consume_key(Modifiers::COMMAND, key)) {
             view.kept.page = page;
-            view.dial_focus = page == Page::Calls;
+            view.dial_focus = matches!(page, Page::Calls | Page::Contacts);
         }
     }
     let (mute, hang_up) =

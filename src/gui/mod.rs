@@ -6,6 +6,7 @@
 
 mod account;
 mod alarm;
+mod book;
 mod calls;
 mod card;
 mod devices;
@@ -15,14 +16,19 @@ mod icons;
 mod invite;
 mod keeping;
 mod keys;
+mod lending;
+mod links;
 mod look;
 mod network;
 mod pages;
 mod people;
+mod person;
 mod qr;
+mod ring;
 #[cfg(test)]
 mod tests;
 mod view;
+mod why;
 mod widgets;
 mod window;
 mod words;
@@ -76,6 +82,7 @@ pub enum WindowError {
 /// # Errors
 /// [`WindowError`] if the system has no display, no OpenGL, or no thread to spare.
 pub fn run(handle: crate::phone::Handle, options: WindowOptions) -> Result<(), WindowError> {
+    words::find_system_language();
     let native = eframe::NativeOptions {
         viewport: viewport(options.title_suffix.as_deref()),
         persistence_path: options.view_state,
@@ -83,7 +90,7 @@ pub fn run(handle: crate::phone::Handle, options: WindowOptions) -> Result<(), W
     };
     let (failed_tx, failed_rx) = std::sync::mpsc::channel();
     eframe::run_native(
-        words::APP,
+        words::app(),
         native,
         Box::new(move |creation| {
             let kept = creation.storage.and_then(|storage| eframe::get_value(storage, KEPT));

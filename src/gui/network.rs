@@ -8,8 +8,11 @@ use super::look::{roles, size, space};
 use super::view::{Question, Setup, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{devices, first, invite};
-use crate::phone::{Command, Membership, OverlayState, Settings, Snapshot, key_words};
+use super::{devices, first, invite, links, why};
+use crate::link::Reach;
+use crate::phone::{
+    Command, Membership, NetworkFacts, OverlayState, Settings, Snapshot, key_words,
+};
 
 /// Height of a row of the list of overlays.
 const ROW_HEIGHT: f32 = 56.0;
@@ -18,7 +21,7 @@ const ROW_HEIGHT: f32 = 56.0;
 pub fn network_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
     let mut commands = Vec::new();
     ScrollArea::vertical().id_salt("network").auto_shrink(false).show(ui, |ui| {
-        widgets::heading(ui, words::NETWORK);
+        widgets::heading(ui, words::network());
         widgets::card(ui, |ui| overlays_ui(ui, snapshot, view));
         ui.add_space(space::S);
         let Some(membership) = chosen(snapshot, view) else { return };
@@ -33,6 +36,13 @@ pub fn network_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec
             ui.add_space(space::S);
             devices::devices_ui(ui, snapshot, view, &membership.me.overlay);
         }
+        if let Some(facts) = snapshot.networks.get(&membership.me.overlay).filter(|_| is_in) {
+            widgets::card(ui, |ui| reach_ui(ui, facts));
+            ui.add_space(space::S);
+            widgets::card(ui, |ui| links::links_ui(ui, membership, facts, view.now_ms));
+            ui.add_space(space::S);
+        }
+        why::calls_ui(ui, snapshot, view.now_ms);
         widgets::card(ui, |ui| {
             figures_ui(ui, membership);
             ui.add_space(space::S);
@@ -50,7 +60,7 @@ fn chosen<'s>(snapshot: &'s Snapshot, view: &ViewState) -> Option<&'s Membership
 
 /// The list of overlays; a click chooses the one that the page is about.
 fn overlays_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
-    widgets::group(ui, words::OVERLAYS);
+    widgets::group(ui, words::overlays());
     let default = snapshot.default_membership().map(|m| m.me.overlay.as_str());
     let about = chosen(snapshot, view).map(|m| m.me.overlay.clone());
     ui.scope(|ui| {
@@ -65,7 +75,7 @@ fn overlays_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
         }
     });
     ui.add_space(space::XS);
-    if widgets::button(ui, Kind::Plain, Some(Icon::Start), words::JOIN_ANOTHER).clicked() {
+    if widgets::button(ui, Kind::Plain, Some(Icon::Start), words::join_another()).clicked() {
         view.is_adding = true;
         view.setup = Setup::Choices;
     }
@@ -84,7 +94,7 @@ fn overlay_row_ui(
     let (rect, response) = widgets::row(ui, &name, ROW_HEIGHT, is_chosen);
     let upper = rect.with_max_y(rect.center().y).translate(vec2(0.0, space::XS));
     let lower = rect.with_min_y(rect.center().y).translate(vec2(space::L, -space::XS));
-    widgets::row_words(ui, upper, &aor, if is_default { words::DEFAULT } else { "" });
+    widgets::row_words(ui, upper, &aor, if is_default { words::default() } else { "" });
     let dot = lower.left_center() + vec2(0.0, 0.0);
     ui.painter().circle_filled(dot, 4.0, colour);
     let font = egui::FontId::proportional(size::CAPTION);
@@ -99,12 +109,30 @@ fn overlay_row_ui(
 
 fn state_words(membership: &Membership, roles: &super::look::Roles) -> (String, egui::Color32) {
     match &membership.state {
-        OverlayState::Out => (words::OFFLINE.to_owned(), roles.quiet),
+        OverlayState::Out => (words::offline().to_owned(), roles.quiet),
         OverlayState::Joining { step } => (step.clone(), roles.warn),
-        OverlayState::Failed { .. } => (words::NOT_JOINED_BECAUSE.to_owned(), roles.bad),
-        OverlayState::Joined { registered: true, .. } => (words::JOINED.to_owned(), roles.good),
-        OverlayState::Joined { .. } => (words::NOT_REACHABLE_YET.to_owned(), roles.warn),
+        OverlayState::Failed { .. } => (words::not_joined_because().to_owned(), roles.bad),
+        OverlayState::Joined { registered: true, .. } => (words::joined().to_owned(), roles.good),
+        OverlayState::Joined { .. } => (words::not_reachable_yet().to_owned(), roles.warn),
     }
+}
+
+/// The standing self-test: whether others reach this computer, and what to do if not.
+fn reach_ui(ui: &mut Ui, facts: &NetworkFacts) {
+    let roles = roles(ui);
+    widgets::group(ui, words::reach_title());
+    let (icon, colour) = match facts.reach {
+        Reach::Unknown => (Icon::Again, roles.quiet),
+        Reach::Hidden => (Icon::Warning, roles.warn),
+        Reach::Blocked(_) => (Icon::Warning, roles.bad),
+        Reach::Reached(_) => (Icon::Tick, roles.good),
+    };
+    widgets::sentence(ui, icon, colour, &words::reach(facts.reach));
+    if let Some(hint) = words::reach_hint(facts.reach) {
+        ui.add(egui::Label::new(RichText::new(hint).color(roles.quiet)).wrap());
+    }
+    ui.add_space(space::XS);
+    figure_ui(ui, words::relays_at_hand(), &facts.relays.to_string(), None);
 }
 
 /// What can be done with the membership.
@@ -120,14 +148,14 @@ fn actions_ui(
     let mut command = None;
     ui.horizontal_wrapped(|ui| {
         if matches!(membership.state, OverlayState::Failed { .. }) {
-            let again = widgets::button(ui, Kind::Primary, Some(Icon::Again), words::TRY_AGAIN);
+            let again = widgets::button(ui, Kind::Primary, Some(Icon::Again), words::try_again());
             if again.clicked() {
                 command = Some(first::join_again(&membership.me));
             }
         }
         if !is_default {
-            let button = widgets::button(ui, Kind::Plain, None, words::MAKE_DEFAULT);
-            if button.on_hover_text(words::DEFAULT_HINT).clicked() {
+            let button = widgets::button(ui, Kind::Plain, None, words::make_default());
+            if button.on_hover_text(words::default_hint()).clicked() {
                 let default_overlay = Some(overlay.clone());
                 let settings = Settings { default_overlay, ..snapshot.settings.clone() };
                 command = Some(Command::Configure(settings));
@@ -149,29 +177,29 @@ fn figures_ui(ui: &mut Ui, membership: &Membership) {
     });
     ui.add_space(space::XS);
     let state = match &membership.state {
-        OverlayState::Out => words::OFFLINE.to_owned(),
+        OverlayState::Out => words::offline().to_owned(),
         OverlayState::Joining { step } => step.clone(),
         OverlayState::Failed { reason } => reason.clone(),
-        OverlayState::Joined { registered: true, .. } => words::REGISTERED.to_owned(),
-        OverlayState::Joined { .. } => words::NOT_REGISTERED.to_owned(),
+        OverlayState::Joined { registered: true, .. } => words::registered().to_owned(),
+        OverlayState::Joined { .. } => words::not_registered().to_owned(),
     };
-    figure_ui(ui, words::STATE, &state, None);
+    figure_ui(ui, words::state(), &state, None);
     let node_id = match me.node_id.as_str() {
-        "" => words::NODE_ID_UNKNOWN,
+        "" => words::node_id_unknown(),
         id => id,
     };
-    let copy = (!me.node_id.is_empty()).then_some((node_id, words::COPY_NODE_ID));
-    figure_ui(ui, words::NODE_ID, node_id, copy);
+    let copy = (!me.node_id.is_empty()).then_some((node_id, words::copy_node_id()));
+    figure_ui(ui, words::node_id(), node_id, copy);
     if membership.document.is_self_signed && !me.node_id.is_empty() {
-        figure_ui(ui, words::KEY_WORDS, &key_words(&me.node_id), None);
+        figure_ui(ui, words::key_words(), &key_words(&me.node_id), None);
     }
     if let OverlayState::Joined { links, values_stored, listen, .. } = &membership.state {
-        figure_ui(ui, words::LINKS, &links.to_string(), None);
-        figure_ui(ui, words::VALUES, &values_stored.to_string(), None);
+        figure_ui(ui, words::links(), &links.to_string(), None);
+        figure_ui(ui, words::values(), &values_stored.to_string(), None);
         let address = listen.map(|listen| listen.to_string());
-        let text = address.as_deref().unwrap_or(words::LISTENS_NOWHERE);
-        let copy = address.as_deref().map(|address| (address, words::COPY_LISTEN));
-        figure_ui(ui, words::LISTENS, text, copy);
+        let text = address.as_deref().unwrap_or(words::listens_nowhere());
+        let copy = address.as_deref().map(|address| (address, words::copy_listen()));
+        figure_ui(ui, words::listens(), text, copy);
     }
 }
 

@@ -6,8 +6,8 @@ use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{card, keeping};
-use crate::phone::{AccountJob, Command, Device, Settings, Snapshot, Theme};
+use super::{card, keeping, lending};
+use crate::phone::{AccountJob, Command, Device, Language, Settings, Snapshot, Theme};
 
 /// The settings.
 pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
@@ -17,30 +17,34 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
     }
     let mut settings = snapshot.settings.clone();
     ScrollArea::vertical().id_salt("settings").auto_shrink(false).show(ui, |ui| {
-        widgets::heading(ui, words::SETTINGS);
+        widgets::heading(ui, words::settings());
         widgets::card(ui, |ui| {
-            widgets::group(ui, words::SOUND);
+            widgets::group(ui, words::sound_title());
             let devices = &snapshot.microphones;
-            device_ui(ui, words::MICROPHONE, devices, &mut settings.microphone);
-            device_ui(ui, words::SPEAKER, &snapshot.speakers, &mut settings.speaker);
+            device_ui(ui, words::microphone(), devices, &mut settings.microphone);
+            device_ui(ui, words::speaker(), &snapshot.speakers, &mut settings.speaker);
+            ui.checkbox(&mut settings.sound.voice_processing, words::voice_processing());
         });
         ui.add_space(space::S);
         widgets::card(ui, |ui| {
-            widgets::group(ui, words::LOOK);
+            widgets::group(ui, words::look());
             theme_ui(ui, &mut settings);
+            language_ui(ui, &mut settings);
         });
         ui.add_space(space::S);
         widgets::card(ui, |ui| {
-            widgets::group(ui, words::START);
-            ui.checkbox(&mut settings.join_at_start, words::JOIN_AT_START);
+            widgets::group(ui, words::start());
+            ui.checkbox(&mut settings.join_at_start, words::join_at_start());
         });
         ui.add_space(space::S);
         widgets::card(ui, |ui| {
-            widgets::group(ui, words::AROUND);
-            ui.checkbox(&mut settings.hidden_on_lan, words::HIDDEN_ON_LAN);
-            let hint = RichText::new(words::HIDDEN_ON_LAN_HINT).color(roles(ui).quiet);
+            widgets::group(ui, words::around());
+            ui.checkbox(&mut settings.hidden_on_lan, words::hidden_on_lan());
+            let hint = RichText::new(words::hidden_on_lan_hint()).color(roles(ui).quiet);
             ui.add(egui::Label::new(hint).wrap());
         });
+        ui.add_space(space::S);
+        widgets::card(ui, |ui| lending::lending_ui(ui, snapshot, &mut settings));
         ui.add_space(space::S);
         widgets::card(ui, |ui| keeping::keys_ui(ui, snapshot, view));
         ui.add_space(space::S);
@@ -108,36 +112,36 @@ fn question_words(
         Question::Leave(overlay) => {
             let calls = card::running_in(snapshot, overlay);
             let body = words::ask_leave_body(overlay, calls);
-            (words::ASK_LEAVE, body, words::YES_LEAVE, words::STAY)
+            (words::ask_leave(), body, words::yes_leave(), words::stay())
         }
         Question::Remove { .. } => {
-            let body = words::ASK_REMOVE_BODY.to_owned();
-            (words::ASK_REMOVE, body, words::YES_REMOVE, words::KEEP)
+            let body = words::ask_remove_body().to_owned();
+            (words::ask_remove(), body, words::yes_remove(), words::keep())
         }
         Question::PutOut { overlay, name } => {
             let body = words::ask_put_out_body(name, overlay);
-            (words::ASK_PUT_OUT, body, words::YES_PUT_OUT, words::KEEP_THEM)
+            (words::ask_put_out(), body, words::yes_put_out(), words::keep_them())
         }
         Question::Forget { aor, .. } => {
-            (words::ASK_FORGET, words::ask_forget_body(aor), words::YES_FORGET, words::KEEP)
+            (words::ask_forget(), words::ask_forget_body(aor), words::yes_forget(), words::keep())
         }
         Question::Clear => {
-            let body = words::ASK_CLEAR_BODY.to_owned();
-            (words::ASK_CLEAR, body, words::YES_CLEAR, words::KEEP)
+            let body = words::ask_clear_body().to_owned();
+            (words::ask_clear(), body, words::yes_clear(), words::keep())
         }
         Question::Close => {
-            (words::ASK_CLOSE, words::lost_calls(calls), words::YES_CLOSE, words::STAY)
+            (words::ask_close(), words::lost_calls(calls), words::yes_close(), words::stay())
         }
     }
 }
 
 fn device_ui(ui: &mut Ui, label: &str, devices: &[Device], chosen: &mut Option<String>) {
     let name = |id: &Option<String>| match id {
-        None => words::SYSTEM_CHOICE,
+        None => words::system_choice(),
         Some(id) => devices
             .iter()
             .find(|device| device.id == *id)
-            .map_or(words::NOT_PLUGGED_IN, |device| device.name.as_str()),
+            .map_or(words::not_plugged_in(), |device| device.name.as_str()),
     };
     ui.label(RichText::new(label).size(size::BODY));
     let width = ui.available_width().min(420.0);
@@ -146,7 +150,7 @@ fn device_ui(ui: &mut Ui, label: &str, devices: &[Device], chosen: &mut Option<S
         .width(width)
         .truncate()
         .show_ui(ui, |ui| {
-            ui.selectable_value(chosen, None, words::SYSTEM_CHOICE);
+            ui.selectable_value(chosen, None, words::system_choice());
             for device in devices {
                 ui.selectable_value(chosen, Some(device.id.clone()), &device.name);
             }
@@ -157,11 +161,11 @@ fn device_ui(ui: &mut Ui, label: &str, devices: &[Device], chosen: &mut Option<S
 }
 
 fn theme_ui(ui: &mut Ui, settings: &mut Settings) {
-    ui.label(words::THEME);
+    ui.label(words::theme());
     let choices = [
-        (Theme::System, words::THEME_SYSTEM),
-        (Theme::Light, words::THEME_LIGHT),
-        (Theme::Dark, words::THEME_DARK),
+        (Theme::System, words::theme_system()),
+        (Theme::Light, words::theme_light()),
+        (Theme::Dark, words::theme_dark()),
     ];
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = space::L;
@@ -171,18 +175,35 @@ fn theme_ui(ui: &mut Ui, settings: &mut Settings) {
     });
 }
 
+fn language_ui(ui: &mut Ui, settings: &mut Settings) {
+    ui.label(words::language());
+    let choices = [
+        (Language::System, words::theme_system()),
+        (Language::English, words::language_english()),
+        (Language::German, words::language_german()),
+    ];
+    ui.push_id("language", |ui| {
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing.x = space::L;
+            for (language, label) in choices {
+                ui.radio_value(&mut settings.language, language, label);
+            }
+        });
+    });
+}
+
 fn account_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
-    widgets::group(ui, words::ACCOUNT);
+    widgets::group(ui, words::account());
     for membership in &snapshot.memberships {
         let me = &membership.me;
         ui.label(me.aor());
         let label = match snapshot.memberships.len() {
-            1 => words::LEAVE.to_owned(),
+            1 => words::leave().to_owned(),
             _ => words::leave_which(&me.overlay),
         };
         if widgets::button(ui, Kind::Plain, None, &label).clicked() {
             view.question = Some(Question::Leave(me.overlay.clone()));
         }
     }
-    ui.label(RichText::new(words::LEAVE_HINT).color(roles(ui).quiet));
+    ui.label(RichText::new(words::leave_hint()).color(roles(ui).quiet));
 }

@@ -21,8 +21,8 @@ pub fn people_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
     let mut commands = Vec::new();
     ScrollArea::vertical().id_salt("people").auto_shrink(false).show(ui, |ui| {
         let Some(hosted) = chosen(snapshot, view) else {
-            widgets::heading(ui, words::PEOPLE);
-            return widgets::empty(ui, words::NO_PEOPLE, words::NO_PEOPLE_HINT);
+            widgets::heading(ui, words::people());
+            return widgets::empty(ui, words::no_people(), words::no_people_hint());
         };
         widgets::heading(ui, &words::people_of(&hosted.overlay));
         if snapshot.hosted.len() > 1 {
@@ -54,7 +54,7 @@ fn chosen<'s>(snapshot: &'s Snapshot, view: &ViewState) -> Option<&'s HostedOver
 }
 
 fn overlays_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, about: &str) {
-    widgets::group(ui, words::OVERLAYS);
+    widgets::group(ui, words::overlays());
     ui.scope(|ui| {
         ui.spacing_mut().item_spacing.y = space::XS;
         for hosted in &snapshot.hosted {
@@ -70,16 +70,16 @@ fn overlays_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, about: &s
 
 /// A link that lets one person in.
 pub fn invite_ui(ui: &mut Ui, view: &mut ViewState, hosted: &HostedOverlay) -> Option<Command> {
-    widgets::group(ui, words::INVITE_ONE);
+    widgets::group(ui, words::invite_one());
     let asked = match &hosted.invitation {
         Some(link) => invite::coded_ui(ui, link, |ui| {
-            invite::link_ui(ui, view, link, words::INVITE_ONE_USE);
-            widgets::button(ui, Kind::Plain, None, words::ANOTHER_INVITATION).clicked()
+            invite::link_ui(ui, view, link, words::invite_one_use());
+            widgets::button(ui, Kind::Plain, None, words::another_invitation()).clicked()
         }),
         None => {
-            ui.label(words::INVITE_ONE_HINT);
+            ui.label(words::invite_one_hint());
             ui.add_space(space::XS);
-            widgets::button(ui, Kind::Primary, None, words::MAKE_INVITATION).clicked()
+            widgets::button(ui, Kind::Primary, None, words::make_invitation()).clicked()
         }
     };
     asked.then(|| invite(&hosted.overlay))
@@ -96,7 +96,7 @@ fn accounts_ui(
     view: &mut ViewState,
     hosted: &HostedOverlay,
 ) -> Option<Command> {
-    widgets::group(ui, words::ACCOUNTS);
+    widgets::group(ui, words::accounts());
     let mut command = None;
     for account in &hosted.accounts {
         command = person_ui(ui, view, hosted, account).or(command);
@@ -119,10 +119,10 @@ fn person_ui(
             let ends = account.nodes.iter().map(|node| node.not_after_unix_ms).max();
             (words::paused(view.now_ms, ends), roles.warn)
         }
-        Standing::Out => (words::IS_PUT_OUT.to_owned(), roles.bad),
+        Standing::Out => (words::is_put_out().to_owned(), roles.bad),
     };
     let is_mine = account.name == hosted.user;
-    let state = if is_mine { format!("{}. {state}", words::YOU_YOURSELF) } else { state };
+    let state = if is_mine { format!("{}. {state}", words::you_yourself()) } else { state };
     let is_beside = ui.available_width() >= BESIDE;
     let mut command = None;
     ui.horizontal(|ui| {
@@ -154,15 +154,15 @@ fn buttons_ui(
     let name = account.name.clone();
     let standing = account_state(account);
     let out = (standing != Standing::Out)
-        .then(|| widgets::button(ui, Kind::Plain, None, words::PUT_OUT))
+        .then(|| widgets::button(ui, Kind::Plain, None, words::put_out()))
         .is_some_and(|button| button.accessible_name(words::put_out_whom(&name)).clicked());
     if out {
         view.question = Some(Question::PutOut { overlay: hosted.overlay.clone(), name });
         return None;
     }
     let (label, called, state) = match standing {
-        Standing::Good => (words::PAUSE, words::pause_whom(&name), AccountState::Disabled),
-        _ => (words::LET_IN, words::let_in_whom(&name), AccountState::Active),
+        Standing::Good => (words::pause(), words::pause_whom(&name), AccountState::Disabled),
+        _ => (words::let_in(), words::let_in_whom(&name), AccountState::Active),
     };
     let button = widgets::button(ui, Kind::Plain, None, label).accessible_name(called);
     let job = AccountJob::SetState { name, state };
@@ -190,7 +190,7 @@ fn good_words(now_ms: u64, account: &Account) -> String {
     let present = account.nodes.iter().filter(|node| !node.is_revoked);
     let ends: Vec<u64> = present.map(|node| node.not_after_unix_ms).collect();
     match ends.iter().max() {
-        None => words::NOT_JOINED_YET.to_owned(),
+        None => words::not_joined_yet().to_owned(),
         Some(last) => {
             let since_ms = last.saturating_sub(limits::CERTIFICATE_MS);
             words::confirmed(ends.len(), &words::ago(now_ms, since_ms))
@@ -211,21 +211,21 @@ fn add_ui(
         return None;
     }
     if !view.add.is_open {
-        if widgets::button(ui, Kind::Quiet, Some(Icon::Start), words::ADD_ACCOUNT).clicked() {
+        if widgets::button(ui, Kind::Quiet, Some(Icon::Start), words::add_account()).clicked() {
             view.add = super::forms::AddForm::opened();
         }
         return None;
     }
     let form = &mut view.add;
     let fault = form.name_fault().filter(|_| form.tried || !form.name.is_empty());
-    let (label, hint) = (words::ADD_NAME, words::ADD_NAME_HINT);
+    let (label, hint) = (words::add_name(), words::add_name_hint());
     let field = widgets::field(ui, label, hint, &mut form.name, fault);
     if std::mem::take(&mut form.wants_focus) {
         field.request_focus();
     }
     let fault = form.password_fault().filter(|_| form.tried);
-    widgets::field(ui, words::ADD_PASSWORD, "", &mut form.password, fault);
-    let (sent, back) = widgets::form_foot(ui, words::ADD_GO);
+    widgets::field(ui, words::add_password(), "", &mut form.password, fault);
+    let (sent, back) = widgets::form_foot(ui, words::add_go());
     if back {
         view.add = Default::default();
     } else if sent && let Some(job) = view.add.send() {
@@ -249,19 +249,19 @@ fn added_ui(
     ui.add(egui::Label::new(password).selectable(true));
     ui.add_space(space::XS);
     if let Some(link) = snapshot.invitations.get(&hosted.overlay) {
-        invite::link_ui(ui, view, link, words::INVITE_LINK_HINT);
+        invite::link_ui(ui, view, link, words::invite_link_hint());
     }
-    if widgets::button(ui, Kind::Plain, None, words::DONE).clicked() {
+    if widgets::button(ui, Kind::Plain, None, words::done()).clicked() {
         view.add = Default::default();
     }
 }
 
 fn registration_ui(ui: &mut Ui, hosted: &HostedOverlay) -> Option<Command> {
-    widgets::group(ui, words::REGISTRATION);
+    widgets::group(ui, words::registration());
     let mut registration = hosted.registration;
     for (value, label) in [
-        (Registration::InvitationOnly, words::INVITED_ONLY),
-        (Registration::Open, words::EVERYBODY),
+        (Registration::InvitationOnly, words::invited_only()),
+        (Registration::Open, words::everybody()),
     ] {
         ui.radio_value(&mut registration, value, label);
     }
@@ -276,32 +276,32 @@ fn server_ui(ui: &mut Ui, hosted: &HostedOverlay) -> Option<Command> {
     let gives_out = words::gives_out(&hosted.overlay);
     match &hosted.state {
         HostState::Starting => {
-            widgets::sentence(ui, Icon::Again, roles.warn, words::SERVER_STARTING)
+            widgets::sentence(ui, Icon::Again, roles.warn, words::server_starting())
         }
         HostState::Running => widgets::sentence(ui, Icon::Tick, roles.good, &gives_out),
-        HostState::Ending => widgets::sentence(ui, Icon::Again, roles.warn, words::SERVER_ENDING),
+        HostState::Ending => widgets::sentence(ui, Icon::Again, roles.warn, words::server_ending()),
         HostState::Stopped => {
-            widgets::sentence(ui, Icon::Warning, roles.warn, words::SERVER_STOPPED);
+            widgets::sentence(ui, Icon::Warning, roles.warn, words::server_stopped());
         }
         HostState::Failed { reason } => widgets::sentence(ui, Icon::Warning, roles.bad, reason),
     }
     if let Some(problem) = &hosted.problem {
         widgets::sentence(ui, Icon::Warning, roles.warn, problem);
     }
-    ui.add(egui::Label::new(RichText::new(words::SERVER_DOWN).color(roles.quiet)).wrap());
+    ui.add(egui::Label::new(RichText::new(words::server_down()).color(roles.quiet)).wrap());
     ui.add_space(space::XS);
     if let (HostState::Running, Some(url)) = (&hosted.state, &hosted.url) {
-        super::network::figure_ui(ui, words::REACHED_AT, url, Some((url, words::COPY_URL)));
+        super::network::figure_ui(ui, words::reached_at(), url, Some((url, words::copy_url())));
         ui.add_space(space::XS);
     }
     let folder = hosted.folder.display().to_string();
-    super::network::figure_ui(ui, words::KEPT_IN, &folder, Some((&folder, words::COPY_FOLDER)));
-    let hint = RichText::new(words::KEPT_IN_HINT).color(roles.quiet);
+    super::network::figure_ui(ui, words::kept_in(), &folder, Some((&folder, words::copy_folder())));
+    let hint = RichText::new(words::kept_in_hint()).color(roles.quiet);
     ui.add(egui::Label::new(hint).wrap());
     ui.add_space(space::XS);
     let (label, is_wanted) = match &hosted.state {
-        HostState::Running => (words::STOP_SERVER, false),
-        HostState::Stopped | HostState::Failed { .. } => (words::START_SERVER, true),
+        HostState::Running => (words::stop_server(), false),
+        HostState::Stopped | HostState::Failed { .. } => (words::start_server(), true),
         HostState::Starting | HostState::Ending => return None,
     };
     let clicked = widgets::button(ui, Kind::Plain, None, label).clicked();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::forms::{AccountForm, AddForm, JoinForm, PasswordForm, RestoreForm, Secret, StartForm};
-use crate::phone::{CallId, Command};
+use crate::phone::{CallId, Command, Contact};
 
 /// The pages of the main window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +11,8 @@ pub enum Page {
     /// Dial field, recent calls, the running call.
     #[default]
     Calls,
+    /// Whom the user knows.
+    Contacts,
     /// The overlay as this peer knows it.
     Network,
     /// Settings.
@@ -25,6 +27,59 @@ pub enum Page {
 pub struct Kept {
     /// The page shown last.
     pub page: Page,
+    /// When the newest call was begun that the user has seen in the list, milliseconds since the
+    /// Unix epoch; later ones that were missed are counted.
+    pub seen_unix_ms: u64,
+}
+
+/// Which of the recent calls are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Filter {
+    /// All.
+    #[default]
+    All,
+    /// Those that nobody here has answered.
+    Missed,
+}
+
+/// What is typed about a contact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContactForm {
+    /// The address.
+    pub aor: String,
+    /// What the user calls them.
+    pub name: String,
+    /// What the user notes.
+    pub note: String,
+    /// Whether faults are shown: from the first attempt on.
+    pub tried: bool,
+}
+
+impl ContactForm {
+    /// The form with what is known of a contact.
+    pub fn of(contact: &Contact) -> Self {
+        let Contact { aor, name, note, .. } = contact.clone();
+        Self { aor, name, note, tried: false }
+    }
+}
+
+/// The page of contacts.
+#[derive(Clone, Debug, Default)]
+pub struct BookView {
+    /// The form for somebody new.
+    pub new: Option<ContactForm>,
+    /// The fields of the chosen contact.
+    pub edited: Option<ContactForm>,
+    /// What was last sent of them, until the phone has it.
+    pub sent: Option<Contact>,
+    /// Who was removed last, to be taken back.
+    pub removed: Option<Contact>,
+    /// Whether the way to files is shown.
+    pub has_files: bool,
+    /// The file.
+    pub path: String,
+    /// What is wrong with it.
+    pub path_fault: Option<&'static str>,
 }
 
 /// A question that must be answered before something is lost.
@@ -173,12 +228,21 @@ pub struct ViewState {
     pub dial_focus: bool,
     /// The person chosen in the list.
     pub person: Option<String>,
+    /// Which of the recent calls are shown.
+    pub filter: Filter,
+    /// The page of contacts.
+    pub book: BookView,
+    /// The call that has failed whose steps are shown.
+    pub why: Option<CallId>,
     /// The question on the screen.
     pub question: Option<Question>,
     /// The incoming call on the screen and since when, in seconds of the window's clock.
     pub ringing: Option<(CallId, f64)>,
     /// The overlay chosen on the Network page; without one, the default.
     pub overlay: Option<String>,
+    /// When the phone was asked last for what changes on the page, in seconds of the window's
+    /// clock.
+    pub inspected: Option<f64>,
     /// The link that was copied last.
     pub copied: Option<String>,
     /// The forms about keys.
@@ -201,13 +265,22 @@ pub struct ViewState {
     pub now_ms: u64,
 }
 
+impl ViewState {
+    /// Shows a person.
+    pub fn choose(&mut self, peer: &str) {
+        self.person = Some(peer.to_owned());
+        self.book.new = None;
+        (self.book.edited, self.book.sent) = (None, None);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_kept_part_reads_what_it_wrote_and_fills_what_is_missing() {
-        let kept = Kept { page: Page::Network };
+        let kept = Kept { page: Page::Network, seen_unix_ms: 7 };
         let text = serde_json::to_string(&kept).expect("plain data");
         assert_eq!(serde_json::from_str::<Kept>(&text).expect("just written"), kept);
         assert_eq!(serde_json::from_str::<Kept>("{}").expect("empty"), Kept::default());

@@ -192,6 +192,50 @@ pub fn row_words(ui: &Ui, rect: Rect, text: &str, quiet: &str) {
     painter.galley(at, galley, roles.text);
 }
 
+/// A quiet caption in a row, cut off where the row ends.
+pub fn row_caption(ui: &Ui, rect: Rect, text: &str) {
+    let quiet = roles(ui).quiet;
+    let font = FontId::proportional(size::CAPTION);
+    let inner = rect.shrink2(vec2(space::M, 0.0));
+    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, quiet);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(inner.width() - space::XL);
+    let galley = ui.painter().layout_job(job);
+    let at = egui::pos2(inner.left(), rect.center().y - galley.size().y / 2.0);
+    ui.painter().galley(at, galley, quiet);
+}
+
+/// One of a few choices that stand beside each other.
+pub fn chip(ui: &mut Ui, label: &str, chosen: bool) -> Response {
+    let roles = roles(ui);
+    let font = FontId::proportional(size::CAPTION);
+    let ink = if chosen { roles.accent } else { roles.quiet };
+    let galley = ui.painter().layout_no_wrap(label.to_owned(), font, ink);
+    let size = vec2(galley.size().x + 2.0 * space::M, SMALL);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    response
+        .widget_info(|| WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), chosen, label));
+    let fill = if chosen || response.hovered() { roles.hover } else { roles.surface };
+    let line = Stroke::new(1.0, if chosen { roles.accent } else { roles.edge });
+    ui.painter().rect(rect, SMALL / 2.0, fill, line, StrokeKind::Inside);
+    focus_ring(ui, &response, rect, SMALL / 2.0);
+    ui.painter().galley(rect.center() - galley.size() / 2.0, galley, ink);
+    response
+}
+
+/// A number at the corner of a button; the button's name says it too.
+pub fn badge(ui: &Ui, button: Rect, count: usize) {
+    /// More than this fits nowhere.
+    const COUNT_MAX: usize = 99;
+    let roles = roles(ui);
+    let text = count.min(COUNT_MAX).to_string();
+    let font = FontId::proportional(size::CAPTION - 1.0);
+    let galley = ui.painter().layout_no_wrap(text, font, roles.on_fill);
+    let size = vec2((galley.size().x + space::S).max(16.0), 16.0);
+    let rect = Rect::from_center_size(button.right_top() + vec2(-8.0, 8.0), size);
+    ui.painter().rect_filled(rect, 8.0, roles.accent_fill);
+    ui.painter().galley(rect.center() - galley.size() / 2.0, galley, roles.on_fill);
+}
+
 /// A text field of one line in our size.
 pub fn line_edit<'t>(text: &'t mut String, hint: &str) -> TextEdit<'t> {
     /// Longer than any path or name; a pasted book must not stall the window.
@@ -221,7 +265,7 @@ pub fn form_foot(ui: &mut Ui, label: &str) -> (bool, bool) {
     let was_in_field = ui.memory(|memory| memory.focused().is_none());
     ui.horizontal(|ui| {
         let go = button(ui, Kind::Primary, None, label).clicked();
-        let back = button(ui, Kind::Plain, Some(Icon::Back), words::BACK);
+        let back = button(ui, Kind::Plain, Some(Icon::Back), words::back());
         let sent = go || (enter && was_in_field);
         (sent && !back.clicked(), back.clicked() || escape)
     })
@@ -324,7 +368,8 @@ pub fn wandering_bar(ui: &mut Ui) {
     const CYCLE_S: f64 = 2.4;
     let roles = roles(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 6.0), Sense::hover());
-    response.widget_info(|| WidgetInfo::labeled(Role::ProgressIndicator, true, words::IN_PROGRESS));
+    response
+        .widget_info(|| WidgetInfo::labeled(Role::ProgressIndicator, true, words::in_progress()));
     let phase = ui.input(|input| input.time).rem_euclid(CYCLE_S) / CYCLE_S;
     let swing = 0.5 - 0.5 * (phase * std::f64::consts::TAU).cos();
     let width = rect.width() * 0.3;

@@ -14,7 +14,9 @@ use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::{Page, Question, Setup, ViewState};
 use super::widgets::{self, Kind};
-use super::{account, alarm, calls, card, first, keeping, keys, network, pages, people, words};
+use super::{
+    account, alarm, book, calls, card, first, keeping, keys, network, pages, people, person, words,
+};
 use crate::phone::{CallState, Command, Handle, OverlayState, Snapshot, Theme};
 
 /// Below this width in points the columns fold into one.
@@ -25,6 +27,8 @@ const RAIL: f32 = 64.0;
 const LIST: (f32, f32) = (280.0, 340.0);
 /// Pages other than calls are not stretched further than this.
 const PAGE_MAX: f32 = 720.0;
+/// How often the phone is asked for what changes on a page that shows it.
+const INSPECT_EVERY_S: f64 = 2.0;
 /// Words such as "5 min ago" are drawn anew this often.
 const AGO_EVERY_S: u64 = 60;
 
@@ -65,11 +69,11 @@ impl Window {
         let commands = window_ui(ui, &snapshot, &mut self.view);
         for command in commands {
             if !self.handle.send(command) {
-                self.view.fault = Some(words::PHONE_BUSY);
+                self.view.fault = Some(words::phone_busy());
             }
         }
         if self.signs.gone.load(Ordering::Relaxed) {
-            self.view.fault = Some(words::PHONE_GONE);
+            self.view.fault = Some(words::phone_gone());
         }
     }
 
@@ -82,6 +86,7 @@ impl Window {
         if ctx.options(|options| options.theme_preference) != theme {
             ctx.set_theme(theme);
         }
+        words::choose_language(snapshot.settings.language);
         let title = words::title(Some(snapshot), self.suffix.as_deref());
         if title != self.title {
             ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
@@ -108,6 +113,8 @@ pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
     let mut commands: Vec<Command> = first::follow(snapshot, view).into_iter().collect();
     commands.extend(keeping::follow(snapshot, view));
     commands.extend(keys::commands(&ctx, snapshot, view));
+    commands.extend(inspect(&ctx, view));
+    see_calls(&ctx, snapshot, view);
     commands.extend(card::incoming_ui(&ctx, snapshot, view));
     commands.extend(pages::question_ui(&ctx, snapshot, view));
     commands.extend(keeping::unlock_ui(&ctx, snapshot, view));
@@ -131,6 +138,24 @@ pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
     commands
 }
 
+/// Asks the phone now and then for what changes too often to be told at each change, while a page
+/// shows it.
+fn inspect(ctx: &egui::Context, view: &mut ViewState) -> Option<Command> {
+    if !matches!(view.kept.page, Page::Network | Page::Settings) {
+        view.inspected = None;
+        return None;
+    }
+    let now = ctx.input(|input| input.time);
+    let wait = view.inspected.map_or(0.0, |at| at + INSPECT_EVERY_S - now);
+    let is_due = wait <= 0.0;
+    let next = if is_due { INSPECT_EVERY_S } else { wait };
+    ctx.request_repaint_after(std::time::Duration::from_secs_f64(next));
+    if is_due {
+        view.inspected = Some(now);
+    }
+    is_due.then_some(Command::Inspect)
+}
+
 fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
     let roles = roles(ui);
     let mut commands = Vec::new();
@@ -142,16 +167,21 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
             rail_buttons_ui(ui, snapshot, view);
         });
     });
-    if view.kept.page == Page::Calls {
+    if has_list(view) {
         let list = Frame::new().fill(roles.surface).inner_margin(space::L);
         let width = (ui.available_width() * 0.36).clamp(LIST.0, LIST.1);
         Panel::left("list").exact_size(width).resizable(false).frame(list).show(ui, |ui| {
-            commands.extend(calls::list_ui(ui, snapshot, view, Scroll::Own));
+            commands.extend(match view.kept.page {
+                Page::Contacts => book::list_ui(ui, snapshot, view),
+                _ => calls::list_ui(ui, snapshot, view, Scroll::Own),
+            });
         });
     }
     let frame = Frame::new().fill(roles.surface).inner_margin(space::XL);
     CentralPanel::no_frame().frame(frame).show(ui, |ui| {
-        if view.kept.page == Page::Calls {
+        if view.kept.page == Page::Contacts {
+            commands.extend(contact_detail_ui(ui, snapshot, view));
+        } else if view.kept.page == Page::Calls {
             commands.extend(calls::detail_ui(ui, snapshot, view));
         } else {
             let size = vec2(PAGE_MAX.min(ui.available_width()), ui.available_height());
@@ -163,20 +193,69 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
     commands
 }
 
+/// Whether the page has a list in a column of its own.
+fn has_list(view: &ViewState) -> bool {
+    matches!(view.kept.page, Page::Calls | Page::Contacts)
+}
+
+/// Beside the contacts: the calls, and somebody new or the chosen one.
+fn contact_detail_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    let mut commands = Vec::new();
+    ScrollArea::vertical().id_salt("contact").auto_shrink(false).show(ui, |ui| {
+        let (back, command) = card::strip_ui(ui, snapshot);
+        commands.extend(command);
+        if back {
+            view.kept.page = Page::Calls;
+        }
+        if view.book.new.is_some() {
+            commands.extend(book::new_ui(ui, snapshot, view));
+        } else if let Some(peer) = view.person.clone() {
+            commands.extend(person::person_ui(ui, snapshot, view, &peer));
+        } else {
+            ui.add_space((ui.available_height() / 2.0 - 60.0).max(space::XL));
+            widgets::empty(ui, words::nobody(), words::nobody_chosen_hint());
+        }
+    });
+    commands
+}
+
+/// The contacts in one column: the list, or somebody in its place.
+fn narrow_contacts_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    if view.book.new.is_none() && view.person.is_none() {
+        let (back, command) = card::strip_ui(ui, snapshot);
+        if back {
+            view.kept.page = Page::Calls;
+        }
+        let list = book::list_ui(ui, snapshot, view);
+        return command.into_iter().chain(list).collect();
+    }
+    if view.book.new.is_none() {
+        let back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::back()).clicked();
+        if back || first::take_escape(ui) {
+            view.person = None;
+        }
+    }
+    contact_detail_ui(ui, snapshot, view)
+}
+
 /// One column: the pages below each other's buttons, calls above the list.
 fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
     let roles = roles(ui);
     let mut commands = Vec::new();
     let bar = Frame::new().fill(roles.surface).inner_margin(space::S);
     Panel::bottom("bar").resizable(false).frame(bar).show(ui, |ui| {
-        let count = if snapshot.hosted.is_empty() { 3.0 } else { 4.0 };
-        widgets::centred_row(ui, count * 40.0 + (count - 1.0) * space::XXL, |ui| {
-            ui.spacing_mut().item_spacing.x = space::XXL;
+        let count = if snapshot.hosted.is_empty() { 4.0 } else { 5.0 };
+        widgets::centred_row(ui, count * 40.0 + (count - 1.0) * space::XL, |ui| {
+            ui.spacing_mut().item_spacing.x = space::XL;
             rail_buttons_ui(ui, snapshot, view);
         });
     });
     let frame = Frame::new().fill(roles.surface).inner_margin(space::L);
     CentralPanel::no_frame().frame(frame).show(ui, |ui| {
+        if view.kept.page == Page::Contacts {
+            commands.extend(narrow_contacts_ui(ui, snapshot, view));
+            return;
+        }
         if view.kept.page != Page::Calls {
             commands.extend(page_ui(ui, snapshot, view));
             return;
@@ -186,18 +265,20 @@ fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comm
             return;
         }
         if let Some(peer) = view.person.clone().filter(|_| card::running(snapshot) == 0) {
-            let back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::BACK).clicked();
+            let back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::back()).clicked();
             if back || first::take_escape(ui) {
                 view.person = None;
             }
-            card::stack_ui(ui, snapshot, &mut commands);
-            commands.extend(calls::person_ui(ui, snapshot, view, &peer));
+            ScrollArea::vertical().id_salt("person").auto_shrink(false).show(ui, |ui| {
+                card::stack_ui(ui, snapshot, view, &mut commands);
+                commands.extend(person::person_ui(ui, snapshot, view, &peer));
+            });
         } else {
             let any = snapshot.calls.iter().any(|call| call.state != CallState::Incoming);
             if any {
                 // Everything in one column that scrolls as a whole: the call is on top of it.
                 ScrollArea::vertical().id_salt("calls").show(ui, |ui| {
-                    card::stack_ui(ui, snapshot, &mut commands);
+                    card::stack_ui(ui, snapshot, view, &mut commands);
                     commands.extend(calls::list_ui(ui, snapshot, view, Scroll::Page));
                 });
             } else {
@@ -233,7 +314,7 @@ fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
         Page::Network => commands.extend(network::network_ui(ui, snapshot, view)),
         Page::Settings => commands.extend(pages::settings_ui(ui, snapshot, view)),
         Page::People => commands.extend(people::people_ui(ui, snapshot, view)),
-        Page::Calls => {}
+        Page::Calls | Page::Contacts => {}
     }
     if back {
         view.kept.page = Page::Calls;
@@ -242,20 +323,36 @@ fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
 }
 
 fn rail_buttons_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
+    let missed = calls::missed(snapshot, view.kept.seen_unix_ms);
+    let calls = if missed > 0 { &words::calls_missed(missed) } else { words::calls() };
     let mut buttons = vec![
-        (Page::Calls, Icon::Phone, words::CALLS),
-        (Page::Network, Icon::Network, words::NETWORK),
-        (Page::Settings, Icon::Settings, words::SETTINGS),
+        (Page::Calls, Icon::Phone, calls),
+        (Page::Contacts, Icon::Book, words::contacts()),
+        (Page::Network, Icon::Network, words::network()),
+        (Page::Settings, Icon::Settings, words::settings()),
     ];
     if !snapshot.hosted.is_empty() {
-        buttons.push((Page::People, Icon::People, words::PEOPLE));
+        buttons.push((Page::People, Icon::People, words::people()));
     }
     for (page, icon, label) in buttons {
         let chosen = view.kept.page == page;
-        if widgets::icon_button(ui, Kind::Quiet, icon, label, chosen).clicked() {
-            view.kept.page = page;
-            view.dial_focus = page == Page::Calls;
+        let button = widgets::icon_button(ui, Kind::Quiet, icon, label, chosen);
+        if page == Page::Calls && missed > 0 {
+            widgets::badge(ui, button.rect, missed);
         }
+        if button.clicked() {
+            view.kept.page = page;
+            view.dial_focus = matches!(page, Page::Calls | Page::Contacts);
+        }
+    }
+}
+
+/// Calls that are listed in a window that the user looks at are not counted as missed any more.
+fn see_calls(ctx: &egui::Context, snapshot: &Snapshot, view: &mut ViewState) {
+    let is_looked_at = ctx.input(|input| input.viewport().focused.unwrap_or(true));
+    if view.kept.page == Page::Calls && is_looked_at {
+        let newest = snapshot.history.first().map_or(0, |entry| entry.unix_ms);
+        view.kept.seen_unix_ms = view.kept.seen_unix_ms.max(newest);
     }
 }
 
@@ -264,11 +361,11 @@ fn rail_picture_ui(ui: &mut Ui, snapshot: &Snapshot) {
     let Some(me) = snapshot.me() else { return };
     let roles = roles(ui);
     let (colour, state) = match snapshot.overlay() {
-        OverlayState::Joined { registered: true, .. } => (roles.good, words::JOINED),
-        OverlayState::Joined { .. } => (roles.warn, words::NOT_REACHABLE_YET),
+        OverlayState::Joined { registered: true, .. } => (roles.good, words::joined()),
+        OverlayState::Joined { .. } => (roles.warn, words::not_reachable_yet()),
         OverlayState::Joining { step } => (roles.warn, step.as_str()),
-        OverlayState::Failed { .. } => (roles.bad, words::NOT_JOINED_BECAUSE),
-        OverlayState::Out => (roles.quiet, words::OFFLINE),
+        OverlayState::Failed { .. } => (roles.bad, words::not_joined_because()),
+        OverlayState::Out => (roles.quiet, words::offline()),
     };
     let (rect, response) = ui.allocate_exact_size(vec2(40.0, 40.0), Sense::hover());
     widgets::paint_avatar(ui, rect, &me.user);
@@ -306,7 +403,7 @@ fn notice_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<C
                 ui.add(egui::Label::new(RichText::new(sentence).size(size::BODY)).wrap());
             });
             widgets::from_right(ui, |ui| {
-                let name = words::DISMISS_NOTICE;
+                let name = words::dismiss_notice();
                 gone = widgets::icon_button(ui, Kind::Quiet, Icon::Cross, name, false).clicked();
             });
         });

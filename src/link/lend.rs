@@ -44,12 +44,18 @@ pub enum Reach {
 pub struct Lending {
     relay: watch::Sender<Option<RelayPort>>,
     awaited: watch::Sender<Option<[u8; 12]>>,
+    wanted: watch::Sender<Option<Quota>>,
 }
 
 impl Lending {
     /// Lends this relay from now on, or none.
     pub fn set(&self, relay: Option<RelayPort>) {
         self.relay.send_replace(relay);
+    }
+
+    /// Lends this much from now on if others reach us, or nothing.
+    pub(super) fn want(&self, quota: Option<Quota>) {
+        self.wanted.send_if_modified(|wanted| std::mem::replace(wanted, quota) != quota);
     }
 
     /// What is lent.
@@ -103,32 +109,40 @@ impl Lend {
 
     async fn run(mut self, reach: watch::Sender<Reach>) {
         let mut rng = Rng::new(os_seed());
-        let mut lent: Option<SocketAddr> = None;
+        let mut lent: Option<(SocketAddr, Quota)> = None;
+        let mut wanted = self.lending.wanted.subscribe();
         while self.status.wait_for(|status| status.joined).await.is_ok() {
             let own = addresses::offered(&Net::new(None), self.options.anywhere).await;
             let found = self.look(&own, &mut rng).await;
             reach.send_replace(found);
-            let lendable = match found {
-                Reach::Reached(address) => Some(address),
+            let quota = *wanted.borrow_and_update();
+            let lendable = match (found, quota) {
+                (Reach::Reached(address), Some(quota)) => Some((address, quota)),
                 _ => None,
             };
             if lent != lendable {
-                if let Some(before) = lent.take() {
+                if let Some((before, _)) = lent.take() {
                     self.stop(before).await;
                 }
-                if let (Some(address), Some(quota)) = (lendable, self.options.lend) {
+                if let Some((address, quota)) = lendable {
                     self.lend(address, &own, quota, &mut rng).await;
-                    lent = Some(address);
+                    lent = lendable;
                 }
             }
-            if self.pause(found).await.is_err() {
-                return;
+            if self.pause(found, &mut wanted).await.is_err() {
+                break;
             }
         }
+        // The node has ended, and what is left of it lends nothing.
+        self.lending.set(None);
     }
 
     /// Waits until it is worth looking again; an error once the node has ended.
-    async fn pause(&mut self, found: Reach) -> Result<(), watch::error::RecvError> {
+    async fn pause(
+        &mut self,
+        found: Reach,
+        wanted: &mut watch::Receiver<Option<Quota>>,
+    ) -> Result<(), watch::error::RecvError> {
         let links = self.status.borrow().links;
         let (pause, awaits_links) = match found {
             Reach::Unknown => (LOOK_AGAIN, true),
@@ -136,6 +150,8 @@ impl Lend {
         };
         tokio::select! {
             () = sleep(pause) => {}
+            // The sender is ours, so it does not end.
+            _ = wanted.changed() => {}
             // Somebody has come who may knock.
             changed = self.status.wait_for(|s| !s.joined || (awaits_links && s.links > links)) => {
                 changed?;

@@ -118,6 +118,26 @@ async fn a_relay_is_lent_found_and_used() {
     }
 }
 
+/// What is lent is the user's to change while the node runs: nothing more, and something again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_lent_is_changed_while_it_runs() {
+    let (alice, _a) = start("alice@example.org", lending()).await;
+    alice.tell(Command::Found).await.unwrap();
+    let becomes = async |lent: Option<usize>| {
+        let waited = async {
+            while alice.lent() != lent {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, waited).await.expect("what is lent changes");
+    };
+    becomes(Some(0)).await;
+    alice.lend(None);
+    becomes(None).await;
+    alice.lend(Some(RelayQuota { sessions: 4, bytes_per_s: 50_000 }));
+    becomes(Some(0)).await;
+}
+
 /// R6940-9-01: a node without a public address offers nothing, though it would lend.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_no_public_address_lends_nothing() {

@@ -19,7 +19,7 @@ use super::dtls::LocalCertificate;
 use super::error::LinkError;
 use super::facts::{LinkFacts, LinkTable};
 use super::ice::limits::CONNECT_ANSWERED;
-use super::lend::{Lend, Reach};
+use super::lend::{Lend, Lending, Reach};
 use super::pcap::Pcap;
 use super::pool::AgentPool;
 use super::ports::{MappedPorts, PortMapper, PortMapping};
@@ -91,6 +91,7 @@ pub struct Node {
     listen: SocketAddr,
     plain: PlainConnections,
     agents: AgentPool,
+    lending: Lending,
     reach: watch::Receiver<Reach>,
     relays: watch::Receiver<Vec<RelayServer>>,
     links: watch::Receiver<LinkTable>,
@@ -213,10 +214,12 @@ impl Node {
         let (counters_in, counters) = watch::channel(NodeCounters::default());
         let asker = Asker(commands.downgrade());
         let ports = OpenPorts::default();
+        let lending = listener.lending().clone();
+        lending.want(options.relays.lend);
         let lend = Lend {
             asker: asker.clone(),
             status: status.clone(),
-            lending: listener.lending().clone(),
+            lending: lending.clone(),
             listen,
             node_id,
             options: options.relays.clone(),
@@ -245,6 +248,7 @@ impl Node {
             listen,
             plain,
             agents,
+            lending,
             reach,
             relays,
             links,
@@ -271,6 +275,17 @@ impl Node {
     /// Whether the router in front of us has opened our port; changes can be waited for.
     pub fn port_mapping(&self) -> watch::Receiver<PortMapping> {
         self.mapping.clone()
+    }
+
+    /// Lends this much of a relay from now on if others reach us, or nothing. Who is relayed when
+    /// that changes has to look for another relay.
+    pub fn lend(&self, quota: Option<Quota>) {
+        self.lending.want(quota);
+    }
+
+    /// How many relayed addresses others have of us now; `None` while no relay is lent.
+    pub fn lent(&self) -> Option<usize> {
+        self.lending.relay().map(|relay| relay.sessions())
     }
 
     /// Each link that is up, the oldest first. When one comes or goes [`NodeStatus::links`] may

@@ -333,6 +333,7 @@ impl Engine {
             };
             self.account_state(id, state);
         }
+        self.look_at_network(id);
     }
 
     /// Stores our registrations anew, because the settings have changed.
@@ -422,6 +423,7 @@ impl Engine {
         self.flows.close_all(id);
         self.snapshot.memberships.retain(|m| m.me.overlay != overlay);
         self.snapshot.invitations.remove(&overlay);
+        self.snapshot.networks.remove(&overlay);
         self.snapshot.certificates.retain(|c| c.overlay != overlay);
         self.snapshot.devices.retain(|device| device.overlay != overlay);
         self.event(Event::Left { overlay: overlay.clone() });

@@ -14,6 +14,8 @@ use super::engine::Engine;
 use super::failure::Worst;
 use super::session::Session;
 use super::talk::{Talk, TalkReport};
+use super::trace::Candidates;
+use super::transfer::Referral;
 use super::words;
 use crate::base::Instant;
 use crate::link::{AppFlow, IceAgent, LinkError};
@@ -34,7 +36,7 @@ pub(super) struct Calls {
 pub(super) struct Running {
     /// The membership that it was begun in, and its overlay's name.
     pub(super) account: AccountId,
-    overlay: String,
+    pub(super) overlay: String,
     pub(super) direction: Direction,
     /// The other side's Address of Record.
     pub(super) peer: String,
@@ -59,15 +61,27 @@ pub(super) struct Running {
     pub(super) until: tokio::time::Instant,
     pub(super) talk: Option<Talk>,
     path: Option<String>,
-    statistics: AudioStatistics,
+    pub(super) statistics: AudioStatistics,
+    /// Addresses between which a path for the sound is looked for.
+    pub(super) candidates: Candidates,
     pub(super) report: CallReport,
     pub(super) started: Instant,
-    started_unix_ms: u64,
+    pub(super) started_unix_ms: u64,
     answered: Option<Instant>,
     /// Whatever is dialled ends with the call.
     pub(super) dial_tasks: JoinSet<()>,
     /// Who has answered, if that is not who was called.
     forwarded_to: Option<String>,
+    /// Whom the other side was asked to call instead.
+    pub(super) transferring_to: Option<String>,
+    /// Who has brought the call about, if somebody else has.
+    pub(super) transferred_by: Option<String>,
+    /// Why we call, if somebody has asked us to.
+    pub(super) referral: Option<Referral>,
+    /// What a device has answered that did not take the call.
+    pub(super) refusal: Option<rsip::StatusCode>,
+    /// The call of ours that ends when this one is answered.
+    pub(super) replaces: Option<(AccountId, LegId)>,
     /// Whether the other side's name is of another domain than its overlay.
     pub(super) is_domain_unverified: bool,
     /// Whether we have moved to another network, and the call has not followed yet.
@@ -230,12 +244,18 @@ impl Calls {
             talk: None,
             path: None,
             statistics: AudioStatistics::default(),
+            candidates: Candidates::default(),
             report: CallReport::default(),
             started: now.instant,
             started_unix_ms: now.unix_ms,
             answered: None,
             dial_tasks: JoinSet::new(),
             forwarded_to: None,
+            transferring_to: None,
+            transferred_by: None,
+            referral: None,
+            refusal: None,
+            replaces: None,
             is_domain_unverified: false,
             is_moving: false,
         };
@@ -310,6 +330,8 @@ impl Running {
             verified: self.verified,
             is_domain_unverified: self.is_domain_unverified,
             forwarded_to: self.forwarded_to.clone(),
+            transferring_to: self.transferring_to.clone(),
+            transferred_by: self.transferred_by.clone(),
             muted: self.muted,
             held_by_us: self.is_held,
             held_by_them: self.is_held_by_them(),
@@ -330,7 +352,7 @@ impl Running {
         }
     }
 
-    fn finish_report(&mut self, now: Instant) {
+    pub(super) fn finish_report(&mut self, now: Instant) {
         let report = &mut self.report;
         report.packets_sent = self.statistics.packets_sent;
         report.packets_received = self.statistics.packets_received;
@@ -367,6 +389,7 @@ impl Engine {
                     talk.mute(call.muted);
                 }
             }
+            Some(TalkReport::Digit(digit)) => self.event(Event::Digit { call: id, digit }),
             Some(TalkReport::Statistics(statistics)) => call.statistics = *statistics,
             Some(TalkReport::Fault(sentence)) => {
                 self.notice(sentence);
@@ -386,7 +409,7 @@ impl Engine {
         let sentence = match call.phase {
             Phase::Talking => "You hung up.",
             Phase::Incoming | Phase::Answering => words::DECLINED,
-            Phase::Dialling(_) | Phase::Ringing => "You gave up.",
+            Phase::Dialling(_) | Phase::Ringing => words::GAVE_UP,
         };
         self.hang_up_legs(id, None);
         self.end_call(id, sentence.to_owned());
@@ -420,6 +443,7 @@ impl Engine {
         let now = self.clock.now();
         let Some(mut call) = self.calls.running.remove(&id) else { return };
         call.dial_tasks.abort_all();
+        self.referral_failed(&mut call);
         call.finish_report(now);
         // What was wrong with its sound is of no use any more.
         if self.sound_notice.take_if(|about| *about == id).is_some() {
@@ -434,6 +458,7 @@ impl Engine {
             outcome: sentence.clone(),
             answered: call.report.answered,
         };
+        self.trace_ended(id, &call, &entry);
         if call.report.ringing_ms.is_some() {
             for attempt in call.attempts.iter().filter(|attempt| attempt.leg.is_some()) {
                 self.remember_target(&attempt.target);

@@ -111,7 +111,7 @@ impl Engine {
         let _ = self.data.forget_device(account.overlay(), &aor, node);
     }
 
-    /// Who is called most among recent calls.
+    /// Whom the user has marked, and who is called most among recent calls.
     fn favourites(&self) -> Vec<String> {
         let mut counts: Vec<(usize, &str)> = Vec::new();
         let answered = self.snapshot.history.iter().take(CALLS_LOOKED_AT);
@@ -124,7 +124,11 @@ impl Engine {
         counts.retain(|(count, _)| *count >= FAVOURITE_MIN);
         // The sort is stable: of two the one called last is first.
         counts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-        counts.into_iter().take(FAVOURITES_MAX).map(|(_, peer)| peer.to_owned()).collect()
+        let mut names = self.marked_favourites();
+        counts.retain(|(_, peer)| !names.iter().any(|name| name == peer));
+        names.extend(counts.into_iter().map(|(_, peer)| peer.to_owned()));
+        names.truncate(FAVOURITES_MAX);
+        names
     }
 
     /// Sees to the connections that stay open.

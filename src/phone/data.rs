@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::api::{Direction, HistoryEntry, Me};
+use super::book::{self, Contact};
 
 /// The database.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub type OverlayUser = (String, String);
 pub struct Memories {
     /// Recent calls, the newest first.
     calls: Vec<HistoryEntry>,
+    /// The user's contacts.
+    contacts: Vec<Contact>,
     /// Keys that stand for names, or were refused: overlay, Address of Record, Node-ID, which.
     pins: Vec<[String; 4]>,
     /// Overlays founded, and where they listened.
@@ -58,7 +61,58 @@ impl Data {
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(super::pins::SCHEMA)?;
         connection.execute_batch(super::contacts::SCHEMA)?;
+        connection.execute_batch(book::SCHEMA)?;
         Ok(Self { connection })
+    }
+
+    /// Moves what can't be read out of the way of the rest; a sentence if there was anything.
+    pub(super) fn look_after(&self) -> Option<String> {
+        let calls = self.set_aside("calls", CALL_COLUMNS, read_call);
+        let contacts = self.set_aside("contacts", book::COLUMNS, book::read);
+        let (what, count) = match (calls, contacts) {
+            (Err(error), _) | (_, Err(error)) => {
+                return Some(format!("What the phone remembers can't be read whole: {error}."));
+            }
+            (Ok(0), Ok(0)) => return None,
+            (Ok(0), Ok(count)) => ("contacts", count),
+            (Ok(count), Ok(0)) => ("calls", count),
+            (Ok(calls), Ok(contacts)) => ("calls and contacts", calls + contacts),
+        };
+        Some(format!("The list of {what} had damaged entries: {count} set aside, the others kept."))
+    }
+
+    /// Moves the rows of a table that can't be read to a table beside it; how many there were.
+    fn set_aside<T>(
+        &self,
+        table: &str,
+        columns: &str,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<usize> {
+        let query = format!("SELECT {columns}, rowid AS place FROM {table}");
+        let mut statement = self.connection.prepare(&query)?;
+        let mut rows = statement.query([])?;
+        let mut damaged: Vec<i64> = Vec::new();
+        while let Some(row) = rows.next()? {
+            if read(row).is_err() {
+                damaged.push(row.get("place")?);
+            }
+        }
+        drop(rows);
+        if damaged.is_empty() {
+            return Ok(0);
+        }
+        let aside = format!("{table}_damaged");
+        let change = self.connection.unchecked_transaction()?;
+        change.execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS {aside} AS SELECT * FROM {table} WHERE 0"
+        ))?;
+        for place in &damaged {
+            let copy = format!("INSERT INTO {aside} SELECT * FROM {table} WHERE rowid = ?1");
+            change.execute(&copy, [place])?;
+            change.execute(&format!("DELETE FROM {table} WHERE rowid = ?1"), [place])?;
+        }
+        change.commit()?;
+        Ok(damaged.len())
     }
 
     /// Remembers a call; the oldest beyond [`HISTORY_MAX`] are forgotten.
@@ -84,22 +138,9 @@ impl Data {
 
     /// Recent calls, the newest first.
     pub fn calls(&self) -> rusqlite::Result<Vec<HistoryEntry>> {
-        let mut statement = self.connection.prepare(
-            "SELECT incoming, peer, unix_ms, duration_ms, outcome, answered
-             FROM calls ORDER BY id DESC LIMIT ?1",
-        )?;
-        let rows = statement.query_map([HISTORY_MAX], |row| {
-            let incoming: bool = row.get(0)?;
-            Ok(HistoryEntry {
-                direction: if incoming { Direction::Incoming } else { Direction::Outgoing },
-                peer: row.get(1)?,
-                unix_ms: row.get::<_, i64>(2)?.max(0) as u64,
-                duration: Duration::from_millis(row.get::<_, i64>(3)?.max(0) as u64),
-                outcome: row.get(4)?,
-                answered: row.get(5)?,
-            })
-        })?;
-        rows.collect()
+        let query = format!("SELECT {CALL_COLUMNS} FROM calls ORDER BY id DESC LIMIT ?1");
+        let mut statement = self.connection.prepare(&query)?;
+        statement.query_map([HISTORY_MAX], read_call)?.collect()
     }
 
     /// Forgets all calls, and where they went.
@@ -209,6 +250,7 @@ impl Data {
     pub fn memories(&self) -> rusqlite::Result<Memories> {
         Ok(Memories {
             calls: self.calls()?,
+            contacts: self.contacts()?,
             pins: self.pins()?,
             founded: self.pairs("SELECT overlay, listen FROM founded ORDER BY overlay")?,
             last: self.pairs("SELECT overlay, user FROM last")?,
@@ -221,6 +263,9 @@ impl Data {
         let change = self.connection.unchecked_transaction()?;
         if self.calls()?.is_empty() {
             memories.calls.iter().rev().try_for_each(|call| self.add_call(call))?;
+        }
+        for contact in &memories.contacts {
+            contact.insert(&change)?;
         }
         for (pairs, insert) in [
             (&memories.founded, "INSERT OR IGNORE INTO founded (overlay, listen) VALUES (?1, ?2)"),
@@ -282,6 +327,21 @@ impl Data {
         Ok(())
     }
 }
+
+/// A row as [`CALL_COLUMNS`] gives it.
+fn read_call(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
+    let incoming: bool = row.get(0)?;
+    Ok(HistoryEntry {
+        direction: if incoming { Direction::Incoming } else { Direction::Outgoing },
+        peer: row.get(1)?,
+        unix_ms: row.get::<_, i64>(2)?.max(0) as u64,
+        duration: Duration::from_millis(row.get::<_, i64>(3)?.max(0) as u64),
+        outcome: row.get(4)?,
+        answered: row.get(5)?,
+    })
+}
+
+const CALL_COLUMNS: &str = "incoming, peer, unix_ms, duration_ms, outcome, answered";
 
 fn conversion(column: usize, error: std::net::AddrParseError) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
@@ -362,5 +422,55 @@ mod tests {
         assert_eq!(data.founded_listen("example.net"), Ok(None));
         data.clear_calls().expect("cleared");
         assert_eq!(data.calls(), Ok(Vec::new()));
+    }
+
+    /// A damaged row takes nothing else with it: it is set aside, once, and told of.
+    #[test]
+    fn damaged_rows_are_set_aside() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let data = Data::open(&dir.path().join("data.db")).expect("made");
+        let contact =
+            |aor: &str| Contact { aor: aor.into(), name: "N".into(), ..Contact::default() };
+        for aor in ["bob@example.org", "carol@example.org", "dora@example.org"] {
+            data.save_contact(&contact(aor)).expect("saved");
+        }
+        assert_eq!(data.look_after(), None);
+        for damage in [
+            "UPDATE contacts SET name = x'ff00' WHERE aor = 'carol@example.org'",
+            "UPDATE contacts SET aor = 'no name' WHERE aor = 'dora@example.org'",
+            "INSERT INTO calls VALUES (1, 'what', 'bob@example.org', 1, 1, 'x', 0)",
+        ] {
+            data.connection.execute(damage, []).expect("damaged");
+        }
+        assert!(data.contacts().is_err());
+        let notice = data.look_after().expect("a sentence");
+        assert!(
+            notice.contains("calls and contacts") && notice.contains("3 set aside"),
+            "{notice}"
+        );
+        assert_eq!(data.contacts(), Ok(vec![contact("bob@example.org")]));
+        assert_eq!(data.calls(), Ok(Vec::new()));
+        assert_eq!(data.look_after(), None, "it is told once");
+        let kept = "SELECT count(*) FROM contacts_damaged";
+        assert_eq!(data.connection.query_row(kept, [], |row| row.get(0)), Ok(2));
+    }
+
+    /// Contacts come back from a backup, and those that are there stay as they are.
+    #[test]
+    fn contacts_are_in_the_memories() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let open = |name: &str| Data::open(&dir.path().join(name)).expect("made");
+        let named = |aor: &str, name: &str| Contact {
+            aor: aor.into(),
+            name: name.into(),
+            ..Contact::default()
+        };
+        let (old, new) = (open("old.db"), open("new.db"));
+        let bob = Contact { is_favourite: true, ..named("bob@example.org", "Bob") };
+        old.save_contact(&bob).expect("saved");
+        old.save_contact(&named("carol@example.org", "Old")).expect("saved");
+        new.save_contact(&named("carol@example.org", "New")).expect("saved");
+        new.add_memories(&old.memories().expect("read")).expect("taken in");
+        assert_eq!(new.contacts(), Ok(vec![bob, named("carol@example.org", "New")]));
     }
 }

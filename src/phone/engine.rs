@@ -51,9 +51,10 @@ pub struct PhoneOptions {
 pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
     let (settings, settings_notice) = options.state.settings();
     let (data, data_notice) = options.state.data(unix_ms())?;
-    let notice = data_notice.or(settings_notice);
+    let notice = data_notice.or_else(|| data.look_after()).or(settings_notice);
     let snapshot = Snapshot {
         history: data.calls().unwrap_or_default(),
+        contacts: Arc::new(data.contacts().unwrap_or_default()),
         last: data.last().ok().flatten(),
         founded: data.founded().unwrap_or_default(),
         protection: options.state.protection(),
@@ -209,12 +210,19 @@ impl Engine {
         if self.waits_for_keys(&command) {
             return;
         }
-        // Every command takes the notice away but this one, which may come by itself.
-        if command != Command::Count {
+        // Every command takes the notice away but those which may come by themselves.
+        if !matches!(command, Command::Count | Command::Inspect) {
             self.snapshot.notice = None;
             self.sound_notice = None;
         }
-        let result = match command {
+        if let Err(sentence) = self.carry_out(command) {
+            self.notice(sentence);
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) -> Result<(), String> {
+        let done = |()| Ok(());
+        match command {
             Command::StartOverlay { name, user, listen, kind } => {
                 self.start_overlay(&name, &user, listen, kind)
             }
@@ -237,20 +245,15 @@ impl Engine {
             Command::Answer(call) => self.answer(call),
             Command::Decline(call) => self.decline(call),
             Command::HangUp(call) => self.hang_up(call),
-            Command::Mute(call, muted) => {
-                self.calls.mute(call, muted);
-                Ok(())
-            }
+            Command::Mute(call, muted) => done(self.calls.mute(call, muted)),
             Command::Hold(call, is_held) => self.hold(call, is_held),
-            Command::Dismiss(call) => {
-                self.calls.dismiss(call);
-                Ok(())
-            }
-            Command::DismissNotice => {
-                self.snapshot.restored.clear();
-                Ok(())
-            }
+            Command::Digit(call, label) => self.press(call, label),
+            Command::Transfer { call, to } => self.transfer(call, &to),
+            Command::TransferTo { call, other } => self.transfer_to(call, other),
+            Command::Dismiss(call) => done(self.calls.dismiss(call)),
+            Command::DismissNotice => done(self.snapshot.restored.clear()),
             Command::ClearHistory => self.clear_history(),
+            Command::Contacts(job) => self.contact_job(job),
             Command::Configure(settings) => self.configure(settings),
             Command::Forward(to) => self.forward(to.as_deref()),
             Command::Protect(password) => self.protect(&password),
@@ -270,9 +273,10 @@ impl Engine {
                 self.tell_counters();
                 Ok(())
             }
-        };
-        if let Err(sentence) = result {
-            self.notice(sentence);
+            Command::Inspect => {
+                self.look_at_networks();
+                Ok(())
+            }
         }
     }
 
@@ -312,6 +316,9 @@ impl Engine {
         }
         if before.hidden_on_lan != settings.hidden_on_lan {
             self.show_or_hide();
+        }
+        if before.relay != settings.relay {
+            self.lend_anew();
         }
         self.snapshot.settings = settings;
         self.list_devices();

@@ -282,9 +282,12 @@ impl Engine {
         let others: Vec<_> = bootstrap.into_iter().filter(|a| !ourselves.contains(a)).collect();
         node.tell(Command::Join(others.clone())).await.map_err(|e| e.to_string())?;
         let mut tasks = JoinSet::new();
-        let (reports, mut status) = (self.reports.clone(), node.status());
+        let (reports, mut status, mut reach) = (self.reports.clone(), node.status(), node.reach());
         tasks.spawn(async move {
-            while status.changed().await.is_ok() {
+            while tokio::select! {
+                changed = status.changed() => changed.is_ok(),
+                changed = reach.changed() => changed.is_ok(),
+            } {
                 tell(&reports, id, AccountReport::Status).await;
             }
         });

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::dial::nobody;
+use super::trace::CallStep;
 use super::trust::unproven_words;
 use super::words;
 use crate::link::{DtlsError, LinkError, NodeError, Surroundings};
@@ -47,6 +48,17 @@ impl Failure {
             Self::Impostor | Self::Unproven(_) => 5,
             Self::Mute => 6,
             Self::Ended(_) => 7,
+        }
+    }
+
+    /// The same as people are shown it.
+    fn call_step(&self) -> CallStep {
+        match self {
+            Self::LookUp(_) | Self::Nobody(_) => CallStep::LookUp,
+            Self::Asking(_) => CallStep::Ask,
+            Self::NoPath(..) => CallStep::Path,
+            Self::Securing(_) | Self::Impostor | Self::Unproven(_) => CallStep::Secure,
+            Self::Mute | Self::Ended(_) => CallStep::Ring,
         }
     }
 
@@ -148,6 +160,11 @@ impl Worst {
         if !self.0.as_ref().is_some_and(got_further) {
             self.0 = Some((peer, failure));
         }
+    }
+
+    /// The step that failed.
+    pub(super) fn step(&self) -> Option<CallStep> {
+        self.0.as_ref().map(|(_, failure)| failure.call_step())
     }
 
     /// One sentence about a call to this name.

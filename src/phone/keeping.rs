@@ -104,6 +104,7 @@ impl Engine {
         self.settings = self.options.state.settings().0;
         self.snapshot.settings = self.settings.clone();
         self.snapshot.history = self.data.calls().unwrap_or_default();
+        self.snapshot.contacts = self.data.contacts().unwrap_or_default().into();
         self.snapshot.last = self.data.last().ok().flatten();
         self.snapshot.founded = self.data.founded().unwrap_or_default();
         self.show_alarms();

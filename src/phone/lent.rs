@@ -23,11 +23,16 @@ impl Default for LentRelay {
 }
 
 impl LentRelay {
+    /// Whether anything is lent.
+    pub fn is_something(self) -> bool {
+        self.kbit_per_s > 0 && self.sessions > 0
+    }
+
     /// The same for a node.
     pub(super) fn options(self) -> RelayOptions {
         let bytes_per_s = u64::from(self.kbit_per_s) * 1000 / 8;
         let quota = RelayQuota { sessions: self.sessions.into(), bytes_per_s };
-        let lend = (bytes_per_s > 0 && self.sessions > 0).then_some(quota);
+        let lend = self.is_something().then_some(quota);
         RelayOptions { lend, ..RelayOptions::default() }
     }
 }

@@ -12,10 +12,13 @@
 //! | `hosting`, `people` | overlays whose names this computer gives out, and their accounts | |
 //! | `calls`, `outgoing`, `dial`, `signal`, `talk` | a call: begun, found, SIP, sound | RFC 7904 |
 //! | `flows` | connections for SIP | RFC 7904 §5.1 |
+//! | `transfer` | calls that are handed over | RFC 3515, 3891 |
 //! | `session`, `moving` | hold; a call in another network | RFC 3261 §14, 3264 §8 |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
-//! | `failure` | why a call did not come about | |
-//! | `lent`, `sound` | what is lent to others; the sound that is wished | |
+//! | `book`, `vcard` | the user's contacts; in files of other programs | RFC 6350 |
+//! | `failure`, `trace` | why a call did not come about; how far it came | |
+//! | `lent`, `network` | what is lent to others; what is known of the network | |
+//! | `sound` | the sound that is wished | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
 //! | `state`, `data` | the user's folder and its database | |
@@ -26,6 +29,7 @@
 mod account;
 mod api;
 mod backup;
+mod book;
 mod calls;
 mod certify;
 mod contacts;
@@ -46,6 +50,7 @@ mod keystore;
 mod lent;
 mod moving;
 mod names;
+mod network;
 mod outgoing;
 mod people;
 mod pins;
@@ -62,14 +67,18 @@ mod state;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod trace;
+mod transfer;
 mod trust;
+mod vcard;
 mod words;
 
 pub use api::{
-    Call, CallId, CallReport, CallState, Command, Device, Direction, Event, HistoryEntry, Me,
-    Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified,
+    Call, CallId, CallReport, CallState, Command, Device, Direction, Ending, Event, HistoryEntry,
+    Language, Me, Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified,
 };
 pub use backup::{Backup, Restored};
+pub use book::{Contact, ContactJob, Imported};
 pub use certify::{CertificateFacts, CredentialsWanted};
 pub use devices::OwnDevice;
 pub use document::{DocumentFacts, first_document, next_document};
@@ -81,9 +90,11 @@ pub use identity::{Credentials, Standing, StoredIdentity};
 pub use keystore::{KeyStore, platform_key_store};
 pub use lent::LentRelay;
 pub use names::{callee, forwarding, own_name};
+pub use network::NetworkFacts;
 pub use people::AccountJob;
 pub use pins::{KeyAlarm, KeyAnswer, SeenKey, key_words};
 pub use protection::{KeyStoreJob, Protection, StoreKey};
 pub use search::{Entrance, OverlaySearch};
 pub use sound::SoundSettings;
 pub use state::{StateError, StateFolder};
+pub use trace::{CallStep, CallTrace, Candidates, StepState};

@@ -12,6 +12,7 @@ use super::dial::{Connection, DialReport, Directory, Target, reach, resolve};
 use super::engine::{Engine, Report, Reports};
 use super::failure::Failure;
 use super::names::{as_typed, own_sentence, way};
+use super::transfer::Referral;
 use crate::link::IceAgent;
 use crate::message::Destination;
 use crate::sip::{self, FlowId, LegId};
@@ -20,6 +21,15 @@ use crate::usage::{Overlays, Resolved, Way};
 impl Engine {
     /// Calls a name, or a device by its address.
     pub(super) fn dial(&mut self, name: &str) -> Result<(), String> {
+        self.dial_as(name, None).map(drop)
+    }
+
+    /// Calls a name, perhaps because somebody has asked for it.
+    pub(super) fn dial_as(
+        &mut self,
+        name: &str,
+        referral: Option<Referral>,
+    ) -> Result<CallId, String> {
         let directory = self.directory();
         let accounts = directory.accounts.iter().filter_map(|id| self.accounts.get(*id));
         let names: Vec<_> = accounts.map(Account::overlay).collect();
@@ -56,6 +66,8 @@ impl Engine {
         };
         if let Some(call) = self.calls.running.get_mut(&id) {
             call.is_looking_up = true;
+            call.transferred_by = referral.as_ref().map(|referral| referral.words().1.to_string());
+            call.referral = referral;
             let until = call.until;
             let to_engine = reports.clone();
             call.dial_tasks.spawn(async move {
@@ -78,7 +90,7 @@ impl Engine {
         for target in known {
             self.reach(id, target);
         }
-        Ok(())
+        Ok(id)
     }
 
     /// The overlays that we are in; names without a domain are of the first one.
@@ -277,6 +289,9 @@ impl Engine {
     pub(super) fn leg_failed(&mut self, id: CallId, leg: LegId, end: sip::End) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         call.legs.remove(&leg);
+        if let sip::End::Rejected { status, .. } = &end {
+            call.refusal = Some(status.clone());
+        }
         call.failure.add(call.peer.clone(), Failure::Ended(end));
         self.end_if_hopeless(id);
     }

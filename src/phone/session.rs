@@ -17,6 +17,7 @@ use super::moving::role;
 use super::talk::{self, ice_parameters};
 use crate::base::NodeId;
 use crate::link::IceAgent;
+use crate::media::Digit;
 use crate::media::sdp::{
     self, Direction, DtlsRole, MediaDescription, Negotiated, Offer, Origin, Setup,
 };
@@ -43,6 +44,7 @@ struct Agreed {
     setup: Setup,
     /// Which way sound flows, seen from us.
     direction: Direction,
+    takes_keys: bool,
 }
 
 impl Session {
@@ -77,6 +79,7 @@ impl Session {
                 DtlsRole::Server => Setup::Passive,
             },
             direction: negotiated.direction,
+            takes_keys: negotiated.send_telephone_event.is_some(),
         });
     }
 
@@ -147,6 +150,22 @@ impl Engine {
         }
         self.tell_hold(id);
         self.settle(id);
+        Ok(())
+    }
+
+    /// Presses a key of a telephone in a call.
+    pub(super) fn press(&mut self, id: CallId, label: char) -> Result<(), String> {
+        let Some(call) = self.calls.running.get_mut(&id) else { return Ok(()) };
+        let digit = Digit::from_char(label)
+            .ok_or_else(|| format!("{label} is no key: there are 0 to 9, *, # and A to D."))?;
+        let peer = call.peer.clone();
+        let Some((_, leg)) = call.talking_leg() else { return Ok(()) };
+        if !leg.session.agreed.as_ref().is_some_and(|agreed| agreed.takes_keys) {
+            return Err(format!("{peer}'s phone takes no keys."));
+        }
+        if let Some(talk) = &call.talk {
+            talk.digit(digit);
+        }
         Ok(())
     }
 

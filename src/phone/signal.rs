@@ -14,6 +14,8 @@ use super::flows::Flow;
 use super::names::is_domain_unverified;
 use super::session::Session;
 use super::talk::{self, Talk, TalkReport, TalkSetup};
+use super::trace::Candidates;
+use super::transfer::Referral;
 use super::trust::{Judgement, named};
 use super::words;
 use crate::link::{
@@ -208,7 +210,9 @@ impl Engine {
             session,
         };
         call.legs.insert(leg, new);
-        self.sip_command(*account_id, Command::Invite { leg, flow, from, to, offer });
+        let transfer = call.referral.as_ref().map(Referral::words);
+        let invite = Command::Invite { leg, flow, from, to, offer, transfer };
+        self.sip_command(*account_id, invite);
         Some(leg)
     }
 
@@ -292,6 +296,7 @@ impl Engine {
         call.talking(now);
         let peer = call.peer.clone();
         let answer = answer.into_bytes();
+        self.replace(id);
         self.hold_others(id);
         self.sip_command(account_id, Command::Answer { leg: leg_id, answer });
         self.talk(id, account_id, agent, negotiated);
@@ -303,6 +308,7 @@ impl Engine {
         let Some(account) = self.accounts.get(account) else { return };
         let Some(within) = self.calls.running.get(&id).map(Running::time_for_sound) else { return };
         let (source, sink) = self.choices();
+        let candidates = Candidates::of(&agent, &negotiated);
         let setup = TalkSetup {
             agent,
             negotiated,
@@ -317,7 +323,7 @@ impl Engine {
         let reports = self.reports.clone();
         let talk = Talk::start(setup, move |report| {
             // Figures come again; what is final is not lost unless the engine has ended.
-            let last = matches!(report, Some(TalkReport::Failed(_)));
+            let last = matches!(report, Some(TalkReport::Failed(_) | TalkReport::Digit(_)));
             let report = Report::Call(id, CallReports::Talk(report));
             if let Err(TrySendError::Full(report)) = reports.try_send(report)
                 && last
@@ -328,22 +334,26 @@ impl Engine {
         });
         if let Some(call) = self.calls.running.get_mut(&id) {
             call.talk = Some(talk);
+            call.candidates = candidates;
         }
     }
 
     fn sip_event(&mut self, account: AccountId, event: sip::Event) {
         match event {
-            sip::Event::Incoming { leg, flow, from, offer, .. } => {
-                self.incoming(account, leg, flow, &from.to_string(), offer);
+            sip::Event::Incoming { leg, flow, from, offer, replaces, referred_by, .. } => {
+                let by = referred_by.map(|by| by.to_string());
+                let from = from.to_string();
+                self.incoming(account, (leg, flow), &from, offer, (replaces, by));
             }
             sip::Event::Ringing { leg } => {
                 let now = self.clock.now();
-                if let Some((_, call)) = self.calls.of_leg(account, leg) {
+                if let Some((id, call)) = self.calls.of_leg(account, leg) {
                     call.heard(leg);
                     let elapsed_ms = call.elapsed_ms(now);
                     call.report.ringing_ms.get_or_insert(elapsed_ms);
                     if matches!(call.phase, Phase::Dialling(_)) {
                         call.phase = Phase::Ringing;
+                        self.tell_referrer(id, rsip::StatusCode::Ringing);
                     }
                 }
             }
@@ -368,6 +378,10 @@ impl Engine {
                 );
                 self.event(Event::Error { message });
             }
+            sip::Event::Referred { leg, to, replaces, .. } => {
+                self.referred(account, leg, &to, replaces);
+            }
+            sip::Event::Transferring { leg, status } => self.transferring(account, leg, &status),
             sip::Event::Reoffered { leg, offer } => self.reoffered(account, leg, offer),
             sip::Event::Changed { leg, answer } => self.changed(account, leg, answer),
             sip::Event::Unchanged { leg, again_after } => {
@@ -385,10 +399,10 @@ impl Engine {
     fn incoming(
         &mut self,
         account_id: AccountId,
-        leg: LegId,
-        flow: FlowId,
+        (leg, flow): (LegId, FlowId),
         peer: &str,
         offer: Option<Vec<u8>>,
+        (replaces, by): (Option<LegId>, Option<String>),
     ) {
         let Some(judgement) = self.judge_flow(account_id, flow, None) else { return };
         let domain = peer.rsplit_once('@').map_or(peer, |(_, domain)| domain);
@@ -401,9 +415,16 @@ impl Engine {
             let (membership, phase) = ((account_id, overlay.as_str()), Phase::Incoming);
             calls.begin(membership, Direction::Incoming, peer.to_owned(), phase, now)
         };
+        if self.is_blocked(peer) {
+            let id = begin(&mut self.calls);
+            self.sip_command(account_id, reject(rsip::StatusCode::Decline));
+            self.end_call(id, words::refused(peer, "you have blocked this name"));
+            // It is in the list, and takes no place on the screen.
+            return self.calls.dismiss(id);
+        }
         // Nobody is there to choose between calls that are answered at once.
         let is_busy = self.options.auto_answer && !self.calls.running.is_empty();
-        if is_busy || self.calls.is_full() {
+        if replaces.is_none() && (is_busy || self.calls.is_full()) {
             let id = begin(&mut self.calls);
             self.sip_command(account_id, reject(rsip::StatusCode::BusyHere));
             return self.end_call(id, format!("You missed a call from {peer}: you were busy."));
@@ -411,8 +432,7 @@ impl Engine {
         if judgement.is_refused {
             let id = begin(&mut self.calls);
             self.sip_command(account_id, reject(rsip::StatusCode::Forbidden));
-            let sentence = format!("A call from {peer} was refused: you have refused its key.");
-            return self.end_call(id, sentence);
+            return self.end_call(id, words::refused(peer, "you have refused its key"));
         }
         let text = offer.and_then(|o| String::from_utf8(o).ok());
         let Some(Ok(offer)) = text.map(|text| Offer::parse(&text)) else {
@@ -423,6 +443,8 @@ impl Engine {
         if let Some(call) = self.calls.running.get_mut(&id) {
             (call.verified, call.unproven) = (judgement.verified, judgement.unproven);
             call.is_domain_unverified = is_domain_unverified;
+            call.transferred_by = by;
+            call.replaces = replaces.map(|leg| (account_id, leg));
             let new = Leg {
                 account: account_id,
                 peer: peer.to_owned(),
@@ -439,7 +461,7 @@ impl Engine {
         self.sip_command(account_id, Command::Ring { leg });
         self.event(Event::Incoming { call: id, peer: peer.to_owned() });
         self.gather(id, account_id, leg, IceRole::Controlled);
-        if self.options.auto_answer {
+        if self.options.auto_answer || self.may_replace(id) {
             // Nothing can fail here: the call has just come in.
             let _ = self.answer(id);
         }
@@ -489,6 +511,7 @@ impl Engine {
         for (other, Leg { account, .. }) in others {
             self.sip_command(account, hang_up(other));
         }
+        self.tell_referrer(id, rsip::StatusCode::OK);
         self.hold_others(id);
         self.talk(id, account, agent, negotiated);
         self.event(Event::Answered { call: id, peer });

@@ -20,8 +20,9 @@ use crate::media::sdp::{
     TELEPHONE_EVENT_PAYLOAD_TYPE,
 };
 use crate::media::{
-    AudioSession, AudioSink, AudioSource, AudioStatistics, FRAME_SAMPLES, Profile, SAMPLE_RATE,
-    SILENCE, SessionSettings, SinkChoice, SoundError, SourceChoice, SrtpKeys, VoiceProcessor,
+    AudioSession, AudioSink, AudioSource, AudioStatistics, Digit, FRAME_SAMPLES, Profile,
+    SAMPLE_RATE, SILENCE, SessionSettings, SinkChoice, SoundError, SourceChoice, SrtpKeys,
+    VoiceProcessor,
 };
 
 /// What a call's sound needs.
@@ -53,6 +54,8 @@ pub(super) enum TalkReport {
     Up(String),
     /// A microphone, speaker or file cannot be used: one sentence. The call goes on without.
     Fault(String),
+    /// The other side has pressed a key.
+    Digit(char),
     /// Figures, several times a second and a last time at the end.
     Statistics(Box<AudioStatistics>),
     /// There is no way for sound, or it was lost.
@@ -71,6 +74,8 @@ enum Control {
     Mute(bool),
     /// Let sound flow this way only.
     Direct(sdp::Direction),
+    /// Send a key.
+    Digit(Digit),
     /// Go on by another path, between these candidates of ours and of the other side.
     Move(Box<IceAgent>, IceParameters),
 }
@@ -94,6 +99,11 @@ impl Talk {
     /// Cuts the microphone off, or lets it in again.
     pub(super) fn mute(&self, muted: bool) {
         let _ = self.control.try_send(Control::Mute(muted));
+    }
+
+    /// Sends a key.
+    pub(super) fn digit(&self, digit: Digit) {
+        let _ = self.control.try_send(Control::Digit(digit));
     }
 
     /// Lets sound flow this way only.
@@ -196,7 +206,12 @@ impl Sound {
                     }
                 }
                 packet = self.flow.recv_raw() => match packet {
-                    Some(packet) => self.session.receive(self.clock.now(), &packet),
+                    Some(packet) => {
+                        self.session.receive(self.clock.now(), &packet);
+                        while let Some(digit) = self.session.take_digit() {
+                            report(Some(TalkReport::Digit(digit.to_char())));
+                        }
+                    }
                     None => break Some(self.flow.reason()),
                 },
                 () = self.clock.sleep_until(deadline) => {
@@ -204,6 +219,10 @@ impl Sound {
                 }
                 told = control.recv() => match told {
                     Some(Control::Mute(muted)) => self.session.mute(muted),
+                    Some(Control::Digit(digit)) => {
+                        // Whether the other side takes keys, and how many wait, is known above.
+                        let _ = self.session.send_digit(digit, DIGIT_LENGTH);
+                    }
                     Some(Control::Direct(direction)) => self.session.set_direction(direction),
                     Some(Control::Move(agent, remote)) => {
                         let sender = self.flow.sender();
@@ -346,6 +365,8 @@ fn media_role(role: DtlsRole) -> sdp::DtlsRole {
 
 /// Length of a frame.
 const FRAME: Duration = Duration::from_millis(1000 * FRAME_SAMPLES as u64 / SAMPLE_RATE as u64);
+/// How long a key is heard: what machines are sure to take for one press.
+const DIGIT_LENGTH: Duration = Duration::from_millis(100);
 /// How long the BYE of SIP may be behind the end of the sound: six of its transmissions
 /// (RFC 3261 §17.1.2.2).
 const BYE_MAX: Duration = Duration::from_secs(12);

@@ -1,5 +1,6 @@
 //! Phones in one process, over real nodes on the loopback interface.
 
+mod book;
 mod certify;
 mod forwarding;
 mod hosting;

@@ -1,7 +1,9 @@
 //! Dialogs: what two user agents remember of each other between requests (RFC 3261 §12).
 
 use super::limits;
-use super::message::{CSeq, HeaderError, Headers, Method, NameAddr, Request, Response, Uri};
+use super::message::{
+    CSeq, HeaderError, Headers, Method, NameAddr, Replaces, Request, Response, Uri,
+};
 
 /// The state of one dialog; before the first response with a tag, the caller's half of one.
 #[derive(Clone, Debug)]
@@ -78,6 +80,23 @@ impl Dialog {
         self.call_id == call_id
             && self.local.tag() == to.tag()
             && (self.remote.tag().is_none() || self.remote.tag() == from.tag())
+    }
+
+    /// How the other side knows this dialog, once it is whole (RFC 3891 §3).
+    pub(super) fn replaces(&self) -> Option<Replaces> {
+        Some(Replaces {
+            call_id: self.call_id.clone(),
+            to_tag: self.remote.tag()?.to_owned(),
+            from_tag: self.local.tag()?.to_owned(),
+            early_only: false,
+        })
+    }
+
+    /// Whether the other side means this dialog.
+    pub(super) fn is_named(&self, replaces: &Replaces) -> bool {
+        self.call_id == replaces.call_id
+            && self.local.tag() == Some(&replaces.to_tag)
+            && self.remote.tag() == Some(&replaces.from_tag)
     }
 
     /// Notes the number of a request from the other side (RFC 3261 §12.2.2).

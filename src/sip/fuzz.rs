@@ -37,12 +37,13 @@ pub fn message(bytes: &[u8]) {
 pub fn word(bytes: &[u8]) {
     let Some((choice, text)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    let targets: [fn(&str); 7] = [
+    let targets: [fn(&str); 8] = [
         text_round_trip::<Uri>,
         text_round_trip::<NameAddr>,
         text_round_trip::<Via>,
         text_round_trip::<CSeq>,
         text_round_trip::<Reason>,
+        text_round_trip::<Replaces>,
         text_round_trip::<Aor>,
         text_round_trip::<Host>,
     ];
@@ -152,19 +153,25 @@ impl World {
         let leg = self.legs[who].get(which % self.legs[who].len().max(1)).copied();
         let leg = leg.unwrap_or(LegId(which as u64));
         let flow = FlowId(1 + u64::from(choice >> 7));
-        let command = match choice % 8 {
+        let command = match choice % 10 {
             0 | 1 => {
                 let leg = LegId(self.legs[who].len() as u64 + 1);
                 self.legs[who].push(leg);
                 let (from, to) = if who == 0 { ("alice@o", "bob@o") } else { ("bob@o", "alice@o") };
                 let (from, to) = (aor(from), Uri::of(&aor(to)));
-                Command::Invite { leg, flow, from, to, offer: b"v=0\r\n".to_vec() }
+                let (offer, transfer) = (b"v=0\r\n".to_vec(), None);
+                Command::Invite { leg, flow, from, to, offer, transfer }
             }
             2 => Command::Ring { leg },
             3 => Command::Answer { leg, answer: b"v=0\r\n".to_vec() },
             4 => Command::Reject { leg, status: StatusCode::BusyHere },
             5 => Command::HangUp { leg, reason: Some(Reason::completed_elsewhere()) },
             6 => Command::Change { leg, offer: b"v=0\r\no=new\r\n".to_vec() },
+            7 => {
+                let replaces = self.agents[1 - who].replaces(leg);
+                Command::Refer { leg, to: Uri::of(&aor("carol@o")), replaces }
+            }
+            8 => Command::Notify { leg, status: StatusCode::from(100 + 2 * u16::from(choice)) },
             _ => Command::Rebind { leg, flow },
         };
         self.input(who, Input::Command(command));

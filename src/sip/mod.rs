@@ -30,7 +30,7 @@ mod ua;
 #[cfg(test)]
 mod tests;
 
-pub use message::{Aor, Reason, Uri};
+pub use message::{Aor, Reason, Replaces, Uri};
 pub use ua::{
     Command, End, Event, Failure, FlowId, Input, LegId, Output, Side, UaConfig, UserAgent,
 };

@@ -104,7 +104,7 @@ pub fn going_ui(
     let overlay = target.map(|m| m.me.overlay.as_str()).or(named(snapshot, command));
     let is_restoring = matches!(command, Command::Restore { .. });
     let title = match is_restoring {
-        true => words::RESTORE_TITLE.to_owned(),
+        true => words::restore_title().to_owned(),
         false => words::going_title(overlay, is_new),
     };
     let wanted = overlay.and_then(|overlay| account::wanted_by(snapshot, overlay));
@@ -120,8 +120,8 @@ pub fn going_ui(
     }
     let step = match state {
         OverlayState::Joining { step } => step.as_str(),
-        _ if is_restoring => words::RESTORING,
-        _ => words::PREPARING,
+        _ if is_restoring => words::restoring(),
+        _ => words::preparing(),
     };
     ui.label(RichText::new(step).size(size::NAME));
     ui.add_space(space::S);
@@ -129,7 +129,7 @@ pub fn going_ui(
     ui.add_space(space::L);
     roads_ui(ui, search);
     let escape = ui.input(|input| input.key_pressed(Key::Escape));
-    if widgets::button(ui, Kind::Plain, None, words::CANCEL).clicked() || escape {
+    if widgets::button(ui, Kind::Plain, None, words::cancel()).clicked() || escape {
         view.setup = form_of(command);
         // Without a name all overlays would be left.
         let overlay = overlay.filter(|_| !is_restoring).map(str::to_owned);
@@ -148,7 +148,7 @@ fn account_ui(
     ui.label(RichText::new(account::hint(wanted)).color(roles(ui).quiet));
     ui.add_space(space::M);
     account::fields_ui(ui, view, wanted, true);
-    let (sent, back) = widgets::form_foot(ui, words::ACCOUNT_GO);
+    let (sent, back) = widgets::form_foot(ui, words::account_go());
     if back {
         view.setup = form_of(command);
         return vec![Command::Leave(Some(wanted.overlay.clone()))];
@@ -170,7 +170,7 @@ fn roads_ui(ui: &mut Ui, search: Option<&OverlaySearch>) {
     let Some(search) = search else { return };
     let roles = roles(ui);
     widgets::card(ui, |ui| {
-        widgets::group(ui, words::ROADS);
+        widgets::group(ui, words::roads());
         for news in &search.roads {
             let (icon, colour) = match &news.state {
                 RoadState::Found => (Icon::Tick, roles.good),
@@ -212,17 +212,17 @@ fn failed_ui(
     roads_ui(ui, search);
     let founder = founder(snapshot).filter(|_| matches!(command, Command::Join { .. }));
     if founder.is_some() {
-        ui.label(words::FOUND_AGAIN_HINT);
+        ui.label(words::found_again_hint());
         ui.add_space(space::XS);
     }
     let form = form_of(command);
-    let back_label = if form == Setup::Choices { words::BACK } else { words::CHANGE };
+    let back_label = if form == Setup::Choices { words::back() } else { words::change() };
     let escape = ui.input(|input| input.key_pressed(Key::Escape));
     let mut commands = Vec::new();
     ui.horizontal_wrapped(|ui| {
         let mut kind = Kind::Primary;
         if let Some(me) = founder {
-            if widgets::button(ui, kind, Some(Icon::Start), words::FOUND_AGAIN).clicked() {
+            if widgets::button(ui, kind, Some(Icon::Start), words::found_again_button()).clicked() {
                 commands = go(snapshot, view, found_again(me));
             }
             kind = Kind::Plain;
@@ -230,13 +230,13 @@ fn failed_ui(
         let user = snapshot_user(snapshot, overlay);
         if let (Some(overlay), Some(user)) = (overlay, user)
             && alarm::own_name_is_taken(snapshot, overlay)
-            && widgets::button(ui, Kind::Plain, None, words::ENTER_BESIDE).clicked()
+            && widgets::button(ui, Kind::Plain, None, words::enter_beside()).clicked()
         {
             let (overlay, user) = (overlay.to_owned(), user.to_owned());
             commands = vec![Command::EnterBeside { overlay, user }];
             commands.extend(go(snapshot, view, command.clone()));
         }
-        if widgets::button(ui, kind, Some(Icon::Again), words::TRY_AGAIN).clicked() {
+        if widgets::button(ui, kind, Some(Icon::Again), words::try_again()).clicked() {
             commands = go(snapshot, view, command.clone());
         }
         if widgets::button(ui, Kind::Plain, Some(Icon::Back), back_label).clicked() || escape {

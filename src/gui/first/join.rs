@@ -19,10 +19,10 @@ const ROW_HEIGHT: f32 = 36.0;
 
 /// The form.
 pub fn join_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
-    head(ui, (1, 2), words::JOIN_TITLE);
+    head(ui, (1, 2), words::join_title());
     let tried = view.join.tried;
     let fault = view.join.entrance().err().filter(|_| tried);
-    let (label, hint) = (words::ENTRANCE, words::ENTRANCE_HINT);
+    let (label, hint) = (words::entrance(), words::entrance_hint());
     let field = widgets::field(ui, label, hint, &mut view.join.entrance, fault.as_deref());
     if std::mem::take(&mut view.form_focus) {
         field.request_focus();
@@ -30,15 +30,15 @@ pub fn join_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Co
     nearby_ui(ui, snapshot, view);
     let form = &mut view.join;
     let fault = forms::user_fault(&form.user).filter(|_| tried || !form.user.is_empty());
-    widgets::field(ui, words::USER, words::USER_HINT, &mut form.user, fault);
+    widgets::field(ui, words::user(), words::user_hint(), &mut form.user, fault);
     more_ui(ui, view, |ui, view| {
         let form = &mut view.join;
         let fault = forms::addresses(&form.bootstrap).err().map(words::fault_address);
         let fault = fault.filter(|_| tried);
-        let (label, hint) = (words::BOOTSTRAP, words::BOOTSTRAP_HINT);
+        let (label, hint) = (words::bootstrap(), words::bootstrap_hint());
         widgets::field(ui, label, hint, &mut form.bootstrap, fault.as_deref())
     });
-    let (sent, back) = widgets::form_foot(ui, words::JOIN_GO);
+    let (sent, back) = widgets::form_foot(ui, words::join_go());
     if back {
         view.setup = Setup::Choices;
     } else if sent {
@@ -56,11 +56,11 @@ fn nearby_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
         return;
     }
     let quiet = roles(ui).quiet;
-    ui.label(RichText::new(words::NEARBY).size(size::CAPTION).color(quiet));
+    ui.label(RichText::new(words::nearby()).size(size::CAPTION).color(quiet));
     ui.scope(|ui| {
         ui.spacing_mut().item_spacing.y = space::XS;
         if snapshot.nearby.is_empty() {
-            ui.label(RichText::new(words::NEARBY_NONE).color(quiet));
+            ui.label(RichText::new(words::nearby_none()).color(quiet));
         }
         for overlay in snapshot.nearby.iter().take(NEARBY_MAX) {
             let chosen = view.join.entrance.trim().eq_ignore_ascii_case(overlay);

@@ -74,8 +74,8 @@ fn choices_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Com
     let quiet = roles(ui).quiet;
     let is_adding = view.is_adding && !snapshot.memberships.is_empty();
     let (title, hint) = match is_adding {
-        true => (words::ADDING, words::ADDING_HINT),
-        false => (words::WELCOME, words::WELCOME_HINT),
+        true => (words::adding(), words::adding_hint()),
+        false => (words::welcome(), words::welcome_hint()),
     };
     ui.vertical_centered(|ui| {
         ui.label(RichText::new(title).size(size::LARGE));
@@ -91,7 +91,7 @@ fn choices_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Com
     if is_adding {
         ui.add_space(space::L);
         ui.vertical_centered(|ui| {
-            let back = widgets::button(ui, Kind::Plain, Some(Icon::Back), words::BACK);
+            let back = widgets::button(ui, Kind::Plain, Some(Icon::Back), words::back());
             if back.clicked() || take_escape(ui) {
                 view.is_adding = false;
             }
@@ -121,10 +121,10 @@ fn again_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, last: &Me) -
 }
 
 fn large_choices_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
-    const CHOICES: [(Setup, Icon, &str, &str); 3] = [
-        (Setup::Join, Icon::Join, words::JOIN_CHOICE, words::JOIN_CHOICE_HINT),
-        (Setup::Start, Icon::Start, words::START_CHOICE, words::START_CHOICE_HINT),
-        (Setup::Restore, Icon::Restore, words::RESTORE_CHOICE, words::RESTORE_CHOICE_HINT),
+    let choices = [
+        (Setup::Join, Icon::Join, words::join_choice(), words::join_choice_hint()),
+        (Setup::Start, Icon::Start, words::start_choice(), words::start_choice_hint()),
+        (Setup::Restore, Icon::Restore, words::restore_choice(), words::restore_choice_hint()),
     ];
     let is_beside = ui.available_width() >= CHOICES_BESIDE;
     let width = match is_beside {
@@ -134,7 +134,7 @@ fn large_choices_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
     let height = if is_beside { CHOICE_HEIGHT } else { CHOICE_HEIGHT_LOW };
     let mut all = |ui: &mut Ui| {
         ui.spacing_mut().item_spacing = vec2(space::L, space::L);
-        for (form, icon, title, hint) in CHOICES {
+        for (form, icon, title, hint) in choices.clone() {
             if choice(ui, vec2(width, height), icon, title, hint).clicked() {
                 open_form(snapshot, view, form);
             }
@@ -206,7 +206,7 @@ fn more_ui(
         if std::mem::take(&mut view.more_focus) {
             field.request_focus();
         }
-    } else if widgets::button(ui, Kind::Quiet, Some(Icon::Start), words::MORE).clicked() {
+    } else if widgets::button(ui, Kind::Quiet, Some(Icon::Start), words::more()).clicked() {
         (view.more, view.more_focus) = (true, true);
     }
 }
@@ -237,7 +237,7 @@ fn drop_sign(ui: &Ui) {
     painter.rect_stroke(rect.shrink(space::L), RADIUS, stroke, StrokeKind::Inside);
     let font = egui::FontId::proportional(size::HEADING);
     let middle = egui::Align2::CENTER_CENTER;
-    painter.text(rect.center(), middle, words::DROP_HERE, font, roles.text);
+    painter.text(rect.center(), middle, words::drop_here(), font, roles.text);
 }
 
 /// Whether Escape was pressed, taken away from others.

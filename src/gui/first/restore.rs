@@ -13,18 +13,18 @@ use crate::phone::{Command, Me, Snapshot};
 
 /// The form.
 pub fn restore_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
-    head(ui, (1, 2), words::RESTORE_TITLE);
+    head(ui, (1, 2), words::restore_title());
     let form = &mut view.restore;
     let fault = form.path_fault().filter(|_| form.tried);
-    let (label, hint) = (words::BACKUP_FILE, words::BACKUP_FILE_HINT);
+    let (label, hint) = (words::backup_file(), words::backup_file_hint());
     let field = widgets::field(ui, label, hint, &mut form.path, fault);
     if std::mem::take(&mut view.form_focus) {
         field.request_focus();
     }
     let fault = form.password.fault().filter(|_| form.tried);
-    let (label, hint) = (words::PASSWORD, words::PASSWORD_OF_BACKUP_HINT);
+    let (label, hint) = (words::password(), words::password_of_backup_hint());
     widgets::password_field(ui, label, hint, &mut form.password.0, fault);
-    let (sent, back) = widgets::form_foot(ui, words::RESTORE_GO);
+    let (sent, back) = widgets::form_foot(ui, words::restore_go());
     if back {
         view.setup = Setup::Choices;
     } else if sent {
@@ -43,8 +43,8 @@ pub fn restored_ui(
     view: &mut ViewState,
     aors: &[String],
 ) -> Vec<Command> {
-    head(ui, (2, 2), words::RESTORED_TITLE);
-    ui.label(RichText::new(words::RESTORED_HINT).color(roles(ui).quiet));
+    head(ui, (2, 2), words::restored_title());
+    ui.label(RichText::new(words::restored_hint()).color(roles(ui).quiet));
     ui.add_space(space::M);
     let mut commands = Vec::new();
     for aor in aors {
@@ -65,7 +65,7 @@ pub fn restored_ui(
         ui.add_space(space::S);
     }
     ui.add_space(space::S);
-    let back = widgets::button(ui, Kind::Plain, Some(Icon::Back), words::BACK).clicked();
+    let back = widgets::button(ui, Kind::Plain, Some(Icon::Back), words::back()).clicked();
     if back || take_escape(ui) {
         view.setup = Setup::Choices;
     }

@@ -27,13 +27,13 @@ pub fn share_ui(
     invite::protection_ui(ui, membership);
     if people::hosted(snapshot, overlay).is_some() {
         let quiet = roles(ui).quiet;
-        ui.add(egui::Label::new(RichText::new(words::SERVER_DOWN).color(quiet)).wrap());
+        ui.add(egui::Label::new(RichText::new(words::server_down()).color(quiet)).wrap());
     }
     ui.add_space(space::M);
     let (enter, escape) =
         ui.input(|input| (input.key_pressed(Key::Enter), input.key_pressed(Key::Escape)));
     let enter = enter && ui.ctx().memory(|memory| memory.focused().is_none());
-    let done = widgets::button(ui, Kind::Primary, None, words::DONE);
+    let done = widgets::button(ui, Kind::Primary, None, words::done());
     if done.clicked() || enter || escape {
         view.setup = Setup::Choices;
         view.dial_focus = true;

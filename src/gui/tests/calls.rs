@@ -6,7 +6,7 @@ use super::*;
 fn a_name_and_enter_dial() {
     for size in [WIDE, NARROW] {
         let (mut harness, mut backend) = open(joined(), size);
-        write(&mut harness, words::DIAL, "dora");
+        write(&mut harness, words::dial(), "dora");
         assert!(harness.query_by_label_contains("carol, Missed").is_none(), "the list searches");
         harness.key_press(Key::Enter);
         harness.run();
@@ -18,28 +18,28 @@ fn a_name_and_enter_dial() {
 #[test]
 fn the_call_button_dials_too() {
     let (mut harness, mut backend) = open(joined(), WIDE);
-    write(&mut harness, words::DIAL, "dora");
-    click(&mut harness, words::CALL);
+    write(&mut harness, words::dial(), "dora");
+    click(&mut harness, words::call());
     assert_eq!(commands(&mut backend), [Command::Dial("dora".into())]);
 }
 
 #[test]
 fn a_name_that_cannot_be_called_is_told_in_one_sentence() {
     let (mut harness, mut backend) = open(joined(), WIDE);
-    write(&mut harness, words::DIAL, "bob@");
+    write(&mut harness, words::dial(), "bob@");
     harness.key_press(Key::Enter);
     harness.run();
     assert_eq!(commands(&mut backend), []);
-    harness.get_by_label(words::FAULT_DIAL_AT);
+    harness.get_by_label(words::fault_dial_at());
     assert_eq!(harness.state().view.dial, "bob@", "what was typed stays");
 }
 
 #[test]
 fn answer_and_decline_by_click() {
     let (mut harness, mut backend) = open(with_call(CallState::Incoming), WIDE);
-    click(&mut harness, words::ANSWER);
+    click(&mut harness, words::answer());
     assert_eq!(commands(&mut backend), [Command::Answer(CallId(3))]);
-    click(&mut harness, words::DECLINE);
+    click(&mut harness, words::decline());
     assert_eq!(commands(&mut backend), [Command::Decline(CallId(3))]);
 }
 
@@ -60,10 +60,10 @@ fn answer_and_decline_by_key() {
 fn answer_has_the_focus_first_and_enter_presses_what_has_it() {
     let (mut harness, mut backend) = open(with_call(CallState::Incoming), WIDE);
     harness.run_steps(4);
-    assert!(harness.get_by_role_and_label(Role::Button, words::ANSWER).is_focused());
+    assert!(harness.get_by_role_and_label(Role::Button, words::answer()).is_focused());
     harness.key_press(Key::Tab);
     harness.run();
-    assert!(harness.get_by_role_and_label(Role::Button, words::DECLINE).is_focused());
+    assert!(harness.get_by_role_and_label(Role::Button, words::decline()).is_focused());
     harness.key_press(Key::Enter);
     harness.run();
     assert_eq!(commands(&mut backend), [Command::Decline(CallId(3))]);
@@ -72,7 +72,7 @@ fn answer_has_the_focus_first_and_enter_presses_what_has_it() {
 #[test]
 fn a_key_meant_for_the_dial_field_does_not_answer() {
     let (mut harness, mut backend) = open(joined(), WIDE);
-    write(&mut harness, words::DIAL, "dor");
+    write(&mut harness, words::dial(), "dor");
     for key in [Key::Enter, Key::Space, Key::Escape] {
         tell(&mut harness, &backend, joined());
         backend.snapshot.send_replace(with_call(CallState::Incoming).into());
@@ -90,7 +90,7 @@ fn the_caller_that_rang_first_stays_in_front() {
     snapshot.calls.insert(0, second);
     let (mut harness, mut backend) = open(snapshot, WIDE);
     harness.get_by_label("Also calling: dora");
-    click(&mut harness, words::ANSWER);
+    click(&mut harness, words::answer());
     assert_eq!(commands(&mut backend), [Command::Answer(CallId(3))]);
 }
 
@@ -100,16 +100,41 @@ fn a_running_call_is_muted_and_hung_up() {
         let (mut harness, mut backend) = open(with_call(talking()), size);
         harness.get_by_label("1:23");
         harness.get_by_label("Same key as last time");
-        click(&mut harness, words::MUTE);
+        click(&mut harness, words::mute());
         assert_eq!(commands(&mut backend), [Command::Mute(CallId(3), true)]);
         let mut snapshot = with_call(talking());
         snapshot.calls[0].muted = true;
         tell(&mut harness, &backend, snapshot);
-        harness.get_by_label(words::MUTED);
-        click(&mut harness, words::UNMUTE);
+        harness.get_by_label(words::muted());
+        click(&mut harness, words::unmute());
         assert_eq!(commands(&mut backend), [Command::Mute(CallId(3), false)]);
-        click(&mut harness, words::HANG_UP);
+        click(&mut harness, words::hang_up());
         assert_eq!(commands(&mut backend), [Command::HangUp(CallId(3))]);
+    }
+}
+
+/// A call is put on hold and taken back, on its card and, beside another one, in its line.
+#[test]
+fn a_call_is_put_on_hold_and_goes_on() {
+    for size in [WIDE, NARROW] {
+        let mut snapshot = with_call(talking());
+        let (mut harness, mut backend) = open(snapshot.clone(), size);
+        click(&mut harness, words::hold());
+        assert_eq!(commands(&mut backend), [Command::Hold(CallId(3), true)]);
+        snapshot.calls[0].held_by_us = true;
+        tell(&mut harness, &backend, snapshot.clone());
+        harness.get_by_label(words::on_hold());
+        click(&mut harness, words::resume());
+        assert_eq!(commands(&mut backend), [Command::Hold(CallId(3), false)]);
+        let second = Call { peer: "dora@smith".into(), ..call(4, talking()) };
+        snapshot.calls.insert(0, second);
+        tell(&mut harness, &backend, snapshot.clone());
+        click(&mut harness, words::resume());
+        assert_eq!(commands(&mut backend), [Command::Hold(CallId(3), false)]);
+        snapshot.calls.remove(1);
+        snapshot.calls[0].held_by_them = true;
+        tell(&mut harness, &backend, snapshot);
+        harness.get_by_label("dora has put you on hold");
     }
 }
 
@@ -148,7 +173,7 @@ fn an_answered_call_is_shown() {
     let (mut harness, mut backend) = open(with_call(CallState::Incoming), WIDE);
     harness.state_mut().view.kept.page = Page::Settings;
     harness.run();
-    click(&mut harness, words::ANSWER);
+    click(&mut harness, words::answer());
     assert_eq!(commands(&mut backend), [Command::Answer(CallId(3))]);
     assert_eq!(harness.state().view.kept.page, Page::Calls);
 }
@@ -161,23 +186,23 @@ fn level_meters_follow_both_sides_and_show_nothing_when_muted() {
         let node = harness.get_by_label(&name);
         node.accesskit_node().numeric_value().expect("a meter has a value")
     };
-    assert!(level(&harness, "bob") > level(&harness, words::YOU));
-    assert!(level(&harness, words::YOU) > 0.0);
+    assert!(level(&harness, "bob") > level(&harness, words::you()));
+    assert!(level(&harness, words::you()) > 0.0);
     let mut snapshot = with_call(talking());
     snapshot.calls[0].muted = true;
     tell(&mut harness, &backend, snapshot);
-    assert_eq!(level(&harness, words::YOU), 0.0);
+    assert_eq!(level(&harness, words::you()), 0.0);
 }
 
 #[test]
 fn a_call_shows_on_every_page() {
     let (mut harness, mut backend) = open(with_call(talking()), WIDE);
-    for page in [words::NETWORK, words::SETTINGS] {
+    for page in [words::network(), words::settings()] {
         click(&mut harness, page);
-        click(&mut harness, words::HANG_UP);
+        click(&mut harness, words::hang_up());
         assert_eq!(commands(&mut backend), [Command::HangUp(CallId(3))]);
     }
-    click(&mut harness, words::CALLS_RUNNING);
+    click(&mut harness, words::calls_running());
     assert_eq!(harness.state().view.kept.page, Page::Calls);
 }
 
@@ -186,10 +211,10 @@ fn a_call_on_the_way_says_its_step_and_can_be_given_up() {
     let step = "Looking up bob".to_owned();
     let (mut harness, mut backend) = open(with_call(CallState::Dialling { step }), WIDE);
     harness.get_by_label("Looking up bob");
-    click(&mut harness, words::HANG_UP);
+    click(&mut harness, words::hang_up());
     assert_eq!(commands(&mut backend), [Command::HangUp(CallId(3))]);
     tell(&mut harness, &backend, with_call(CallState::Ringing));
-    harness.get_by_label(words::RINGING);
+    harness.get_by_label(words::ringing());
 }
 
 #[test]
@@ -198,10 +223,10 @@ fn an_ended_call_says_why_and_is_called_again_or_dismissed() {
     let ended = CallState::Ended { reason, duration: Duration::ZERO };
     let (mut harness, mut backend) = open(with_call(ended), WIDE);
     harness.get_by_label("Bob's phone can't be reached.");
-    click(&mut harness, words::CALL_AGAIN);
+    click(&mut harness, words::call_again());
     let again = [Command::Dismiss(CallId(3)), Command::Dial("bob@smith".into())];
     assert_eq!(commands(&mut backend), again);
-    click(&mut harness, words::DISMISS);
+    click(&mut harness, words::dismiss());
     assert_eq!(commands(&mut backend), [Command::Dismiss(CallId(3))]);
 }
 

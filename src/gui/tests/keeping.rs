@@ -15,64 +15,64 @@ fn unsaved() -> Snapshot {
 fn a_backup_is_offered_once_in_a_run() {
     for size in [WIDE, NARROW] {
         let (mut harness, backend) = open(unsaved(), size);
-        harness.get_by_label(words::BACKUP_OFFER);
-        click(&mut harness, words::BACKUP_LATER);
-        assert!(harness.query_by_label(words::BACKUP_OFFER).is_none());
+        harness.get_by_label(words::backup_offer());
+        click(&mut harness, words::backup_later());
+        assert!(harness.query_by_label(words::backup_offer()).is_none());
         tell(&mut harness, &backend, Snapshot::default());
         tell(&mut harness, &backend, unsaved());
-        assert!(harness.query_by_label(words::BACKUP_OFFER).is_none(), "not again");
+        assert!(harness.query_by_label(words::backup_offer()).is_none(), "not again");
     }
 }
 
 #[test]
 fn a_backup_is_made_with_a_password_typed_twice() {
     let (mut harness, mut backend) = open(unsaved(), WIDE);
-    click(&mut harness, words::BACK_UP);
+    click(&mut harness, words::back_up());
     harness.state_mut().view.keeping.form.path = "/tmp/chordial.backup".into();
-    write_password(&mut harness, words::NEW_PASSWORD, "sesame");
-    click(&mut harness, words::BACKUP_GO);
-    harness.get_by_label(words::FAULT_PASSWORD_SHORT);
-    write_password(&mut harness, words::NEW_PASSWORD, " open");
-    write_password(&mut harness, words::PASSWORD_AGAIN, "sesame");
-    harness.get_by_label(words::FAULT_PASSWORDS_DIFFER);
+    write_password(&mut harness, words::new_password(), "sesame");
+    click(&mut harness, words::backup_go());
+    harness.get_by_label(words::fault_password_short());
+    write_password(&mut harness, words::new_password(), " open");
+    write_password(&mut harness, words::password_again(), "sesame");
+    harness.get_by_label(words::fault_passwords_differ());
     assert_eq!(commands(&mut backend), []);
-    write_password(&mut harness, words::PASSWORD_AGAIN, " open");
+    write_password(&mut harness, words::password_again(), " open");
     harness.key_press(Key::Enter);
     harness.run();
     let (path, password) = ("/tmp/chordial.backup".into(), Password::new("sesame open"));
     let back_up = Command::BackUp { path, password };
     assert_eq!(commands(&mut backend), std::slice::from_ref(&back_up));
-    harness.get_by_label(words::BACKUP_SAVING);
+    harness.get_by_label(words::backup_saving());
     let notice = Some("The backup was not saved: the disk is full.".to_owned());
     tell(&mut harness, &backend, Snapshot { notice, ..unsaved() });
     harness.get_by_label("The backup was not saved: the disk is full.");
-    click(&mut harness, words::BACKUP_GO);
+    click(&mut harness, words::backup_go());
     assert_eq!(commands(&mut backend), [Command::DismissNotice]);
     tell(&mut harness, &backend, unsaved());
     assert_eq!(commands(&mut backend), [back_up]);
     tell(&mut harness, &backend, joined());
-    harness.get_by_label(words::BACKUP_SAVED);
+    harness.get_by_label(words::backup_saved());
     assert_eq!(harness.state().view.keeping.form.password.0, "", "the password is forgotten");
 }
 
 #[test]
 fn keys_are_encrypted_under_a_password() {
     let (mut harness, mut backend) = open(joined(), WIDE);
-    click(&mut harness, words::SETTINGS);
+    click(&mut harness, words::settings());
     harness.get_by_label(Protection::Plain.sentence());
-    click(&mut harness, words::ENCRYPT);
+    click(&mut harness, words::encrypt());
     harness.key_press(Key::Escape);
     harness.run();
-    click(&mut harness, words::ENCRYPT);
-    for field in [words::NEW_PASSWORD, words::PASSWORD_AGAIN] {
+    click(&mut harness, words::encrypt());
+    for field in [words::new_password(), words::password_again()] {
         write_password(&mut harness, field, "open sesame");
     }
-    click(&mut harness, words::ENCRYPT_GO);
+    click(&mut harness, words::encrypt_go());
     assert_eq!(commands(&mut backend), [Command::Protect(Password::new("open sesame"))]);
     let protection = Protection::Password;
     tell(&mut harness, &backend, Snapshot { protection, ..joined() });
     harness.get_by_label(Protection::Password.sentence());
-    harness.get_by_label(words::CHANGE_PASSWORD);
+    harness.get_by_label(words::change_password());
 }
 
 #[test]
@@ -83,19 +83,19 @@ fn locked_keys_are_opened_by_their_password() {
         ..Snapshot::default()
     };
     let (mut harness, mut backend) = open(locked(None), WIDE);
-    write_password(&mut harness, words::PASSWORD, "wrong");
+    write_password(&mut harness, words::password(), "wrong");
     harness.key_press(Key::Enter);
     harness.run();
     assert_eq!(commands(&mut backend), [Command::Unlock(Some(Password::new("wrong")))]);
     tell(&mut harness, &backend, locked(Some("The password is wrong.")));
     harness.get_by_label("The password is wrong.");
-    write_password(&mut harness, words::PASSWORD, "open sesame");
-    click(&mut harness, words::UNLOCK);
+    write_password(&mut harness, words::password(), "open sesame");
+    click(&mut harness, words::unlock());
     assert_eq!(commands(&mut backend), [Command::Unlock(Some(Password::new("open sesame")))]);
     let protection = Protection::Password;
     tell(&mut harness, &backend, Snapshot { protection, ..locked(None) });
     assert_eq!(commands(&mut backend), [Command::Rejoin], "as at the start");
-    assert!(harness.query_by_label(words::UNLOCK_TITLE).is_none());
+    assert!(harness.query_by_label(words::unlock_title()).is_none());
 }
 
 #[test]
@@ -104,10 +104,10 @@ fn a_key_store_is_asked_again_or_left_for_later() {
     let protection = Protection::Locked { by_password: false, problem };
     let (mut harness, mut backend) = open(Snapshot { protection, ..Snapshot::default() }, NARROW);
     harness.get_by_label("The key store did not answer.");
-    click(&mut harness, words::ASK_KEY_STORE);
+    click(&mut harness, words::ask_key_store());
     assert_eq!(commands(&mut backend), [Command::Unlock(None)]);
-    click(&mut harness, words::LATER);
-    harness.get_by_label(words::WELCOME);
+    click(&mut harness, words::later());
+    harness.get_by_label(words::welcome());
 }
 
 #[test]
@@ -124,14 +124,14 @@ fn a_changed_key_is_answered_by_the_user() {
         known: vec![key("fedcba9876543210", "cloud table seven")],
     };
     let answers = [
-        (words::KEY_ACCEPT, KeyAnswer::InPlace),
-        (words::KEY_BESIDE, KeyAnswer::AnotherDevice),
-        (words::KEY_REFUSE, KeyAnswer::Refuse),
+        (words::key_accept(), KeyAnswer::InPlace),
+        (words::key_beside(), KeyAnswer::AnotherDevice),
+        (words::key_refuse(), KeyAnswer::Refuse),
     ];
     for size in [WIDE, NARROW] {
         let key_alarms = vec![alarm.clone()];
         let (mut harness, mut backend) = open(Snapshot { key_alarms, ..joined() }, size);
-        for text in ["bob@smith", words::KEY_CHANGED, "apple river stone", "cloud table seven"] {
+        for text in ["bob@smith", words::key_changed(), "apple river stone", "cloud table seven"] {
             harness.get_by_label(text);
         }
         harness.get_by_label("0123 4567 89ab cdef");
@@ -168,10 +168,10 @@ fn credentials(password: &str) -> Command {
 #[test]
 fn an_account_is_asked_for_on_the_way_in() {
     let (mut harness, mut backend) = open(Snapshot::default(), WIDE);
-    click(&mut harness, words::JOIN_CHOICE);
-    write(&mut harness, words::ENTRANCE, "smith");
-    write(&mut harness, words::USER, "alice");
-    click(&mut harness, words::JOIN_GO);
+    click(&mut harness, words::join_choice());
+    write(&mut harness, words::entrance(), "smith");
+    write(&mut harness, words::user(), "alice");
+    click(&mut harness, words::join_go());
     let entrance = Entrance::Name("smith".into());
     let join = Command::Join { entrance, user: "alice".into(), bootstrap: vec![] };
     assert_eq!(commands(&mut backend), [join]);
@@ -182,20 +182,20 @@ fn an_account_is_asked_for_on_the_way_in() {
     };
     tell(&mut harness, &backend, asked(out.clone(), None, None));
     harness.get_by_label(&words::account_title("smith"));
-    click(&mut harness, words::ACCOUNT_GO);
-    harness.get_by_label(words::FAULT_PASSWORD_EMPTY);
+    click(&mut harness, words::account_go());
+    harness.get_by_label(words::fault_password_empty());
     assert_eq!(commands(&mut backend), []);
-    write_password(&mut harness, words::PASSWORD, "wrong");
+    write_password(&mut harness, words::password(), "wrong");
     harness.key_press(Key::Enter);
     harness.run();
     assert_eq!(commands(&mut backend), [credentials("wrong")]);
     tell(&mut harness, &backend, asked(out, Some("The password is wrong."), None));
     harness.get_by_label("The password is wrong.");
-    write_password(&mut harness, words::PASSWORD, "open sesame");
-    click(&mut harness, words::ACCOUNT_GO);
+    write_password(&mut harness, words::password(), "open sesame");
+    click(&mut harness, words::account_go());
     assert_eq!(commands(&mut backend), [credentials("open sesame")]);
     tell(&mut harness, &backend, joined());
-    harness.get_by_label(words::DIAL);
+    harness.get_by_label(words::dial());
 }
 
 #[test]
@@ -203,8 +203,8 @@ fn a_certificate_that_ends_is_renewed_with_the_password() {
     for size in [WIDE, NARROW] {
         let (mut harness, mut backend) = open(asked(joined(), None, Some(0)), size);
         harness.get_by_label(&words::certificate_ends(1, 0));
-        write_password(&mut harness, words::PASSWORD, "open sesame");
-        click(&mut harness, words::ACCOUNT_GO);
+        write_password(&mut harness, words::password(), "open sesame");
+        click(&mut harness, words::account_go());
         assert_eq!(commands(&mut backend), [credentials("open sesame")]);
     }
     assert_eq!(
@@ -220,10 +220,10 @@ fn a_key_is_forgotten_after_a_question() {
     harness.state_mut().view.person = Some("bob@smith".into());
     harness.run();
     click(&mut harness, &words::forget_whose("bob@smith"));
-    click(&mut harness, words::KEEP);
+    click(&mut harness, words::keep());
     assert_eq!(commands(&mut backend), []);
     click(&mut harness, &words::forget_whose("bob@smith"));
-    click(&mut harness, words::YES_FORGET);
+    click(&mut harness, words::yes_forget());
     let (overlay, aor) = ("smith".into(), "bob@smith".into());
     assert_eq!(commands(&mut backend), [Command::ForgetKeys { overlay, aor }]);
     tell(&mut harness, &backend, joined());
@@ -242,14 +242,14 @@ fn a_device_is_removed_after_a_question() {
     };
     let devices = vec![device("02", false), device("01", true)];
     let (mut harness, mut backend) = open(Snapshot { devices, ..joined() }, NARROW);
-    click(&mut harness, words::NETWORK);
-    harness.get_by_label(words::THIS_DEVICE);
+    click(&mut harness, words::network());
+    harness.get_by_label(words::this_device());
     assert!(harness.query_by_label(&words::remove_which("words of 01")).is_none());
     click(&mut harness, &words::remove_which("words of 02"));
-    click(&mut harness, words::KEEP);
+    click(&mut harness, words::keep());
     assert_eq!(commands(&mut backend), []);
     click(&mut harness, &words::remove_which("words of 02"));
-    click(&mut harness, words::YES_REMOVE);
+    click(&mut harness, words::yes_remove());
     let (overlay, node_id) = ("smith".into(), "02".into());
     assert_eq!(commands(&mut backend), [Command::RemoveDevice { overlay, node_id }]);
 }
@@ -263,14 +263,14 @@ fn a_taken_name_is_ones_own_if_one_says_so() {
     let reason = "The name alice@smith is taken.".to_owned();
     let memberships = membership(OverlayState::Failed { reason });
     let (mut harness, mut backend) = open(Snapshot::default(), WIDE);
-    click(&mut harness, words::JOIN_CHOICE);
-    write(&mut harness, words::ENTRANCE, "smith");
-    write(&mut harness, words::USER, "alice");
-    click(&mut harness, words::JOIN_GO);
+    click(&mut harness, words::join_choice());
+    write(&mut harness, words::entrance(), "smith");
+    write(&mut harness, words::user(), "alice");
+    click(&mut harness, words::join_go());
     let join = commands(&mut backend);
     tell(&mut harness, &backend, Snapshot { memberships, key_alarms, ..Snapshot::default() });
     harness.get_by_label("The name alice@smith is taken.");
-    click(&mut harness, words::ENTER_BESIDE);
+    click(&mut harness, words::enter_beside());
     let beside = Command::EnterBeside { overlay: "smith".into(), user: "alice".into() };
     assert_eq!(commands(&mut backend), [vec![beside], join].concat());
 }

@@ -1,12 +1,16 @@
 //! The window on made-up snapshots: what is clicked and typed must arrive as commands. The harness
 //! itself fails on a widget without an accessible name and on a character that no font has.
 
+mod book;
 mod calls;
 mod first;
+mod history;
 mod keeping;
+mod links;
 mod names;
 mod network;
 mod people;
+mod reach;
 
 use std::time::Duration;
 
@@ -20,8 +24,8 @@ use super::window::Window;
 use super::{look, words};
 use crate::phone::{
     Backend, Backup, Call, CallId, CallState, Command, Device, Direction, DocumentFacts,
-    HistoryEntry, Me, Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified,
-    channel,
+    HistoryEntry, Language, Me, Membership, OverlayState, Quality, Settings, Snapshot,
+    SoundSettings, Theme, Verified, channel,
 };
 
 /// A window on `snapshot`, and the phone's end of it.
@@ -38,11 +42,13 @@ fn open<'a>(snapshot: Snapshot, size: [f32; 2]) -> (Harness<'a, Window>, Backend
 }
 
 /// High enough for each page: what has to be scrolled to cannot be clicked on.
-const WIDE: [f32; 2] = [960.0, 1400.0];
-const NARROW: [f32; 2] = [400.0, 1400.0];
+const WIDE: [f32; 2] = [960.0, 2000.0];
+const NARROW: [f32; 2] = [400.0, 2000.0];
 
+/// What the user has asked for; not what the pages ask for by themselves.
 fn commands(backend: &mut Backend) -> Vec<Command> {
-    std::iter::from_fn(|| backend.commands.try_recv().ok()).collect()
+    let all = std::iter::from_fn(|| backend.commands.try_recv().ok());
+    all.filter(|command| *command != Command::Inspect).collect()
 }
 
 /// Lets the phone say something new.
@@ -147,6 +153,8 @@ fn call(id: u64, state: CallState) -> Call {
         is_domain_unverified: false,
         forwarded_to: None,
         muted: false,
+        transferring_to: None,
+        transferred_by: None,
         held_by_us: false,
         held_by_them: false,
         level_sent: 0.1,
@@ -166,45 +174,50 @@ fn talking() -> CallState {
 #[test]
 fn clearing_the_list_asks_first() {
     let (mut harness, mut backend) = open(joined(), WIDE);
-    click(&mut harness, words::CLEAR_NAME);
-    click(&mut harness, words::KEEP);
+    click(&mut harness, words::clear_name());
+    click(&mut harness, words::keep());
     assert_eq!(commands(&mut backend), []);
-    click(&mut harness, words::CLEAR_NAME);
-    click(&mut harness, words::YES_CLEAR);
+    click(&mut harness, words::clear_name());
+    click(&mut harness, words::yes_clear());
     assert_eq!(commands(&mut backend), [Command::ClearHistory]);
 }
 
 #[test]
 fn leaving_asks_before_calls_are_lost() {
     let (mut harness, mut backend) = open(with_call(talking()), WIDE);
-    click(&mut harness, words::SETTINGS);
-    click(&mut harness, words::LEAVE);
+    click(&mut harness, words::settings());
+    click(&mut harness, words::leave());
     harness.get_by_label("The running call ends.");
     harness.key_press(Key::Escape);
     harness.run();
     assert_eq!(commands(&mut backend), [], "Esc keeps everything");
-    click(&mut harness, words::LEAVE);
-    click(&mut harness, words::YES_LEAVE);
+    click(&mut harness, words::leave());
+    click(&mut harness, words::yes_leave());
     assert_eq!(commands(&mut backend), [Command::Leave(Some("smith".into()))]);
 }
 
 #[test]
 fn settings_send_what_was_chosen_and_keep_the_rest() {
     let (mut harness, mut backend) = open(joined(), WIDE);
-    click(&mut harness, words::SETTINGS);
-    harness.get_by_label(words::JOIN_AT_START).click();
+    click(&mut harness, words::settings());
+    harness.get_by_label(words::join_at_start()).click();
     harness.run();
     let chosen = Settings { join_at_start: true, ..Settings::default() };
     assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
-    harness.get_by_label(words::HIDDEN_ON_LAN).click();
+    harness.get_by_label(words::voice_processing()).click();
+    harness.run();
+    let sound = SoundSettings { voice_processing: false, ..SoundSettings::default() };
+    let chosen = Settings { sound, ..Settings::default() };
+    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    harness.get_by_label(words::hidden_on_lan()).click();
     harness.run();
     let chosen = Settings { hidden_on_lan: true, ..Settings::default() };
     assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
-    harness.get_by_label(words::THEME_LIGHT).click();
+    harness.get_by_label(words::theme_light()).click();
     harness.run();
     let chosen = Settings { theme: Theme::Light, ..Settings::default() };
     assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
-    harness.get_by_role_and_label(Role::ComboBox, words::MICROPHONE).click();
+    harness.get_by_role_and_label(Role::ComboBox, words::microphone()).click();
     harness.run();
     harness.get_by_label("USB headset").click();
     harness.run();
@@ -212,12 +225,28 @@ fn settings_send_what_was_chosen_and_keep_the_rest() {
     assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
 }
 
+/// The whole window changes its language at once.
+#[test]
+fn the_window_speaks_german() {
+    let settings = Settings { language: Language::German, ..Settings::default() };
+    let (mut harness, mut backend) = open(Snapshot { settings, ..joined() }, WIDE);
+    harness.get_by_label_contains("carol, Verpasst");
+    click(&mut harness, "Einstellungen");
+    harness.get_by_label("Beim Programmstart beitreten");
+    harness.get_by_role_and_label(Role::RadioButton, "English").click();
+    harness.run();
+    let settings = Settings { language: Language::English, ..Settings::default() };
+    assert_eq!(commands(&mut backend), [Command::Configure(settings.clone())]);
+    tell(&mut harness, &backend, Snapshot { settings, ..joined() });
+    harness.get_by_label("Join when the program starts");
+}
+
 #[test]
 fn a_notice_is_shown_until_it_is_taken_away() {
     let notice = Some("The document can't be written.".to_owned());
     let (mut harness, mut backend) = open(Snapshot { notice, ..joined() }, WIDE);
     harness.get_by_label("The document can't be written.");
-    click(&mut harness, words::DISMISS_NOTICE);
+    click(&mut harness, words::dismiss_notice());
     assert_eq!(commands(&mut backend), [Command::DismissNotice]);
 }
 
@@ -225,16 +254,23 @@ fn a_notice_is_shown_until_it_is_taken_away() {
 fn a_phone_that_takes_no_commands_is_told() {
     let (mut harness, backend) = open(joined(), WIDE);
     drop(backend);
-    write(&mut harness, words::DIAL, "dora");
+    write(&mut harness, words::dial(), "dora");
     harness.key_press(Key::Enter);
     harness.run();
-    harness.get_by_label(words::PHONE_BUSY);
+    harness.get_by_label(words::phone_busy());
 }
 
 #[test]
 fn everything_is_reached_by_the_tab_key() {
     let (mut harness, _backend) = open(joined(), WIDE);
-    let wanted = [words::CALLS, words::NETWORK, words::SETTINGS, words::DIAL, words::CLEAR_NAME];
+    let wanted = [
+        words::calls(),
+        words::contacts(),
+        words::network(),
+        words::settings(),
+        words::dial(),
+        words::clear_name(),
+    ];
     let mut reached = Vec::new();
     for _ in 0..16 {
         harness.key_press(Key::Tab);
@@ -265,7 +301,7 @@ fn everything_that_takes_the_focus_has_a_name() {
         with_call(CallState::Incoming),
     ];
     for snapshot in scenes {
-        for page in [Page::Calls, Page::Network, Page::Settings] {
+        for page in [Page::Calls, Page::Contacts, Page::Network, Page::Settings] {
             for setup in [Setup::Choices, Setup::Join, Setup::Start, Setup::Restore] {
                 let (mut harness, _backend) = open(snapshot.clone(), WIDE);
                 harness.state_mut().view.kept.page = page;

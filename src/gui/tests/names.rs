@@ -9,11 +9,11 @@ fn a_strange_domain_and_a_forwarded_call_are_marked() {
     for size in [WIDE, NARROW] {
         let mut snapshot = with_call(talking());
         let (mut harness, backend) = open(snapshot.clone(), size);
-        assert!(harness.query_by_label(words::DOMAIN_UNVERIFIED).is_none());
+        assert!(harness.query_by_label(words::domain_unverified()).is_none());
         snapshot.calls[0].is_domain_unverified = true;
         snapshot.calls[0].forwarded_to = Some("carol@bank.example".into());
         tell(&mut harness, &backend, snapshot);
-        harness.get_by_label(words::DOMAIN_UNVERIFIED);
+        harness.get_by_label(words::domain_unverified());
         harness.get_by_label("Forwarded to carol@bank.example");
     }
 }

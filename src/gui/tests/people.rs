@@ -60,17 +60,17 @@ fn with_link() -> Snapshot {
 #[test]
 fn an_overlay_with_accounts_is_started() {
     let (mut harness, mut backend) = open(Snapshot::default(), WIDE);
-    click(&mut harness, words::START_CHOICE);
-    write(&mut harness, words::NETWORK_NAME, "smith");
-    write(&mut harness, words::USER, "alice");
-    click(&mut harness, words::MORE);
-    write(&mut harness, words::HOST, "our house");
-    click(&mut harness, words::START_GO);
-    harness.get_by_label(words::FAULT_HOST);
+    click(&mut harness, words::start_choice());
+    write(&mut harness, words::network_name(), "smith");
+    write(&mut harness, words::user(), "alice");
+    click(&mut harness, words::more());
+    write(&mut harness, words::host(), "our house");
+    click(&mut harness, words::start_go());
+    harness.get_by_label(words::fault_host());
     assert_eq!(commands(&mut backend), []);
     harness.state_mut().view.start.host = "house.example".into();
     harness.run();
-    click(&mut harness, words::START_GO);
+    click(&mut harness, words::start_go());
     let start = Command::StartOverlay {
         name: "smith".into(),
         user: "alice".into(),
@@ -82,10 +82,10 @@ fn an_overlay_with_accounts_is_started() {
     harness.get_by_label(&words::share_title("smith"));
     assert_eq!(commands(&mut backend), [job(AccountJob::Invite)]);
     tell(&mut harness, &backend, with_link());
-    harness.get_by_label(words::SERVER_DOWN);
-    assert_eq!(click_to_copy(&mut harness, words::COPY_LINK), [PERSONAL]);
-    click(&mut harness, words::DONE);
-    harness.get_by_label(words::DIAL);
+    harness.get_by_label(words::server_down());
+    assert_eq!(click_to_copy(&mut harness, words::copy_link()), [PERSONAL]);
+    click(&mut harness, words::done());
+    harness.get_by_label(words::dial());
 }
 
 #[test]
@@ -93,18 +93,18 @@ fn people_are_invited_and_looked_after() {
     for size in [WIDE, NARROW] {
         let (mut harness, mut backend) = open(hosting(), size);
         harness.state_mut().view.now_ms = DAY_MS;
-        click(&mut harness, words::PEOPLE);
-        harness.get_by_label(words::SERVER_DOWN);
-        harness.get_by_label(words::NOT_JOINED_YET);
-        harness.get_by_label(words::IS_PUT_OUT);
+        click(&mut harness, words::people());
+        harness.get_by_label(words::server_down());
+        harness.get_by_label(words::not_joined_yet());
+        harness.get_by_label(words::is_put_out());
         harness.get_by_label_contains("2 devices, last confirmed ");
         harness.get_by_label_contains("Paused: can call");
-        click(&mut harness, words::MAKE_INVITATION);
+        click(&mut harness, words::make_invitation());
         assert_eq!(commands(&mut backend), [job(AccountJob::Invite)]);
         tell(&mut harness, &backend, with_link());
-        harness.get_by_label(words::QR);
-        assert_eq!(click_to_copy(&mut harness, words::COPY_LINK), [PERSONAL]);
-        click(&mut harness, words::ANOTHER_INVITATION);
+        harness.get_by_label(words::qr());
+        assert_eq!(click_to_copy(&mut harness, words::copy_link()), [PERSONAL]);
+        click(&mut harness, words::another_invitation());
         assert_eq!(commands(&mut backend), [job(AccountJob::Invite)]);
         for (button, name, state) in [
             (words::pause_whom("bob"), "bob", AccountState::Disabled),
@@ -120,12 +120,12 @@ fn people_are_invited_and_looked_after() {
         }
         click(&mut harness, &words::put_out_whom("bob"));
         harness.get_by_label(&words::ask_put_out_body("bob", "smith"));
-        click(&mut harness, words::KEEP_THEM);
+        click(&mut harness, words::keep_them());
         assert_eq!(commands(&mut backend), [], "it can't be taken back");
         click(&mut harness, &words::put_out_whom("bob"));
-        click(&mut harness, words::YES_PUT_OUT);
+        click(&mut harness, words::yes_put_out());
         assert_eq!(commands(&mut backend), [job(AccountJob::Revoke { name: "bob".into() })]);
-        harness.get_by_label(words::EVERYBODY).click();
+        harness.get_by_label(words::everybody()).click();
         harness.run();
         assert_eq!(commands(&mut backend), [job(AccountJob::Register(Registration::Open))]);
         assert!(check_names(&harness) > 10);
@@ -136,23 +136,23 @@ fn people_are_invited_and_looked_after() {
 #[test]
 fn somebody_is_added_with_a_password() {
     let (mut harness, mut backend) = open(hosting(), NARROW);
-    click(&mut harness, words::PEOPLE);
-    click(&mut harness, words::ADD_ACCOUNT);
-    let field = harness.get_by_role_and_label(Role::TextInput, words::ADD_NAME);
+    click(&mut harness, words::people());
+    click(&mut harness, words::add_account());
+    let field = harness.get_by_role_and_label(Role::TextInput, words::add_name());
     assert!(field.is_focused(), "it is what one wants to type into now");
-    click(&mut harness, words::ADD_GO);
-    harness.get_by_label(words::FAULT_USER_EMPTY);
-    write(&mut harness, words::ADD_NAME, "Erin");
+    click(&mut harness, words::add_go());
+    harness.get_by_label(words::fault_user_empty());
+    write(&mut harness, words::add_name(), "Erin");
     let password = harness.state().view.add.password.clone();
     assert!(password.len() > 12, "nobody has to invent one");
     harness.state_mut().view.add.password = "short".into();
     harness.run();
-    click(&mut harness, words::ADD_GO);
-    harness.get_by_label(words::FAULT_PASSWORD_SHORT);
+    click(&mut harness, words::add_go());
+    harness.get_by_label(words::fault_password_short());
     assert_eq!(commands(&mut backend), []);
     harness.state_mut().view.add.password = "correct horse".into();
     harness.run();
-    click(&mut harness, words::ADD_GO);
+    click(&mut harness, words::add_go());
     let (name, password) = ("erin".into(), Password::new("correct horse"));
     assert_eq!(commands(&mut backend), [job(AccountJob::Add { name, password })]);
     let mut snapshot = hosting();
@@ -160,8 +160,8 @@ fn somebody_is_added_with_a_password() {
     tell(&mut harness, &backend, snapshot);
     harness.get_by_label(&words::added("erin"));
     harness.get_by_label("correct horse");
-    assert_eq!(click_to_copy(&mut harness, words::COPY_LINK), [LINK], "it has no password");
-    click(&mut harness, words::DONE);
+    assert_eq!(click_to_copy(&mut harness, words::copy_link()), [LINK], "it has no password");
+    click(&mut harness, words::done());
     assert!(harness.query_by_label("correct horse").is_none());
 }
 
@@ -169,10 +169,10 @@ fn somebody_is_added_with_a_password() {
 fn the_server_is_stopped_and_started() {
     let run = |is_wanted| Command::RunOverlay { overlay: "smith".into(), is_wanted };
     let (mut harness, mut backend) = open(hosting(), WIDE);
-    click(&mut harness, words::PEOPLE);
+    click(&mut harness, words::people());
     harness.get_by_label("https://192.0.2.7:8443/enroll");
     harness.get_by_label("/home/alice/hosted/smith");
-    click(&mut harness, words::STOP_SERVER);
+    click(&mut harness, words::stop_server());
     assert_eq!(commands(&mut backend), [run(false)]);
     let reason = "The peer port 0.0.0.0:6084 can't be opened.".to_owned();
     for state in [HostState::Stopped, HostState::Failed { reason: reason.clone() }] {
@@ -180,24 +180,24 @@ fn the_server_is_stopped_and_started() {
         let is_failed = state != HostState::Stopped;
         snapshot.hosted[0].state = state;
         tell(&mut harness, &backend, snapshot);
-        harness.get_by_label(if is_failed { &reason } else { words::SERVER_STOPPED });
-        assert!(harness.query_by_label(words::MAKE_INVITATION).is_none(), "nobody would answer");
-        click(&mut harness, words::START_SERVER);
+        harness.get_by_label(if is_failed { &reason } else { words::server_stopped() });
+        assert!(harness.query_by_label(words::make_invitation()).is_none(), "nobody would answer");
+        click(&mut harness, words::start_server());
         assert_eq!(commands(&mut backend), [run(true)]);
     }
     tell(&mut harness, &backend, joined());
-    harness.get_by_label(words::NO_PEOPLE);
-    assert!(harness.query_by_role_and_label(Role::Button, words::PEOPLE).is_none());
+    harness.get_by_label(words::no_people());
+    assert!(harness.query_by_role_and_label(Role::Button, words::people()).is_none());
 }
 
 /// Whoever pastes a link for one person chooses a password, twice.
 #[test]
 fn who_is_invited_chooses_a_password() {
     let (mut harness, mut backend) = open(Snapshot::default(), WIDE);
-    click(&mut harness, words::JOIN_CHOICE);
-    write(&mut harness, words::ENTRANCE, PERSONAL);
-    write(&mut harness, words::USER, "bob");
-    click(&mut harness, words::JOIN_GO);
+    click(&mut harness, words::join_choice());
+    write(&mut harness, words::entrance(), PERSONAL);
+    write(&mut harness, words::user(), "bob");
+    click(&mut harness, words::join_go());
     let entrance = Entrance::Invitation(PERSONAL.into());
     let join = Command::Join { entrance, user: "bob".into(), bootstrap: vec![] };
     assert_eq!(commands(&mut backend), [join]);
@@ -215,13 +215,13 @@ fn who_is_invited_chooses_a_password() {
     let asked = Snapshot { memberships, credentials_wanted, ..Snapshot::default() };
     tell(&mut harness, &backend, asked);
     harness.get_by_label(&words::choose_title("smith"));
-    write_password(&mut harness, words::CHOOSE_PASSWORD, "open");
-    click(&mut harness, words::ACCOUNT_GO);
-    harness.get_by_label(words::FAULT_PASSWORD_SHORT);
-    harness.get_by_label(words::FAULT_PASSWORDS_DIFFER);
+    write_password(&mut harness, words::choose_password(), "open");
+    click(&mut harness, words::account_go());
+    harness.get_by_label(words::fault_password_short());
+    harness.get_by_label(words::fault_passwords_differ());
     assert_eq!(commands(&mut backend), []);
-    write_password(&mut harness, words::CHOOSE_PASSWORD, " sesame");
-    write_password(&mut harness, words::PASSWORD_AGAIN, "open sesame");
+    write_password(&mut harness, words::choose_password(), " sesame");
+    write_password(&mut harness, words::password_again(), "open sesame");
     harness.key_press(Key::Enter);
     harness.run();
     let credentials = Credentials { account: "bob".into(), password: Password::new("open sesame") };

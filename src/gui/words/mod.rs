@@ -1,125 +1,151 @@
-//! Every text of the window, in one place. Plain words; terms of the protocol only on the Network
-//! page.
+//! Every text of the window, in one place: names for those in `assets/*.ftl`. Plain words; terms of
+//! the protocol only on the Network page.
 
+/// A function for each text with nothing in it; it has the text's name.
+macro_rules! texts {
+    ($($key:ident),* $(,)?) => {
+        $(pub fn $key() -> &'static str {
+            $crate::gui::words::language::text(stringify!($key))
+        })*
+    };
+}
+
+/// A text with something in it.
+macro_rules! say {
+    ($key:ident $(, $name:ident = $value:expr)* $(,)?) => {
+        $crate::gui::words::language::say(
+            stringify!($key),
+            &[$((stringify!($name), $value.into())),*],
+        )
+    };
+}
+
+mod book;
 mod first;
 mod keeping;
+mod language;
+mod links;
 mod overlays;
 mod people;
+mod reach;
+#[cfg(test)]
+mod tests;
 
+pub use book::*;
 pub use first::*;
 pub use keeping::*;
+pub use language::{choose as choose_language, find_system_language};
+pub use links::*;
 pub use overlays::*;
 pub use people::*;
+pub use reach::*;
 
 use std::time::Duration;
 
-use crate::phone::{
-    Call, CallState, Direction, HistoryEntry, OverlayState, Quality, Snapshot, Verified,
-};
+use crate::phone::{Call, CallState, OverlayState, Quality, Snapshot, Verified};
 
-/// The program's name.
-pub const APP: &str = "Chordial";
-
-// Rail
-pub const CALLS: &str = "Calls";
-pub const NETWORK: &str = "Network";
-pub const SETTINGS: &str = "Settings";
-
-// Calls
-pub const DIAL: &str = "Search or call a name";
-pub const DIAL_HINT: &str = "Type a name, Enter calls";
-pub const FAULT_DIAL_SPACE: &str = "A name has no spaces.";
-pub const FAULT_DIAL_AT: &str = "Type a name, or name@overlay.";
-pub const FAULT_DIAL_OUT: &str = "Calls work once you have joined.";
-pub const CALL: &str = "Call";
-pub const RECENT: &str = "Recent calls";
-pub const CLEAR: &str = "Clear";
-pub const CLEAR_NAME: &str = "Clear recent calls";
-pub const NO_RECENT: &str = "No calls yet.";
-pub const NO_RECENT_HINT: &str = "Type a name above and press Enter.";
-pub const ALONE: &str = "Nobody else is here yet.";
-pub const ALONE_HINT: &str = "Send others an invitation.";
-pub const NO_MATCH: &str = "Not among your recent calls.";
-pub const NO_MATCH_HINT: &str = "Press Enter to call this name.";
-pub const NOBODY: &str = "Nobody chosen";
-pub const NOBODY_HINT: &str = "Type a name on the left and press Enter, or pick a recent call.";
-pub const HISTORY_TOGETHER: &str = "Your calls together";
-pub const CALLS_RUNNING: &str = "Back to the call";
-
-// One call
-pub const MUTE: &str = "Mute";
-pub const UNMUTE: &str = "Unmute";
-pub const MUTED: &str = "Muted: the other side doesn't hear you";
-pub const HANG_UP: &str = "Hang up";
-pub const ANSWER: &str = "Answer";
-pub const DECLINE: &str = "Decline";
-pub const CALL_AGAIN: &str = "Call again";
-pub const DISMISS: &str = "Dismiss";
-pub const DISMISS_NOTICE: &str = "Take the notice away";
-pub const YOU: &str = "You";
-pub const RINGING: &str = "Ringing";
-pub const CALLS_YOU: &str = "is calling you";
-pub const ANSWER_KEYS: &str = "Enter answers, Esc declines";
-pub const ENDED: &str = "Call ended";
-pub const SOUND_COMING: &str = "Connecting the sound";
-
-// Settings page
-pub const SOUND: &str = "Sound";
-pub const MICROPHONE: &str = "Microphone";
-pub const SPEAKER: &str = "Speaker";
-pub const SYSTEM_CHOICE: &str = "The system's choice";
-pub const NOT_PLUGGED_IN: &str = "Not plugged in";
-pub const LOOK: &str = "Look";
-pub const THEME: &str = "Colours";
-pub const THEME_SYSTEM: &str = "Like the system";
-pub const THEME_LIGHT: &str = "Light";
-pub const THEME_DARK: &str = "Dark";
-pub const START: &str = "Start";
-pub const JOIN_AT_START: &str = "Join when the program starts";
-pub const ACCOUNT: &str = "You";
-pub const LEAVE: &str = "Leave the overlay";
-pub const LEAVE_HINT: &str = "Nobody can call you until you join again.";
-
-// Questions
-pub const ASK_LEAVE: &str = "Leave the overlay?";
-pub const ASK_CLEAR: &str = "Clear recent calls?";
-pub const ASK_CLEAR_BODY: &str = "The list is forgotten for good.";
-pub const ASK_CLOSE: &str = "Close the window?";
-pub const YES_LEAVE: &str = "Leave";
-pub const YES_CLEAR: &str = "Clear the list";
-pub const YES_CLOSE: &str = "Close";
-pub const STAY: &str = "Stay";
-pub const KEEP: &str = "Keep it";
+texts! {
+    app,
+    // Rail
+    calls,
+    network,
+    settings,
+    // Calls
+    dial,
+    dial_hint,
+    fault_dial_space,
+    fault_dial_at,
+    fault_dial_out,
+    call,
+    recent,
+    clear,
+    clear_name,
+    no_recent,
+    no_recent_hint,
+    alone,
+    alone_hint,
+    no_match,
+    no_match_hint,
+    nobody,
+    nobody_hint,
+    history_together,
+    calls_running,
+    // One call
+    mute,
+    unmute,
+    muted,
+    hold,
+    resume,
+    on_hold,
+    hang_up,
+    answer,
+    decline,
+    call_again,
+    dismiss,
+    dismiss_notice,
+    you,
+    ringing,
+    calls_you,
+    answer_keys,
+    ended,
+    sound_coming,
+    // Settings page
+    sound_title,
+    microphone,
+    speaker,
+    voice_processing,
+    system_choice,
+    not_plugged_in,
+    look,
+    theme,
+    theme_system,
+    theme_light,
+    theme_dark,
+    start,
+    join_at_start,
+    language,
+    language_english,
+    language_german,
+    account,
+    leave,
+    leave_hint,
+    // Questions
+    ask_leave,
+    ask_clear,
+    ask_clear_body,
+    ask_close,
+    yes_leave,
+    yes_clear,
+    yes_close,
+    stay,
+    keep,
+    // Faults of the window itself
+    phone_busy,
+    phone_gone,
+    // States
+    offline,
+    joined,
+    not_reachable_yet,
+    not_joined_because,
+    domain_unverified,
+}
 
 /// What leaving costs, said before it is done.
 pub fn ask_leave_body(overlay: &str, calls: usize) -> String {
     match calls {
-        0 => format!("Nobody in {overlay} can call you until you join again."),
+        0 => say!(ask_leave_nobody, overlay = overlay),
         _ => lost_calls(calls),
     }
 }
 
 /// What closing the window costs, said before it is done.
 pub fn lost_calls(calls: usize) -> String {
-    match calls {
-        1 => "The running call ends.".to_owned(),
-        n => format!("{n} running calls end."),
-    }
+    say!(lost_calls, count = calls)
 }
-
-// Faults of the window itself
-pub const PHONE_BUSY: &str = "The phone is busy. Try again.";
-pub const PHONE_GONE: &str = "The phone has stopped. Close the window and start it again.";
-
-// States
-pub const OFFLINE: &str = "Not joined";
-pub const JOINED: &str = "Ready";
-pub const NOT_REACHABLE_YET: &str = "Joined, soon others can call you";
-pub const NOT_JOINED_BECAUSE: &str = "Not joined";
 
 /// The window's title: the program, who one is, and what goes on, for the task bar.
 pub fn title(snapshot: Option<&Snapshot>, suffix: Option<&str>) -> String {
-    let mut title = APP.to_owned();
+    let mut title = app().to_owned();
     if let Some(me) = snapshot.and_then(Snapshot::me) {
         title.push_str(" \u{b7} ");
         title.push_str(&me.aor());
@@ -144,18 +170,18 @@ fn doing(snapshot: &Snapshot) -> Option<String> {
         CallState::Ended { .. } => 0,
     };
     if let Some(call) = snapshot.calls.iter().max_by_key(urgency).filter(|c| urgency(c) > 0) {
-        let name = short_name(&call.peer);
+        let name = crate::gui::book::name(snapshot, &call.peer);
         return Some(match call.state {
-            CallState::Incoming => format!("{name} {CALLS_YOU}"),
-            CallState::Talking { .. } => format!("in a call with {name}"),
-            _ => format!("calling {name}"),
+            CallState::Incoming => say!(doing_incoming, name = name),
+            CallState::Talking { .. } => say!(doing_talking, name = name),
+            _ => say!(doing_calling, name = name),
         });
     }
     match snapshot.overlay() {
         OverlayState::Joining { .. } | OverlayState::Joined { registered: false, .. } => {
-            Some("joining".to_owned())
+            Some(say!(doing_joining))
         }
-        OverlayState::Failed { .. } => Some("not joined".to_owned()),
+        OverlayState::Failed { .. } => Some(say!(doing_not_joined)),
         OverlayState::Joined { .. } | OverlayState::Out => None,
     }
 }
@@ -168,9 +194,18 @@ pub fn as_sentence(part: &str) -> String {
     first.chain(letters).chain(end.chars()).collect()
 }
 
+/// Why nobody is heard in a call that is on hold.
+pub fn held(call: &Call, name: &str) -> Option<String> {
+    match (call.held_by_us, call.held_by_them) {
+        (true, _) => Some(say!(held_by_us, name = name)),
+        (false, true) => Some(say!(held_by_them, name = name)),
+        (false, false) => None,
+    }
+}
+
 /// The name of a level meter.
 pub fn level_of(whom: &str) -> String {
-    format!("Sound level: {whom}")
+    say!(level_of, whom = whom)
 }
 
 /// The part of an Address of Record that people say.
@@ -179,9 +214,9 @@ pub fn short_name(peer: &str) -> &str {
     peer.split('@').next().filter(|name| !name.is_empty()).unwrap_or(peer)
 }
 
-/// A sentence about `peer` with the name that people say.
-pub fn with_short_name(sentence: &str, peer: &str) -> String {
-    sentence.replace(peer, short_name(peer))
+/// A sentence about `peer` with the name that the user knows.
+pub fn with_name(sentence: &str, peer: &str, name: &str) -> String {
+    sentence.replace(peer, name)
 }
 
 /// Up to two capital letters for a picture.
@@ -193,44 +228,49 @@ pub fn initials(peer: &str) -> String {
     [Some(first), second].into_iter().flatten().flat_map(char::to_uppercase).collect()
 }
 
-/// Beside a name whose domain is not its overlay's.
-pub const DOMAIN_UNVERIFIED: &str = "Unverified domain: this overlay can't know whose it is";
-
 /// Who has answered in the place of the one who was called.
 pub fn forwarded(to: &str) -> String {
-    format!("Forwarded to {to}")
+    say!(forwarded, to = to)
 }
 
 /// How sure we are of a name, in words.
 pub fn verified(verified: Verified, peer: &str) -> String {
     match verified {
-        Verified::Unknown => "Not checked yet".to_owned(),
-        Verified::Authority => {
-            let by = peer.split_once('@').map_or("the overlay", |(_, overlay)| overlay);
-            format!("Verified by {by}")
-        }
-        Verified::SelfSignedNew => "First call: this key is remembered from now on".to_owned(),
-        Verified::SelfSignedKnown => "Same key as last time".to_owned(),
-        Verified::SelfSignedChanged => "The key has changed: make sure who is speaking".to_owned(),
+        Verified::Unknown => say!(verified_unknown),
+        Verified::Authority => match peer.split_once('@') {
+            Some((_, overlay)) => say!(verified_by, by = overlay),
+            None => say!(verified_by_overlay),
+        },
+        Verified::SelfSignedNew => say!(verified_new),
+        Verified::SelfSignedKnown => say!(verified_known),
+        Verified::SelfSignedChanged => say!(verified_changed),
     }
 }
 
 /// The reason behind a quality, in one line.
 pub fn quality_details(quality: &Quality) -> String {
-    let mut parts = vec![format!("{:.0} % lost", quality.loss.clamp(0.0, 1.0) * 100.0)];
+    let percent = format!("{:.0}", quality.loss.clamp(0.0, 1.0) * 100.0);
+    let mut parts = vec![say!(quality_lost, percent = percent)];
     if let Some(rtt) = quality.rtt {
-        parts.push(format!("{} ms there and back", rtt.as_millis()));
+        parts.push(say!(quality_rtt, ms = rtt.as_millis().to_string()));
     }
-    parts.push(format!("{} ms buffered", quality.buffer.as_millis()));
-    if !quality.path.is_empty() {
-        parts.push(quality.path.clone());
+    parts.push(say!(quality_buffered, ms = quality.buffer.as_millis().to_string()));
+    match quality.path.as_str() {
+        "" => {}
+        "direct" => parts.push(direct().to_owned()),
+        "through a relay" => parts.push(through_relay().to_owned()),
+        path => parts.push(path.to_owned()),
     }
     parts.join(" \u{b7} ")
 }
 
 /// The heading of the sound's quality.
 pub fn sound(word: &str) -> String {
-    format!("Sound: {}", word.to_lowercase())
+    match word {
+        "Good" => say!(sound_good),
+        "Fair" => say!(sound_fair),
+        _ => say!(sound_poor),
+    }
 }
 
 /// A clock such as 0:07, 12:30 or 1:02:03.
@@ -242,76 +282,29 @@ pub fn clock(duration: Duration) -> String {
     }
 }
 
-/// How a past call went, in a few words.
-pub fn outcome(entry: &HistoryEntry) -> String {
-    let talked = clock(entry.duration);
-    match (entry.direction, entry.answered) {
-        (Direction::Incoming, true) => format!("Incoming, {talked}"),
-        (Direction::Outgoing, true) => format!("Outgoing, {talked}"),
-        (Direction::Incoming, false) if entry.is_declined() => "Declined".to_owned(),
-        (Direction::Incoming, false) => "Missed".to_owned(),
-        (Direction::Outgoing, false) => "Not answered".to_owned(),
-    }
-}
-
 /// When something was, seen from `now_ms`; both in milliseconds since the Unix epoch.
 pub fn ago(now_ms: u64, then_ms: u64) -> String {
     let minutes = now_ms.saturating_sub(then_ms) / 60_000;
     match minutes {
-        0 => "just now".to_owned(),
-        1..60 => format!("{minutes} min ago"),
-        60..1440 => format!("{} h ago", minutes / 60),
-        1440..2880 => "yesterday".to_owned(),
-        _ => format!("{} days ago", minutes / 1440),
+        0 => say!(ago_now),
+        1..60 => say!(ago_minutes, count = minutes),
+        60..1440 => say!(ago_hours, count = minutes / 60),
+        1440..2880 => say!(ago_yesterday),
+        _ => say!(ago_days, count = minutes / 1440),
     }
 }
 
 /// The name of one row of the recent calls.
-pub fn history_row(peer: &str, outcome: &str, ago: &str) -> String {
-    format!("{}, {outcome}, {ago}", short_name(peer))
+pub fn history_row(name: &str, outcome: &str, ago: &str) -> String {
+    format!("{name}, {outcome}, {ago}")
 }
 
 /// The button that calls one person.
-pub fn call_whom(peer: &str) -> String {
-    format!("Call {}", short_name(peer))
+pub fn call_name(name: &str) -> String {
+    say!(call_name, name = name)
 }
 
 /// How many others call at the same time.
 pub fn also_calling(names: &[&str]) -> String {
-    format!("Also calling: {}", names.join(", "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_shows_hours_only_when_there_are_some() {
-        assert_eq!(clock(Duration::from_secs(7)), "0:07");
-        assert_eq!(clock(Duration::from_secs(750)), "12:30");
-        assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
-    }
-
-    #[test]
-    fn a_picture_has_at_most_two_letters() {
-        assert_eq!(initials("alice@smith-family"), "A");
-        assert_eq!(initials("sip:bob.van-dyk@smith"), "BV");
-        assert_eq!(initials(""), "?");
-    }
-
-    #[test]
-    fn times_are_told_from_now() {
-        let day = 86_400_000;
-        assert_eq!(ago(10 * day, 10 * day + 5), "just now");
-        assert_eq!(ago(10 * day, 10 * day - 300_000), "5 min ago");
-        assert_eq!(ago(10 * day, 10 * day - 7_200_000), "2 h ago");
-        assert_eq!(ago(10 * day, 9 * day), "yesterday");
-        assert_eq!(ago(10 * day, 6 * day), "4 days ago");
-    }
-
-    #[test]
-    fn an_authority_is_named_after_the_overlay() {
-        let said = verified(Verified::Authority, "bob@smith-family");
-        assert_eq!(said, "Verified by smith-family");
-    }
+    say!(also_calling, names = names.join(", "))
 }

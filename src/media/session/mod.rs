@@ -161,10 +161,10 @@ impl SessionSettings {
             copies: negotiated.copies,
             dtx: negotiated.opus.dtx,
             bitrate_max: negotiated.opus.bitrate_max,
-            digits: negotiated.send_telephone_event.map(|send| PayloadTypes {
-                send,
-                receive: negotiated.receive_telephone_event.unwrap_or(send),
-            }),
+            digits: negotiated
+                .send_telephone_event
+                .zip(negotiated.receive_telephone_event)
+                .map(|(send, receive)| PayloadTypes { send, receive }),
             direction: negotiated.direction,
             cname: rng.ice_string(16),
         }

@@ -40,6 +40,11 @@ pub struct Call {
     pub is_domain_unverified: bool,
     /// Who has answered, if calls to the other side are forwarded; then the above is about them.
     pub forwarded_to: Option<String>,
+    /// Whom we connect the other side to, until that has come about or failed.
+    pub transferring_to: Option<String>,
+    /// Who has brought the call about, if somebody else has: proven if we are the ones who call,
+    /// else in the caller's words.
+    pub transferred_by: Option<String>,
     /// Whether our microphone is cut off.
     pub muted: bool,
     /// Whether we have put it on hold: no sound flows.
@@ -129,10 +134,41 @@ pub struct HistoryEntry {
     pub answered: bool,
 }
 
+/// How a past call went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Both sides talked.
+    Talked,
+    /// It rang here, and nobody answered.
+    Missed,
+    /// Another device of ours has answered.
+    Elsewhere,
+    /// We declined.
+    Declined,
+    /// It did not ring, for we want nothing from whoever called.
+    Refused,
+    /// We gave up.
+    GaveUp,
+    /// Nobody there answered or wanted to.
+    Unanswered,
+    /// The other side was not reached; the entry's sentence says why.
+    Failed,
+}
+
 impl HistoryEntry {
-    /// Whether the user declined the call, which is then no missed one.
-    pub fn is_declined(&self) -> bool {
-        self.direction == Direction::Incoming && self.outcome == words::DECLINED
+    /// How the call went.
+    pub fn ending(&self) -> Ending {
+        let outcome = self.outcome.as_str();
+        match self.direction {
+            _ if self.answered => Ending::Talked,
+            _ if outcome == words::ELSEWHERE => Ending::Elsewhere,
+            Direction::Incoming if outcome == words::DECLINED => Ending::Declined,
+            Direction::Incoming if words::is_refused(outcome, &self.peer) => Ending::Refused,
+            Direction::Incoming => Ending::Missed,
+            Direction::Outgoing if outcome == words::GAVE_UP => Ending::GaveUp,
+            Direction::Outgoing if words::is_unanswered(outcome) => Ending::Unanswered,
+            Direction::Outgoing => Ending::Failed,
+        }
     }
 }
 

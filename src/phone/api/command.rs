@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::{CallId, Settings};
 use crate::crypto::Password;
+use crate::phone::book::ContactJob;
 use crate::phone::hosting::OverlayKind;
 use crate::phone::identity::Credentials;
 use crate::phone::people::AccountJob;
@@ -80,12 +81,30 @@ pub enum Command {
     Mute(CallId, bool),
     /// Put a call on hold, so that no sound flows, or go on with it.
     Hold(CallId, bool),
+    /// Press a key of a telephone in a call: 0 to 9, `*`, `#` or A to D.
+    Digit(CallId, char),
+    /// Connect the other side of a call to somebody else. Our call ends once they talk.
+    Transfer {
+        /// The call.
+        call: CallId,
+        /// An Address of Record, or a user name of the call's overlay.
+        to: String,
+    },
+    /// Connect the other sides of two calls with each other, and end both for us.
+    TransferTo {
+        /// The call whose other side calls.
+        call: CallId,
+        /// The call whose other side is called, and whose place the new call takes.
+        other: CallId,
+    },
     /// Take an ended call's card away.
     Dismiss(CallId),
     /// Take the notice away, and what was told of a backup.
     DismissNotice,
     /// Forget the recent calls.
     ClearHistory,
+    /// Work on the user's contacts.
+    Contacts(ContactJob),
     /// Change the settings.
     Configure(Settings),
     /// Have all calls to us forwarded to a name, or to nobody from now on.
@@ -155,4 +174,7 @@ pub enum Command {
     },
     /// Tell what was counted so far: [`Event::Counted`].
     Count,
+    /// Bring [`Snapshot::networks`] up to date. A face asks now and then for as long as it shows
+    /// them: nobody else needs to know each change of them.
+    Inspect,
 }

@@ -71,6 +71,24 @@ pub enum Event {
         /// Whether the other side does.
         by_them: bool,
     },
+    /// The other side of a call is to talk to somebody else, or wants us to.
+    Transferring {
+        /// The call.
+        call: CallId,
+        /// The other side's Address of Record.
+        peer: String,
+        /// The Address of Record that is called.
+        to: String,
+        /// Whether we have asked for it.
+        by_us: bool,
+    },
+    /// The other side of a call has pressed a key of its telephone.
+    Digit {
+        /// The call.
+        call: CallId,
+        /// The key's label.
+        digit: char,
+    },
     /// A call is over.
     Ended {
         /// The call.

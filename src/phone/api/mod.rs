@@ -6,8 +6,10 @@ mod event;
 mod settings;
 mod snapshot;
 
-pub use call::{Call, CallId, CallReport, CallState, Direction, HistoryEntry, Quality, Verified};
+pub use call::{
+    Call, CallId, CallReport, CallState, Direction, Ending, HistoryEntry, Quality, Verified,
+};
 pub use command::Command;
 pub use event::Event;
-pub use settings::{Settings, Theme};
+pub use settings::{Language, Settings, Theme};
 pub use snapshot::{Device, Me, Membership, OverlayState, Snapshot};

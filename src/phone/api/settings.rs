@@ -15,6 +15,8 @@ pub struct Settings {
     pub speaker: Option<String>,
     /// Dark, light, or as the system has it.
     pub theme: Theme,
+    /// The language of the window.
+    pub language: Language,
     /// Neither look for peers on the network around nor be seen there.
     pub hidden_on_lan: bool,
     /// Join the overlays again, in which the program was when it ended, when it starts.
@@ -30,10 +32,22 @@ pub struct Settings {
     /// What becomes of our sound.
     #[serde(flatten)]
     pub sound: SoundSettings,
-    /// What is lent to others whose networks let nothing else through, from the next time that we
-    /// enter an overlay.
+    /// What is lent to others whose networks let nothing else through.
     #[serde(flatten)]
     pub relay: LentRelay,
+}
+
+/// The language of the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// As the system has it, or English.
+    #[default]
+    System,
+    /// English.
+    English,
+    /// German.
+    German,
 }
 
 /// Colours of the window.

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Call, HistoryEntry, Settings};
 use crate::phone::backup::Backup;
+use crate::phone::book::{Contact, Imported};
 use crate::phone::certify::{CertificateFacts, CredentialsWanted};
 use crate::phone::devices::OwnDevice;
 use crate::phone::document::DocumentFacts;
 use crate::phone::hosting::HostedOverlay;
+use crate::phone::network::NetworkFacts;
 use crate::phone::pins::KeyAlarm;
 use crate::phone::protection::Protection;
 use crate::phone::search::OverlaySearch;
+use crate::phone::trace::CallTrace;
 
 /// All that a face draws, at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +28,10 @@ pub struct Snapshot {
     pub calls: Vec<Call>,
     /// Recent calls, the newest first.
     pub history: Vec<HistoryEntry>,
+    /// The user's contacts, in the order of their addresses.
+    pub contacts: Arc<Vec<Contact>>,
+    /// What the last command to import contacts has brought.
+    pub imported: Option<Imported>,
     /// One sentence about the last command that could not be carried out.
     pub notice: Option<String>,
     /// Microphones by stable id and name.
@@ -36,7 +44,7 @@ pub struct Snapshot {
     pub last: Option<Me>,
     /// Overlays founded on this computer, which can be founded again when nobody is left in them.
     pub founded: Vec<String>,
-    /// Where the last command to save the document has written it.
+    /// Where the last command to save a document, or contacts, has written them.
     pub saved: Option<PathBuf>,
     /// How far the roads to overlays have come that were looked for.
     pub searches: Vec<OverlaySearch>,
@@ -44,6 +52,12 @@ pub struct Snapshot {
     pub nearby: Vec<String>,
     /// Links that invite to the overlays that we are in, by the overlay's name.
     pub invitations: BTreeMap<String, String>,
+    /// What is known of the network in the overlays that we are in, by the overlay's name.
+    pub networks: BTreeMap<String, NetworkFacts>,
+    /// How far the running call has come, or the last one if none runs.
+    pub trace: Option<Arc<CallTrace>>,
+    /// How far the last call that failed has come.
+    pub failure: Option<Arc<CallTrace>>,
     /// How private keys are kept.
     pub protection: Protection,
     /// Whether there is a backup of our identities.

@@ -23,6 +23,14 @@ impl Phone {
         .await
     }
 
+    /// Waits until the user is told a sentence with these words.
+    async fn noticed(&mut self, words: &str) {
+        self.event(|e| {
+            matches!(e, Event::Error { message } if message.contains(words)).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until something is heard in a call, or nothing any more.
     async fn hears(&mut self, id: CallId, is_heard: bool) {
         let what = if is_heard { "sound" } else { "silence" };
@@ -48,8 +56,8 @@ async fn talking() -> (Overlay, Phone, CallId, Phone, CallId) {
     (overlay, alice, at_alice, bob, at_bob)
 }
 
-/// RFC 3264 §8.4: a call on hold is silent both ways and both sides are told; each side holds it on
-/// its own, and it goes on when both want it to.
+/// RFC 3264 §8.4: a call on hold is silent both ways and both sides are told; each side holds it
+/// on its own, and it goes on when both want it to.
 #[tokio::test]
 async fn a_call_is_held_and_goes_on() {
     let (_overlay, mut alice, at_alice, mut bob, at_bob) = talking().await;
@@ -142,6 +150,91 @@ async fn four_calls_are_enough() {
     carol.send(Command::Dial("alice".into()));
     assert_eq!(carol.over().await.0, "alice@one.example is busy.");
     alice.send(Command::Dial("bob".into()));
-    let full = |s: &Snapshot| s.notice.as_ref().is_some_and(|n| n.contains("as many calls"));
-    alice.until("a refusal", full).await;
+    alice.noticed("as many calls").await;
+}
+
+/// RFC 4733: keys that are pressed in a call are told at the other side, in their order.
+#[tokio::test]
+async fn keys_are_told() {
+    let (_overlay, mut alice, at_alice, mut bob, at_bob) = talking().await;
+    for key in "42#".chars() {
+        alice.send(Command::Digit(at_alice, key));
+    }
+    for key in "42#".chars() {
+        let digit = bob.event(|e| match e {
+            Event::Digit { call, digit } if *call == at_bob => Some(*digit),
+            _ => None,
+        });
+        assert_eq!(digit.await, key);
+    }
+    alice.send(Command::Digit(at_alice, 'x'));
+    alice.noticed("x is no key").await;
+}
+
+/// RFC 3515: bob is connected to carol, whom he calls himself; he sees who wanted it, and alice is
+/// out of it once they talk.
+#[tokio::test]
+async fn somebody_is_connected_to_somebody_else() {
+    let (overlay, mut alice, at_alice, mut bob, at_bob) = talking().await;
+    let mut carol = overlay.hummer("carol").await;
+    alice.send(Command::Transfer { call: at_alice, to: "carol".into() });
+    let to = bob.event(|e| match e {
+        Event::Transferring { to, by_us: false, .. } => Some(to.clone()),
+        _ => None,
+    });
+    assert_eq!(to.await, "carol@one.example");
+    let at_carol = carol.rings().await;
+    let shown = carol.call(at_carol);
+    assert_eq!(shown.peer, "bob@one.example");
+    assert_eq!(shown.transferred_by.as_deref(), Some("alice@one.example"));
+    assert!(bob.call(at_bob).held_by_us, "whoever waits is on hold");
+    carol.send(Command::Answer(at_carol));
+    assert_eq!(alice.over().await.0, "You connected bob@one.example to carol@one.example.");
+    assert_eq!(bob.over().await.0, "alice@one.example hung up.");
+    carol.hears(at_carol, true).await;
+}
+
+/// A transfer that comes to nothing is told to whoever wanted it, and the call goes on.
+#[tokio::test]
+async fn whoever_is_not_connected_goes_on() {
+    let (overlay, mut alice, at_alice, mut bob, at_bob) = talking().await;
+    let mut carol = overlay.device("carol").await;
+    alice.send(Command::Transfer { call: at_alice, to: "carol".into() });
+    let at_carol = carol.rings().await;
+    assert_eq!(bob.held(at_bob).await, (true, false));
+    carol.send(Command::Decline(at_carol));
+    let declined = "bob@one.example was not connected to carol@one.example: \
+                    carol@one.example declined.";
+    alice.noticed(declined).await;
+    assert_eq!(bob.held(at_bob).await, (false, false));
+    alice.hears(at_alice, true).await;
+}
+
+/// RFC 3891: alice talks to bob and to carol and connects the two; carol's phone does not ring
+/// again, and her call with alice becomes one with bob.
+#[tokio::test]
+async fn two_calls_become_one_without_us() {
+    let (overlay, mut alice, with_bob, mut bob, at_bob) = talking().await;
+    let mut carol = overlay.hummer("carol").await;
+    alice.send(Command::Dial("carol".into()));
+    let at_carol = carol.rings().await;
+    carol.send(Command::Answer(at_carol));
+    alice.talks().await;
+    let with_carol = alice.handle.snapshot().calls[0].id;
+    alice.send(Command::TransferTo { call: with_bob, other: with_carol });
+    assert_eq!(carol.over().await.0, "alice@one.example connected you to bob@one.example.");
+    bob.until("bob talks to carol alone", |s| {
+        let mut calls = s.calls.iter().filter(|c| matches!(c.state, CallState::Talking { .. }));
+        calls.next().is_some_and(|c| c.peer == "carol@one.example") && calls.next().is_none()
+    })
+    .await;
+    alice
+        .until("alice is out of it", |s| {
+            s.calls.iter().all(|c| matches!(c.state, CallState::Ended { .. }))
+        })
+        .await;
+    assert!(bob.handle.snapshot().calls.iter().any(|c| c.id != at_bob && !c.held_by_us));
+    let new = carol.handle.snapshot().calls[0].clone();
+    assert_eq!((new.peer.as_str(), new.held_by_them), ("bob@one.example", false));
+    carol.hears(new.id, true).await;
 }

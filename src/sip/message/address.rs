@@ -139,7 +139,8 @@ impl FromStr for Via {
         let rest = protocol.next().ok_or(INVALID)?;
         let (transport, sent_by) = rest.split_once(char::is_whitespace).ok_or(INVALID)?;
         let sent_by: String = sent_by.split_whitespace().collect();
-        let known = name.eq_ignore_ascii_case("SIP") && version == "2.0";
+        // Who speaks another version has to be told so (RFC 3261 §21.5.6).
+        let known = name.eq_ignore_ascii_case("SIP") && is_token(version);
         if !known || !is_token(transport) || sent_by.is_empty() {
             return Err(INVALID);
         }

@@ -8,6 +8,7 @@
 mod address;
 mod method;
 mod parse;
+mod replaces;
 mod text;
 mod uri;
 
@@ -20,6 +21,7 @@ use thiserror::Error;
 pub use address::{CSeq, NameAddr, Reason, Via};
 pub use method::Method;
 pub use parse::ParseError;
+pub use replaces::Replaces;
 pub use text::Params;
 pub use uri::{Aor, Host, SipUri, Uri};
 

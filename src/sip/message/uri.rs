@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use rsip::Scheme;
 
-use super::HeaderError;
 use super::text::{Params, unescape};
+use super::{HeaderError, Replaces};
 use crate::sip::limits;
 
 /// A URI as it stands in a Request-URI, From, To or Contact. A `sip` or `sips` one is taken
@@ -23,14 +23,7 @@ pub enum Uri {
 impl Uri {
     /// The URI of an Address of Record, whatever characters its user part holds.
     pub fn of(aor: &Aor) -> Self {
-        let mut user = String::new();
-        for byte in aor.user.bytes() {
-            if byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte) {
-                user.push(char::from(byte));
-            } else {
-                user.push_str(&format!("%{byte:02X}"));
-            }
-        }
+        let user = escape(&aor.user, b"-_.!~*'()&=+$,;?/");
         Self::Sip(SipUri {
             scheme: Scheme::Sip,
             user: Some(user),
@@ -47,6 +40,17 @@ impl Uri {
     pub fn without_headers(mut self) -> Self {
         if let Self::Sip(uri) = &mut self {
             uri.headers = None;
+        }
+        self
+    }
+
+    /// This SIP or SIPS URI with a Replaces header field for whoever calls it (RFC 3891 §6.1), and
+    /// no other one.
+    #[must_use]
+    pub fn with_replaces(mut self, replaces: Option<&Replaces>) -> Self {
+        if let Self::Sip(uri) = &mut self {
+            let escaped = |replaces: &Replaces| escape(&replaces.to_string(), HEADER_MARKS);
+            uri.headers = replaces.map(|replaces| format!("Replaces={}", escaped(replaces)));
         }
         self
     }
@@ -133,6 +137,30 @@ impl SipUri {
     /// The parameters, such as `gr` of a GRUU (RFC 7904 §6).
     pub fn params(&self) -> &Params {
         &self.params
+    }
+
+    /// Whether it says header fields for whoever calls it.
+    pub fn has_headers(&self) -> bool {
+        self.headers.is_some()
+    }
+
+    /// The dialog that a call to this URI is to replace.
+    ///
+    /// # Errors
+    ///
+    /// It names more than one, or none that can be understood.
+    pub fn replaces(&self) -> Result<Option<Replaces>, HeaderError> {
+        const INVALID: HeaderError = HeaderError::Invalid("Replaces");
+        let headers = self.headers.iter().flat_map(|headers| headers.split('&'));
+        let mut values = headers.filter_map(|header| {
+            let (name, value) = header.split_once('=')?;
+            name.eq_ignore_ascii_case("Replaces").then_some(value)
+        });
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(INVALID);
+        }
+        unescape(value).ok_or(INVALID)?.parse().map(Some)
     }
 
     /// Whether this is a `sips:` URI.
@@ -273,6 +301,22 @@ impl fmt::Display for Aor {
         write!(f, "{}@{}", self.user, self.host)
     }
 }
+
+/// Escapes all but letters, digits and these marks (RFC 3261 §19.1.2).
+fn escape(text: &str, marks: &[u8]) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || marks.contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+/// What may stand in a header field of a URI as it is (RFC 3261 §25.1).
+const HEADER_MARKS: &[u8] = b"-_.!~*'()[]/?:+$";
 
 /// Takes `host[:port]` apart, IPv6 brackets included.
 fn host_port(text: &str) -> Option<(Host, Option<u16>)> {

@@ -39,6 +39,8 @@ fn a_call_is_set_up_and_ended() {
                 display: None,
                 to: aor("bob@o"),
                 offer: Some(OFFER.to_vec()),
+                replaces: None,
+                referred_by: None,
             },
             &Event::Acked { leg, answer: None },
             &Event::Ended { leg, end },
@@ -248,7 +250,7 @@ fn calls_run_side_by_side() {
     for leg in [1, 2, 3].map(LegId) {
         let (from, to) = (aor("alice@o"), "sip:bob@o".parse().expect("URI"));
         let offer = OFFER.to_vec();
-        world.command(ALICE, Command::Invite { leg, flow: FLOW, from, to, offer });
+        world.command(ALICE, Command::Invite { leg, flow: FLOW, from, to, offer, transfer: None });
     }
     world.run_until(100);
     let incoming = [0, 1, 2].map(|n| LegId(LegId::FIRST_INCOMING + n));
@@ -275,7 +277,10 @@ fn legs_are_bounded() {
     for number in 0..=limits::LEGS_MAX as u64 {
         let (from, to) = (aor("alice@o"), "sip:bob@o".parse().expect("URI"));
         let leg = LegId(number);
-        world.command(ALICE, Command::Invite { leg, flow: FLOW, from, to, offer: vec![] });
+        world.command(
+            ALICE,
+            Command::Invite { leg, flow: FLOW, from, to, offer: vec![], transfer: None },
+        );
     }
     let leg = LegId(limits::LEGS_MAX as u64);
     let end = End::Failed(Failure::TooManyCalls);

@@ -3,7 +3,9 @@
 mod calls;
 mod changes;
 mod faults;
+mod refer;
 mod requests;
+mod torture;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -161,7 +163,10 @@ impl World {
         let to = to.parse().expect("URI");
         let offer = OFFER.to_vec();
         let from = aor("alice@o");
-        self.command(ALICE, Command::Invite { leg: LEG, flow: FLOW, from, to, offer });
+        self.command(
+            ALICE,
+            Command::Invite { leg: LEG, flow: FLOW, from, to, offer, transfer: None },
+        );
     }
 
     fn answer(&mut self) {

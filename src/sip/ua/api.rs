@@ -8,7 +8,7 @@ use rsip::StatusCode;
 use thiserror::Error;
 
 use crate::sip::limits;
-use crate::sip::message::{Aor, Host, Reason, Uri, phrase};
+use crate::sip::message::{Aor, Host, Reason, Replaces, Uri, phrase};
 
 /// Names one flow: one DTLS connection to one peer. The room above picks the number and never
 /// uses it again.
@@ -86,6 +86,8 @@ pub enum Command {
         to: Uri,
         /// Our session description.
         offer: Vec<u8>,
+        /// The dialog that the call is to replace, and who has asked us to make it.
+        transfer: Option<(Option<Replaces>, Aor)>,
     },
     /// Tell the caller that our phone rings (180).
     Ring {
@@ -121,6 +123,24 @@ pub enum Command {
         leg: LegId,
         /// Our new session description.
         offer: Vec<u8>,
+    },
+    /// Ask the other side of a call in which both sides talk to call somebody instead; what comes
+    /// of it is told by [`Event::Transferring`].
+    Refer {
+        /// The leg.
+        leg: LegId,
+        /// Who is to be called.
+        to: Uri,
+        /// The dialog that the new call is to replace, as
+        /// [`replaces`](super::UserAgent::replaces) names it.
+        replaces: Option<Replaces>,
+    },
+    /// Tell the other side how the call goes that it has asked for; from 200 on that is the end.
+    Notify {
+        /// The leg.
+        leg: LegId,
+        /// What we were answered.
+        status: StatusCode,
     },
     /// Move a leg to another flow to the same peer: one that proves one of the same user names.
     Rebind {
@@ -162,6 +182,11 @@ pub enum Event {
         to: Aor,
         /// The caller's session description, if the INVITE has one.
         offer: Option<Vec<u8>>,
+        /// The call of ours that this one is to replace: the caller knows its name from whoever we
+        /// talk to in it (RFC 3891).
+        replaces: Option<LegId>,
+        /// Who has asked the caller to call, as the caller says; nobody has verified it.
+        referred_by: Option<Aor>,
     },
     /// The other side has the INVITE.
     Trying {
@@ -209,6 +234,25 @@ pub enum Event {
         /// How long to wait before asking again if it is still wanted, after both sides have asked
         /// at once or something else is under way (RFC 3261 §14.1); `None` if it was refused.
         again_after: Option<Duration>,
+    },
+    /// The other side of a call asks us to call somebody. It waits for Notify.
+    Referred {
+        /// The leg.
+        leg: LegId,
+        /// Who is to be called.
+        to: Uri,
+        /// The dialog that the call is to replace.
+        replaces: Option<Replaces>,
+        /// Who asks, in their own words.
+        by: Option<Aor>,
+    },
+    /// How far the other side has come with the call that we have asked for; from 200 on that is
+    /// the end of it.
+    Transferring {
+        /// The leg.
+        leg: LegId,
+        /// What the other side was answered, or its own refusal.
+        status: StatusCode,
     },
     /// The flow of a call is gone. The call ends unless it is moved to another flow within
     /// [`limits::REBIND_MAX`].

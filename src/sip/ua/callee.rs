@@ -6,7 +6,7 @@ use super::api::{End, Event, Failure, FlowId, LegId, Side};
 use super::leg::{Incoming, Leg, Stage, Unacked, ring_limit};
 use super::screen::{Essentials, Refusal, check_body, description};
 use super::table::{RequestId, ServerKey};
-use super::{ALLOW, PRODUCT, SDP, UserAgent};
+use super::{ALLOW, PRODUCT, SDP, SUPPORTED, UserAgent};
 use crate::base::Instant;
 use crate::sip::dialog::{Dialog, Order};
 use crate::sip::limits;
@@ -165,7 +165,14 @@ impl UserAgent {
         if request.method().is(Method::Bye) {
             return Err(StatusCode::CallTransactionDoesNotExist.into());
         }
+        if request.method().is(Method::Notify) {
+            return Err(StatusCode::CallTransactionDoesNotExist.into());
+        }
         self.check_target(request)?;
+        // Strangers can't make us call.
+        if request.method().is(Method::Refer) {
+            return Err(StatusCode::Forbidden.into());
+        }
         if self.table.is_merged(key, &essentials.id) {
             return Err(StatusCode::LoopDetected.into());
         }
@@ -205,6 +212,10 @@ impl UserAgent {
         } else if request.method().is(Method::Options) {
             self.answer_options(now, key.clone(), request, essentials);
             Ok(())
+        } else if request.method().is(Method::Refer) {
+            self.on_refer(now, key, request, essentials, id)
+        } else if request.method().is(Method::Notify) {
+            self.on_notify(now, key, request, essentials, id)
         } else {
             self.on_reinvite(now, key, request, essentials, id)
         }
@@ -217,6 +228,7 @@ impl UserAgent {
         request: &Request,
         essentials: &Essentials,
     ) -> Result<(), Refusal> {
+        let replaces = self.replaced(request)?;
         let incoming = self.legs.keys().filter(|id| id.0 >= LegId::FIRST_INCOMING).count();
         if incoming >= limits::INCOMING_LEGS_MAX || self.legs.len() >= limits::LEGS_MAX {
             return Err(StatusCode::BusyHere.into());
@@ -249,7 +261,11 @@ impl UserAgent {
         let bytes = self.table.respond(now, key, &trying);
         self.send_all(flow, bytes);
         let display = essentials.from.display().map(str::to_owned);
-        self.event(Event::Incoming { leg: id, flow, from, display, to, offer });
+        let by = request.headers.first("Referred-By").and_then(|by| by.parse::<NameAddr>().ok());
+        let referred_by = by.and_then(|by| by.uri().aor());
+        let leg = id;
+        let event = Event::Incoming { leg, flow, from, display, to, offer, replaces, referred_by };
+        self.event(event);
         Ok(())
     }
 
@@ -298,6 +314,7 @@ impl UserAgent {
         let mut response = Response::to(invite, StatusCode::OK, tag);
         complete(&mut response, invite, contact);
         response.headers.push("Allow", ALLOW);
+        response.headers.push("Supported", SUPPORTED);
         response.set_body(SDP, leg.description.clone());
         let cseq = invite.headers.cseq().map_or(0, |cseq| cseq.number);
         let (flow, bytes) = (leg.flow, response.to_bytes().into());
@@ -319,7 +336,7 @@ impl UserAgent {
     }
 
     /// Answers a request that is no INVITE, for good.
-    fn respond_other(
+    pub(super) fn respond_other(
         &mut self,
         now: Instant,
         key: ServerKey,
@@ -328,8 +345,12 @@ impl UserAgent {
         (status, tag): (StatusCode, &str),
     ) {
         let mut response = Response::to(request, status, Some(tag));
+        if request.method().is(Method::Refer) {
+            response.headers.push("Contact", &contact_for(request, self.config.contact.clone()));
+        }
         if request.method().is(Method::Options) {
             response.headers.push("Allow", ALLOW);
+            response.headers.push("Supported", SUPPORTED);
             response.headers.push("Accept", SDP);
             response.headers.push("Contact", &contact_for(request, self.config.contact.clone()));
         }

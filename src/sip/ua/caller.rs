@@ -7,11 +7,11 @@ use rsip::{Method, StatusCode};
 use super::api::{End, Event, Failure, FlowId, LegId, Side};
 use super::leg::{Calling, Cancel, Leg, Stage};
 use super::table::{ClientKey, Matched};
-use super::{ALLOW, SDP, UserAgent};
+use super::{ALLOW, SDP, SUPPORTED, UserAgent};
 use crate::base::Instant;
 use crate::sip::dialog::Dialog;
 use crate::sip::limits;
-use crate::sip::message::{Aor, NameAddr, Reason, Response, Uri};
+use crate::sip::message::{Aor, NameAddr, Reason, Replaces, Request, Response, Uri};
 use crate::sip::transaction::GIVE_UP;
 
 impl UserAgent {
@@ -19,11 +19,11 @@ impl UserAgent {
     pub(super) fn invite(
         &mut self,
         now: Instant,
-        id: LegId,
-        flow: FlowId,
+        (id, flow): (LegId, FlowId),
         from: &Aor,
         to: Uri,
         offer: Vec<u8>,
+        transfer: Option<(Option<Replaces>, Aor)>,
     ) {
         if self.legs.contains_key(&id) || id.0 >= LegId::FIRST_INCOMING {
             return;
@@ -47,7 +47,11 @@ impl UserAgent {
         let contact = self.config.contact.clone().with_scheme_of(dialog.remote().uri());
         invite.headers.push("Contact", &NameAddr::new(contact).to_string());
         invite.headers.push("Allow", ALLOW);
+        invite.headers.push("Supported", SUPPORTED);
         invite.headers.push("Accept", SDP);
+        if let Some((replaces, by)) = transfer {
+            add_transfer(&mut invite, replaces.as_ref(), &by);
+        }
         invite.headers.push("Expires", &limits::RING_MAX.as_secs().to_string());
         invite.set_body(SDP, offer.clone());
         let key = ClientKey::new(&branch, Method::Invite);
@@ -102,6 +106,7 @@ impl UserAgent {
                 self.send_all(flow, bytes);
                 match key.0 {
                     Method::Invite => self.on_invite_response(now, leg, response),
+                    Method::Refer => self.on_refer_response(leg, response),
                     Method::Bye if response.code() >= 200 => {
                         self.legs.remove(&leg);
                     }
@@ -117,13 +122,14 @@ impl UserAgent {
     pub(super) fn on_client_timeout(&mut self, now: Instant, id: LegId, key: &ClientKey) {
         let over = match self.legs.get(&id).map(|leg| &leg.stage) {
             Some(Stage::Calling(calling)) => calling.key == *key,
-            // What timed out is the BYE; a CANCEL or INVITE has been answered before it.
-            Some(Stage::Closing) => true,
+            Some(Stage::Closing) => key.is(Method::Bye),
             _ => false,
         };
         if over {
             self.end(id, End::Failed(Failure::Timeout));
             self.legs.remove(&id);
+        } else if key.is(Method::Refer) {
+            self.refer_over(id, StatusCode::RequestTimeout);
         } else {
             self.on_change_timeout(now, id, key);
         }
@@ -270,6 +276,16 @@ impl UserAgent {
     }
 }
 
+/// Says in an INVITE what it replaces and who has asked for it. Whoever does not know how to
+/// replace a call must not take it for another one (RFC 3891 §5).
+fn add_transfer(invite: &mut Request, replaces: Option<&Replaces>, by: &Aor) {
+    if let Some(replaces) = replaces {
+        invite.headers.push("Require", "replaces");
+        invite.headers.push("Replaces", &replaces.to_string());
+    }
+    invite.headers.push("Referred-By", &NameAddr::new(Uri::of(by)).to_string());
+}
+
 /// The transaction that a response claims to answer. It must be whole and have our Via alone
 /// (RFC 3261 §8.1.3.3).
 fn response_key(response: &Response) -> Option<(Method, ClientKey)> {
@@ -280,7 +296,7 @@ fn response_key(response: &Response) -> Option<(Method, ClientKey)> {
     if !response.is_body_complete() || !whole || headers.list("Via").len() != 1 {
         return None;
     }
-    let method = [Method::Invite, Method::Bye, Method::Cancel]
+    let method = [Method::Invite, Method::Bye, Method::Cancel, Method::Refer, Method::Notify]
         .into_iter()
         .find(|method| cseq.method.is(*method))?;
     Some((method, ClientKey::new(via.branch()?, method)))

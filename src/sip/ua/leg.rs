@@ -25,6 +25,10 @@ pub(super) struct Leg {
     pub(super) unacked: Option<Unacked>,
     /// A change of the session that is not decided yet.
     pub(super) change: Option<Change>,
+    /// The number of our REFER whose outcome we wait for.
+    pub(super) referring: Option<u32>,
+    /// The number of the REFER whose outcome the other side waits for.
+    pub(super) referred: Option<u32>,
     /// Our ACK, sent again for each 200 that comes again.
     pub(super) ack: Option<Bytes>,
     /// Whether the end has been reported. What still goes on is only good manners.
@@ -149,6 +153,8 @@ impl Leg {
             description: Vec::new(),
             unacked: None,
             change: None,
+            referring: None,
+            referred: None,
             ack: None,
             reported: false,
             detached: None,

@@ -2,13 +2,14 @@
 //!
 //! `api` holds the types of the two doors; `table` the transactions in progress; `caller` is what
 //! RFC 3261 calls the UAC and `callee` the UAS, with the checks of `screen` before it; `change` is
-//! both in the middle of a call.
+//! both in the middle of a call, and `refer` when it is handed over.
 
 mod api;
 mod callee;
 mod caller;
 mod change;
 mod leg;
+mod refer;
 mod screen;
 mod table;
 
@@ -43,7 +44,9 @@ pub struct UserAgent {
 /// What our User-Agent and Server header fields say.
 pub(super) const PRODUCT: &str = concat!("Chordial/", env!("CARGO_PKG_VERSION"));
 /// The methods that we answer, as the Allow header field lists them.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY";
+/// The extensions that we know, as the Supported header field lists them.
+const SUPPORTED: &str = "replaces";
 /// The only body that we read.
 const SDP: &str = "application/sdp";
 
@@ -104,14 +107,16 @@ impl UserAgent {
 
     fn command(&mut self, now: Instant, command: Command) {
         match command {
-            Command::Invite { leg, flow, from, to, offer } => {
-                self.invite(now, leg, flow, &from, to, offer);
+            Command::Invite { leg, flow, from, to, offer, transfer } => {
+                self.invite(now, (leg, flow), &from, to, offer, transfer);
             }
             Command::Ring { leg } => self.ring(now, leg),
             Command::Answer { leg, answer } => self.answer(now, leg, answer),
             Command::Reject { leg, status } => self.reject(now, leg, status),
             Command::HangUp { leg, reason } => self.hang_up(now, leg, reason),
             Command::Change { leg, offer } => self.change(now, leg, offer),
+            Command::Refer { leg, to, replaces } => self.refer(now, leg, to, replaces.as_ref()),
+            Command::Notify { leg, status } => self.notify(now, leg, &status),
             Command::Rebind { leg, flow } => self.rebind(leg, flow),
         }
     }

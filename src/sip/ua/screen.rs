@@ -4,9 +4,9 @@ use rsip::{Method as Known, StatusCode};
 
 use super::api::FlowId;
 use super::table::RequestId;
-use super::{ALLOW, SDP, UserAgent};
+use super::{ALLOW, SDP, SUPPORTED, UserAgent};
 use crate::sip::dialog::Dialog;
-use crate::sip::message::{Headers, Method, NameAddr, Request, Uri};
+use crate::sip::message::{Headers, Method, NameAddr, Request, Uri, Via};
 
 /// The header fields that every request has.
 pub(super) struct Essentials {
@@ -38,6 +38,10 @@ impl Essentials {
         let (from, to) = (headers.from().map_err(bad)?, headers.to().map_err(bad)?);
         let cseq = headers.cseq().map_err(bad)?;
         request.uri().map_err(bad)?;
+        let vias = headers.list("Via");
+        if !vias.iter().all(|via| via.parse::<Via>().is_ok()) {
+            return Err(StatusCode::BadRequest.into());
+        }
         if cseq.method != *request.method() || !request.is_body_complete() {
             return Err(StatusCode::BadRequest.into());
         }
@@ -65,14 +69,17 @@ impl UserAgent {
     /// Method and extensions, the same inside and outside of a dialog, in the order of §8.2.
     pub(super) fn check_request(&self, request: &Request) -> Result<(), Refusal> {
         match request.method() {
-            Method::Known(Known::Invite | Known::Bye | Known::Options) => {}
+            Method::Known(
+                Known::Invite | Known::Bye | Known::Options | Known::Refer | Known::Notify,
+            ) => {}
             Method::Known(_) => {
                 let header = Some(("Allow", ALLOW.to_owned()));
                 return Err(Refusal { status: StatusCode::MethodNotAllowed, header });
             }
             Method::Unknown(_) => return Err(StatusCode::NotImplemented.into()),
         }
-        let required = request.headers.list("Require");
+        let mut required = request.headers.list("Require");
+        required.retain(|tag| !SUPPORTED.split(", ").any(|known| known == *tag));
         if !required.is_empty() {
             let header = Some(("Unsupported", required.join(", ")));
             return Err(Refusal { status: StatusCode::BadExtension, header });
@@ -83,8 +90,11 @@ impl UserAgent {
     /// Whether the request is for us: one of our users, or this device (§8.2.2.1).
     pub(super) fn check_target(&self, request: &Request) -> Result<(), Refusal> {
         let uri = request.uri().map_err(|_| Refusal::from(StatusCode::BadRequest))?;
-        if let Uri::Other(_) = uri {
-            return Err(StatusCode::UnsupportedUriScheme.into());
+        match &uri {
+            Uri::Other(_) => return Err(StatusCode::UnsupportedUriScheme.into()),
+            // §19.1.1 has none in a Request-URI.
+            Uri::Sip(uri) if uri.has_headers() => return Err(StatusCode::BadRequest.into()),
+            Uri::Sip(_) => {}
         }
         let aor = uri.aor();
         let ours = aor.is_some_and(|aor| {
@@ -94,9 +104,16 @@ impl UserAgent {
     }
 }
 
-/// Whether we can read the body (§8.2.3).
+/// Whether we can read the body (§8.2.3), and the sender what we answer an INVITE with (§21.4.7).
 pub(super) fn check_body(request: &Request) -> Result<(), Refusal> {
     let headers = &request.headers;
+    let is_read = |kind: &&str| {
+        let kind = kind.split(';').next().unwrap_or("").trim();
+        [SDP, "application/*", "*/*"].iter().any(|known| kind.eq_ignore_ascii_case(known))
+    };
+    if headers.first("Accept").is_some() && !headers.list("Accept").iter().any(is_read) {
+        return Err(StatusCode::NotAcceptable.into());
+    }
     let coded =
         headers.list("Content-Encoding").iter().any(|c| !c.eq_ignore_ascii_case("identity"));
     if request.body().is_empty() || is_optional(headers) || (is_sdp(headers) && !coded) {

@@ -24,6 +24,11 @@ impl ClientKey {
         Self { branch: branch.to_owned(), method: method.to_string() }
     }
 
+    /// Whether it is of a request of this method.
+    pub(super) fn is(&self, method: rsip::Method) -> bool {
+        self.method == method.to_string()
+    }
+
     /// The key of the CANCEL for this INVITE, which has the same branch.
     pub(super) fn with_method(&self, method: rsip::Method) -> Self {
         Self::new(&self.branch, method)
