@@ -9,8 +9,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use chordial::media::{
-    DeviceKind, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE, SinkChoice, SoundError, SourceChoice,
-    device,
+    AudioSink, AudioSource, DeviceKind, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE, SinkChoice,
+    SoundError, SourceChoice, device,
 };
 
 /// A PulseAudio daemon with one sink that plays to nobody; what it plays can be recorded.
@@ -101,8 +101,8 @@ fn tone_share(frame: &Frame, hertz: f32) -> (f32, f32) {
 /// the last two seconds in which the tone is there.
 fn play_and_listen(speaker: &str, microphone: &str) -> usize {
     const TICKS: u32 = 150;
-    let sink = SinkChoice::Device(Some(speaker.into()));
-    let source = SourceChoice::Device(Some(microphone.into()));
+    let sink = SinkChoice::Device(vec![speaker.into()]);
+    let source = SourceChoice::Device(vec![microphone.into()]);
     let mut sink = sink.open().expect("a speaker");
     let mut source = source.open().expect("a microphone");
     let step = 450.0 * std::f32::consts::TAU / SAMPLE_RATE as f32;
@@ -148,8 +148,11 @@ fn devices_are_listed_chosen_and_missed() {
     let ids: Vec<&str> = speakers.iter().map(|device| device.id.as_str()).collect();
     assert_eq!(ids, ["pulseaudio:room", "pulseaudio:other"], "the system's choice is first");
     assert_eq!(device::microphones(), Ok(Vec::new()), "a monitor is no microphone");
-    let fallback = device::open_speaker(Some("pulseaudio:gone")).expect("the system's choice");
+    let fallback = device::open_speaker(&["gone".into()]).expect("the system's choice");
     assert_eq!(fallback.name(), speakers[0].name);
+    let wishes = ["gone".into(), speakers[1].name.clone(), speakers[0].name.clone()];
+    let second = device::open_speaker(&wishes).expect("the best that is there");
+    assert_eq!(second.name(), speakers[1].name);
 }
 
 #[test]
@@ -160,12 +163,60 @@ fn without_a_sound_system_there_is_a_sentence() {
         return lab.run("without_a_sound_system_there_is_a_sentence");
     }
     // A machine may have ALSA devices beside; then there is nothing to see here.
-    if let Err(error) = device::open_microphone(None) {
+    if let Err(error) = device::open_microphone(&[]) {
         let is_open = matches!(error, SoundError::Open { .. });
         let is_missing = error == SoundError::NoDevice(DeviceKind::Microphone);
         assert!(is_open || is_missing, "{error:?}");
         assert!(error.to_string().ends_with('.'), "{error}");
     }
+}
+
+/// Plays a tone until the speaker has this name and the tone is heard behind it.
+fn play_until(sink: &mut dyn AudioSink, name: &str, monitor: &str) {
+    let source = SourceChoice::Device(vec![monitor.into()]);
+    let mut source: Box<dyn AudioSource> = source.open().expect("a microphone");
+    let step = 450.0 * std::f32::consts::TAU / SAMPLE_RATE as f32;
+    let start = Instant::now();
+    let mut heard = 0;
+    for tick in 0..1500u32 {
+        let at = |index: usize| tick as f32 * FRAME_SAMPLES as f32 + index as f32;
+        let tone: Frame = std::array::from_fn(|index| (at(index) * step).sin() * 0.3);
+        sink.write(&tone);
+        assert_eq!(sink.take_fault(), None, "there is another device all the time");
+        let mut frame = SILENCE;
+        source.read(&mut frame);
+        let (share, power) = tone_share(&frame, 450.0);
+        heard += u32::from(sink.name() == name && share > 0.8 && power > 0.01);
+        if heard >= 10 {
+            return;
+        }
+        let next = start + Duration::from_millis(20) * (tick + 1);
+        sleep(next.saturating_duration_since(Instant::now()));
+    }
+    panic!("{name} is not heard at {monitor}; it plays on {}", sink.name());
+}
+
+fn pactl(arguments: &[&str]) -> String {
+    let output = Command::new("pactl").args(arguments).output().expect("pactl is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Plugged in during a call the wished device is used, pulled out the system's choice goes on, and
+/// nothing has to be started again.
+#[test]
+fn a_headset_comes_and_goes_in_a_call() {
+    if !is_inside() {
+        return SoundLab::start().run("a_headset_comes_and_goes_in_a_call");
+    }
+    let room = device::speakers().expect("a list")[0].name.clone();
+    let mut sink = device::open_speaker(&["Headset".into()]).expect("the system's choice");
+    play_until(sink.as_mut(), &room, "pulseaudio:room.monitor");
+    let properties = "sink_properties=device.description=Headset";
+    let module = pactl(&["load-module", "module-null-sink", "sink_name=headset", properties]);
+    play_until(sink.as_mut(), "Headset", "pulseaudio:headset.monitor");
+    pactl(&["unload-module", &module]);
+    play_until(sink.as_mut(), &room, "pulseaudio:room.monitor");
 }
 
 /// A device that goes away in a call is told once.
@@ -174,7 +225,7 @@ fn a_lost_device_is_told() {
     if !is_inside() {
         return SoundLab::start().run("a_lost_device_is_told");
     }
-    let mut sink = device::open_speaker(None).expect("a speaker");
+    let mut sink = device::open_speaker(&[]).expect("a speaker");
     assert_eq!(sink.take_fault(), None);
     let status = Command::new("pactl").args(["exit"]).status();
     assert!(status.expect("pactl is installed").success());

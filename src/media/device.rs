@@ -18,6 +18,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
 use super::drift::{Margin, Stream};
+use super::follow::{Device, Following};
 use super::source::{AudioSink, AudioSource, DeviceKind, SoundDevice, SoundError};
 
 /// Microphones by stable id and name, the system's choice first.
@@ -36,20 +37,32 @@ pub fn speakers() -> Result<Vec<SoundDevice>, SoundError> {
     list(DeviceKind::Speaker)
 }
 
-/// Opens the microphone with this id, or the system's choice if there is none with it.
+/// Opens the first of these microphones, by stable id or name, that is there, or else the system's
+/// choice; later the best that there is then.
 ///
 /// # Errors
 /// There is no microphone, or it does not open.
-pub fn open_microphone(id: Option<&str>) -> Result<Box<dyn AudioSource>, SoundError> {
-    Ok(Box::new(Microphone::open(id)?))
+pub fn open_microphone(wishes: &[String]) -> Result<Box<dyn AudioSource>, SoundError> {
+    Ok(Box::new(Following::<Microphone>::open(wishes)?))
 }
 
-/// Opens the speaker with this id, or the system's choice if there is none with it.
+/// Opens the first of these speakers, by stable id or name, that is there, or else the system's
+/// choice; later the best that there is then.
 ///
 /// # Errors
 /// There is no speaker, or it does not open.
-pub fn open_speaker(id: Option<&str>) -> Result<Box<dyn AudioSink>, SoundError> {
-    Ok(Box::new(Speaker::open(id)?))
+pub fn open_speaker(wishes: &[String]) -> Result<Box<dyn AudioSink>, SoundError> {
+    Ok(Box::new(Following::<Speaker>::open(wishes)?))
+}
+
+/// Silence until one of these microphones, or any other, is plugged in.
+pub fn wait_for_microphone(wishes: &[String]) -> Box<dyn AudioSource> {
+    Box::new(Following::<Microphone>::wait(wishes))
+}
+
+/// Swallows sound until one of these speakers, or any other, is plugged in.
+pub fn wait_for_speaker(wishes: &[String]) -> Box<dyn AudioSink> {
+    Box::new(Following::<Speaker>::wait(wishes))
 }
 
 /// More than this above the wanted filling is thrown away: after a stall, old sound would only
@@ -113,10 +126,19 @@ struct Opened {
     _stream: cpal::Stream,
 }
 
-impl Microphone {
-    fn open(id: Option<&str>) -> Result<Self, SoundError> {
-        let kind = DeviceKind::Microphone;
-        let (device, name) = find(kind, id)?;
+/// A device that is there.
+pub(super) struct Found {
+    device: cpal::Device,
+    pub(super) id: String,
+    pub(super) name: String,
+}
+
+impl Device for Microphone {
+    const KIND: DeviceKind = DeviceKind::Microphone;
+
+    fn open(found: Found) -> Result<Self, SoundError> {
+        let kind = Self::KIND;
+        let Found { device, name, .. } = found;
         let has_failed = Arc::new(AtomicBool::new(false));
         let mut last_fault = String::from("it offers no format that this program knows");
         for (config, format) in configurations(&device, kind) {
@@ -150,7 +172,9 @@ impl Microphone {
         }
         Err(SoundError::Open { kind, name, reason: last_fault })
     }
+}
 
+impl Microphone {
     /// Takes 20 ms from the ring; `None` if it does not hold them.
     fn take(&mut self) -> Option<&[f32]> {
         let rate = self.device.rate;
@@ -203,10 +227,12 @@ impl AudioSource for Microphone {
     }
 }
 
-impl Speaker {
-    fn open(id: Option<&str>) -> Result<Self, SoundError> {
-        let kind = DeviceKind::Speaker;
-        let (device, name) = find(kind, id)?;
+impl Device for Speaker {
+    const KIND: DeviceKind = DeviceKind::Speaker;
+
+    fn open(found: Found) -> Result<Self, SoundError> {
+        let kind = Self::KIND;
+        let Found { device, name, .. } = found;
         let has_failed = Arc::new(AtomicBool::new(false));
         let mut last_fault = String::from("it offers no format that this program knows");
         for (config, format) in configurations(&device, kind) {
@@ -348,19 +374,22 @@ fn described(device: &cpal::Device) -> Option<SoundDevice> {
     Some(SoundDevice { id, name })
 }
 
-/// The device with this id, else the system's choice, and its name.
-fn find(kind: DeviceKind, id: Option<&str>) -> Result<(cpal::Device, String), SoundError> {
+/// The first of these devices, by stable id or name, that is there, else the system's choice.
+pub(super) fn choose(kind: DeviceKind, wishes: &[String]) -> Result<Found, SoundError> {
     let host = host().ok_or(SoundError::NoDevice(kind))?;
-    let has_id = |device: &cpal::Device| {
-        device.id().is_ok_and(|found| Some(found.to_string().as_str()) == id)
+    let found = |device: cpal::Device| {
+        described(&device).map(|SoundDevice { id, name }| Found { device, id, name })
     };
-    let wished = id
-        .and_then(|_| host.devices().ok())
-        .and_then(|mut devices| devices.find(|device| has_id(device) && is_of_kind(device, kind)));
-    let device = wished.or_else(|| system_choice(&host, kind));
-    let device = device.ok_or(SoundError::NoDevice(kind))?;
-    let name = described(&device).map_or_else(|| kind.to_string(), |device| device.name);
-    Ok((device, name))
+    let mut present: Vec<Found> = Vec::new();
+    if !wishes.is_empty() {
+        let devices = host.devices().map_err(|_| SoundError::NoDevice(kind))?;
+        present.extend(devices.filter(|device| is_of_kind(device, kind)).filter_map(found));
+    }
+    let wished = wishes
+        .iter()
+        .find_map(|wish| present.iter().position(|d| d.id == *wish || d.name == *wish))
+        .map(|index| present.swap_remove(index));
+    wished.or_else(|| system_choice(&host, kind).and_then(found)).ok_or(SoundError::NoDevice(kind))
 }
 
 /// Configurations to try, the best first: 48 kHz, few channels, small blocks of a size that we

@@ -17,7 +17,7 @@
 //! | `session`, `level` | all of that for one call | |
 //! | `tone` | a phone that rings | |
 //! | `processing` | echo, noise and loudness of a microphone's sound | |
-//! | `source`, `wav`, [`device`] | where sound comes from and goes to | |
+//! | `source`, `wav`, [`device`], `follow` | where sound comes from and goes to | |
 //! | `resample`, `drift` | other sample rates, and clocks that drift | |
 //! | [`compare`] | whether what was heard is what was said | |
 
@@ -31,6 +31,8 @@ pub mod device;
 mod digit;
 #[cfg(feature = "sound")]
 mod drift;
+#[cfg(feature = "sound")]
+mod follow;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod jitter;

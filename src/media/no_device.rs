@@ -1,6 +1,6 @@
 //! Stands in for `device` in a program built without sound devices.
 
-use super::source::{AudioSink, AudioSource, SoundDevice, SoundError};
+use super::source::{AudioSink, AudioSource, Silence, SoundDevice, SoundError};
 
 /// None.
 ///
@@ -22,7 +22,7 @@ pub fn speakers() -> Result<Vec<SoundDevice>, SoundError> {
 ///
 /// # Errors
 /// Always [`SoundError::NotBuilt`].
-pub fn open_microphone(_id: Option<&str>) -> Result<Box<dyn AudioSource>, SoundError> {
+pub fn open_microphone(_wishes: &[String]) -> Result<Box<dyn AudioSource>, SoundError> {
     Err(SoundError::NotBuilt)
 }
 
@@ -30,6 +30,16 @@ pub fn open_microphone(_id: Option<&str>) -> Result<Box<dyn AudioSource>, SoundE
 ///
 /// # Errors
 /// Always [`SoundError::NotBuilt`].
-pub fn open_speaker(_id: Option<&str>) -> Result<Box<dyn AudioSink>, SoundError> {
+pub fn open_speaker(_wishes: &[String]) -> Result<Box<dyn AudioSink>, SoundError> {
     Err(SoundError::NotBuilt)
+}
+
+/// Silence for ever.
+pub fn wait_for_microphone(_wishes: &[String]) -> Box<dyn AudioSource> {
+    Box::new(Silence)
+}
+
+/// Swallows sound for ever.
+pub fn wait_for_speaker(_wishes: &[String]) -> Box<dyn AudioSink> {
+    Box::new(Silence)
 }

@@ -123,8 +123,9 @@ impl std::fmt::Display for DeviceKind {
 /// What is heard from us.
 #[derive(Clone, Debug)]
 pub enum SourceChoice {
-    /// The microphone with this stable id, or the system's own choice if there is none with it.
-    Device(Option<String>),
+    /// The first of these microphones, by stable id or name, that is there, or the system's own
+    /// choice.
+    Device(Vec<String>),
     /// A recording.
     Recording(Recording),
 }
@@ -136,17 +137,25 @@ impl SourceChoice {
     /// There is no microphone.
     pub fn open(&self) -> Result<Box<dyn AudioSource>, SoundError> {
         Ok(match self {
-            Self::Device(id) => device::open_microphone(id.as_deref())?,
+            Self::Device(wishes) => device::open_microphone(wishes)?,
             Self::Recording(recording) => Box::new(WavSource::new(recording.clone())),
         })
+    }
+
+    /// What takes its place when it does not open: silence until there is a microphone.
+    pub fn wait(&self) -> Box<dyn AudioSource> {
+        match self {
+            Self::Device(wishes) => device::wait_for_microphone(wishes),
+            Self::Recording(_) => Box::new(Silence),
+        }
     }
 }
 
 /// Where we hear the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkChoice {
-    /// The speaker with this stable id, or the system's own choice if there is none with it.
-    Device(Option<String>),
+    /// The first of these speakers, by stable id or name, that is there, or the system's own choice.
+    Device(Vec<String>),
     /// A WAV file.
     File(PathBuf),
 }
@@ -158,9 +167,17 @@ impl SinkChoice {
     /// There is no speaker, or the file can't be made.
     pub fn open(&self) -> Result<Box<dyn AudioSink>, SoundError> {
         Ok(match self {
-            Self::Device(id) => device::open_speaker(id.as_deref())?,
+            Self::Device(wishes) => device::open_speaker(wishes)?,
             Self::File(path) => Box::new(WavSink::create(path)?),
         })
+    }
+
+    /// What takes its place when it does not open: nothing is heard until there is a speaker.
+    pub fn wait(&self) -> Box<dyn AudioSink> {
+        match self {
+            Self::Device(wishes) => device::wait_for_speaker(wishes),
+            Self::File(_) => Box::new(Silence),
+        }
     }
 
     /// Tells before a call whether a recording could be made, without touching a file that is

@@ -24,7 +24,7 @@ use super::search::{SearchReport, Searches};
 use super::state::{StateError, StateFolder};
 use crate::base::{Now, Rng};
 use crate::link::{AppFlow, Clock, Pcap, os_seed, unix_ms};
-use crate::media::{Recording, SinkChoice, SourceChoice, device};
+use crate::media::{Recording, Ringing, SinkChoice, SourceChoice, device};
 use crate::sip;
 
 /// What a phone is started with.
@@ -359,11 +359,11 @@ impl Engine {
     pub(super) fn choices(&self) -> (SourceChoice, SinkChoice) {
         let source = match &self.options.play {
             Some(recording) => SourceChoice::Recording(recording.clone()),
-            None => SourceChoice::Device(self.settings.microphone.clone()),
+            None => self.settings.microphones(),
         };
         let sink = match &self.options.record {
             Some(path) => SinkChoice::File(path.clone()),
-            None => SinkChoice::Device(self.settings.speaker.clone()),
+            None => self.settings.speakers(),
         };
         (source, sink)
     }
@@ -387,8 +387,11 @@ impl Engine {
     fn ring(&mut self) {
         let wanted = self.calls.ringing().filter(|_| self.options.is_attended);
         if self.ring.as_ref().map(|ring| ring.ringing) != wanted {
-            let speaker = SinkChoice::Device(self.settings.speaker.clone());
-            self.ring = wanted.map(|ringing| Ring::start(ringing, speaker));
+            let speakers = match wanted {
+                Some(Ringing::Here) => self.settings.ringers(),
+                _ => self.settings.speakers(),
+            };
+            self.ring = wanted.map(|ringing| Ring::start(ringing, speakers));
         }
     }
 

@@ -313,7 +313,7 @@ async fn connect(
     })
 }
 
-/// Opens both ends; what cannot be opened is replaced by silence and reported.
+/// Opens both ends; what cannot be opened is silent until it can, and reported.
 fn open(
     source: &SourceChoice,
     sink: &SinkChoice,
@@ -321,11 +321,11 @@ fn open(
     let mut faults = Vec::new();
     let source = source.open().unwrap_or_else(|error| {
         faults.push(error);
-        Box::new(crate::media::Silence)
+        source.wait()
     });
     let sink = sink.open().unwrap_or_else(|error| {
         faults.push(error);
-        Box::new(crate::media::Silence)
+        sink.wait()
     });
     (source, sink, fault_words(&faults))
 }

@@ -206,7 +206,7 @@ fn settings_send_what_was_chosen_and_keep_the_rest() {
     assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
     harness.get_by_label(words::voice_processing()).click();
     harness.run();
-    let sound = SoundSettings { voice_processing: false };
+    let sound = SoundSettings { voice_processing: false, ..SoundSettings::default() };
     let chosen = Settings { sound, ..Settings::default() };
     assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
     harness.get_by_label(words::hidden_on_lan()).click();

@@ -58,10 +58,10 @@ pub(super) fn audio(
     add("rtpmap", Some(format!("{payload_type} opus/48000/2")));
     add("fmtp", Some(format!("{payload_type} minptime=10;useinbandfec=1;usedtx=1")));
     let mut formats = vec![payload_type.to_string()];
-    if let Some(copies) = local.copies_payload_type {
-        add("rtpmap", Some(format!("{copies} red/48000/2")));
-        add("fmtp", Some(format!("{copies} {payload_type}/{payload_type}")));
-        formats.push(copies.to_string());
+    if let Some(number) = local.copies_payload_type {
+        add("rtpmap", Some(format!("{number} red/48000/2")));
+        add("fmtp", Some(format!("{number} {payload_type}/{payload_type}")));
+        formats.push(number.to_string());
     }
     if let Some(number) = local.telephone_event {
         add("rtpmap", Some(format!("{number} telephone-event/48000")));
