@@ -160,6 +160,7 @@ pub enum Command {
 
 /// What the user agent wants done or known.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "an output is taken at once")]
 pub enum Output {
     /// Send one record on a flow.
     Send {
