@@ -369,6 +369,7 @@ fn call(id: u64, peer: &str, state: CallState) -> Call {
         is_domain_unverified: false,
         forwarded_to: None,
         muted: false,
+        is_knocking: false,
         transferring_to: None,
         transferred_by: None,
         held_by_us: false,

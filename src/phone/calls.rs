@@ -72,6 +72,10 @@ pub(super) struct Running {
     pub(super) dial_tasks: JoinSet<()>,
     /// Who has answered, if that is not who was called.
     forwarded_to: Option<String>,
+    /// Whether the caller is a stranger, who makes no sound.
+    pub(super) is_knocking: bool,
+    /// The names that an outgoing call has been sent to.
+    pub(super) asked: Vec<String>,
     /// Whom the other side was asked to call instead.
     pub(super) transferring_to: Option<String>,
     /// Who has brought the call about, if somebody else has.
@@ -140,6 +144,8 @@ pub(super) enum CallReports {
     Candidates(LegId, Box<Result<IceAgent, LinkError>>),
     /// We have moved, and a device is connected again.
     Moved(LegId, Box<(AppFlow, IceAgent)>),
+    /// The phone has rung for as long as the user wants it to.
+    Unanswered,
     /// It is time to ask for a change of the session again.
     Settle,
     /// It is time to look for a path of the sound without a relay.
@@ -168,7 +174,7 @@ impl Calls {
     /// What the speaker says of calls that are not answered yet, if there are any.
     pub(super) fn ringing(&self) -> Option<Ringing> {
         let is_any = |is_it: fn(&Running) -> bool| self.running.values().any(is_it);
-        if is_any(|call| call.phase == Phase::Incoming) {
+        if is_any(|call| call.phase == Phase::Incoming && !call.is_knocking) {
             let is_busy = is_any(|call| call.phase == Phase::Talking && !call.is_held);
             return Some(if is_busy { Ringing::Waiting } else { Ringing::Here });
         }
@@ -257,6 +263,8 @@ impl Calls {
             answered: None,
             dial_tasks: JoinSet::new(),
             forwarded_to: None,
+            is_knocking: false,
+            asked: Vec::new(),
             transferring_to: None,
             transferred_by: None,
             referral: None,
@@ -342,6 +350,7 @@ impl Running {
             verified: self.verified,
             is_domain_unverified: self.is_domain_unverified,
             forwarded_to: self.forwarded_to.clone(),
+            is_knocking: self.is_knocking && self.phase == Phase::Incoming,
             transferring_to: self.transferring_to.clone(),
             transferred_by: self.transferred_by.clone(),
             muted: self.muted,
@@ -383,6 +392,7 @@ impl Engine {
             CallReports::Dial(report) => self.dial_report(id, report),
             CallReports::Candidates(leg, agent) => self.candidates(id, leg, *agent),
             CallReports::Moved(leg, connected) => self.connected_again(id, leg, *connected),
+            CallReports::Unanswered => self.unanswered(id),
             CallReports::Settle => self.settle(id),
             CallReports::SeekDirect(leg) => self.gather_direct(id, leg),
             CallReports::Direct(leg, agent) => self.offer_direct(id, leg, *agent),
@@ -527,6 +537,8 @@ mod tests {
         assert_eq!(calls.ringing(), Some(Ringing::Waiting));
         calls.running.get_mut(&talking).expect("there").is_held = true;
         assert_eq!(calls.ringing(), Some(Ringing::Here));
+        calls.running.get_mut(&next).expect("there").is_knocking = true;
+        assert_eq!(calls.ringing(), None, "who knocks makes no sound");
         calls.running.remove(&next);
         assert_eq!(calls.ringing(), None);
     }

@@ -221,7 +221,6 @@ impl Engine {
     }
 
     fn carry_out(&mut self, command: Command) -> Result<(), String> {
-        let done = |()| Ok(());
         match command {
             Command::StartOverlay { name, user, listen, kind } => {
                 self.start_overlay(&name, &user, listen, kind)
@@ -245,13 +244,22 @@ impl Engine {
             Command::Answer(call) => self.answer(call),
             Command::Decline(call) => self.decline(call),
             Command::HangUp(call) => self.hang_up(call),
-            Command::Mute(call, muted) => done(self.calls.mute(call, muted)),
+            Command::Mute(call, muted) => {
+                self.calls.mute(call, muted);
+                Ok(())
+            }
             Command::Hold(call, is_held) => self.hold(call, is_held),
             Command::Digit(call, label) => self.press(call, label),
             Command::Transfer { call, to } => self.transfer(call, &to),
             Command::TransferTo { call, other } => self.transfer_to(call, other),
-            Command::Dismiss(call) => done(self.calls.dismiss(call)),
-            Command::DismissNotice => done(self.snapshot.restored.clear()),
+            Command::Dismiss(call) => {
+                self.calls.dismiss(call);
+                Ok(())
+            }
+            Command::DismissNotice => {
+                self.snapshot.restored.clear();
+                Ok(())
+            }
             Command::ClearHistory => self.clear_history(),
             Command::Contacts(job) => self.contact_job(job),
             Command::Configure(settings) => self.configure(settings),

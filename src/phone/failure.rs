@@ -30,6 +30,8 @@ pub(super) enum Failure {
     Impostor,
     /// Its key is not the one that its name had before; whether the user has refused it.
     Unproven(bool),
+    /// Its phone has sent the call on to where it can't go.
+    Redirected(Box<Resolved>),
     /// The device is connected, and its phone says nothing to our call.
     Mute,
     /// Its phone has said no, or stopped answering.
@@ -48,6 +50,7 @@ impl Failure {
             Self::Impostor | Self::Unproven(_) => 5,
             Self::Mute => 6,
             Self::Ended(_) => 7,
+            Self::Redirected(_) => 8,
         }
     }
 
@@ -58,7 +61,7 @@ impl Failure {
             Self::Asking(_) => CallStep::Ask,
             Self::NoPath(..) => CallStep::Path,
             Self::Securing(_) | Self::Impostor | Self::Unproven(_) => CallStep::Secure,
-            Self::Mute | Self::Ended(_) => CallStep::Ring,
+            Self::Mute | Self::Ended(_) | Self::Redirected(_) => CallStep::Ring,
         }
     }
 
@@ -78,7 +81,7 @@ impl Failure {
                  answer."
             ),
             Self::LookUp(error) => format!("{peer} could not be looked up: {error}."),
-            Self::Nobody(resolved) => nobody(peer, resolved),
+            Self::Nobody(resolved) | Self::Redirected(resolved) => nobody(peer, resolved),
             Self::Asking(NodeError::Request(RequestError::Timeout)) => format!(
                 "{peer} can't be reached: the device that is registered does not answer; \
                  it may have been switched off."

@@ -12,6 +12,7 @@
 //! | `hosting`, `people` | overlays whose names this computer gives out, and their accounts | |
 //! | `calls`, `outgoing`, `dial`, `signal`, `talk` | a call: begun, found, SIP, sound | RFC 7904 |
 //! | `flows` | connections for SIP | RFC 7904 §5.1 |
+//! | `welcome` | calls that ring, knock, or go on to somebody else | RFC 3261 §21.3 |
 //! | `transfer` | calls that are handed over | RFC 3515, 3891 |
 //! | `session`, `moving` | hold; a call in another network | RFC 3261 §14, 3264 §8 |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
@@ -71,6 +72,7 @@ mod trace;
 mod transfer;
 mod trust;
 mod vcard;
+mod welcome;
 mod words;
 
 pub use api::{
@@ -98,3 +100,4 @@ pub use search::{Entrance, OverlaySearch};
 pub use sound::SoundSettings;
 pub use state::{StateError, StateFolder};
 pub use trace::{CallStep, CallTrace, Candidates, StepState};
+pub use welcome::Welcome;

@@ -59,15 +59,27 @@ impl Engine {
         let (now, membership) = (self.now(), (account_id, overlay.as_str()));
         let id = self.calls.begin(membership, Direction::Outgoing, peer, phase, now);
         self.hold_others(id);
-        let reports = self.reports.clone();
         let known = match &way {
             Way::LookUp(overlay, aor) => self.known_targets(account_id, *overlay, aor),
             Way::Device(..) | Way::Elsewhere(_) => Vec::new(),
         };
         if let Some(call) = self.calls.running.get_mut(&id) {
-            call.is_looking_up = true;
+            call.asked.push(call.peer.clone());
             call.transferred_by = referral.as_ref().map(|referral| referral.words().1.to_string());
             call.referral = referral;
+        }
+        self.look_up(id, directory, way);
+        for target in known {
+            self.reach(id, target);
+        }
+        Ok(id)
+    }
+
+    /// Looks up where a call goes; something has to ring in time.
+    pub(super) fn look_up(&mut self, id: CallId, directory: Directory, way: Way) {
+        let reports = self.reports.clone();
+        if let Some(call) = self.calls.running.get_mut(&id) {
+            call.is_looking_up = true;
             let until = call.until;
             let to_engine = reports.clone();
             call.dial_tasks.spawn(async move {
@@ -87,14 +99,10 @@ impl Engine {
                 });
             });
         }
-        for target in known {
-            self.reach(id, target);
-        }
-        Ok(id)
     }
 
     /// The overlays that we are in; names without a domain are of the first one.
-    fn directory(&self) -> Directory {
+    pub(super) fn directory(&self) -> Directory {
         let default = self.snapshot.default_membership();
         let default = default.and_then(|m| self.accounts.named(&m.me.overlay));
         let mut running: Vec<_> = self.accounts.running.iter().collect();
@@ -201,7 +209,7 @@ impl Engine {
     }
 
     /// Gives devices up that the overlay does not know under the name any more.
-    fn give_up_all_but(&mut self, id: CallId, targets: &[Target]) {
+    pub(super) fn give_up_all_but(&mut self, id: CallId, targets: &[Target]) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         let gone = call.attempts.extract_if(.., |attempt| !targets.contains(&attempt.target));
         for attempt in gone.collect::<Vec<_>>() {
@@ -289,6 +297,9 @@ impl Engine {
     pub(super) fn leg_failed(&mut self, id: CallId, leg: LegId, end: sip::End) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         call.legs.remove(&leg);
+        if let sip::End::Redirected { to } = &end {
+            return self.redirected(id, to);
+        }
         if let sip::End::Rejected { status, .. } = &end {
             call.refusal = Some(status.clone());
         }

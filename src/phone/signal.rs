@@ -6,7 +6,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::account::{AccountId, sip_aor};
 use super::api::{CallId, Direction, Event};
-use super::calls::{CallReports, Calls, Leg, Phase, Running};
+use super::calls::{CallReports, Leg, Phase, Running};
 use super::dial::Target;
 use super::engine::{Engine, Report};
 use super::failure::{Failure, SoundFailure};
@@ -305,6 +305,9 @@ impl Engine {
 
     /// Begins a call's sound.
     fn talk(&mut self, id: CallId, account: AccountId, agent: IceAgent, negotiated: Negotiated) {
+        let is_held = self.calls.running.get(&id).is_some_and(|call| call.is_held);
+        let direction = if is_held { sdp::Direction::Inactive } else { negotiated.direction };
+        let negotiated = Negotiated { direction, ..negotiated };
         let Some(account) = self.accounts.get(account) else { return };
         let Some(within) = self.calls.running.get(&id).map(Running::time_for_sound) else { return };
         let (source, sink) = self.choices();
@@ -407,43 +410,22 @@ impl Engine {
         let Some(judgement) = self.judge_flow(account_id, flow, None) else { return };
         let domain = peer.rsplit_once('@').map_or(peer, |(_, domain)| domain);
         let is_domain_unverified = self.is_domain_unverified(account_id, domain);
-        let reject = |status| Command::Reject { leg, status };
-        let now = self.now();
-        let Some(account) = self.accounts.get(account_id) else { return };
-        let overlay = account.overlay().to_owned();
-        let begin = |calls: &mut Calls| {
-            let (membership, phase) = ((account_id, overlay.as_str()), Phase::Incoming);
-            calls.begin(membership, Direction::Incoming, peer.to_owned(), phase, now)
-        };
-        if self.is_blocked(peer) {
-            let id = begin(&mut self.calls);
-            self.sip_command(account_id, reject(rsip::StatusCode::Decline));
-            self.end_call(id, words::refused(peer, "you have blocked this name"));
-            // It is in the list, and takes no place on the screen.
-            return self.calls.dismiss(id);
+        let is_known = replaces.is_some();
+        if self.turns_away((account_id, leg), peer, judgement.is_refused, is_known) {
+            return;
         }
-        // Nobody is there to choose between calls that are answered at once.
-        let is_busy = self.options.auto_answer && !self.calls.running.is_empty();
-        if replaces.is_none() && (is_busy || self.calls.is_full()) {
-            let id = begin(&mut self.calls);
-            self.sip_command(account_id, reject(rsip::StatusCode::BusyHere));
-            return self.end_call(id, format!("You missed a call from {peer}: you were busy."));
-        }
-        if judgement.is_refused {
-            let id = begin(&mut self.calls);
-            self.sip_command(account_id, reject(rsip::StatusCode::Forbidden));
-            return self.end_call(id, words::refused(peer, "you have refused its key"));
-        }
+        let is_knocking = self.knocks(peer) && !is_known;
         let text = offer.and_then(|o| String::from_utf8(o).ok());
         let Some(Ok(offer)) = text.map(|text| Offer::parse(&text)) else {
-            return self.sip_command(account_id, reject(rsip::StatusCode::NotAcceptableHere));
+            let status = rsip::StatusCode::NotAcceptableHere;
+            return self.sip_command(account_id, Command::Reject { leg, status });
         };
-        let id = begin(&mut self.calls);
+        let Some(id) = self.begin_incoming(account_id, peer) else { return };
         let session = Session::new(self.flows.device(flow), self.rng.u64());
         if let Some(call) = self.calls.running.get_mut(&id) {
             (call.verified, call.unproven) = (judgement.verified, judgement.unproven);
             call.is_domain_unverified = is_domain_unverified;
-            call.transferred_by = by;
+            (call.transferred_by, call.is_knocking) = (by, is_knocking);
             call.replaces = replaces.map(|leg| (account_id, leg));
             let new = Leg {
                 account: account_id,
@@ -461,7 +443,8 @@ impl Engine {
         self.sip_command(account_id, Command::Ring { leg });
         self.event(Event::Incoming { call: id, peer: peer.to_owned() });
         self.gather(id, account_id, leg, IceRole::Controlled);
-        if self.options.auto_answer || self.may_replace(id) {
+        self.watch_unanswered(id);
+        if self.options.auto_answer || self.answers_at_once(peer) || self.may_replace(id) {
             // Nothing can fail here: the call has just come in.
             let _ = self.answer(id);
         }

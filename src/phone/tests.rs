@@ -8,6 +8,7 @@ mod reasons;
 mod redial;
 mod several;
 mod trust;
+mod welcome;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

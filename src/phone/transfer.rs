@@ -161,9 +161,15 @@ impl Engine {
             return;
         };
         let Some((before, call)) = self.calls.of_leg(account, leg) else { return };
-        let sentence = format!("{} connected you to {peer}.", call.peer);
+        let (sentence, was_held) =
+            (format!("{} connected you to {peer}.", call.peer), call.is_held);
         self.hang_up_legs(before, None);
         self.end_call(before, sentence);
+        // Nobody hears the user whom the user has not let in.
+        if was_held {
+            // Nothing can fail here: the call is running.
+            let _ = self.hold(id, true);
+        }
     }
 
     /// Whether a call may replace another one unasked: both sides talk in that, and nothing is

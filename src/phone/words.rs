@@ -47,6 +47,7 @@ pub(super) fn end(end: &End, peer: &str, talked: bool) -> String {
             480 | 408 => format!("{peer} {NO_ANSWER}"),
             code => format!("{peer}'s phone refused the call ({code} {phrase})."),
         },
+        End::Redirected { to } => format!("{peer} sends calls on to {to}."),
         End::Cancelled { by: Side::Us, .. } => GAVE_UP.to_owned(),
         End::Cancelled { by: Side::Them, reason } => {
             if reason.as_ref().is_some_and(crate::sip::Reason::is_completed_elsewhere) {

@@ -40,6 +40,8 @@ pub struct Call {
     pub is_domain_unverified: bool,
     /// Who has answered, if calls to the other side are forwarded; then the above is about them.
     pub forwarded_to: Option<String>,
+    /// Whether somebody calls whom we have never talked to: they are shown and make no sound.
+    pub is_knocking: bool,
     /// Whom we connect the other side to, until that has come about or failed.
     pub transferring_to: Option<String>,
     /// Who has brought the call about, if somebody else has: proven if we are the ones who call,

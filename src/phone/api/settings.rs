@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::phone::lent::LentRelay;
 use crate::phone::sound::SoundSettings;
+use crate::phone::welcome::Welcome;
 
 /// Settings of the user, kept in `settings.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Settings {
     /// What becomes of our sound.
     #[serde(flatten)]
     pub sound: SoundSettings,
+    /// How calls to us are met.
+    #[serde(flatten)]
+    pub welcome: Welcome,
     /// What is lent to others whose networks let nothing else through.
     #[serde(flatten)]
     pub relay: LentRelay,

@@ -80,7 +80,7 @@ impl Phone {
     }
 
     /// Calls somebody who does not ring; the sentence.
-    async fn fails(&mut self, name: &str) -> String {
+    pub(super) async fn fails(&mut self, name: &str) -> String {
         self.send(Command::Dial(name.to_owned()));
         self.over().await.0
     }

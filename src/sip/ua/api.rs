@@ -108,6 +108,13 @@ pub enum Command {
         /// Why: 486 busy, 603 declined, 488 no common media. What is no refusal becomes 603.
         status: StatusCode,
     },
+    /// Do not take the call, and tell the caller whom to call instead (302).
+    Redirect {
+        /// An incoming leg.
+        leg: LegId,
+        /// Who is to be called.
+        to: Uri,
+    },
     /// End the leg whatever its state is: CANCEL before the other side has answered, BYE after,
     /// 603 for an incoming call that we have not answered. The end is reported at once, and the
     /// flow is needed for as long as [`is_flow_used`](super::UserAgent::is_flow_used) says.
@@ -153,6 +160,7 @@ pub enum Command {
 
 /// What the user agent wants done or known.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "an output is taken at once")]
 pub enum Output {
     /// Send one record on a flow.
     Send {
@@ -290,7 +298,13 @@ pub enum Side {
 /// How a leg ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum End {
-    /// The INVITE was refused, or redirected, which we do not follow.
+    /// The callee wants us to call somebody else (RFC 3261 §21.3): whether that is done is for the
+    /// room above to say.
+    Redirected {
+        /// Who is to be called.
+        to: Uri,
+    },
+    /// The INVITE was refused, or redirected to nobody that SIP can call.
     Rejected {
         /// Whose answer it was.
         by: Side,
@@ -341,6 +355,7 @@ impl fmt::Display for End {
                     write!(f, "The other side's phone refused the call: {code} {words}.")
                 }
             },
+            Self::Redirected { to } => write!(f, "The other side sends calls on to {to}."),
             Self::Cancelled { by: Side::Us, .. } => f.write_str("The call was cancelled."),
             Self::Cancelled { by: Side::Them, reason } => match reason {
                 Some(reason) if reason.is_completed_elsewhere() => {

@@ -87,6 +87,16 @@ impl UserAgent {
         }
     }
 
+    /// `Command::Redirect`.
+    pub(super) fn redirect(&mut self, now: Instant, id: LegId, to: Uri) {
+        let status = StatusCode::MovedTemporarily;
+        let contact = NameAddr::new(to.without_headers()).to_string();
+        if self.refuse_incoming_with(now, id, &status, Some(("Contact", contact))) {
+            self.end(id, End::rejected_by_us(&status));
+            self.legs.remove(&id);
+        }
+    }
+
     /// A call has rung for long enough, in either direction.
     pub(super) fn ring_max(&mut self, now: Instant, id: LegId) {
         match self.legs.get(&id).map(|leg| &leg.stage) {
@@ -392,10 +402,23 @@ impl UserAgent {
 
     /// Refuses the INVITE of an incoming leg; `false` if it has been answered already.
     fn refuse_incoming(&mut self, now: Instant, id: LegId, status: &StatusCode) -> bool {
+        self.refuse_incoming_with(now, id, status, None)
+    }
+
+    fn refuse_incoming_with(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        status: &StatusCode,
+        header: Option<(&str, String)>,
+    ) -> bool {
         let Some(leg) = self.legs.get(&id) else { return false };
         let Stage::Incoming(incoming) = &leg.stage else { return false };
         let tag = leg.dialog.local().tag();
         let mut response = Response::to(&incoming.invite, status.clone(), tag);
+        if let Some((name, value)) = header {
+            response.headers.push(name, &value);
+        }
         response.headers.push("Server", PRODUCT);
         let (key, flow) = (incoming.key.clone(), leg.flow);
         let bytes = self.table.respond(now, &key, &response);

@@ -195,7 +195,14 @@ impl UserAgent {
             200..300 => self.on_ok(now, id, response),
             _ => {
                 let (status, phrase) = (response.status().clone(), response.phrase().to_owned());
-                self.end(id, End::Rejected { by: Side::Them, status, phrase });
+                let contact = response.headers.contact().map(|contact| contact.uri().clone());
+                self.end(
+                    id,
+                    match contact {
+                        Ok(to @ Uri::Sip(_)) if status.code() < 400 => End::Redirected { to },
+                        _ => End::Rejected { by: Side::Them, status, phrase },
+                    },
+                );
                 self.legs.remove(&id);
             }
         }

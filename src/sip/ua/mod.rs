@@ -113,6 +113,7 @@ impl UserAgent {
             Command::Ring { leg } => self.ring(now, leg),
             Command::Answer { leg, answer } => self.answer(now, leg, answer),
             Command::Reject { leg, status } => self.reject(now, leg, status),
+            Command::Redirect { leg, to } => self.redirect(now, leg, to),
             Command::HangUp { leg, reason } => self.hang_up(now, leg, reason),
             Command::Change { leg, offer } => self.change(now, leg, offer),
             Command::Refer { leg, to, replaces } => self.refer(now, leg, to, replaces.as_ref()),

@@ -1,0 +1,217 @@
+//! How a call that comes in is met: it rings, knocks, is answered at once, or goes on to somebody
+//! else. Whoever calls is told where to by a redirection (302, RFC 3261 §21.3.3) and calls there.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use super::account::{AccountId, sip_aor};
+use super::api::{CallId, Direction};
+use super::calls::{CallReports, Phase};
+use super::dial::DIAL_MAX;
+use super::engine::{Engine, Report};
+use super::failure::Failure;
+use super::names::{as_typed, forwarding};
+use super::words;
+use crate::sip::{self, Command, LegId};
+use crate::usage::{Aor, Resolved, Way};
+
+/// How calls to us are met, kept with the other settings in `settings.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Welcome {
+    /// Nothing rings: callers hear that we do not answer.
+    pub do_not_disturb: bool,
+    /// Whether people ring whom we have never talked to; else they knock, which makes no sound.
+    pub strangers_ring: bool,
+    /// Addresses of Record whose calls are answered at once, unless we talk already.
+    pub answered_at_once: Vec<String>,
+    /// Who is called instead while we talk or don't want to be disturbed.
+    pub forward_busy: Option<String>,
+    /// Who is called instead if we don't answer.
+    pub forward_unanswered: Option<String>,
+    /// After how many seconds that is.
+    pub unanswered_s: u16,
+}
+
+impl Default for Welcome {
+    fn default() -> Self {
+        Self {
+            do_not_disturb: false,
+            strangers_ring: false,
+            answered_at_once: Vec::new(),
+            forward_busy: None,
+            forward_unanswered: None,
+            unanswered_s: 20,
+        }
+    }
+}
+
+impl Engine {
+    /// Begins a call that somebody makes to us.
+    pub(super) fn begin_incoming(&mut self, account: AccountId, peer: &str) -> Option<CallId> {
+        let now = self.now();
+        let overlay = self.accounts.get(account)?.overlay();
+        let (membership, phase) = ((account, overlay), Phase::Incoming);
+        Some(self.calls.begin(membership, Direction::Incoming, peer.to_owned(), phase, now))
+    }
+
+    /// Refuses a call, or sends it on, without asking the user; whoever takes the place of somebody
+    /// we talk to is let in unless the user wants nothing of them.
+    pub(super) fn turns_away(
+        &mut self,
+        (account, leg): (AccountId, LegId),
+        peer: &str,
+        is_key_refused: bool,
+        is_expected: bool,
+    ) -> bool {
+        let is_blocked = self.is_blocked(peer);
+        let (status, sentence) = if is_blocked {
+            let sentence = words::refused(peer, "you have blocked this name");
+            (rsip::StatusCode::Decline, sentence)
+        } else if is_key_refused {
+            let sentence = words::refused(peer, "you have refused its key");
+            (rsip::StatusCode::Forbidden, sentence)
+        } else if is_expected {
+            return false;
+        } else if let Some(to) = self.goes_on(account, peer) {
+            if let Some(id) = self.begin_incoming(account, peer) {
+                self.send_on(account, leg, id, to);
+            }
+            return true;
+        } else if self.settings.welcome.do_not_disturb {
+            let sentence = format!("You missed a call from {peer}: you wanted to be left alone.");
+            (rsip::StatusCode::TemporarilyUnavailable, sentence)
+        } else if self.calls.is_full()
+            // Nobody is there to choose between calls that are answered at once.
+            || self.options.auto_answer && !self.calls.running.is_empty()
+        {
+            let sentence = format!("You missed a call from {peer}: you were busy.");
+            (rsip::StatusCode::BusyHere, sentence)
+        } else {
+            return false;
+        };
+        let Some(id) = self.begin_incoming(account, peer) else { return true };
+        self.sip_command(account, Command::Reject { leg, status });
+        self.end_call(id, sentence);
+        if is_blocked {
+            // It is in the list, and takes no place on the screen.
+            self.calls.dismiss(id);
+        }
+        true
+    }
+
+    /// Whom a call goes on to because we talk or don't want to be disturbed.
+    fn goes_on(&self, account: AccountId, peer: &str) -> Option<(sip::Uri, String)> {
+        let Welcome { do_not_disturb, forward_busy, .. } = &self.settings.welcome;
+        let overlay = self.accounts.get(account)?.overlay();
+        let to = forward_uri(forward_busy.as_deref()?, overlay)?;
+        ((*do_not_disturb || self.calls.is_any_talking()) && to.1 != peer).then_some(to)
+    }
+
+    /// Whether somebody is a stranger: no contact, and no call of ours has come about with them.
+    pub(super) fn knocks(&self, peer: &str) -> bool {
+        let is_known = self.snapshot.contact(peer).is_some()
+            || self.snapshot.history.iter().any(|entry| entry.peer == peer && entry.answered);
+        !self.settings.welcome.strangers_ring && !is_known
+    }
+
+    /// Whether calls from this name are answered at once.
+    pub(super) fn answers_at_once(&self, peer: &str) -> bool {
+        self.settings.welcome.answered_at_once.iter().any(|name| name == peer)
+            && self.calls.running.len() == 1
+    }
+
+    /// Sends a call on that nobody answers, after a while, if that is wished.
+    pub(super) fn watch_unanswered(&mut self, id: CallId) {
+        let Welcome { forward_unanswered, unanswered_s, .. } = &self.settings.welcome;
+        let (Some(_), reports) = (forward_unanswered, self.reports.clone()) else { return };
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let while_it_rings = Duration::from_secs((*unanswered_s).into());
+        call.dial_tasks.spawn(async move {
+            sleep(while_it_rings).await;
+            // The engine has ended otherwise.
+            let _ = reports.send(Report::Call(id, CallReports::Unanswered)).await;
+        });
+    }
+
+    /// Nobody has answered for as long as the user wants it to ring.
+    pub(super) fn unanswered(&mut self, id: CallId) {
+        let Some(call) = self.calls.running.get(&id).filter(|c| c.phase == Phase::Incoming) else {
+            return;
+        };
+        let forward = self.settings.welcome.forward_unanswered.as_deref();
+        let Some((uri, name)) = forward.and_then(|to| forward_uri(to, &call.overlay)) else {
+            return;
+        };
+        let legs: Vec<_> = call.legs.iter().map(|(id, leg)| (*id, leg.account)).collect();
+        for (leg, account) in legs {
+            self.send_on(account, leg, id, (uri.clone(), name.clone()));
+        }
+    }
+
+    /// Sends a call on to somebody else.
+    pub(super) fn send_on(
+        &mut self,
+        account: AccountId,
+        leg: LegId,
+        id: CallId,
+        (to, name): (sip::Uri, String),
+    ) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        call.legs.remove(&leg);
+        let sentence = format!("You missed a call from {}: it went on to {name}.", call.peer);
+        self.sip_command(account, Command::Redirect { leg, to });
+        self.end_call(id, sentence);
+    }
+
+    /// Whom we call sends us on to somebody else: the call goes there, unless it has been there.
+    pub(super) fn redirected(&mut self, id: CallId, to: &sip::Uri) {
+        let directory = self.directory();
+        let own: Vec<_> = self.accounts.running.values().map(|a| a.aor.to_string()).collect();
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let text = to.to_string();
+        let way = directory.overlays.way(&as_typed(&text, std::iter::empty()));
+        let mut nobody = Resolved::default();
+        let way = match way {
+            Ok(Way::LookUp(overlay, aor)) => {
+                let name = aor.to_string();
+                nobody.has_loop = call.asked.contains(&name) || own.contains(&name);
+                nobody.is_cut = call.asked.len() >= ASKED_MAX;
+                call.asked.push(name);
+                Some(Way::LookUp(overlay, aor)).filter(|_| !nobody.has_loop && !nobody.is_cut)
+            }
+            Ok(Way::Device(overlay, gruu)) if call.asked.len() < ASKED_MAX => {
+                call.asked.push(text);
+                Some(Way::Device(overlay, gruu))
+            }
+            _ => {
+                nobody.elsewhere.push(text);
+                None
+            }
+        };
+        let Some(way) = way else {
+            call.failure.add(call.peer.clone(), Failure::Redirected(Box::new(nobody)));
+            return self.end_if_hopeless(id);
+        };
+        call.phase = Phase::Dialling("Calling somebody else instead".to_owned());
+        call.until = tokio::time::Instant::now() + DIAL_MAX;
+        // Nobody else is asked meanwhile: who sends a call on speaks for their other devices.
+        self.give_up_all_but(id, &[]);
+        self.look_up(id, directory, way);
+    }
+}
+
+/// Where a name is called that stands in the settings.
+fn forward_uri(to: &str, overlay: &str) -> Option<(sip::Uri, String)> {
+    let name = forwarding(to, overlay).ok()?;
+    let aor = sip_aor(&Aor::of_user_name(&name)?).ok()?;
+    Some((sip::Uri::of(&aor), name))
+}
+
+// limits
+
+/// Names that one call is sent to, the first one included; as many as RFC 7904 §4.2 lets a look-up
+/// follow would be more than anybody waits for.
+const ASKED_MAX: usize = 5;
