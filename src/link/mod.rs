@@ -22,7 +22,7 @@
 //! | `agent`, `convert` | our end of an Attach, in RELOAD's words | RFC 6940 §6.5.1 |
 //! | `node`, `driver`, `counters` | what runs a [`Peer`](crate::peer::Peer) | |
 //! | `store` | values that survive a restart | |
-//! | `moving` | another network, or sleep | |
+//! | `moving`, `interfaces` | another network, or sleep | |
 //! | `cache` | where we can join the next time | RFC 6940 §11.4 |
 //! | [`pcap`] | what passed, for Wireshark | |
 //!
@@ -49,6 +49,7 @@ pub mod framing;
 pub mod fuzz;
 pub mod hop;
 pub mod ice;
+mod interfaces;
 mod lend;
 mod moving;
 mod no_ice;
