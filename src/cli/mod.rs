@@ -67,6 +67,7 @@ pub fn json_line(value: &impl serde::Serialize) -> String {
 
 /// The runtime of a phone with so many threads.
 pub fn runtime(workers: usize) -> std::io::Result<tokio::runtime::Runtime> {
+    crate::link::Clock::begin_ticks();
     tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()
 }
 

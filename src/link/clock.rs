@@ -20,13 +20,18 @@ impl Clock {
         Instant::from_micros(u64::try_from(self.0.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// The first of the moments at or after `at` that come every `step`, and are the same for all
-    /// clocks of the process.
-    pub fn round_up(&self, at: Instant, step: Duration) -> Instant {
-        static BEGINNING: OnceLock<tokio::time::Instant> = OnceLock::new();
+    /// Lets the ticks of the process begin now. The runtime's timers cost least if this is called
+    /// right before it is built.
+    pub fn begin_ticks() {
+        BEGINNING.get_or_init(tokio::time::Instant::now);
+    }
+
+    /// The first tick after `at`: what can wait is done at ticks, which come every [`TICK`] and are
+    /// the same for all clocks of the process, so that it wakes up once for all of it.
+    pub fn tick_after(&self, at: Instant) -> Instant {
         let beginning = *BEGINNING.get_or_init(tokio::time::Instant::now);
-        let (own, step) = (at.as_micros(), (step.as_micros() as u64).max(1));
-        // This clock's start, from the last such moment before it.
+        let (own, step) = (at.as_micros() + 1, TICK.as_micros() as u64);
+        // This clock's start, from the last tick before it.
         let before = self.0.saturating_duration_since(beginning).as_micros() as u64 % step;
         Instant::from_micros((before + own).next_multiple_of(step) - before)
     }
@@ -43,6 +48,12 @@ impl Clock {
         }
     }
 }
+
+/// When the ticks began.
+static BEGINNING: OnceLock<tokio::time::Instant> = OnceLock::new();
+/// Between two ticks. The runtime sorts timers that are farther away than this into slots of as
+/// much, and wakes up to sort those of a slot anew; those at the beginning of a slot are due then.
+pub const TICK: Duration = Duration::from_millis(4096);
 
 /// A seed from the operating system; a node without randomness would be no node.
 ///

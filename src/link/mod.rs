@@ -26,7 +26,7 @@
 //! | `node`, `driver`, `counters` | what runs a [`Peer`](crate::peer::Peer) | |
 //! | `facts` | what is told of its links | |
 //! | `store` | values that survive a restart | |
-//! | `moving` | another network, or sleep | |
+//! | `moving`, `interfaces` | another network, or sleep | |
 //! | `cache` | where we can join the next time | RFC 6940 §11.4 |
 //! | [`pcap`] | what passed, for Wireshark | |
 //!
@@ -55,6 +55,7 @@ pub mod framing;
 pub mod fuzz;
 pub mod hop;
 pub mod ice;
+mod interfaces;
 mod lend;
 mod listen;
 mod moving;

@@ -1,17 +1,19 @@
 //! Whether this machine has moved to another network, or has slept: links that were made before
 //! lead nowhere then, though nothing on them says so for a while.
 //!
-//! Both are looked for once a second. Systems tell of new addresses in a way of each one's own,
-//! and of sleep in none that a process which was merely stopped would hear of.
+//! Both are looked for once a second, or, where the system tells of its interfaces, more seldom and
+//! whenever it does. Of sleep none tells in a way that a process which was merely stopped would
+//! hear of.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tokio::time::{Interval, MissedTickBehavior, interval};
 use webrtc_util::vnet::net::Net;
 
-use super::clock::unix_ms;
+use super::clock::{Clock, unix_ms};
+use super::interfaces::Interfaces;
+use crate::base::Instant;
 
 /// What has happened to this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +27,9 @@ pub(super) enum Moved {
 
 /// Looks for moves.
 pub(super) struct Moving {
-    look: Interval,
+    clock: Clock,
+    interfaces: Interfaces,
+    look_at: Instant,
     addresses: Addresses,
     looked_unix_ms: u64,
 }
@@ -36,18 +40,34 @@ type Addresses = BTreeSet<(String, IpAddr)>;
 impl Moving {
     /// Looks from now on.
     pub(super) async fn watch() -> Self {
-        let mut look = interval(LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { look, addresses: addresses().await, looked_unix_ms: unix_ms() }
+        let (clock, interfaces) = (Clock::start(), Interfaces::listen());
+        let (look_at, looked_unix_ms) = (clock.now(), unix_ms());
+        Self { clock, interfaces, look_at, addresses: addresses().await, looked_unix_ms }
     }
 
     /// Waits for the next move. Nothing is lost when the future is dropped.
     pub(super) async fn moved(&mut self) -> Moved {
         loop {
-            self.look.tick().await;
-            if let Some(moved) = self.found(addresses().await, unix_ms()) {
+            tokio::select! {
+                () = self.clock.sleep_until(Some(self.look_at)) => {}
+                () = self.interfaces.changed() => {
+                    // One change seldom comes alone.
+                    self.look_at = self.look_at.min(self.clock.now() + CHANGING);
+                    continue;
+                }
+            }
+            let addresses = addresses().await;
+            self.look_at = self.next_look();
+            if let Some(moved) = self.found(addresses, unix_ms()) {
                 return moved;
             }
+        }
+    }
+
+    fn next_look(&self) -> Instant {
+        match self.interfaces.are_told() {
+            true => self.clock.tick_after(self.clock.now()),
+            false => self.clock.now() + LOOK,
         }
     }
 
@@ -73,8 +93,10 @@ async fn addresses() -> Addresses {
     addresses
 }
 
-/// Between two looks: a fifth of what a call may be silent for.
+/// Between two looks if nobody tells: a fifth of what a call may be silent for.
 const LOOK: Duration = Duration::from_secs(1);
+/// From the news of a change to the look.
+const CHANGING: Duration = Duration::from_millis(500);
 /// Whoever sends something to us gives our link up after less (RFC 6940 §6.6.3.1: 15.5 s from the
 /// first transmission to the end of the fifth), and no look is ever late by as much.
 const SLEEP: Duration = Duration::from_secs(12);

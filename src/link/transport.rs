@@ -517,7 +517,7 @@ impl FlowTask {
         let idle = self.wire.idle().map(|idle| self.last_heard + idle);
         let quiet = self.wire.keep_alive_every().map(|every| {
             // Those of many links are sent at one time, so that the machine wakes up once.
-            self.clock.round_up(self.last_sent + every, every / 4)
+            self.clock.tick_after(self.last_sent + every)
         });
         let deadline = [self.dtls.deadline(), idle, quiet].into_iter().flatten().min();
         tokio::select! {

@@ -124,6 +124,10 @@ impl Reassembly {
         if let Some(set) = self.sets.remove(&id) {
             self.bytes -= set.bytes();
         }
+        // An empty map keeps room for some sets.
+        if self.sets.is_empty() {
+            self.sets = BTreeMap::new();
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) enum Why {
     Replica,
     /// It had newer values, which we have taken over, and gets what it lacks.
     Merged,
-    /// It is responsible for what we are about to drop, and may lack it.
+    /// It is responsible for what we need not keep, and may lack it.
     Surplus,
 }
 
@@ -50,9 +50,14 @@ pub(super) struct Copies {
     pub(super) is_range_new: bool,
     /// Where our range began before peers came into it that did not join through us.
     shed_from: Option<NodeId>,
-    /// What is dropped next if those who are responsible for it have it, and the ring stays as it
-    /// is.
-    pub(super) surplus: Option<BTreeSet<ResourceId>>,
+    /// What we need not keep, and whoever is responsible for it has got from us or is out of our
+    /// sight.
+    handed_over: BTreeSet<ResourceId>,
+    /// Of what we need not keep, what somebody who was responsible for it did not take.
+    untaken: BTreeSet<ResourceId>,
+    /// Whether it has got it for the last time: what is handed over is dropped next, if the ring
+    /// stays as it is.
+    pub(super) is_dropping: bool,
     /// Whether we hold values of before a restart.
     pub(super) is_restored: bool,
 }
@@ -134,36 +139,56 @@ impl Peer {
         }
     }
 
-    /// Drops what three others keep that are nearer to it (RFC 6940 §10.7.3). Whether they do only
-    /// they know: whoever admitted the responsible peer may have given it nothing, so it gets
-    /// a copy first. What it does not take stays here until the ring changes next.
+    /// Three others are nearer to some of what we have, and keep it (RFC 6940 §10.7.3). Whether
+    /// they do only they know: whoever admitted the responsible peer may have given it nothing, so
+    /// it gets a copy while we know who it is.
+    pub(super) fn hand_over_surplus(&mut self) {
+        if !matches!(self.stage, Stage::Joined { .. }) {
+            return;
+        }
+        let surplus = self.surplus();
+        self.copies.handed_over.retain(|resource| surplus.contains(resource));
+        self.copies.untaken.retain(|resource| surplus.contains(resource));
+        for resource in surplus {
+            let to = self.chord.responsible_predecessor(&resource);
+            if to.is_none() && self.copies.untaken.contains(&resource) {
+                continue;
+            }
+            if self.copies.handed_over.insert(resource.clone())
+                && let Some(to) = to
+            {
+                self.push_copy(Copy { to, resource, number: 1, why: Why::Surplus });
+            }
+        }
+        self.pump_copies();
+    }
+
+    /// Drops what we need not keep, after it has been handed over once more. What nobody took stays
+    /// here until the ring changes next, or its lifetime ends.
     pub(super) fn discard(&mut self) {
         if !matches!(self.stage, Stage::Joined { .. }) {
             return;
         }
-        let own = self.identity.node_id.to_u128();
-        let queued: BTreeSet<&ResourceId> =
-            self.copies.queued.iter().map(|copy| &copy.resource).collect();
-        let surplus: BTreeSet<ResourceId> = self
-            .storage
-            .resources_between(own, own)
-            .filter(|r| !self.chord.keeps(r) && !queued.contains(r))
-            .collect();
         self.copies.shed_from = None;
-        if let Some(taken) = self.copies.surplus.take() {
-            for resource in surplus.intersection(&taken) {
+        let handed_over = std::mem::take(&mut self.copies.handed_over);
+        if std::mem::take(&mut self.copies.is_dropping) {
+            for resource in self.surplus().intersection(&handed_over) {
                 self.storage.remove(resource);
             }
-        } else if !surplus.is_empty() {
-            self.copies.surplus = Some(surplus.clone());
-            for resource in surplus {
-                if let Some(to) = self.chord.responsible_predecessor(&resource) {
-                    self.push_copy(Copy { to, resource, number: 1, why: Why::Surplus });
-                }
-            }
-            self.timers.set(Timer::Discard, self.now.instant + SURPLUS_DELAY);
-            self.pump_copies();
+            return;
         }
+        self.hand_over_surplus();
+        self.copies.is_dropping = !self.copies.handed_over.is_empty();
+        if self.copies.is_dropping {
+            self.timers.set(Timer::Discard, self.now.instant + SURPLUS_DELAY);
+        }
+    }
+
+    /// What we need not keep.
+    fn surplus(&self) -> BTreeSet<ResourceId> {
+        let own = self.identity.node_id.to_u128();
+        let all = self.storage.resources_between(own, own);
+        all.filter(|resource| !self.chord.keeps(resource)).collect()
     }
 
     /// Passes on what is stored in the range `(after, upto]` to its responsible peer, which may
@@ -192,7 +217,7 @@ impl Peer {
         while self.copies.in_flight < IN_FLIGHT_MAX {
             let Some(copy) = self.copies.queue.pop_front() else {
                 // What a hand-over needed is not kept for quieter times.
-                self.copies.queue = VecDeque::new();
+                (self.copies.queue, self.copies.queued) = (VecDeque::new(), BTreeSet::new());
                 return;
             };
             self.copies.queued.remove(&copy);
@@ -233,6 +258,9 @@ impl Peer {
             }
             (Some(Failure::Refused(code)), Why::Surplus) if is_behind(code) => {}
             (Some(_), Why::Surplus) => self.keep_surplus(copy),
+            (None, Why::Surplus) => {
+                self.copies.untaken.remove(&copy.resource);
+            }
             (Some(Failure::Timeout), Why::Admission) => self.forget_admission(copy.to),
             (Some(_), Why::Replica | Why::Merged) => {
                 // It may see the ring otherwise for now.
@@ -274,12 +302,11 @@ impl Peer {
         self.pump_copies();
     }
 
-    /// Who should have something that we were about to drop may not have it.
+    /// Who should have something that we need not keep may not have it.
     fn keep_surplus(&mut self, copy: &Copy) {
-        if let Some(surplus) = &mut self.copies.surplus
-            && copy.why == Why::Surplus
-        {
-            surplus.remove(&copy.resource);
+        if copy.why == Why::Surplus {
+            self.copies.handed_over.remove(&copy.resource);
+            self.copies.untaken.insert(copy.resource.clone());
         }
     }
 

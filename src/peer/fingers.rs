@@ -25,6 +25,10 @@ pub(super) struct Fingers {
     friends: Vec<NodeId>,
     /// Turns of asking near peers that we have taken since the last search.
     turns: u32,
+    /// Whether the last of them that was asked has told of nobody worth a trial yet.
+    is_asked: bool,
+    /// Questions and trials that brought nothing, less those that did.
+    vain: u32,
     /// When a missing finger may be searched next.
     next_search: Instant,
 }
@@ -81,7 +85,7 @@ impl Peer {
             }
         }
         if !self.fingers.heard.is_empty() {
-            let at = self.soon(WIDEN_PACE);
+            let at = self.soon(self.pace(WIDEN_PACE));
             self.timers.set_earlier(Timer::Fingers, at);
         }
     }
@@ -95,6 +99,8 @@ impl Peer {
         }
         let outdone = self.chord.outdone(node, |node| self.links.is_ours(node));
         if let Some(outdone) = outdone {
+            let vain = self.fingers.vain;
+            self.fingers.vain = if outdone == node { vain.saturating_add(1) } else { vain / 2 };
             if self.fingers.given_up.len() >= GIVEN_UP_MAX {
                 self.fingers.given_up.pop_front();
             }
@@ -136,18 +142,28 @@ impl Peer {
             let (route, reason) = (vec![informant.into(), node.into()], Reason::Finger);
             let plan = AttachPlan { route, node: Some(node), first_hop: None, reason };
             if self.start_attach(plan) {
-                return Some(WIDEN_PACE);
+                self.fingers.is_asked = false;
+                return Some(self.pace(WIDEN_PACE));
             }
         }
         // What many friends told is not kept for quieter times.
         self.fingers.heard = VecDeque::new();
-        self.ask_friend().then_some(ASK_PACE)
+        self.fingers.vain += u32::from(std::mem::take(&mut self.fingers.is_asked));
+        self.fingers.is_asked = self.ask_friend();
+        self.fingers.is_asked.then(|| self.pace(ASK_PACE))
+    }
+
+    /// How long to wait, at least so long: the longer, the more was in vain.
+    fn pace(&self, least: Duration) -> Duration {
+        least * (1 << self.fingers.vain.min(VAIN_MAX))
     }
 
     /// Asks the next of our nearest peers for its whole Routing Table (RFC 6940 §6.4.2.4); `false`
     /// if they have been asked often enough for now.
     fn ask_friend(&mut self) -> bool {
-        if self.fingers.friends.is_empty() && self.fingers.turns < TURNS {
+        if self.fingers.vain >= VAIN_MAX {
+            self.fingers.friends.clear();
+        } else if self.fingers.friends.is_empty() && self.fingers.turns < TURNS {
             self.fingers.turns += 1;
             self.fingers.friends = self.chord.close_friends();
         }
@@ -171,6 +187,7 @@ impl Peer {
             }
             self.fingers.next_search = self.soon(self.config.ping_interval);
             self.fingers.turns = self.fingers.turns.min(TURNS - 1);
+            self.fingers.vain = self.fingers.vain.min(VAIN_MAX - 1);
         }
         self.fingers.next_search
     }
@@ -184,6 +201,9 @@ const FINGER_PACE: Duration = Duration::from_millis(200);
 const WIDEN_PACE: Duration = Duration::from_secs(5);
 /// Between two questions to near peers: their answers make us try some more.
 const ASK_PACE: Duration = Duration::from_secs(10);
+/// Whatever is in vain doubles the pauses, up to 64 times as long; then nobody is asked until the
+/// next search.
+const VAIN_MAX: u32 = 6;
 /// How often each of them is asked at first; afterwards once for each search.
 const TURNS: u32 = 4;
 /// Peers remembered because they were tried and given up.

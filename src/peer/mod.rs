@@ -284,6 +284,7 @@ impl Peer {
                 Timer::TellNeighbors => self.tell_news(),
                 Timer::TellOthers => self.tell_others(),
                 Timer::Replicate => self.replicate(),
+                Timer::HandOver => self.hand_over_surplus(),
                 Timer::Discard => self.discard(),
                 Timer::Stabilize => self.stabilize(),
                 Timer::Fingers => self.search_finger(),

@@ -18,7 +18,9 @@ pub(super) enum Timer {
     TellOthers,
     /// New replica peers get copies.
     Replicate,
-    /// What others keep is dropped here.
+    /// What we need not keep any more is handed to who is responsible for it.
+    HandOver,
+    /// What has been handed over is dropped here.
     Discard,
     /// The next neighbour gets its periodic Update.
     Stabilize,
@@ -39,12 +41,13 @@ pub(super) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Join,
         Self::Admission,
         Self::TellNeighbors,
         Self::TellOthers,
         Self::Replicate,
+        Self::HandOver,
         Self::Discard,
         Self::Stabilize,
         Self::Fingers,
@@ -63,6 +66,7 @@ impl Timer {
             Self::TellNeighbors => "tell neighbors",
             Self::TellOthers => "tell others",
             Self::Replicate => "replicate",
+            Self::HandOver => "hand over",
             Self::Discard => "discard",
             Self::Stabilize => "stabilize",
             Self::Fingers => "fingers",
@@ -77,25 +81,31 @@ impl Timer {
 }
 
 /// Which timers run: few enough to look at all of them each time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Timers {
-    due: [Option<Instant>; Timer::ALL.len()],
+    due: [Instant; Timer::ALL.len()],
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self { due: [NEVER; Timer::ALL.len()] }
+    }
 }
 
 impl Timers {
     /// Lets a timer fire at `at` and not when it was going to.
     pub(super) fn set(&mut self, timer: Timer, at: Instant) {
-        self.due[timer as usize] = Some(at);
+        self.due[timer as usize] = at;
     }
 
     /// Lets a timer fire at `at` or when it was going to, whatever is earlier.
     pub(super) fn set_earlier(&mut self, timer: Timer, at: Instant) {
         let due = &mut self.due[timer as usize];
-        *due = Some(due.map_or(at, |due| due.min(at)));
+        *due = at.min(*due);
     }
 
     pub(super) fn stop(&mut self, timer: Timer) {
-        self.due[timer as usize] = None;
+        self.due[timer as usize] = NEVER;
     }
 
     pub(super) fn stop_all(&mut self) {
@@ -114,7 +124,10 @@ impl Timers {
     }
 
     fn first(&self) -> Option<(Instant, Timer)> {
-        let running = self.due.iter().zip(Timer::ALL);
-        running.filter_map(|(due, timer)| Some(((*due)?, timer))).min()
+        let all = self.due.iter().copied().zip(Timer::ALL);
+        all.min().filter(|(at, _)| *at < NEVER)
     }
 }
+
+/// When a timer fires that does not run.
+const NEVER: Instant = Instant::from_micros(u64::MAX);

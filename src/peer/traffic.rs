@@ -259,7 +259,8 @@ impl Peer {
         let is_repeatable = matches!(method, Method::Ping | Method::Update);
         let key = || RequestKey::new(signed.node_id, header.transaction_id, &opened.signed);
         let key = (!is_repeatable).then(key);
-        match key.map_or(Seen::New, |key| self.answers.begin(self.now.instant, key)) {
+        let (now, own) = (self.now.instant, &self.identity.certificate.der);
+        match key.map_or(Seen::New, |key| self.answers.begin(now, key, own)) {
             Seen::New => {}
             Seen::InProgress => return,
             Seen::Answered(payload) => return self.send_payload(&header, previous, payload),
@@ -314,7 +315,7 @@ impl Peer {
         match sealed {
             Ok(packet) if fits(&packet) || contents.code == MessageCode::ERROR => {
                 if let Some(key) = question.key {
-                    self.answers.finish(key, packet.payload.clone());
+                    self.answers.finish(key, &packet.payload, &self.identity.certificate.der);
                 }
                 if contents.code == MessageCode::ERROR {
                     if !self.may_refuse(question.previous) {

@@ -54,8 +54,10 @@ impl Peer {
             };
             self.timers.set_earlier(Timer::Replicate, at);
         }
+        let at = self.soon(HAND_OVER_DELAY);
+        self.timers.set_earlier(Timer::HandOver, at);
         // Copies are not dropped in the middle of things: the next loss may need them.
-        self.copies.surplus = None;
+        self.copies.is_dropping = false;
         self.timers.set(Timer::Discard, self.now.instant + DISCARD_DELAY);
         let at = self.soon(FINGER_DELAY);
         self.timers.set_earlier(Timer::Fingers, at);
@@ -210,6 +212,9 @@ const TELL_OTHERS: Duration = Duration::from_secs(60);
 pub(super) const REPLICATE_DELAY: Duration = Duration::from_millis(500);
 /// The successor replacement hold-down time (RFC 6940 §10.7.1).
 pub(super) const HOLD_DOWN: Duration = Duration::from_secs(30);
+/// Until what we need not keep any more is handed over: some changes together, and long before so
+/// many peers have come between that who is responsible is out of our sight.
+const HAND_OVER_DELAY: Duration = Duration::from_secs(2);
 /// Without any change for so long, copies that others keep too are dropped.
 const DISCARD_DELAY: Duration = Duration::from_secs(60);
 /// Until fingers are sought after a change.

@@ -86,7 +86,7 @@ impl<C> Transactions<C> {
         let (due, id) = self.deadlines.first().copied().filter(|(due, _)| *due <= now)?;
         self.deadlines.remove(&(due, id));
         if self.pending.get(&id)?.transmissions >= TRANSMISSIONS_MAX {
-            return self.pending.remove(&id).map(|pending| Expired::Failed(*pending));
+            return self.remove(id).map(|pending| Expired::Failed(*pending));
         }
         let next = due + self.timer;
         self.deadlines.insert((next, id));
@@ -118,9 +118,18 @@ impl<C> Transactions<C> {
 
     /// Ends a request, because it is answered or not wanted any more.
     pub fn finish(&mut self, id: TransactionId) -> Option<Pending<C>> {
+        let pending = self.remove(id)?;
+        Some(*pending)
+    }
+
+    fn remove(&mut self, id: TransactionId) -> Option<Box<Pending<C>>> {
         let pending = self.pending.remove(&id)?;
         self.deadlines.remove(&(pending.due, id));
-        Some(*pending)
+        // Empty maps keep room for some requests.
+        if self.pending.is_empty() {
+            (self.pending, self.deadlines) = (BTreeMap::new(), BTreeSet::new());
+        }
+        Some(pending)
     }
 
     /// Ends every request for which `is_over` holds, in the order of their IDs.

@@ -357,7 +357,8 @@ fn what_was_kept_over_a_restart_goes_where_it_belongs() {
     assert!(!peer(&mut net, back).restore(now, now.unix_ms, &forged));
     assert!(!peer(&mut net, back).restore(now, now.unix_ms - 86_400_000, &kept));
     assert!(peer(&mut net, back).restore(now, now.unix_ms, &kept));
-    net.join(back, holders[5]);
+    let living = holders[5..].iter().find(|holder| **holder != owner).expect("more than one");
+    net.join(back, *living);
     net.run(seconds(30));
     assert!(net.joined().contains(&back));
     assert_ne!(stored_at(&mut net, holders[0], &resource), 0);
@@ -387,6 +388,30 @@ fn what_is_dropped_is_not_lost() {
     for node in nearest {
         assert_ne!(stored_at(&mut net, node, &resource), 0, "{node}");
     }
+}
+
+/// Whoever need not keep something hands it over at once, and not only before it is dropped: where
+/// peers come and go all the time that never happens.
+#[test]
+fn what_need_not_be_kept_is_handed_over_at_once() {
+    let mut net = registered(62, 12);
+    let resource = resource_of(&net, 5);
+    let holders = line(&net, &resource);
+    let k = resource.to_u128().expect("16 bytes");
+    let joiner = net.add_at(NodeId::from_u128(k.wrapping_add(1)));
+    net.join(joiner, 0);
+    while !net.joined().contains(&joiner) {
+        net.run(std::time::Duration::from_millis(100));
+    }
+    let nearest = [joiner, holders[0], holders[1]];
+    for node in nearest {
+        peer(&mut net, node).storage.remove(&resource);
+    }
+    net.run(seconds(20));
+    for node in nearest {
+        assert_ne!(stored_at(&mut net, node, &resource), 0, "{node}");
+    }
+    assert!(net.peer(holders[2]).storage().holds(&resource), "nothing is dropped at once");
 }
 
 /// R6940-7.4.1.2-06: who is refused because something newer is there looks at it: what is its own,

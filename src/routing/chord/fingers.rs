@@ -4,7 +4,9 @@
 //! A wide table divides each of these ranges into slots of equal width, as many as the links
 //! allow, and wants the peer with the shortest round trip in each.
 
-use super::{Chord, Linked, NEIGHBORS_MAX, Rtt, Table, ring};
+use std::time::Duration;
+
+use super::{Chord, Linked, NEIGHBORS_MAX, Table, ring};
 use crate::base::{NodeId, ResourceId, Rng};
 
 /// A part of a finger's range.
@@ -81,7 +83,7 @@ impl Chord {
     }
 
     /// Whether a peer that one of our links told us of may be a better finger than what we have:
-    /// nobody is in its slot, or nobody who is as near as our informant.
+    /// nobody is in its slot, or nobody who is nearly as near as our informant, or near enough.
     pub fn wants(&self, candidate: NodeId, informant: NodeId) -> bool {
         let distance = self.distance(candidate);
         let Err(place) = self.index(distance) else { return false };
@@ -92,9 +94,10 @@ impl Chord {
         let slot = self.slot(distance, self.parts_per_finger());
         match (Self::nearest(self.in_slot(slot)), self.rtt(informant)) {
             (None, _) => true,
-            (Some(best), Some(informant)) => {
-                best.rtt.is_some_and(|best| Rtt::from(informant) < best)
-            }
+            (Some(best), Some(informant)) => best.rtt.is_some_and(|best| {
+                let best = Duration::from(best);
+                best > NEAR_ENOUGH && informant < best.mul_f64(WORTH_A_TRIAL)
+            }),
             (Some(_), None) => false,
         }
     }
@@ -239,5 +242,10 @@ const FINGERS_MAX: u32 = 128;
 const OWN_SHARE: f64 = 0.43;
 /// Places of a slot that are tried in a row: its peers may all have as many links as they allow.
 const TRIES_MAX: u8 = 5;
+/// A finger with a shorter round trip is good enough, as all are in a local network: a trial costs
+/// some ten kilobytes.
+const NEAR_ENOUGH: Duration = Duration::from_millis(10);
+/// Of a finger's round trip, the part that another one's is to be expected to take for a trial.
+const WORTH_A_TRIAL: f64 = 0.75;
 /// Slots in one finger's range.
 const PARTS_MAX: f64 = 16.0;
