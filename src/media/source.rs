@@ -154,7 +154,8 @@ impl SourceChoice {
 /// Where we hear the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkChoice {
-    /// The first of these speakers, by stable id or name, that is there, or the system's own choice.
+    /// The first of these speakers, by stable id or name, that is there, or the system's own
+    /// choice.
     Device(Vec<String>),
     /// A WAV file.
     File(PathBuf),
