@@ -26,8 +26,8 @@ impl Clock {
         BEGINNING.get_or_init(tokio::time::Instant::now);
     }
 
-    /// The first tick after `at`: what can wait is done at ticks, which come every [`TICK`] and are
-    /// the same for all clocks of the process, so that it wakes up once for all of it.
+    /// The first tick after `at`: what can wait is done at ticks, which come every four seconds and
+    /// are the same for all clocks of the process, so that it wakes up once for all of it.
     pub fn tick_after(&self, at: Instant) -> Instant {
         let beginning = *BEGINNING.get_or_init(tokio::time::Instant::now);
         let (own, step) = (at.as_micros() + 1, TICK.as_micros() as u64);
@@ -53,7 +53,7 @@ impl Clock {
 static BEGINNING: OnceLock<tokio::time::Instant> = OnceLock::new();
 /// Between two ticks. The runtime sorts timers that are farther away than this into slots of as
 /// much, and wakes up to sort those of a slot anew; those at the beginning of a slot are due then.
-pub const TICK: Duration = Duration::from_millis(4096);
+const TICK: Duration = Duration::from_millis(4096);
 
 /// A seed from the operating system; a node without randomness would be no node.
 ///
