@@ -218,7 +218,7 @@ impl IceAgent {
         Ok(this)
     }
 
-    /// Adds our candidates: those of the sockets, and what routers, servers and relays make of them.
+    /// Adds our candidates: the sockets, and what routers, servers and relays make of them.
     async fn learn(&mut self, hosts: &Hosts, agent_at: Option<SocketAddr>) {
         self.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
         self.ports = hosts.iter().map(|(host, _)| self.options.ports.open(host.addr)).collect();
