@@ -359,7 +359,8 @@ fn the_shared_secret_is_not_printed() {
     }
 }
 
-/// Without a link that shows the secret (RFC 6940 §13.4) we stay out of such an overlay.
+/// R6940-13.4-01: without a link that shows the secret we stay out of such an overlay, and say in
+/// one sentence why.
 #[test]
 fn an_overlay_with_a_shared_secret_is_not_for_us() {
     let config = config("<shared-secret>hush</shared-secret>").expect("good");

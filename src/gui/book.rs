@@ -219,7 +219,8 @@ pub fn new_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<
         let (sent, back) = widgets::form_foot(ui, words::contact_save());
         form.tried |= sent;
         let is_good = !form.aor.trim().is_empty() && forms::dial_fault(form.aor.trim()).is_none();
-        view.book.new = Some(form.clone()).filter(|_| !back && !(sent && is_good));
+        let is_done = back || (sent && is_good);
+        view.book.new = Some(form.clone()).filter(|_| !is_done);
         if !sent || !is_good {
             return None;
         }

@@ -136,7 +136,7 @@ pub enum Setup {
     /// The form to restore from a backup.
     Restore,
     /// A form was sent off.
-    Going(Going),
+    Going(Box<Going>),
     /// An overlay of this name was started: others can be invited.
     Share(String),
     /// These Addresses of Record were restored.

@@ -82,8 +82,8 @@ pub struct BootstrapListener {
 }
 
 impl BootstrapListener {
-    /// Opens the port and starts to accept; at `[::]` on IPv4 too. A UDP port that another program has is
-    /// [`LinkError::PortInUse`]; without TCP it can do.
+    /// Opens the port and starts to accept; at `[::]` on IPv4 too. A UDP port that another program
+    /// has is [`LinkError::PortInUse`]; without TCP it can do.
     pub async fn bind(
         address: SocketAddr,
         credentials: Credentials,

@@ -71,7 +71,7 @@ pub mod limits {
     /// A side that gives no consent for longer is lost; RFC 7675 §5.1 allows up to 30 s.
     pub const CONSENT_LOST: Duration = Duration::from_secs(15);
     /// Least time between keep-alives; RFC 8445 §11 asks for 15 s or more. With the wait for those
-    /// of other links it is 24.1 s at most: RFC 4787 §4.3 asks NATs to remember for 120 s, but some
+    /// of other links it is 25 s at most: RFC 4787 §4.3 asks NATs to remember for 120 s, but some
     /// forget after 30.
     pub const KEEPALIVE: Duration = Duration::from_secs(20);
     /// A side of which three keep-alives in a row are missing is lost.
@@ -218,8 +218,7 @@ impl IceAgent {
         Ok(this)
     }
 
-    /// Adds our candidates: those of the sockets, and what routers, servers and relays make of
-    /// them.
+    /// Adds our candidates: the sockets, and what routers, servers and relays make of them.
     async fn learn(&mut self, hosts: &Hosts, agent_at: Option<SocketAddr>) {
         self.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
         self.ports = hosts.iter().map(|(host, _)| self.options.ports.open(host.addr)).collect();

@@ -57,18 +57,24 @@ async fn on_both(port: u16) -> Result<(Ports, SocketAddr), LinkError> {
     Ok((ports, local))
 }
 
-/// A socket for IPv6 alone, which leaves the port to IPv4 too.
-#[cfg(target_os = "linux")]
+/// A socket for IPv6 alone, which leaves the port to IPv4 too. The standard library has none, so
+/// that elsewhere there is only IPv4.
+#[allow(unreachable_code, unused_variables, reason = "Linux returns before")]
 fn udp_on_ipv6(port: u16) -> io::Result<UdpSocket> {
-    let socket = on_ipv6(rustix::net::SocketType::DGRAM, port)?;
-    UdpSocket::from_std(socket.into())
+    #[cfg(target_os = "linux")]
+    return UdpSocket::from_std(on_ipv6(rustix::net::SocketType::DGRAM, port)?.into());
+    Err(ErrorKind::Unsupported.into())
 }
 
-#[cfg(target_os = "linux")]
+#[allow(unreachable_code, unused_variables, reason = "Linux returns before")]
 fn tcp_on_ipv6(port: u16) -> io::Result<TcpListener> {
-    let socket = on_ipv6(rustix::net::SocketType::STREAM, port)?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    #[cfg(target_os = "linux")]
+    {
+        let socket = on_ipv6(rustix::net::SocketType::STREAM, port)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        return TcpListener::from_std(socket.into());
+    }
+    Err(ErrorKind::Unsupported.into())
 }
 
 #[cfg(target_os = "linux")]
@@ -83,17 +89,6 @@ fn on_ipv6(kind: rustix::net::SocketType, port: u16) -> io::Result<std::os::fd::
     }
     bind(&socket, &SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))?;
     Ok(socket)
-}
-
-/// Elsewhere it can't be told apart from the standard library.
-#[cfg(not(target_os = "linux"))]
-fn udp_on_ipv6(_: u16) -> io::Result<UdpSocket> {
-    Err(ErrorKind::Unsupported.into())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn tcp_on_ipv6(_: u16) -> io::Result<TcpListener> {
-    Err(ErrorKind::Unsupported.into())
 }
 
 /// Any port of ours that can send there.

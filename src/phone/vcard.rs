@@ -127,7 +127,7 @@ mod tests {
             Contact {
                 note: "Line one\nline two, with commas; and more".into(),
                 is_favourite: true,
-                ..contact("sip:carol@smith", &"long ".repeat(60).trim_end().to_owned())
+                ..contact("sip:carol@smith", "long ".repeat(60).trim_end())
             },
             Contact { is_blocked: true, ..contact("sip:mallory@smith", "Mallory") },
         ];

@@ -25,7 +25,7 @@ pub fn go(snapshot: &Snapshot, view: &mut ViewState, command: Command) -> Vec<Co
         view.join.user.clone_from(user);
     }
     let going = Going { command: command.clone(), sent: is_clear, begun: false, before };
-    view.setup = Setup::Going(going);
+    view.setup = Setup::Going(Box::new(going));
     vec![if is_clear { command } else { Command::DismissNotice }]
 }
 
