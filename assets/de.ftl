@@ -52,6 +52,7 @@ dismiss_notice = Meldung wegnehmen
 you = Du
 ringing = Es klingelt
 calls_you = ruft dich an
+knocks = { $name } klopft an: ihr habt noch nie gesprochen.
 answer_keys = Enter nimmt an, Esc lehnt ab
 ended = Anruf beendet
 sound_coming = Der Ton wird verbunden
@@ -61,6 +62,8 @@ sound_coming = Der Ton wird verbunden
 sound_title = Ton
 microphone = Mikrofon
 speaker = Lautsprecher
+ringer = Es klingelt auf
+ringer_as_speaker = Dem Lautsprecher für Anrufe
 voice_processing = Echo und Rauschen entfernen, leise Stimmen anheben
 system_choice = Wie das System
 not_plugged_in = Nicht angesteckt
@@ -69,6 +72,11 @@ theme = Farben
 theme_system = Wie das System
 theme_light = Hell
 theme_dark = Dunkel
+callers = Wer dich anruft
+do_not_disturb = Nicht stören
+do_not_disturb_hint = Nichts klingelt; Anrufe stehen als verpasst in der Liste.
+strangers_ring = Auch bei Leuten klingeln, mit denen du nie gesprochen hast
+strangers_ring_hint = Sonst klopfen sie an: eine Zeile über der Seite, ohne Ton.
 start = Start
 join_at_start = Beim Programmstart beitreten
 account = Du
@@ -148,7 +156,7 @@ start_go = Jetzt beginnen
 network_name = Name des Overlays
 network_name_hint = Zum Beispiel familie-schmidt
 listen = Wo andere diesen Computer erreichen
-listen_hint = Adresse und Port, zum Beispiel 0.0.0.0:6084
+listen_hint = Adresse und Port, zum Beispiel [::]:6084
 
 ## Restore
 
@@ -172,7 +180,7 @@ fault_user_signs = Nimm nur Buchstaben, Ziffern, Punkte, Binde- und Unterstriche
 fault_user_long = Dieser Name ist zu lang.
 fault_network_empty = Gib dem Overlay einen Namen.
 fault_network_signs = Nimm Buchstaben, Ziffern und Bindestriche, mit Punkten zwischen den Teilen.
-fault_listen = Gib eine Adresse und einen Port an, etwa 0.0.0.0:6084.
+fault_listen = Gib eine Adresse und einen Port an, etwa [::]:6084.
 fault_password_empty = Gib das Passwort ein.
 
 ## Network page

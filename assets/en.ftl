@@ -52,6 +52,7 @@ dismiss_notice = Take the notice away
 you = You
 ringing = Ringing
 calls_you = is calling you
+knocks = { $name } knocks: you have never talked.
 answer_keys = Enter answers, Esc declines
 ended = Call ended
 sound_coming = Connecting the sound
@@ -61,6 +62,8 @@ sound_coming = Connecting the sound
 sound_title = Sound
 microphone = Microphone
 speaker = Speaker
+ringer = It rings on
+ringer_as_speaker = The speaker of calls
 voice_processing = Take out echo and noise, and raise quiet voices
 system_choice = The system's choice
 not_plugged_in = Not plugged in
@@ -69,6 +72,11 @@ theme = Colours
 theme_system = Like the system
 theme_light = Light
 theme_dark = Dark
+callers = Who calls you
+do_not_disturb = Do not disturb
+do_not_disturb_hint = Nothing rings; calls are listed as missed.
+strangers_ring = Let people ring with whom you have never talked
+strangers_ring_hint = Otherwise they knock: a line over the page, without a sound.
 start = Start
 join_at_start = Join when the program starts
 account = You
@@ -148,7 +156,7 @@ start_go = Start now
 network_name = Name of the overlay
 network_name_hint = For example smith-family
 listen = Where others reach this computer
-listen_hint = Address and port, for example 0.0.0.0:6084
+listen_hint = Address and port, for example [::]:6084
 
 ## Restore
 

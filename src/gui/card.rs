@@ -89,8 +89,8 @@ pub fn incoming_ui(
     snapshot: &Snapshot,
     view: &mut ViewState,
 ) -> Option<Command> {
-    let ringing: Vec<&Call> =
-        snapshot.calls.iter().filter(|call| call.state == CallState::Incoming).collect();
+    let rings = |call: &&Call| call.state == CallState::Incoming && !call.is_knocking;
+    let ringing: Vec<&Call> = snapshot.calls.iter().filter(rings).collect();
     // The one that rang first stays in front: a second caller must not slip under a finger.
     let Some(call) = ringing.last() else {
         view.ringing = None;

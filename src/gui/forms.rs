@@ -91,7 +91,7 @@ impl Default for StartForm {
             name: String::new(),
             user: String::new(),
             has_accounts: true,
-            listen: format!("0.0.0.0:{PORT_DEFAULT}"),
+            listen: format!("[::]:{PORT_DEFAULT}"),
             host: String::new(),
             tried: false,
         }
@@ -446,7 +446,7 @@ mod tests {
         let mut form = StartForm { name: "Smith".into(), ..StartForm::default() };
         assert_eq!(form.command(), None);
         form.user = "alice".into();
-        let listen = "0.0.0.0:6084".parse().expect("an address");
+        let listen = "[::]:6084".parse().expect("an address");
         let start = |kind| {
             let (name, user) = ("smith".into(), "alice".into());
             Some(Command::StartOverlay { name, user, listen, kind })

@@ -29,6 +29,7 @@ mod ring;
 #[cfg(test)]
 mod tests;
 mod view;
+mod welcome;
 mod why;
 mod widgets;
 mod window;

@@ -6,7 +6,7 @@ use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{card, keeping, lending};
+use super::{card, keeping, lending, welcome};
 use crate::phone::{AccountJob, Command, Device, Language, Settings, Snapshot, Theme};
 
 /// The settings.
@@ -21,10 +21,14 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
         widgets::card(ui, |ui| {
             widgets::group(ui, words::sound_title());
             let devices = &snapshot.microphones;
-            device_ui(ui, words::microphone(), devices, &mut settings.microphone);
-            device_ui(ui, words::speaker(), &snapshot.speakers, &mut settings.speaker);
+            let system = words::system_choice();
+            device_ui(ui, words::microphone(), system, devices, &mut settings.microphone);
+            device_ui(ui, words::speaker(), system, &snapshot.speakers, &mut settings.speaker);
+            ringer_ui(ui, &snapshot.speakers, &mut settings.sound.ringers);
             ui.checkbox(&mut settings.sound.voice_processing, words::voice_processing());
         });
+        ui.add_space(space::S);
+        widgets::card(ui, |ui| welcome::welcome_ui(ui, &mut settings));
         ui.add_space(space::S);
         widgets::card(ui, |ui| {
             widgets::group(ui, words::look());
@@ -135,9 +139,27 @@ fn question_words(
     }
 }
 
-fn device_ui(ui: &mut Ui, label: &str, devices: &[Device], chosen: &mut Option<String>) {
+/// Ringers are wished for by name: the first name of the list.
+fn ringer_ui(ui: &mut Ui, speakers: &[Device], ringers: &mut Vec<String>) {
+    let by_name = |device: &Device| Device { id: device.name.clone(), ..device.clone() };
+    let devices: Vec<Device> = speakers.iter().map(by_name).collect();
+    let mut chosen = ringers.first().cloned();
+    device_ui(ui, words::ringer(), words::ringer_as_speaker(), &devices, &mut chosen);
+    if chosen.as_ref() != ringers.first() {
+        *ringers = chosen.into_iter().collect();
+    }
+}
+
+/// A choice of devices; `unchosen` says what happens without one.
+fn device_ui(
+    ui: &mut Ui,
+    label: &str,
+    unchosen: &str,
+    devices: &[Device],
+    chosen: &mut Option<String>,
+) {
     let name = |id: &Option<String>| match id {
-        None => words::system_choice(),
+        None => unchosen,
         Some(id) => devices
             .iter()
             .find(|device| device.id == *id)
@@ -150,7 +172,7 @@ fn device_ui(ui: &mut Ui, label: &str, devices: &[Device], chosen: &mut Option<S
         .width(width)
         .truncate()
         .show_ui(ui, |ui| {
-            ui.selectable_value(chosen, None, words::system_choice());
+            ui.selectable_value(chosen, None, unchosen);
             for device in devices {
                 ui.selectable_value(chosen, Some(device.id.clone()), &device.name);
             }

@@ -15,7 +15,8 @@ use super::look::{roles, size, space};
 use super::view::{Page, Question, Setup, ViewState};
 use super::widgets::{self, Kind};
 use super::{
-    account, alarm, book, calls, card, first, keeping, keys, network, pages, people, person, words,
+    account, alarm, book, calls, card, first, keeping, keys, network, pages, people, person,
+    welcome, words,
 };
 use crate::phone::{CallState, Command, Handle, OverlayState, Snapshot, Theme};
 
@@ -119,6 +120,7 @@ pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
     commands.extend(pages::question_ui(&ctx, snapshot, view));
     commands.extend(keeping::unlock_ui(&ctx, snapshot, view));
     commands.extend(notice_ui(ui, snapshot, view));
+    commands.extend(welcome::knocks_ui(ui, snapshot));
     let wide = ui.available_width() >= FOLD_BELOW;
     let more = if first::is_shown(snapshot, view) {
         let frame = Frame::new().fill(roles(ui).surface);

@@ -43,6 +43,28 @@ fn answer_and_decline_by_click() {
     assert_eq!(commands(&mut backend), [Command::Decline(CallId(3))]);
 }
 
+/// Who knocks is a line over whatever page is open, and takes no keys away from it.
+#[test]
+fn a_knock_is_a_quiet_line() {
+    let mut snapshot = with_call(CallState::Incoming);
+    snapshot.calls[0].is_knocking = true;
+    for (label, command) in [
+        (words::answer(), Command::Answer(CallId(3))),
+        (words::decline(), Command::Decline(CallId(3))),
+    ] {
+        let (mut harness, mut backend) = open(snapshot.clone(), NARROW);
+        harness.run_steps(4);
+        harness.key_press(Key::Enter);
+        harness.key_press(Key::Escape);
+        harness.run();
+        assert_eq!(commands(&mut backend), [], "no key answers who knocks");
+        click(&mut harness, words::settings());
+        harness.get_by_label(&words::knocks("bob@smith"));
+        click(&mut harness, label);
+        assert_eq!(commands(&mut backend), [command]);
+    }
+}
+
 #[test]
 fn answer_and_decline_by_key() {
     for (key, command) in

@@ -22,7 +22,7 @@ fn an_overlay_is_started_in_three_steps() {
     let start = Command::StartOverlay {
         name: "smith".into(),
         user: "alice".into(),
-        listen: "0.0.0.0:6084".parse().expect("an address"),
+        listen: "[::]:6084".parse().expect("an address"),
         kind: OverlayKind::SelfSigned,
     };
     assert_eq!(commands(&mut backend), std::slice::from_ref(&start));

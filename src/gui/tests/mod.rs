@@ -25,7 +25,7 @@ use super::{look, words};
 use crate::phone::{
     Backend, Backup, Call, CallId, CallState, Command, Device, Direction, DocumentFacts,
     HistoryEntry, Language, Me, Membership, OverlayState, Quality, Settings, Snapshot,
-    SoundSettings, Theme, Verified, channel,
+    SoundSettings, Theme, Verified, Welcome, channel,
 };
 
 /// A window on `snapshot`, and the phone's end of it.
@@ -209,6 +209,16 @@ fn settings_send_what_was_chosen_and_keep_the_rest() {
     harness.run();
     let sound = SoundSettings { voice_processing: false, ..SoundSettings::default() };
     let chosen = Settings { sound, ..Settings::default() };
+    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    harness.get_by_label(words::do_not_disturb()).click();
+    harness.run();
+    let welcome = Welcome { do_not_disturb: true, ..Welcome::default() };
+    let chosen = Settings { welcome, ..Settings::default() };
+    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    harness.get_by_label(words::strangers_ring()).click();
+    harness.run();
+    let welcome = Welcome { strangers_ring: true, ..Welcome::default() };
+    let chosen = Settings { welcome, ..Settings::default() };
     assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
     harness.get_by_label(words::hidden_on_lan()).click();
     harness.run();

@@ -74,7 +74,7 @@ fn an_overlay_with_accounts_is_started() {
     let start = Command::StartOverlay {
         name: "smith".into(),
         user: "alice".into(),
-        listen: "0.0.0.0:6084".parse().expect("an address"),
+        listen: "[::]:6084".parse().expect("an address"),
         kind: OverlayKind::Accounts { host: Some("house.example".into()) },
     };
     assert_eq!(commands(&mut backend), [start]);

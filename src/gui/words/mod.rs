@@ -98,7 +98,14 @@ texts! {
     sound_title,
     microphone,
     speaker,
+    ringer,
+    ringer_as_speaker,
     voice_processing,
+    callers,
+    do_not_disturb,
+    do_not_disturb_hint,
+    strangers_ring,
+    strangers_ring_hint,
     system_choice,
     not_plugged_in,
     look,
@@ -164,6 +171,11 @@ pub fn title(snapshot: Option<&Snapshot>, suffix: Option<&str>) -> String {
         title.push_str(suffix);
     }
     title
+}
+
+/// A stranger calls.
+pub fn knocks(name: &str) -> String {
+    say!(knocks, name = name)
 }
 
 /// What goes on, the most urgent first; nothing while all is well and quiet.

@@ -8,7 +8,7 @@
 //! constant. It may have come in a packet of its own, as a copy in a later packet (RFC 2198), or
 //! as the redundancy that the codec puts into the next one: a frame that is lost and comes as a
 //! copy counts as one that comes late. So the transits of the last ten seconds tell for each
-//! delay which share of the frames would be missed, and [`Delays`] finds the delay at which delay
+//! delay which share of the frames would be missed, and `Delays` finds the delay at which delay
 //! and misses together cost least. As sound leaves in ticks, a delay can only change by whole
 //! ticks. Because transits are measured against arrivals, the sender's clock may drift.
 

@@ -26,14 +26,15 @@ pub enum Command {
         /// Who gives out its names.
         kind: OverlayKind,
     },
-    /// Run the server of an overlay in [`Snapshot::hosted`], or no more: calls go on without it.
+    /// Run the server of an overlay in [`Snapshot::hosted`](super::Snapshot::hosted), or no more:
+    /// calls go on without it.
     RunOverlay {
         /// The overlay's name.
         overlay: String,
         /// Whether it is to run, now and whenever the program starts.
         is_wanted: bool,
     },
-    /// Work on the accounts of an overlay in [`Snapshot::hosted`].
+    /// Work on the accounts of an overlay in [`Snapshot::hosted`](super::Snapshot::hosted).
     Accounts {
         /// The overlay's name.
         overlay: String,
@@ -128,7 +129,8 @@ pub enum Command {
         /// What opens it.
         password: Password,
     },
-    /// Say whose a key is that is in [`Snapshot::key_alarms`], or was refused.
+    /// Say whose a key is that is in [`Snapshot::key_alarms`](super::Snapshot::key_alarms), or was
+    /// refused.
     AnswerAlarm {
         /// The overlay's name.
         overlay: String,
@@ -140,7 +142,8 @@ pub enum Command {
         answer: KeyAnswer,
     },
     /// Say what an enrollment server knows the user by, before entering its overlay or because
-    /// [`Snapshot::credentials_wanted`] asks; whatever waits for it goes on.
+    /// [`Snapshot::credentials_wanted`](super::Snapshot::credentials_wanted) asks; whatever waits
+    /// for it goes on.
     GiveCredentials {
         /// The overlay's name.
         overlay: String,
@@ -157,8 +160,8 @@ pub enum Command {
         /// Our user name.
         user: String,
     },
-    /// Take a device in [`Snapshot::devices`] from our name, as far as we can; the notice says how
-    /// far that is.
+    /// Take a device in [`Snapshot::devices`](super::Snapshot::devices) from our name, as far as we
+    /// can; the notice says how far that is.
     RemoveDevice {
         /// The overlay's name.
         overlay: String,
@@ -172,9 +175,9 @@ pub enum Command {
         /// The name.
         aor: String,
     },
-    /// Tell what was counted so far: [`Event::Counted`].
+    /// Tell what was counted so far: [`Event::Counted`](super::Event::Counted).
     Count,
-    /// Bring [`Snapshot::networks`] up to date. A face asks now and then for as long as it shows
-    /// them: nobody else needs to know each change of them.
+    /// Bring [`Snapshot::networks`](super::Snapshot::networks) up to date. A face asks now and then
+    /// for as long as it shows them: nobody else needs to know each change of them.
     Inspect,
 }

@@ -111,7 +111,7 @@ pub enum Event {
         overlay: String,
     },
     /// What the node of an overlay has counted since it was started: the answer to
-    /// [`Command::Count`], for each overlay.
+    /// [`Command::Count`](super::Command::Count), for each overlay.
     Counted {
         /// The overlay's name.
         overlay: String,
