@@ -53,7 +53,7 @@ impl Clock {
 static BEGINNING: OnceLock<tokio::time::Instant> = OnceLock::new();
 /// Between two ticks. The runtime sorts timers that are farther away than this into slots of as
 /// much, and wakes up to sort those of a slot anew; those at the beginning of a slot are due then.
-const TICK: Duration = Duration::from_millis(4096);
+pub const TICK: Duration = Duration::from_millis(4096);
 
 /// A seed from the operating system; a node without randomness would be no node.
 ///

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::bootstrap::InUse;
 use super::candidate::IceParameters;
-use super::clock::Clock;
+use super::clock::{Clock, TICK};
 use super::cookie::Proof;
 use super::dtls::{Dtls, DtlsOutput, DtlsRole, LocalCertificate, SrtpKeys, Verify};
 use super::error::{LinkError, SendError};
@@ -516,8 +516,9 @@ impl FlowTask {
     async fn wait(&mut self) -> Result<(), LinkError> {
         let idle = self.wire.idle().map(|idle| self.last_heard + idle);
         let quiet = self.wire.keep_alive_every().map(|every| {
+            let due = self.last_sent + every;
             // Those of many links are sent at one time, so that the machine wakes up once.
-            self.clock.tick_after(self.last_sent + every)
+            if every < TICK { due } else { self.clock.tick_after(due) }
         });
         let deadline = [self.dtls.deadline(), idle, quiet].into_iter().flatten().min();
         tokio::select! {
