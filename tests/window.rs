@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -218,8 +219,12 @@ struct Screen {
     display: String,
 }
 
+/// Two servers that look for a free display at the same time take the same one.
+static CHOOSING: Mutex<()> = Mutex::new(());
+
 impl Screen {
     fn start() -> Self {
+        let _alone = CHOOSING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut command = Command::new("Xvfb");
         // It chooses a free display and writes its number.
         command.args(["-displayfd", "1", "-screen", "0", "2040x760x24", "-nolisten", "tcp"]);
@@ -238,7 +243,11 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        let _ = self.server.kill();
+        // Killed it would leave its socket behind, and the next to take the number its trouble.
+        let pid = self.server.id().to_string();
+        if !Command::new("kill").arg(pid).status().is_ok_and(|status| status.success()) {
+            let _ = self.server.kill();
+        }
         let _ = self.server.wait();
     }
 }
@@ -265,7 +274,9 @@ impl Window {
     fn open(screen: &Screen, state: &Path, x: u32) -> Self {
         // Whoever is on the network around has no part in this.
         std::fs::create_dir_all(state).expect("a folder");
-        std::fs::write(state.join("settings.toml"), "hidden_on_lan = true\n").expect("written");
+        // Neither has talked to the other before.
+        let settings = "hidden_on_lan = true\nstrangers_ring = true\n";
+        std::fs::write(state.join("settings.toml"), settings).expect("written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_chordial"));
         command
             .arg("--state")
@@ -484,7 +495,8 @@ impl Window {
 
 impl Drop for Window {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        // Without a window a picture would wait for somebody to choose one.
+        if std::thread::panicking() && !self.id.is_empty() {
             let name = format!("window-{}.png", self.id);
             let picture = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
             let mut command = Command::new("import");
