@@ -59,8 +59,8 @@ enum Link {
     Working(JoinHandle<()>),
     /// Our candidates are known; the other side's are not.
     Gathered(Agent),
-    /// Messages can be sent, from this address of ours.
-    Up(OverlaySender, IpAddr),
+    /// Messages can be sent, from this address of ours, if it is known.
+    Up(OverlaySender, Option<IpAddr>),
 }
 
 /// A connection for an application on its way up.
@@ -208,7 +208,9 @@ impl Driver {
     /// Gives up what was made at another place: the peer comes back by itself.
     fn moved(&mut self, moved: &Moved) {
         let is_gone = |link: &Link| match (link, moved) {
-            (Link::Up(_, local), Moved::Addresses(gone)) => gone.contains(local),
+            (Link::Up(_, home), Moved::Addresses(gone)) => {
+                !gone.is_empty() && home.is_none_or(|home| gone.contains(&home))
+            }
             // Candidates that are on their way have addresses of before.
             _ => true,
         };
@@ -302,7 +304,7 @@ impl Driver {
                 let _ = self.news.dialed.try_send((*node, address));
             }
         }
-        self.links.insert(id, Link::Up(sender, info.local.ip().to_canonical()));
+        self.links.insert(id, Link::Up(sender, info.home()));
         self.handle(Input::Link(id, LinkEvent::Up(certificate)));
     }
 

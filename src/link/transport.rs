@@ -1,7 +1,8 @@
 //! A secure flow: DTLS on a path that ICE found, or on the bootstrap port. One task for each flow
 //! owns the path and the association; handles talk to it through bounded channels.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::clock::{Clock, TICK};
 use super::cookie::Proof;
 use super::dtls::{Dtls, DtlsOutput, DtlsRole, LocalCertificate, SrtpKeys, Verify};
 use super::error::{LinkError, SendError};
-use super::facts::CandidatePair;
+use super::facts::{CandidatePair, CandidateType};
 use super::ice::{IceAgent, IceConn};
 use super::stun::Packet;
 use crate::base::Instant;
@@ -82,6 +83,20 @@ pub struct FlowInfo {
     pub pair: Option<CandidatePair>,
     /// How long setting up took.
     pub timings: Timings,
+}
+
+impl FlowInfo {
+    /// Whether the path leads nowhere once the machine has lost these addresses: one through a
+    /// relay of ours began at whichever of them led there.
+    pub fn is_lost_with(&self, gone: &BTreeSet<IpAddr>) -> bool {
+        !gone.is_empty() && self.home().is_none_or(|home| gone.contains(&home))
+    }
+
+    /// The machine's address that the path begins at, if that is known.
+    pub(super) fn home(&self) -> Option<IpAddr> {
+        let is_relayed = self.pair.is_some_and(|pair| pair.local == CandidateType::Relay);
+        (!is_relayed).then(|| self.local.ip().to_canonical())
+    }
 }
 
 /// What both sides need to know of us to accept each other.

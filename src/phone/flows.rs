@@ -108,9 +108,7 @@ impl Flows {
 
     /// A membership's flows that begin at one of these addresses.
     pub(super) fn from(&self, account: AccountId, addresses: &BTreeSet<IpAddr>) -> Vec<FlowId> {
-        let is_it = |flow: &Flow| {
-            flow.account == account && addresses.contains(&flow.info.local.ip().to_canonical())
-        };
+        let is_it = |flow: &Flow| flow.account == account && flow.info.is_lost_with(addresses);
         self.open.iter().filter(|(_, flow)| is_it(flow)).map(|(id, _)| *id).collect()
     }
 
