@@ -54,8 +54,11 @@ pub mod limits {
     pub const STUN_SERVERS_MAX: usize = 4;
     /// Once one server has answered, the others get this long.
     pub const STUN_LATE: Duration = Duration::from_millis(100);
-    /// A relay gets no longer for an address: it has answered faster before.
-    pub const GATHER_RELAYED: Duration = Duration::from_millis(500);
+    /// After this long the next relay is asked for an address too: this one has answered faster
+    /// before.
+    pub const RELAY_SLOW: Duration = Duration::from_millis(500);
+    /// Relays get no longer than this together. Without them there may be no path at all.
+    pub const GATHER_RELAYED: Duration = Duration::from_secs(2);
     /// For so long a pair without a relay is waited for: a check there and back, and once more.
     pub const PREFER_DIRECT: Duration = Duration::from_millis(400);
     /// Connectivity checks take no longer: the lifetime of a request (RFC 6940 §3), as our answer
@@ -125,8 +128,8 @@ pub struct IceAgent {
     ports: Vec<OpenPort>,
     /// The port that the router has opened, if this is on one.
     mapped: Option<MappedPort>,
-    /// Whether no server has answered that was to be asked.
-    is_closed_in: bool,
+    /// STUN servers that have answered at each socket at least, if any has there.
+    answers: usize,
     state: watch::Receiver<ConnectionState>,
     gather_ms: u64,
 }
@@ -202,7 +205,7 @@ impl IceAgent {
             relays,
             ports,
             mapped,
-            is_closed_in: false,
+            answers: 0,
             state,
             gather_ms,
         };
@@ -224,7 +227,7 @@ impl IceAgent {
         self.ports = hosts.iter().map(|(host, _)| self.options.ports.open(host.addr)).collect();
         self.mapped.take_if(|port| !hosts.iter().any(|(host, _)| host.addr == port.inside));
         let has_ipv4 = hosts.iter().any(|(host, _)| host.addr.is_ipv4());
-        let ((reflexive, has_answer), relays) = tokio::join!(
+        let ((reflexive, answers), relays) = tokio::join!(
             reflexive(hosts, &self.options.stun_servers),
             Relays::open(&self.options.relays, agent_at, has_ipv4),
         );
@@ -235,7 +238,7 @@ impl IceAgent {
         self.local.candidates.extend(reflexive.into_iter().filter(is_new));
         self.local.candidates.extend(relays.candidates());
         self.relays = relays;
-        self.is_closed_in = !self.options.stun_servers.is_empty() && !has_answer;
+        self.answers = answers;
     }
 
     /// What the other side must be told.
@@ -259,9 +262,21 @@ impl IceAgent {
     /// Whether there is little hope without a relay, and none: UDP seems to reach nobody, or each
     /// place through another port.
     pub fn lacks_relay(&self) -> bool {
-        let here = Surroundings::of(&self.local.candidates);
-        let has_help = here.has_relay || self.mapped.is_some();
-        !has_help && (self.is_closed_in || here.network == Network::ChangingNat)
+        let is_closed_in = !self.options.stun_servers.is_empty() && self.answers == 0;
+        let here = Surroundings::of(&self.local.candidates).network;
+        !self.has_help() && (is_closed_in || here == Network::ChangingNat)
+    }
+
+    /// The same, or a single server has told what a NAT makes of us: for everybody else that may
+    /// be another address.
+    pub fn may_lack_relay(&self) -> bool {
+        let here = Surroundings::of(&self.local.candidates).network;
+        let is_told_once = here == Network::Nat && self.answers < 2;
+        self.lacks_relay() || (!self.has_help() && is_told_once)
+    }
+
+    fn has_help(&self) -> bool {
+        Surroundings::of(&self.local.candidates).has_relay || self.mapped.is_some()
     }
 
     /// Does without relays of ours.

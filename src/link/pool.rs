@@ -105,16 +105,17 @@ impl AgentPool {
     }
 
     /// An agent that is ready and whose addresses the machine still has, or else one that is
-    /// gathered now. Where one without a relay is of little use, a relay is waited for.
+    /// gathered now. Where one without a relay may be of little use, a relay is waited for.
     pub async fn take(&self, role: IceRole) -> Result<IceAgent, LinkError> {
         let agent = self.take_any(role).await?;
-        match agent.lacks_relay() && self.0.shared.has_relay().await {
+        match agent.may_lack_relay() && self.0.shared.has_relay().await {
             true => self.0.shared.gather(role, For::Application).await,
             false => Ok(agent),
         }
     }
 
-    /// An agent for an overlay link, gathered now, on the same terms.
+    /// An agent for an overlay link, gathered now. Only where one without a relay surely is of little
+    /// use a relay is waited for: another attempt follows.
     pub async fn gather_for_link(&self, role: IceRole) -> Result<IceAgent, LinkError> {
         let agent = self.0.shared.gather(role, For::Link).await?;
         match agent.lacks_relay() && self.0.shared.has_relay().await {

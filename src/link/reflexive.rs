@@ -17,8 +17,9 @@ pub(super) type Hosts = Vec<(Candidate, Arc<dyn Conn + Send + Sync>)>;
 /// Asks every server from every host candidate's socket, all at once.
 ///
 /// The agent does not read these sockets before its checks start, so the answers are ours. Also
-/// says whether any server has answered, be it with an address that we know.
-pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> (Vec<Candidate>, bool) {
+/// says how many servers have answered at a socket at least, among those that had any answer, be
+/// it with an address that we know.
+pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> (Vec<Candidate>, usize) {
     let mut tasks = tokio::task::JoinSet::new();
     for (index, (host, conn)) in hosts.iter().enumerate() {
         let reachable = |server: &&SocketAddr| {
@@ -33,14 +34,15 @@ pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> (Vec<Can
         }
     }
     let mut found = Vec::new();
+    let mut answers = Vec::new();
     while let Some(result) = tasks.join_next().await {
         let Ok((index, base, mapped)) = result else { continue };
+        answers.push(mapped.len());
         for (server, addr) in mapped {
             found.push((index, server, base, addr));
         }
     }
     found.sort();
-    let has_answer = !found.is_empty();
     let mut candidates: Vec<Candidate> = Vec::new();
     for (index, server, base, addr) in found {
         let known = |candidate: &Candidate| candidate.addr == addr;
@@ -53,7 +55,7 @@ pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> (Vec<Can
         let kind = CandidateKind::ServerReflexive;
         candidates.push(Candidate::new(kind, addr, Some(base), foundation, preference));
     }
-    (candidates, has_answer)
+    (candidates, answers.into_iter().filter(|count| *count > 0).min().unwrap_or(0))
 }
 
 /// Which address each server sees, with the server's place in the list.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use super::candidate::{Candidate, CandidateKind};
 use super::facts::{CandidatePair, CandidateType};
-use super::ice::limits::GATHER_RELAYED;
+use super::ice::limits::{GATHER_RELAYED, RELAY_SLOW};
 use super::relay::{Allocation, RelayServer, is_public};
 
 /// Relayed addresses that are ours for one attempt to connect.
@@ -32,28 +33,48 @@ struct Stand {
     remote_type: CandidateType,
 }
 
+/// The first address that is given, of the family that is IPv6 or not: whoever is slow goes on
+/// while the next one is asked.
+async fn first(attempts: Vec<(RelayServer, bool)>) -> Option<Allocation> {
+    let end = Instant::now() + GATHER_RELAYED;
+    let mut attempts = attempts.into_iter();
+    let mut running = JoinSet::new();
+    loop {
+        if let Some((server, is_ipv6)) = attempts.next() {
+            running.spawn(async move { Allocation::open(&server, is_ipv6).await });
+        }
+        let until = match attempts.len() {
+            0 => end,
+            _ => end.min(Instant::now() + RELAY_SLOW),
+        };
+        match timeout_at(until, running.join_next()).await {
+            Ok(Some(Ok(Ok(allocation)))) => return Some(allocation),
+            Ok(None) => return None,
+            Err(_) if Instant::now() >= end => return None,
+            Ok(Some(_)) | Err(_) => {}
+        }
+    }
+}
+
 /// Adds a candidate of the other side to the agent.
 pub(super) type AddRemote = Arc<dyn Fn(&Candidate) + Send + Sync>;
 
 impl Relays {
-    /// Asks the first relay for an address, and the second if the first gives none: one of the
-    /// family that the relay is at, but of IPv4 if we have none, as others may have nothing else.
+    /// Asks the first relay for an address, and the second one too if the first gives none or is
+    /// slow: one of the family that the relay is at, but of IPv4 if we have none, as others may
+    /// have nothing else.
     pub(super) async fn open(
         servers: &[RelayServer],
         agent: Option<SocketAddr>,
         has_ipv4: bool,
     ) -> Self {
-        let mut allocations = Vec::new();
-        let servers = servers.iter().take(if agent.is_some() { SERVERS_MAX } else { 0 });
-        let bridging = servers.clone().filter(|_| !has_ipv4).map(|server| (server, false));
-        let plain = servers.map(|server| (server, server.address.is_ipv6()));
-        for (server, is_ipv6) in bridging.chain(plain) {
-            let opening = Allocation::open(server, is_ipv6);
-            if let Ok(Ok(allocation)) = timeout(GATHER_RELAYED, opening).await {
-                allocations.push(allocation);
-                break;
-            }
+        let servers = &servers[..servers.len().min(if agent.is_some() { SERVERS_MAX } else { 0 })];
+        let mut attempts: Vec<_> =
+            servers.iter().map(|server| (server.clone(), server.address.is_ipv6())).collect();
+        if !has_ipv4 {
+            attempts.splice(0..0, servers.iter().map(|server| (server.clone(), false)));
         }
+        let allocations = first(attempts).await.into_iter().collect();
         Self { agent, allocations, stands: Arc::default() }
     }
 
