@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | `addresses`, [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
 //! | `described` | sockets and candidates in the words of `webrtc-ice` | |
-//! | `reflexive`, `servers`, `through` | addresses seen from outside, and lent by relays | RFC 8656 |
+//! | `reflexive`, `servers` | addresses seen from outside, and who is asked for them | RFC 8445 |
+//! | `through` | addresses lent by relays | RFC 8656 |
 //! | [`pool`] | sockets that stand ready | |
 //! | [`ports`] | what the router opens for us | RFC 6886, 6887 |
 //! | [`surroundings`] | what stood in the way of one | RFC 4787 |

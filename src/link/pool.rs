@@ -123,8 +123,8 @@ impl AgentPool {
         }
     }
 
-    /// An agent for an overlay link, gathered now. Only where one without a relay surely is of little
-    /// use a relay is waited for: another attempt follows.
+    /// An agent for an overlay link, gathered now. A relay is waited for only where one without is
+    /// surely of little use: another attempt follows.
     pub async fn gather_for_link(&self, role: IceRole) -> Result<IceAgent, LinkError> {
         let agent = self.0.shared.gather(role, For::Link).await?;
         match agent.lacks_relay() && self.0.shared.has_relay().await {
