@@ -28,6 +28,18 @@ pub enum CandidateType {
     Relay,
 }
 
+/// As in SDP (RFC 8839 §5.1).
+impl fmt::Display for CandidateType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "host",
+            Self::ServerReflexive => "srflx",
+            Self::PeerReflexive => "prflx",
+            Self::Relay => "relay",
+        })
+    }
+}
+
 impl From<CandidateKind> for CandidateType {
     fn from(kind: CandidateKind) -> Self {
         match kind {

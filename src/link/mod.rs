@@ -3,7 +3,7 @@
 //! | file | what | |
 //! |---|---|---|
 //! | `addresses`, [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
-//! | `described` | sockets and candidates in the words of `webrtc-ice` | |
+//! | `pairs` | candidate pairs: sockets, checks and answers | RFC 8445 |
 //! | `reflexive`, `servers` | addresses seen from outside, and who is asked for them | RFC 8445 |
 //! | `through` | addresses lent by relays | RFC 8656 |
 //! | [`pool`] | sockets that stand ready | |
@@ -46,7 +46,6 @@ mod clock;
 mod convert;
 pub mod cookie;
 mod counters;
-mod described;
 mod driver;
 pub mod dtls;
 mod error;
@@ -64,6 +63,7 @@ mod no_ice;
 mod node;
 pub mod overlay;
 pub mod pace;
+mod pairs;
 pub mod pcap;
 pub mod pool;
 pub mod ports;

@@ -383,7 +383,7 @@ impl Wire {
 
     fn path(&self) -> String {
         match self {
-            Self::Ice(conn) => conn.path().to_owned(),
+            Self::Ice(conn) => conn.path(),
             _ => format!("{} to {} over UDP, no ICE", self.local(), self.remote()),
         }
     }
