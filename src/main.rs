@@ -96,6 +96,7 @@ fn simulate(arguments: &cli::SimArguments) -> ExitCode {
         partition: Duration::from_secs(arguments.partition),
         faults: Faults { loss, duplication: half, reordering: half },
         hostile: arguments.hostile,
+        walls: arguments.walls,
         is_traced: arguments.trace,
         ..Scenario::new(arguments.peers, arguments.seed)
     };

@@ -213,6 +213,9 @@ pub struct SimArguments {
     /// Share of the peers that are hostile
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = share)]
     pub hostile: f64,
+    /// Share of the pairs of peers that can't be linked, though others reach both
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = share)]
+    pub walls: f64,
     /// A line for each event
     #[arg(long)]
     pub trace: bool,

@@ -82,7 +82,7 @@ impl Copies {
 impl Peer {
     /// A value of ours has changed: our replicas get it.
     pub(super) fn copy_to_replicas(&mut self, resource: &ResourceId) {
-        let replicas = self.chord.replicas().to_vec();
+        let replicas = self.chord.replicas();
         for (to, number) in replicas.into_iter().zip(1..) {
             self.push_copy(Copy { to, resource: resource.clone(), number, why: Why::Replica });
         }
@@ -95,7 +95,7 @@ impl Peer {
         if matches!(self.stage, Stage::Idle | Stage::Joining(_)) {
             return;
         }
-        let replicas = self.chord.replicas().to_vec();
+        let replicas = self.chord.replicas();
         let to_all = std::mem::take(&mut self.copies.is_range_new);
         let (start, own) = (self.chord.range_start().to_u128(), self.identity.node_id.to_u128());
         let ours: Vec<ResourceId> = self.storage.resources_between(start, own).collect();
@@ -223,7 +223,8 @@ impl Peer {
             self.copies.queued.remove(&copy);
             let bytes_max = self.config.message_size_max.saturating_sub(FRAME_BYTES);
             let (resource, number) = (&copy.resource, copy.number);
-            let stores = match self.links.has(copy.to) {
+            let is_there = self.links.has(copy.to) || self.chord.is_unlinked(copy.to);
+            let stores = match is_there {
                 true => self.storage.copies(self.now, resource, number, bytes_max),
                 false => Vec::new(),
             };
@@ -292,7 +293,7 @@ impl Peer {
         let values = storage::Verifier { resolve: &resolve, provider: verifier.provider() };
         let is_changed = self.storage.merge(self.now, &copy.resource, &answer.kinds, values);
         if is_changed && self.chord.owns(&copy.resource) {
-            let others = self.chord.replicas().to_vec().into_iter().zip(1..);
+            let others = self.chord.replicas().into_iter().zip(1..);
             for (to, number) in others.filter(|(to, _)| *to != copy.to) {
                 let resource = copy.resource.clone();
                 self.push_copy(Copy { to, resource, number, why: Why::Replica });

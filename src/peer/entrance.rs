@@ -126,14 +126,15 @@ impl Peer {
         }
     }
 
-    /// Takes our place. Who is not attached by now is taken for lost, as a peer that has just died
-    /// would be, and met later.
+    /// Takes our place. Who has not even answered by now is taken for lost, as a peer that has just
+    /// died would be, and met later.
     pub(super) fn enter(&mut self) {
         let Stage::Joined { entrance, .. } = &mut self.stage else { return };
         if let Some(Entrance { bootstrap_link, .. }) = entrance.take() {
             if let Some(link) = bootstrap_link {
                 self.close(link);
             }
+            self.note_answered();
             self.chord.forget_start(|start| !self.links.is_attached(start));
             self.timers.stop(Timer::Join);
             self.drop_spares();

@@ -450,6 +450,7 @@ impl Peer {
             }
             Some(LinkState::Connecting(connecting)) => {
                 if let Some(plan) = connecting.plan {
+                    self.unlinked(connecting.node, &plan);
                     self.attach_failed(&plan);
                 }
             }

@@ -17,3 +17,4 @@ mod real;
 mod registration;
 mod reroute;
 mod ring;
+mod unlinked;

@@ -45,7 +45,7 @@ impl Peer {
             self.timers.set_earlier(Timer::TellOthers, at);
         }
         self.copies.is_range_new |= change.range && is_loss;
-        if !self.copies.is_settled(self.chord.replicas()) {
+        if !self.copies.is_settled(&self.chord.replicas()) {
             let is_held = cause == Cause::Failed && !change.range;
             let delay = if is_held { HOLD_DOWN } else { REPLICATE_DELAY };
             let at = match is_held {
@@ -176,6 +176,7 @@ impl Peer {
             self.stabilized = node;
             self.send_update(node);
         }
+        self.retry_unlinked();
         self.schedule_stabilize();
     }
 
