@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::accounts::AccountArguments;
+use super::ctl::CtlArguments;
 use super::document::{NewArguments, SignArguments};
 use super::serve::ServeArguments;
 use crate::phone::LentRelay;
@@ -32,6 +33,8 @@ enum CommandLine {
         #[command(subcommand)]
         command: OverlayCommand,
     },
+    /// Steer the Chordial that is running, with a window or without
+    Ctl(CtlArguments),
     /// Be a peer without a window, reachable under a name
     Peer(PhoneArguments),
     /// Join, call a name, hang up after a while
@@ -283,6 +286,8 @@ pub enum Job {
         /// Peers to join through.
         addresses: Vec<SocketAddr>,
     },
+    /// Steer the phone that runs.
+    Ctl(CtlArguments),
     /// Be a peer.
     Peer(PhoneArguments),
     /// Call somebody.
@@ -355,6 +360,7 @@ impl Arguments {
                 OverlayCommand::Serve(serve) => Job::Serve(serve),
                 OverlayCommand::Account(account) => Job::Account(account),
             })),
+            Some(CommandLine::Ctl(arguments)) => Asked::Job(Box::new(Job::Ctl(arguments))),
             Some(CommandLine::Peer(phone)) => Asked::Job(Box::new(Job::Peer(phone))),
             Some(CommandLine::Call { name, seconds, phone }) => {
                 Asked::Job(Box::new(Job::Call { phone, name, seconds }))

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{sleep, timeout};
@@ -15,9 +16,9 @@ use super::{DONE, FAILED, bad_input};
 use crate::link::Pcap;
 use crate::media::{Recording, SinkChoice};
 use crate::phone::{
-    CallId, CallReport, Command, Credentials, Direction, Entrance, Event, Handle, HostState,
-    HostedOverlay, LentRelay, Membership, OverlayState, PhoneOptions, Settings, callee, forwarding,
-    own_name, start,
+    CallId, CallReport, Command, Control, Credentials, Direction, Entrance, Event, Handle,
+    HostState, HostedOverlay, LentRelay, Membership, OverlayState, PhoneOptions, Settings, callee,
+    forwarding, own_name, start,
 };
 
 /// Is a peer until interrupted.
@@ -26,6 +27,14 @@ pub(super) async fn peer(arguments: PhoneArguments) -> u8 {
     let (phone, mut events) = match open(&arguments, printer, None) {
         Ok(opened) => opened,
         Err(sentence) => return bad_input(&sentence),
+    };
+    let _control = match Control::serve(phone.clone(), &arguments.keys.state, None) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            printer
+                .say(json!({ "event": "error", "message": error.to_string() }), &error.to_string());
+            None
+        }
     };
     let code = tokio::select! {
         code = print_events(&phone, &mut events, printer) => code,

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod arguments;
+mod ctl;
 mod demo;
 mod document;
 mod entrance;
@@ -10,12 +11,14 @@ mod events;
 mod headless;
 mod keeping;
 mod serve;
+mod state_lines;
 
 pub use headless::{farewell, interrupted};
 
 pub use accounts::AccountArguments;
 pub use arguments::{Arguments, Asked, Job, PhoneArguments, SimArguments, SimTable};
 
+pub use ctl::CtlArguments;
 pub use document::{NewArguments, SignArguments};
 pub use serve::ServeArguments;
 
@@ -36,6 +39,7 @@ pub fn run(job: Job) -> ExitCode {
         Job::Serve(serve) => block_on(serve::serve(serve)),
         Job::Account(account) => accounts::run(&account),
         Job::Invite { document, addresses } => entrance::invite(&document, addresses),
+        Job::Ctl(arguments) => ctl::run(&arguments),
         Job::Peer(phone) => block_on(headless::peer(phone)),
         Job::Call { phone, name, seconds } => block_on(headless::call(phone, name, seconds)),
         Job::BackUp { keys, out, password_file } => {

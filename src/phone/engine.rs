@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::account::{AccountId, AccountReport, Accounts};
 use super::api::{CallId, Command, Device, Event, Settings, Snapshot};
@@ -114,6 +114,8 @@ pub(super) struct Engine {
     pub(super) ours_too: BTreeSet<OverlayUser>,
     /// Commands that wait for private keys.
     pub(super) waiting: Vec<Command>,
+    /// What came of commands, to be told once the snapshot shows it.
+    answers: Vec<(oneshot::Sender<Result<(), String>>, Result<(), String>)>,
     ring: Option<Ring>,
     /// When the connections that stay open are looked after.
     pub(super) warm_at: tokio::time::Instant,
@@ -150,6 +152,7 @@ impl Engine {
             hosting: Hosting::default(),
             ours_too: BTreeSet::new(),
             waiting: Vec::new(),
+            answers: Vec::new(),
             ring: None,
             warm_at: tokio::time::Instant::now() + WARM_EVERY,
             clock: Clock::start(),
@@ -177,6 +180,10 @@ impl Engine {
             }
             self.ring();
             self.publish();
+            for (reply, result) in self.answers.drain(..) {
+                // Whoever has asked may not wait any more.
+                let _ = reply.send(result);
+            }
             if self.is_ending && !remain && self.hosting.is_empty() {
                 return;
             }
@@ -188,12 +195,16 @@ impl Engine {
         let busy = self.calls.is_any_talking() || self.flows.is_any_temporary();
         tokio::select! {
             command = self.backend.commands.recv(), if !self.is_ending => match command {
-                Some(command) => self.command(command),
+                Some(command) => drop(self.command(command)),
                 None => {
                     self.is_ending = true;
                     self.leave_all();
                 }
             },
+            Some((command, reply)) = self.backend.asks.recv(), if !self.is_ending => {
+                let result = self.command(command);
+                self.answers.push((reply, result));
+            }
             report = self.inbox.recv() => {
                 if let Some(report) = report {
                     self.report(report).await;
@@ -206,18 +217,21 @@ impl Engine {
         }
     }
 
-    pub(super) fn command(&mut self, command: Command) {
+    /// Carries out a command; that it could not be is a notice, too.
+    pub(super) fn command(&mut self, command: Command) -> Result<(), String> {
         if self.waits_for_keys(&command) {
-            return;
+            return Ok(());
         }
         // Every command takes the notice away but those which may come by themselves.
         if !matches!(command, Command::Count | Command::Inspect) {
             self.snapshot.notice = None;
             self.sound_notice = None;
         }
-        if let Err(sentence) = self.carry_out(command) {
-            self.notice(sentence);
+        let result = self.carry_out(command);
+        if let Err(sentence) = &result {
+            self.notice(sentence.clone());
         }
+        result
     }
 
     fn carry_out(&mut self, command: Command) -> Result<(), String> {

@@ -20,6 +20,7 @@
 //! | `failure`, `trace` | why a call did not come about; how far it came | |
 //! | `lent`, `network` | what is lent to others; what is known of the network | |
 //! | `sound` | the sound that is wished | |
+//! | `control` | programs on this computer that steer the phone | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
 //! | `state`, `data` | the user's folder and its database | |
@@ -34,6 +35,7 @@ mod book;
 mod calls;
 mod certify;
 mod contacts;
+mod control;
 mod data;
 mod devices;
 mod dial;
@@ -82,6 +84,7 @@ pub use api::{
 pub use backup::{Backup, Restored};
 pub use book::{Contact, ContactJob, Imported};
 pub use certify::{CertificateFacts, CredentialsWanted};
+pub use control::{Client, Control, ControlError, Wish};
 pub use devices::OwnDevice;
 pub use document::{DocumentFacts, first_document, next_document};
 pub use engine::{PhoneOptions, start};

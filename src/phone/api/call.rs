@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::phone::words;
 
 /// Names one call for as long as the phone runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CallId(pub u64);
 
 /// Which side began a call.
@@ -21,7 +21,7 @@ pub enum Direction {
 }
 
 /// One call on the screen.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Call {
     /// The call's name in commands.
     pub id: CallId,
@@ -62,7 +62,8 @@ pub struct Call {
 }
 
 /// How far a call has come.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CallState {
     /// On the way to the other side; the step in plain words.
     Dialling {
@@ -105,7 +106,7 @@ pub enum Verified {
 }
 
 /// What the sound is like.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quality {
     /// One word: "Good", "Fair" or "Poor".
     pub word: &'static str,

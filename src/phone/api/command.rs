@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use serde::Deserialize;
+
 use super::{CallId, Settings};
 use crate::crypto::Password;
 use crate::phone::book::ContactJob;
@@ -13,7 +15,8 @@ use crate::phone::pins::KeyAnswer;
 use crate::phone::search::Entrance;
 
 /// What a face asks of the phone.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// Make an overlay `name` on this machine and join it as `user`.
     StartOverlay {

@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 
+use serde::{Serialize, Serializer};
+
 use super::{CallId, CallReport};
 use crate::enroll::{Road, RoadNews};
 use crate::link::{NodeCounters, NodeStatus};
 
 /// What happened, for faces that print it line by line.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// We are a peer of an overlay.
     Joined {
@@ -35,6 +38,7 @@ pub enum Event {
         /// The name that is looked for.
         overlay: String,
         /// Which road, and how far.
+        #[serde(flatten)]
         news: RoadNews,
     },
     /// The document of an overlay was found.
@@ -42,8 +46,10 @@ pub enum Event {
         /// The name that was looked for.
         overlay: String,
         /// How it came.
+        #[serde(serialize_with = "displayed")]
         road: Road,
         /// Whether anything proves that it is the right one.
+        #[serde(rename = "proved")]
         is_proved: bool,
     },
     /// A call has come in.
@@ -98,6 +104,7 @@ pub enum Event {
         /// The sentence.
         reason: String,
         /// Figures of the call.
+        #[serde(flatten)]
         report: Box<CallReport>,
     },
     /// Something failed: one sentence.
@@ -112,12 +119,19 @@ pub enum Event {
     },
     /// What the node of an overlay has counted since it was started: the answer to
     /// [`Command::Count`](super::Command::Count), for each overlay.
+    #[serde(rename = "counters")]
     Counted {
         /// The overlay's name.
         overlay: String,
         /// Nodes with a link to us, and values that we keep.
+        #[serde(flatten)]
         status: NodeStatus,
         /// Messages and links, and what was wrong with them.
+        #[serde(flatten)]
         counters: Box<NodeCounters>,
     },
+}
+
+fn displayed<S: Serializer>(road: &Road, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(road)
 }

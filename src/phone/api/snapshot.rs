@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::{Call, HistoryEntry, Settings};
 use crate::phone::backup::Backup;
 use crate::phone::book::{Contact, Imported};
@@ -19,7 +21,7 @@ use crate::phone::search::OverlaySearch;
 use crate::phone::trace::CallTrace;
 
 /// All that a face draws, at one moment.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Snapshot {
     /// The overlays that we are in, on the way into or could not get into, in the order in which
     /// they were entered.
@@ -103,7 +105,7 @@ impl Snapshot {
 }
 
 /// An overlay that we are in, on the way into or could not get into.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Membership {
     /// Who we are there.
     pub me: Me,
@@ -114,7 +116,7 @@ pub struct Membership {
 }
 
 /// Our own identity in an overlay.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Me {
     /// The user part of the Address of Record.
     pub user: String,
@@ -132,7 +134,7 @@ impl Me {
 }
 
 /// A sound device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Device {
     /// The id that settings keep.
     pub id: String,
@@ -141,7 +143,8 @@ pub struct Device {
 }
 
 /// How far we are in the overlay.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OverlayState {
     /// In none.
     #[default]
