@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rsip::StatusCode;
 
-use super::message::{CSeq, Host, Message, NameAddr, Response, Via};
+use super::message::{CSeq, Host, Message, NameAddr, RAck, Response, SessionExpires, Via};
 use super::*;
 use crate::base::{DecodeError, Instant, Now, Reader};
 
@@ -37,13 +37,15 @@ pub fn message(bytes: &[u8]) {
 pub fn word(bytes: &[u8]) {
     let Some((choice, text)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    let targets: [fn(&str); 8] = [
+    let targets: [fn(&str); 10] = [
         text_round_trip::<Uri>,
         text_round_trip::<NameAddr>,
         text_round_trip::<Via>,
         text_round_trip::<CSeq>,
         text_round_trip::<Reason>,
         text_round_trip::<Replaces>,
+        text_round_trip::<RAck>,
+        text_round_trip::<SessionExpires>,
         text_round_trip::<Aor>,
         text_round_trip::<Host>,
     ];

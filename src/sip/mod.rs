@@ -72,6 +72,12 @@ pub mod limits {
     /// How often a 180 is repeated, since it is lost unnoticed otherwise. RFC 3261 §13.3.1.1 asks
     /// for once a minute.
     pub const RING_REPEAT: Duration = Duration::from_secs(4);
+    /// How often a 180 is said once more that the caller has confirmed (RFC 3261 §13.3.1.1).
+    pub const RELIABLE_RING_REPEAT: Duration = Duration::from_secs(60);
+    /// Early dialogs of one call: devices behind a proxy that rings several.
+    pub const EARLY_DIALOGS_MAX: usize = 8;
+    /// How long a session lives without a refresh (RFC 4028 §4 recommends it).
+    pub const SESSION_INTERVAL: Duration = Duration::from_secs(1800);
     /// How long a call outlives its flow until it must have been moved to another one.
     pub const REBIND_MAX: Duration = Duration::from_secs(30);
 }

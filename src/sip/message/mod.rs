@@ -6,6 +6,7 @@
 //! every constructor and [`Headers::push`] keep control characters out.
 
 mod address;
+mod extensions;
 mod method;
 mod parse;
 mod replaces;
@@ -19,6 +20,7 @@ use rsip::StatusCode;
 use thiserror::Error;
 
 pub use address::{CSeq, NameAddr, Reason, Via};
+pub use extensions::{RAck, Refresher, SessionExpires};
 pub use method::Method;
 pub use parse::ParseError;
 pub use replaces::Replaces;
@@ -229,6 +231,16 @@ impl Headers {
             Some(at) => self.0[at].1 = one_line(value),
             None => self.push(name, value),
         }
+    }
+
+    /// Removes every field of that name.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+    }
+
+    /// Whether a list names this token.
+    pub fn lists(&self, name: &str, token: &str) -> bool {
+        self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token))
     }
 
     /// The values of that name, one for each line.

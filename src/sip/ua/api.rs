@@ -124,7 +124,8 @@ pub enum Command {
         /// Why, for the other side.
         reason: Option<Reason>,
     },
-    /// Change the session of a call that both sides talk in (RFC 3261 §14.1).
+    /// Change the session of a call that both sides talk in (RFC 3261 §14.1), or of one of ours
+    /// that is not answered yet but whose offer is (RFC 3311 §5.1).
     Change {
         /// The leg.
         leg: LegId,
@@ -382,6 +383,12 @@ pub enum Failure {
     /// Our 200 was repeated for 32 s without an ACK.
     #[error("The caller never confirmed that the call was answered.")]
     AckMissing,
+    /// Our 180 was repeated for 32 s without the PRACK that the caller had promised.
+    #[error("The caller never confirmed that the phone rings.")]
+    PrackMissing,
+    /// Nobody has refreshed the session in time (RFC 4028 §10).
+    #[error("The other side's phone was silent for too long.")]
+    Expired,
     /// The other side has forgotten the call (481).
     #[error("The other side's phone knows nothing of this call any more.")]
     Forgotten,

@@ -1,17 +1,23 @@
 //! The user agent: one door in, one door out.
 //!
-//! `api` holds the types of the two doors; `table` the transactions in progress; `caller` is what
-//! RFC 3261 calls the UAC and `callee` the UAS, with the checks of `screen` before it; `change` is
-//! both in the middle of a call, and `refer` when it is handed over.
+//! `api` holds the types of the two doors; `table` the transactions in progress and `leg` what they
+//! are about; `caller` is what RFC 3261 calls the UAC and `callee` the UAS, with the checks of
+//! `screen` before it and the answers of `reply` after it. `change` is both in the middle of a
+//! call, and `refer` when it is handed over. `provisional`, `update` and `timer` are RFC 3262, 3311
+//! and 4028.
 
 mod api;
 mod callee;
 mod caller;
 mod change;
 mod leg;
+mod provisional;
 mod refer;
+mod reply;
 mod screen;
 mod table;
+mod timer;
+mod update;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -44,9 +50,9 @@ pub struct UserAgent {
 /// What our User-Agent and Server header fields say.
 pub(super) const PRODUCT: &str = concat!("Chordial/", env!("CARGO_PKG_VERSION"));
 /// The methods that we answer, as the Allow header field lists them.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, PRACK, UPDATE";
 /// The extensions that we know, as the Supported header field lists them.
-const SUPPORTED: &str = "replaces";
+const SUPPORTED: &str = "replaces, 100rel, timer, norefersub";
 /// The only body that we read.
 const SDP: &str = "application/sdp";
 
@@ -159,6 +165,10 @@ impl UserAgent {
         match timer {
             Timer::RingMax => self.ring_max(now, id),
             Timer::RingAgain => self.ring(now, id),
+            Timer::ProvisionalAgain => self.provisional_again(now, id),
+            Timer::ProvisionalOver => self.provisional_over(now, id),
+            Timer::Refresh => self.refresh_session(now, id),
+            Timer::SessionOver => self.session_over(now, id),
             Timer::CancelOver => {
                 if let Stage::Calling(calling) = &leg.stage {
                     self.table.forget_client(&calling.key);
@@ -242,7 +252,7 @@ impl UserAgent {
         let branch = format!("{}{}", Via::MAGIC_COOKIE, self.token());
         let via = Via::new(&self.config.overlay, &branch);
         request.headers.push_front("Via", &via.to_string());
-        request.headers.push("User-Agent", PRODUCT);
+        request.headers.replace("User-Agent", PRODUCT);
         branch
     }
 }
