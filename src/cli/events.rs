@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::link::{NodeCounters, NodeStatus};
-use crate::phone::{CallReport, Event, Protection};
+use crate::phone::{CallReport, Delivery, Event, Protection};
 
 /// Prints events with the time since the start.
 #[derive(Clone, Copy, Debug)]
@@ -132,6 +132,20 @@ fn object(event: &Event) -> Value {
             value["reason"] = json!(reason);
             value
         }
+        Event::Message { id, peer, text, unix_ms, is_knocking } => {
+            let message = json!({ "id": id.0, "peer": peer, "text": text, "unix_ms": unix_ms });
+            let mut value = with_event("message", message);
+            value["knocks"] = json!(is_knocking);
+            value
+        }
+        Event::Delivery { id, peer, delivery } => {
+            let state = json!({ "id": id.0, "peer": peer, "state": state(*delivery) });
+            let mut value = with_event("delivery", state);
+            if let Delivery::Refused { status } = delivery {
+                value["status"] = json!(status);
+            }
+            value
+        }
         Event::Error { message } => json!({ "event": "error", "message": message }),
         Event::Left { overlay } => json!({ "event": "left", "overlay": overlay }),
         Event::Counted { overlay, status, counters } => {
@@ -139,6 +153,17 @@ fn object(event: &Event) -> Value {
             value["overlay"] = json!(overlay);
             value
         }
+    }
+}
+
+fn state(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::Received => "received",
+        Delivery::Waiting => "waiting",
+        Delivery::Sent => "sent",
+        Delivery::Delivered => "delivered",
+        Delivery::Refused { .. } => "refused",
+        Delivery::Cancelled => "cancelled",
     }
 }
 
@@ -208,6 +233,19 @@ fn sentence(event: &Event) -> String {
         Event::Transferring { peer, to, .. } => format!("{peer} connects you to {to}."),
         Event::Digit { digit, .. } => format!("The other side has pressed {digit}."),
         Event::Ended { reason, .. } => reason.clone(),
+        Event::Message { peer, text, .. } => format!("{peer} writes: {text}"),
+        Event::Delivery { peer, delivery, .. } => match delivery {
+            Delivery::Waiting => format!("The message to {peer} is kept until it is delivered."),
+            Delivery::Received | Delivery::Delivered => format!("{peer} has the message."),
+            Delivery::Sent => format!("The message to {peer} is on its way."),
+            Delivery::Refused { status: 0 } => {
+                format!("The message to {peer} is too long together with both names.")
+            }
+            Delivery::Refused { status } => {
+                format!("{peer} does not take the message (answer {status}).")
+            }
+            Delivery::Cancelled => format!("The message to {peer} was taken back."),
+        },
         Event::Error { message } => message.clone(),
         Event::Left { overlay } => format!("Left the overlay {overlay}."),
         Event::Counted { status, counters, .. } => counted_sentence(*status, counters),

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::{CallId, CallReport};
 use crate::enroll::{Road, RoadNews};
 use crate::link::{NodeCounters, NodeStatus};
+use crate::phone::messages::{Delivery, MessageId};
 
 /// What happened, for faces that print it line by line.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +100,28 @@ pub enum Event {
         reason: String,
         /// Figures of the call.
         report: Box<CallReport>,
+    },
+    /// Somebody has written.
+    Message {
+        /// The text's name in commands.
+        id: MessageId,
+        /// The writer's Address of Record.
+        peer: String,
+        /// The text.
+        text: String,
+        /// When it was written, milliseconds since the Unix epoch.
+        unix_ms: u64,
+        /// Whether the writer is a stranger, who is to be told of quietly.
+        is_knocking: bool,
+    },
+    /// A text of ours is kept to be delivered, or something has become of it.
+    Delivery {
+        /// The text's name in commands.
+        id: MessageId,
+        /// The Address of Record that it is for.
+        peer: String,
+        /// What has become of it.
+        delivery: Delivery,
     },
     /// Something failed: one sentence.
     Error {

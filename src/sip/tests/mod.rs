@@ -3,6 +3,7 @@
 mod calls;
 mod changes;
 mod faults;
+mod messages;
 mod refer;
 mod requests;
 mod torture;

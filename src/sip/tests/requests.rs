@@ -84,7 +84,10 @@ fn methods_that_we_do_not_serve() {
         assert_eq!(codes(&answers), [code], "{method}");
         if code == 405 || method == "OPTIONS" {
             let allow = answers[0].headers.list("Allow");
-            assert_eq!(allow, ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REFER", "NOTIFY"]);
+            assert_eq!(
+                allow,
+                ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REFER", "NOTIFY", "MESSAGE"]
+            );
         }
         assert!(answers[0].headers.to().is_ok_and(|to| to.tag().is_some()));
     }

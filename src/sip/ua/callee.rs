@@ -190,6 +190,9 @@ impl UserAgent {
             self.answer_options(now, key.clone(), request, essentials);
             return Ok(());
         }
+        if request.method().is(Method::Message) {
+            return self.on_message(key, request, essentials);
+        }
         check_body(request)?;
         self.begin_incoming(now, key, request, essentials)
     }
@@ -226,6 +229,8 @@ impl UserAgent {
             self.on_refer(now, key, request, essentials, id)
         } else if request.method().is(Method::Notify) {
             self.on_notify(now, key, request, essentials, id)
+        } else if request.method().is(Method::Message) {
+            self.on_message(key, request, essentials)
         } else {
             self.on_reinvite(now, key, request, essentials, id)
         }

@@ -6,6 +6,7 @@ use rsip::{Method, StatusCode};
 
 use super::api::{End, Event, Failure, FlowId, LegId, Side};
 use super::leg::{Calling, Cancel, Leg, Stage};
+use super::message::Receipt;
 use super::table::{ClientKey, Matched};
 use super::{ALLOW, SDP, SUPPORTED, UserAgent};
 use crate::base::Instant;
@@ -107,6 +108,7 @@ impl UserAgent {
                 match key.0 {
                     Method::Invite => self.on_invite_response(now, leg, response),
                     Method::Refer => self.on_refer_response(leg, response),
+                    Method::Message => self.on_message_response(leg, response),
                     Method::Bye if response.code() >= 200 => {
                         self.legs.remove(&leg);
                     }
@@ -130,6 +132,8 @@ impl UserAgent {
             self.legs.remove(&id);
         } else if key.is(Method::Refer) {
             self.refer_over(id, StatusCode::RequestTimeout);
+        } else if key.is(Method::Message) {
+            self.message_over(id, Receipt::Unanswered);
         } else {
             self.on_change_timeout(now, id, key);
         }
@@ -303,8 +307,15 @@ fn response_key(response: &Response) -> Option<(Method, ClientKey)> {
     if !response.is_body_complete() || !whole || headers.list("Via").len() != 1 {
         return None;
     }
-    let method = [Method::Invite, Method::Bye, Method::Cancel, Method::Refer, Method::Notify]
-        .into_iter()
-        .find(|method| cseq.method.is(*method))?;
+    let method = [
+        Method::Invite,
+        Method::Bye,
+        Method::Cancel,
+        Method::Refer,
+        Method::Notify,
+        Method::Message,
+    ]
+    .into_iter()
+    .find(|method| cseq.method.is(*method))?;
     Some((method, ClientKey::new(via.branch()?, method)))
 }

@@ -70,7 +70,12 @@ impl UserAgent {
     pub(super) fn check_request(&self, request: &Request) -> Result<(), Refusal> {
         match request.method() {
             Method::Known(
-                Known::Invite | Known::Bye | Known::Options | Known::Refer | Known::Notify,
+                Known::Invite
+                | Known::Bye
+                | Known::Options
+                | Known::Refer
+                | Known::Notify
+                | Known::Message,
             ) => {}
             Method::Known(_) => {
                 let header = Some(("Allow", ALLOW.to_owned()));
