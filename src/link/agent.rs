@@ -10,6 +10,7 @@ use super::node::NodeOptions;
 use super::pool::AgentPool;
 use super::ports::MappedPorts;
 use super::relay::OpenPorts;
+use super::servers::StunServers;
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
 use crate::peer::{IceParameters, Role};
@@ -92,7 +93,7 @@ pub(super) fn ice_options(
 ) -> IceOptions {
     IceOptions {
         loopback: options.loopback,
-        stun_servers: options.stun_servers.clone(),
+        stun: StunServers::default(),
         relays: Vec::new(),
         ports: ports.clone(),
         mapped: mapped.clone(),

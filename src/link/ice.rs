@@ -29,6 +29,7 @@ use super::facts::CandidatePair;
 use super::ports::{MappedPort, MappedPorts};
 use super::reflexive::{Hosts, reflexive};
 use super::relay::{OpenPort, OpenPorts, RelayServer};
+use super::servers::StunServers;
 use super::settled::Settled;
 pub use super::settled::Upkeep;
 use super::stun::binding_indication;
@@ -103,8 +104,8 @@ pub struct IceOptions {
     /// Offer and accept loopback addresses too, for several peers on one machine. Without any
     /// other address they are used anyway.
     pub loopback: bool,
-    /// STUN servers, usually bootstrap peers, that tell our address behind a NAT.
-    pub stun_servers: Vec<SocketAddr>,
+    /// STUN servers, usually peers, that tell our address behind a NAT.
+    pub stun: StunServers,
     /// Relays that lend us addresses, the preferred first.
     pub relays: Vec<RelayServer>,
     /// Where the ports of our candidates are noted, so that our own relay reaches them.
@@ -228,7 +229,7 @@ impl IceAgent {
         self.mapped.take_if(|port| !hosts.iter().any(|(host, _)| host.addr == port.inside));
         let has_ipv4 = hosts.iter().any(|(host, _)| host.addr.is_ipv4());
         let ((reflexive, answers), relays) = tokio::join!(
-            reflexive(hosts, &self.options.stun_servers),
+            reflexive(hosts, &self.options.stun.addresses),
             Relays::open(&self.options.relays, agent_at, has_ipv4),
         );
         self.local.candidates.extend(self.mapped.as_ref().map(MappedPort::candidate));
@@ -255,14 +256,14 @@ impl IceAgent {
     /// Whether a NAT may be in front, which forgets after a while: some server was to be asked,
     /// and no address is one of the internet's.
     pub fn expects_nat(&self) -> bool {
-        !self.options.stun_servers.is_empty()
+        !self.options.stun.addresses.is_empty()
             && Surroundings::of(&self.local.candidates).network != Network::Open
     }
 
     /// Whether there is little hope without a relay, and none: UDP seems to reach nobody, or each
     /// place through another port.
     pub fn lacks_relay(&self) -> bool {
-        let is_closed_in = !self.options.stun_servers.is_empty() && self.answers == 0;
+        let is_closed_in = !self.options.stun.addresses.is_empty() && self.answers == 0;
         let here = Surroundings::of(&self.local.candidates).network;
         !self.has_help() && (is_closed_in || here == Network::ChangingNat)
     }
@@ -271,7 +272,8 @@ impl IceAgent {
     /// be another address.
     pub fn may_lack_relay(&self) -> bool {
         let here = Surroundings::of(&self.local.candidates).network;
-        let is_told_once = here == Network::Nat && self.answers < 2;
+        let is_told_once =
+            here == Network::Nat && self.answers.max(self.options.stun.witnesses) < 2;
         self.lacks_relay() || (!self.has_help() && is_told_once)
     }
 

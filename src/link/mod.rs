@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | `addresses`, [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
 //! | `described` | sockets and candidates in the words of `webrtc-ice` | |
-//! | `reflexive`, `through` | addresses seen from outside, and lent by relays | RFC 8656 |
+//! | `reflexive`, `servers` | addresses seen from outside, and who is asked for them | RFC 8445 |
+//! | `through` | addresses lent by relays | RFC 8656 |
 //! | [`pool`] | sockets that stand ready | |
 //! | [`ports`] | what the router opens for us | RFC 6886, 6887 |
 //! | [`surroundings`] | what stood in the way of one | RFC 4787 |
@@ -69,6 +70,7 @@ pub mod ports;
 mod reflexive;
 pub mod relay;
 pub mod reliability;
+mod servers;
 mod settled;
 mod store;
 pub mod stun;
@@ -96,6 +98,7 @@ pub use pcap::{Direction as PcapDirection, Pcap, Protocol as PcapProtocol};
 pub use pool::AgentPool;
 pub use ports::{MappingProtocol, PortMapping, PortProblem};
 pub use relay::{Quota as RelayQuota, RelayServer};
+pub use servers::StunServers;
 pub use store::StoreProblem;
 pub use surroundings::{Network, Surroundings};
 pub use transport::{

@@ -24,6 +24,7 @@ use super::pcap::Pcap;
 use super::pool::AgentPool;
 use super::ports::{MappedPorts, PortMapper, PortMapping};
 use super::relay::{OpenPorts, Quota, RelayServer};
+use super::servers::Collect;
 use super::store::StoreProblem;
 use super::surroundings::Surroundings;
 use super::transport::{Credentials, SecureFlow};
@@ -235,7 +236,9 @@ impl Node {
             News { events, status: status_in, counters: counters_in, links: links_in, dialed };
         let (told, mapping) = watch::channel(PortMapping::default());
         let mapped = MappedPorts::default();
-        let agents = AgentPool::new(ice_options(&options, &ports, &mapped), relays.clone());
+        let servers = Collect::start(options.stun_servers.clone(), links.clone());
+        let ice = ice_options(&options, &ports, &mapped);
+        let agents = AgentPool::new(ice, relays.clone(), servers);
         let mapper = PortMapper::start(listener.local_addr(), mapped, agents.clone(), told);
         let driver =
             Driver::new(options, credentials, listener, inbox, news, agents.clone(), mapper);

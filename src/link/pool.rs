@@ -12,6 +12,7 @@ use super::error::LinkError;
 use super::ice::{IceAgent, IceOptions, IceRole, Upkeep, credentials};
 use super::ports::MappedPorts;
 use super::relay::RelayServer;
+use super::servers::StunServers;
 use crate::base::Rng;
 
 /// Bounds and times.
@@ -48,6 +49,8 @@ struct Shared {
     options: IceOptions,
     /// Relays that lend us addresses.
     relays: watch::Receiver<Vec<RelayServer>>,
+    /// Peers that tell our address.
+    servers: watch::Receiver<StunServers>,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -76,12 +79,18 @@ enum For {
 
 impl AgentPool {
     /// A pool that keeps nothing ready until told to. Its agents have addresses on the relays that
-    /// there are when they are gathered, beside those of `options`.
-    pub fn new(options: IceOptions, relays: watch::Receiver<Vec<RelayServer>>) -> Self {
+    /// there are when they are gathered, beside those of `options`, and ask the STUN servers of
+    /// that time.
+    pub fn new(
+        options: IceOptions,
+        relays: watch::Receiver<Vec<RelayServer>>,
+        servers: watch::Receiver<StunServers>,
+    ) -> Self {
         let rng = Rng::new(os_seed());
         let state = State { rng, ready: Vec::new(), wanted: 0, relay_until: None };
         let changed = Notify::new();
-        let shared = Arc::new(Shared { options, relays, state: Mutex::new(state), changed });
+        let state = Mutex::new(state);
+        let shared = Arc::new(Shared { options, relays, servers, state, changed });
         let keeper = tokio::spawn(keep(shared.clone())).abort_handle();
         Self(Arc::new(Kept { shared, keeper }))
     }
@@ -114,8 +123,8 @@ impl AgentPool {
         }
     }
 
-    /// An agent for an overlay link, gathered now. Only where one without a relay surely is of little
-    /// use a relay is waited for: another attempt follows.
+    /// An agent for an overlay link, gathered now. A relay is waited for only where one without is
+    /// surely of little use: another attempt follows.
     pub async fn gather_for_link(&self, role: IceRole) -> Result<IceAgent, LinkError> {
         let agent = self.0.shared.gather(role, For::Link).await?;
         match agent.lacks_relay() && self.0.shared.has_relay().await {
@@ -171,6 +180,7 @@ impl Shared {
     async fn gather(&self, role: IceRole, purpose: For) -> Result<IceAgent, LinkError> {
         let (ufrag, password) = credentials(&mut self.state().rng);
         let mut options = self.options.clone();
+        options.stun = self.servers.borrow().clone();
         let relays = self.relays.borrow().clone().into_iter();
         match purpose {
             For::Application => options.relays.extend(relays),
@@ -247,7 +257,8 @@ mod tests {
 
     fn pool() -> AgentPool {
         let (_, relays) = watch::channel(Vec::new());
-        AgentPool::new(IceOptions { loopback: true, ..IceOptions::default() }, relays)
+        let (_, servers) = watch::channel(StunServers::default());
+        AgentPool::new(IceOptions { loopback: true, ..IceOptions::default() }, relays, servers)
     }
 
     /// Waits until so many are ready.

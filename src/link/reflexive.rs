@@ -30,7 +30,7 @@ pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> (Vec<Can
             servers.iter().filter(reachable).take(STUN_SERVERS_MAX).copied().collect();
         if !servers.is_empty() {
             let (host, conn) = (host.clone(), conn.clone());
-            tasks.spawn(async move { (index, host.addr, ask(&*conn, &servers).await) });
+            tasks.spawn(async move { (index, host.addr, ask(&*conn, &servers, STUN_LATE).await) });
         }
     }
     let mut found = Vec::new();
@@ -58,8 +58,13 @@ pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> (Vec<Can
     (candidates, answers.into_iter().filter(|count| *count > 0).min().unwrap_or(0))
 }
 
-/// Which address each server sees, with the server's place in the list.
-async fn ask(conn: &(dyn Conn + Send + Sync), servers: &[SocketAddr]) -> Vec<(usize, SocketAddr)> {
+/// Which address each server sees, with the server's place in the list. Once one has answered the
+/// others have until `late`.
+pub(super) async fn ask(
+    conn: &(dyn Conn + Send + Sync),
+    servers: &[SocketAddr],
+    late: Duration,
+) -> Vec<(usize, SocketAddr)> {
     let mut open: Vec<_> = servers
         .iter()
         .enumerate()
@@ -93,7 +98,7 @@ async fn ask(conn: &(dyn Conn + Send + Sync), servers: &[SocketAddr]) -> Vec<(us
                 if let Some((position, index, mapped)) = answer {
                     open.remove(position);
                     answers.push((index, mapped));
-                    end = end.min(Instant::now() + STUN_LATE);
+                    end = end.min(Instant::now() + late);
                 }
             }
         }

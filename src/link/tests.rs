@@ -23,7 +23,8 @@ pub(super) fn anyone(name: &str) -> Credentials {
 }
 
 async fn gather(role: IceRole, seed: u64, stun_servers: Vec<SocketAddr>) -> IceAgent {
-    let options = IceOptions { loopback: true, stun_servers, ..IceOptions::default() };
+    let stun = StunServers::configured(stun_servers);
+    let options = IceOptions { loopback: true, stun, ..IceOptions::default() };
     gather_with(role, seed, options).await
 }
 
