@@ -601,3 +601,53 @@ candidate_relay = eines Relays
 language = Sprache
 language_english = English
 language_german = Deutsch
+
+## Conversations
+
+messages = Nachrichten
+messages_unread = Nachrichten, { $count } neu
+new_messages = { $count } neu
+no_messages = Noch keine Nachrichten.
+no_messages_hint = Drücke das Pluszeichen, oder schreibe einem deiner Kontakte.
+new_message = Neue Nachricht
+message_to = An wen
+message_to_hint = Ein Name, etwa bob
+message_open = Schreiben
+nobody_written_hint = Wähle links eine Unterhaltung, oder beginne eine neue.
+knocking = Klopft an
+message_text = Nachricht
+message_hint = Nachricht schreiben, Eingabe sendet sie
+send = Senden
+take_back = Zurücknehmen
+send_again = Noch einmal senden
+earlier_messages = Frühere Nachrichten
+write_to = { $name } schreiben
+writes_unasked = { $name } schreibt dir: Ihr habt noch nie gesprochen.
+delivery_waiting = Wartet
+delivery_sent = Unterwegs
+delivery_delivered = Zugestellt
+delivery_cancelled = Zurückgenommen
+refusal_declined = Dort nicht erwünscht
+refusal_unbelieved = Dein Name wurde dort nicht geglaubt
+refusal_unknown = Dort hat niemand diesen Namen
+refusal_no_messages = Dieses Telefon nimmt keine Nachrichten an
+refusal_too_long = Zu lang
+refusal_unshown = Dieses Telefon kann sie nicht zeigen
+refusal_other = Abgewiesen ({ $status })
+obstacle_out = Sie wird zugestellt, sobald du beigetreten bist.
+obstacle_unregistered = { $name } ist gerade nicht da. Sie wird zugestellt, sobald sich das ändert, solange dieses Programm läuft.
+obstacle_unreachable = { $name } ist gerade nicht erreichbar. Es wird weiter versucht, bis sie angekommen ist.
+obstacle_unproven = { $name } hat einen anderen Schlüssel als zuvor. Sie wartet, bis du sagst, ob er echt ist.
+forget_conversation = Unterhaltung entfernen
+ask_forget_conversation = Unterhaltung entfernen?
+ask_forget_conversation_body = Alle Nachrichten an { $name } und von dort werden hier vergessen. Was wartet, wird nicht zugestellt.
+yes_forget_conversation = Entfernen
+
+## Whether somebody is there
+
+unlisted = Beigetreten, ungesehen: niemand kann dich anrufen
+be_unlisted = Andere nicht sehen lassen, dass du da bist
+be_unlisted_hint = Dein Name wird nicht hinterlegt: Du kannst anrufen und schreiben, und niemand kann dich anrufen. Was man dir schreibt, kommt an, sobald du wieder zu sehen bist.
+whereabouts_here = Jetzt erreichbar
+whereabouts_last_seen = Zuletzt gesehen: { $ago }
+whereabouts_unregistered = Nicht angemeldet

@@ -601,3 +601,53 @@ candidate_relay = of a relay
 language = Language
 language_english = English
 language_german = Deutsch
+
+## Conversations
+
+messages = Messages
+messages_unread = Messages, { $count } new
+new_messages = { $count } new
+no_messages = No messages yet.
+no_messages_hint = Press the plus sign, or write to one of your contacts.
+new_message = New message
+message_to = To whom
+message_to_hint = A name, such as bob
+message_open = Write
+nobody_written_hint = Pick a conversation on the left, or begin a new one.
+knocking = Knocks
+message_text = Message
+message_hint = Write a message, Enter sends it
+send = Send
+take_back = Take it back
+send_again = Send it again
+earlier_messages = Earlier messages
+write_to = Write to { $name }
+writes_unasked = { $name } writes to you: you have never talked.
+delivery_waiting = Waiting
+delivery_sent = On its way
+delivery_delivered = Delivered
+delivery_cancelled = Taken back
+refusal_declined = Not wanted there
+refusal_unbelieved = Your name was not believed there
+refusal_unknown = Nobody has this name there
+refusal_no_messages = Their phone takes no messages
+refusal_too_long = Too long
+refusal_unshown = Their phone can't show it
+refusal_other = Refused ({ $status })
+obstacle_out = It is delivered once you have joined.
+obstacle_unregistered = { $name } isn't there now. It is delivered once they are, while this program runs.
+obstacle_unreachable = { $name } can't be reached now. It is tried again until they have it.
+obstacle_unproven = { $name } has another key than before. It waits until you say whether it is theirs.
+forget_conversation = Remove the conversation
+ask_forget_conversation = Remove the conversation?
+ask_forget_conversation_body = All messages to and from { $name } are forgotten here. What waits is not delivered.
+yes_forget_conversation = Remove
+
+## Whether somebody is there
+
+unlisted = Joined, unseen: nobody can call you
+be_unlisted = Don't let others see that you are there
+be_unlisted_hint = Your name is not stored for others to find: you can call and write, and nobody can call you. What they write arrives once you are seen again.
+whereabouts_here = Reachable now
+whereabouts_last_seen = Last seen { $ago }
+whereabouts_unregistered = Not registered

@@ -6,6 +6,8 @@
 //! ends. Commands that the window sends are printed, and those of the first pages are answered:
 //! in the scene `lost` no overlay is found.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chordial::base::NodeId;
@@ -15,15 +17,16 @@ use chordial::gui::{WindowOptions, run};
 use chordial::link::{CandidatePair, CandidateType, LinkFacts, LinkKind, Reach};
 use chordial::phone::{
     Backup, Call, CallId, CallReport, CallState, CallStep, CallTrace, Candidates, Command, Contact,
-    Device, Direction, DocumentFacts, HistoryEntry, HostState, HostedOverlay, KeyAlarm, Language,
-    Me, Membership, NetworkFacts, OverlayKind, OverlaySearch, OverlayState, Protection, Quality,
-    SeenKey, Settings, Snapshot, Theme, Verified, channel, key_words,
+    Conversation, Delivery, Device, Direction, DocumentFacts, HistoryEntry, HostState,
+    HostedOverlay, KeyAlarm, Language, Me, Membership, Message, MessageId, NetworkFacts, Obstacle,
+    OverlayKind, OverlaySearch, OverlayState, Protection, Quality, SeenKey, Settings, Snapshot,
+    Theme, Verified, Whereabouts, channel, key_words,
 };
 
-const SCENES: [&str; 19] = [
+const SCENES: [&str; 20] = [
     "first", "again", "lost", "joining", "failed", "idle", "new", "incoming", "dialling",
     "talking", "muted", "ended", "notice", "unsaved", "locked", "alarm", "invited", "several",
-    "people",
+    "people", "written",
 ];
 
 fn main() {
@@ -43,6 +46,7 @@ fn main() {
     let page = match args.get(2).map(String::as_str) {
         Some("network") => "Network",
         Some("contacts") => "Contacts",
+        Some("messages") => "Messages",
         Some("people") => "People",
         Some("settings") => "Settings",
         _ => "Calls",
@@ -95,6 +99,10 @@ fn scene_snapshot(scene: &str) -> Snapshot {
             snapshot.memberships.push(Membership { me, state, document });
         }
         "people" => snapshot.hosted = vec![hosted()],
+        "written" => {
+            snapshot.conversations = conversations().into();
+            snapshot.whereabouts = Arc::new(whereabouts());
+        }
         "again" => snapshot = Snapshot { last: snapshot.me().cloned(), ..Snapshot::default() },
         "joining" => {
             snapshot.memberships[0].state =
@@ -329,6 +337,57 @@ fn contacts() -> Vec<Contact> {
         Contact { is_favourite: true, note, ..contact("grandma.rose", "Grandma Rose") },
         Contact { is_blocked: true, ..contact("mallory", "") },
     ]
+}
+
+/// What was written, and what has become of it.
+fn conversations() -> Vec<Arc<Conversation>> {
+    let text = |id: i64, minutes: u64, text: &str, delivery| Message {
+        id: MessageId(id),
+        direction: match delivery {
+            Delivery::Received => Direction::Incoming,
+            _ => Direction::Outgoing,
+        },
+        text: text.into(),
+        unix_ms: unix_ms() - minutes * 60_000,
+        delivery,
+        is_domain_unverified: false,
+    };
+    let with = |peer: &str, messages| Conversation {
+        peer: format!("{peer}@smith-family"),
+        messages,
+        ..Conversation::default()
+    };
+    let long = "The apples are ripe, and there are far too many of them for two people and a dog. \
+                Come with baskets, and stay for supper if you can.";
+    let bob = vec![
+        text(1, 190, "Are you coming on Sunday?", Delivery::Received),
+        text(2, 188, "Gladly. What shall I bring?", Delivery::Delivered),
+        text(3, 187, long, Delivery::Received),
+        text(4, 12, "Two baskets it is!", Delivery::Delivered),
+        text(5, 3, "Is four o'clock early enough?", Delivery::Waiting),
+    ];
+    let spam = vec![text(9, 44, "You have won!", Delivery::Received)];
+    let refused = vec![text(8, 500, "Hello?", Delivery::Refused { status: 603 })];
+    vec![
+        Conversation { obstacle: Some(Obstacle::Unregistered), ..with("bob", bob) }.into(),
+        Conversation { unread: 1, is_knocking: true, ..with("eve", spam) }.into(),
+        Conversation {
+            unread: 2,
+            ..with("grandma.rose", vec![text(7, 71, "Call me.\nSoon!", Delivery::Received)])
+        }
+        .into(),
+        with("mallory", refused).into(),
+    ]
+}
+
+fn whereabouts() -> BTreeMap<String, Whereabouts> {
+    let here = |name: &str, whereabouts| (format!("{name}@smith-family"), whereabouts);
+    [
+        here("grandma.rose", Whereabouts::Here),
+        here("bob", Whereabouts::Unregistered),
+        here("dora", Whereabouts::LastSeen { unix_ms: unix_ms() - 9_000_000 }),
+    ]
+    .into()
 }
 
 fn device(id: &str, name: &str) -> Device {

@@ -47,6 +47,19 @@ enum CommandLine {
         #[command(flatten)]
         phone: PhoneArguments,
     },
+    /// Join and write to a name; what is not delivered in time is kept and delivered by the next
+    /// phone on the same folder
+    Message {
+        /// The name to write to
+        name: String,
+        /// The text
+        text: String,
+        /// How long to try to deliver it, in seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+        wait: u64,
+        #[command(flatten)]
+        phone: PhoneArguments,
+    },
     /// Write all identities, documents and memories of a user to one encrypted file
     Backup {
         /// The file to write; an older backup is replaced
@@ -299,6 +312,17 @@ pub enum Job {
         /// For how long.
         seconds: u64,
     },
+    /// Write to somebody.
+    Message {
+        /// The phone.
+        phone: PhoneArguments,
+        /// Whom.
+        name: String,
+        /// What.
+        text: String,
+        /// For how many seconds it is tried.
+        wait: u64,
+    },
     /// Write a backup.
     BackUp {
         /// Whose.
@@ -364,6 +388,9 @@ impl Arguments {
             Some(CommandLine::Peer(phone)) => Asked::Job(Box::new(Job::Peer(phone))),
             Some(CommandLine::Call { name, seconds, phone }) => {
                 Asked::Job(Box::new(Job::Call { phone, name, seconds }))
+            }
+            Some(CommandLine::Message { name, text, wait, phone }) => {
+                Asked::Job(Box::new(Job::Message { phone, name, text, wait }))
             }
             Some(CommandLine::Backup { out, backup_password_file: password_file, keys }) => {
                 Asked::Job(Box::new(Job::BackUp { keys, out, password_file }))

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::link::{NodeCounters, NodeStatus};
-use crate::phone::{CallReport, Event, Protection};
+use crate::phone::{CallReport, Delivery, Event, Protection};
 
 /// Prints events with the time since the start.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +129,19 @@ fn sentence(event: &Event) -> String {
         Event::Transferring { peer, to, .. } => format!("{peer} connects you to {to}."),
         Event::Digit { digit, .. } => format!("The other side has pressed {digit}."),
         Event::Ended { reason, .. } => reason.clone(),
+        Event::Message { peer, text, .. } => format!("{peer} writes: {text}"),
+        Event::Delivery { peer, delivery, .. } => match delivery {
+            Delivery::Waiting => format!("The message to {peer} is kept until it is delivered."),
+            Delivery::Received | Delivery::Delivered => format!("{peer} has the message."),
+            Delivery::Sent => format!("The message to {peer} is on its way."),
+            Delivery::Refused { status: 0 } => {
+                format!("The message to {peer} is too long together with both names.")
+            }
+            Delivery::Refused { status } => {
+                format!("{peer} does not take the message (answer {status}).")
+            }
+            Delivery::Cancelled => format!("The message to {peer} was taken back."),
+        },
         Event::Error { message } => message.clone(),
         Event::Left { overlay } => format!("Left the overlay {overlay}."),
         Event::Counted { status, counters, .. } => counted_sentence(*status, counters),

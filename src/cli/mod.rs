@@ -42,6 +42,9 @@ pub fn run(job: Job) -> ExitCode {
         Job::Ctl(arguments) => ctl::run(&arguments),
         Job::Peer(phone) => block_on(headless::peer(phone)),
         Job::Call { phone, name, seconds } => block_on(headless::call(phone, name, seconds)),
+        Job::Message { phone, name, text, wait } => {
+            block_on(headless::message(phone, name, text, wait))
+        }
         Job::BackUp { keys, out, password_file } => {
             keeping::back_up(&keys, &out, password_file.as_deref())
         }

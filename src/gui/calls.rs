@@ -156,6 +156,9 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
         OverlayState::Out => (words::offline().to_owned(), roles.quiet),
         OverlayState::Joining { step } => (step.clone(), roles.warn),
         OverlayState::Joined { registered: true, .. } => (words::joined().to_owned(), roles.good),
+        OverlayState::Joined { .. } if snapshot.settings.is_unlisted => {
+            (words::unlisted().to_owned(), roles.quiet)
+        }
         OverlayState::Joined { .. } => (words::not_reachable_yet().to_owned(), roles.warn),
         OverlayState::Failed { .. } => (words::not_joined_because().to_owned(), roles.bad),
     };

@@ -68,6 +68,10 @@ pub enum Icon {
     HandOver,
     /// A small ring: nothing has happened there.
     Open,
+    /// What is said, in a frame.
+    Bubble,
+    /// A paper plane.
+    Send,
 }
 
 impl Icon {
@@ -125,6 +129,11 @@ impl Icon {
             }
             Icon::Open => pen.circle((0.0, 0.0), 0.4),
             Icon::Keypad => pen.keypad(),
+            Icon::Bubble => pen.bubble(),
+            Icon::Send => {
+                pen.line(&[(-0.85, -0.8), (0.9, 0.0), (-0.85, 0.8), (-0.5, 0.0), (-0.85, -0.8)]);
+                pen.line(&[(-0.5, 0.0), (0.2, 0.0)]);
+            }
             Icon::HandOver => pen.hand_over(),
             Icon::Hold => {
                 pen.line(&[(-0.35, -0.6), (-0.35, 0.6)]);
@@ -282,6 +291,22 @@ impl Pen<'_> {
         }
         self.circle((0.15, -0.25), 0.24);
         self.arc((0.15, 0.52), 0.4, 180.0, 180.0);
+    }
+
+    fn bubble(&self) {
+        self.line(&[
+            (-0.3, 0.45),
+            (-0.65, 0.9),
+            (-0.65, 0.45),
+            (-0.9, 0.45),
+            (-0.9, -0.8),
+            (0.9, -0.8),
+            (0.9, 0.45),
+            (-0.3, 0.45),
+        ]);
+        for y in [-0.4, 0.05] {
+            self.line(&[(-0.5, y), (0.5, y)]);
+        }
     }
 
     fn star_full(&self) {

@@ -6,8 +6,8 @@ use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{card, keeping, lending, welcome};
-use crate::phone::{AccountJob, Command, Device, Language, Settings, Snapshot, Theme};
+use super::{book, card, keeping, lending, welcome};
+use crate::phone::{AccountJob, Command, Device, Language, MessageJob, Settings, Snapshot, Theme};
 
 /// The settings.
 pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
@@ -43,6 +43,10 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
         ui.add_space(space::S);
         widgets::card(ui, |ui| {
             widgets::group(ui, words::around());
+            ui.checkbox(&mut settings.is_unlisted, words::be_unlisted());
+            let hint = RichText::new(words::be_unlisted_hint()).color(roles(ui).quiet);
+            ui.add(egui::Label::new(hint).wrap());
+            ui.add_space(space::XS);
             ui.checkbox(&mut settings.hidden_on_lan, words::hidden_on_lan());
             let hint = RichText::new(words::hidden_on_lan_hint()).color(roles(ui).quiet);
             ui.add(egui::Label::new(hint).wrap());
@@ -97,6 +101,10 @@ pub fn question_ui(
             Some(Command::Accounts { overlay, job: AccountJob::Revoke { name } })
         }
         Question::Forget { overlay, aor } => Some(Command::ForgetKeys { overlay, aor }),
+        Question::ForgetConversation(peer) => {
+            view.talk.peer = None;
+            Some(Command::Messages(MessageJob::Forget(peer)))
+        }
         Question::Clear => Some(Command::ClearHistory),
         Question::Close => {
             view.closing = true;
@@ -128,6 +136,11 @@ fn question_words(
         }
         Question::Forget { aor, .. } => {
             (words::ask_forget(), words::ask_forget_body(aor), words::yes_forget(), words::keep())
+        }
+        Question::ForgetConversation(peer) => {
+            let body = words::ask_forget_conversation_body(book::name(snapshot, peer));
+            let (title, yes) = (words::ask_forget_conversation(), words::yes_forget_conversation());
+            (title, body, yes, words::keep())
         }
         Question::Clear => {
             let body = words::ask_clear_body().to_owned();

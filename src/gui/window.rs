@@ -15,8 +15,8 @@ use super::look::{roles, size, space};
 use super::view::{Page, Question, Setup, ViewState};
 use super::widgets::{self, Kind};
 use super::{
-    account, alarm, book, calls, card, first, keeping, keys, network, pages, people, person,
-    welcome, words,
+    account, alarm, book, calls, card, conversations, first, keeping, keys, network, pages, people,
+    person, welcome, whereabouts, words,
 };
 use crate::phone::{CallState, Command, Handle, OverlayState, Snapshot, Theme};
 
@@ -95,7 +95,7 @@ impl Window {
         }
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.view.now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-        if !snapshot.history.is_empty() {
+        if !snapshot.history.is_empty() || !snapshot.conversations.is_empty() {
             ctx.request_repaint_after(std::time::Duration::from_secs(AGO_EVERY_S));
         }
         keys::close(ctx);
@@ -115,6 +115,7 @@ pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
     commands.extend(keeping::follow(snapshot, view));
     commands.extend(keys::commands(&ctx, snapshot, view));
     commands.extend(inspect(&ctx, view));
+    commands.extend(whereabouts::look_for(&ctx, snapshot, view));
     see_calls(&ctx, snapshot, view);
     commands.extend(card::incoming_ui(&ctx, snapshot, view));
     commands.extend(pages::question_ui(&ctx, snapshot, view));
@@ -175,6 +176,10 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
         Panel::left("list").exact_size(width).resizable(false).frame(list).show(ui, |ui| {
             commands.extend(match view.kept.page {
                 Page::Contacts => book::list_ui(ui, snapshot, view),
+                Page::Messages => {
+                    conversations::list_ui(ui, snapshot, view);
+                    Vec::new()
+                }
                 _ => calls::list_ui(ui, snapshot, view, Scroll::Own),
             });
         });
@@ -183,6 +188,9 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
     CentralPanel::no_frame().frame(frame).show(ui, |ui| {
         if view.kept.page == Page::Contacts {
             commands.extend(contact_detail_ui(ui, snapshot, view));
+        } else if view.kept.page == Page::Messages {
+            commands.extend(strip_ui(ui, snapshot, view));
+            commands.extend(conversations::thread_ui(ui, snapshot, view));
         } else if view.kept.page == Page::Calls {
             commands.extend(calls::detail_ui(ui, snapshot, view));
         } else {
@@ -197,7 +205,7 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
 
 /// Whether the page has a list in a column of its own.
 fn has_list(view: &ViewState) -> bool {
-    matches!(view.kept.page, Page::Calls | Page::Contacts)
+    matches!(view.kept.page, Page::Calls | Page::Contacts | Page::Messages)
 }
 
 /// Beside the contacts: the calls, and somebody new or the chosen one.
@@ -240,15 +248,40 @@ fn narrow_contacts_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) ->
     contact_detail_ui(ui, snapshot, view)
 }
 
+/// The conversations in one column: the list, or the open one in its place.
+fn narrow_messages_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    let mut commands = strip_ui(ui, snapshot, view);
+    if view.talk.peer.is_none() {
+        conversations::list_ui(ui, snapshot, view);
+        return commands;
+    }
+    let back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::back()).clicked();
+    if back || first::take_escape(ui) {
+        view.talk.peer = None;
+    }
+    commands.extend(conversations::thread_ui(ui, snapshot, view));
+    commands
+}
+
+/// The running calls in one line, with a way back to them.
+fn strip_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    let (back, command) = card::strip_ui(ui, snapshot);
+    if back {
+        view.kept.page = Page::Calls;
+    }
+    command.into_iter().collect()
+}
+
 /// One column: the pages below each other's buttons, calls above the list.
 fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
     let roles = roles(ui);
     let mut commands = Vec::new();
     let bar = Frame::new().fill(roles.surface).inner_margin(space::S);
     Panel::bottom("bar").resizable(false).frame(bar).show(ui, |ui| {
-        let count = if snapshot.hosted.is_empty() { 4.0 } else { 5.0 };
-        widgets::centred_row(ui, count * 40.0 + (count - 1.0) * space::XL, |ui| {
-            ui.spacing_mut().item_spacing.x = space::XL;
+        let (count, gap) =
+            if snapshot.hosted.is_empty() { (5.0, space::XL) } else { (6.0, space::M) };
+        widgets::centred_row(ui, count * 40.0 + (count - 1.0) * gap, |ui| {
+            ui.spacing_mut().item_spacing.x = gap;
             rail_buttons_ui(ui, snapshot, view);
         });
     });
@@ -256,6 +289,10 @@ fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comm
     CentralPanel::no_frame().frame(frame).show(ui, |ui| {
         if view.kept.page == Page::Contacts {
             commands.extend(narrow_contacts_ui(ui, snapshot, view));
+            return;
+        }
+        if view.kept.page == Page::Messages {
+            commands.extend(narrow_messages_ui(ui, snapshot, view));
             return;
         }
         if view.kept.page != Page::Calls {
@@ -310,16 +347,12 @@ fn urgent_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<V
 }
 
 fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
-    let (back, command) = card::strip_ui(ui, snapshot);
-    let mut commands: Vec<Command> = command.into_iter().collect();
+    let mut commands = strip_ui(ui, snapshot, view);
     match view.kept.page {
         Page::Network => commands.extend(network::network_ui(ui, snapshot, view)),
         Page::Settings => commands.extend(pages::settings_ui(ui, snapshot, view)),
         Page::People => commands.extend(people::people_ui(ui, snapshot, view)),
-        Page::Calls | Page::Contacts => {}
-    }
-    if back {
-        view.kept.page = Page::Calls;
+        Page::Calls | Page::Contacts | Page::Messages => {}
     }
     commands
 }
@@ -327,9 +360,15 @@ fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
 fn rail_buttons_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
     let missed = calls::missed(snapshot, view.kept.seen_unix_ms);
     let calls = if missed > 0 { &words::calls_missed(missed) } else { words::calls() };
+    let unread = snapshot.unread();
+    let messages = match unread {
+        0 => words::messages(),
+        unread => &words::messages_unread(unread),
+    };
     let mut buttons = vec![
         (Page::Calls, Icon::Phone, calls),
         (Page::Contacts, Icon::Book, words::contacts()),
+        (Page::Messages, Icon::Bubble, messages),
         (Page::Network, Icon::Network, words::network()),
         (Page::Settings, Icon::Settings, words::settings()),
     ];
@@ -341,6 +380,9 @@ fn rail_buttons_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
         let button = widgets::icon_button(ui, Kind::Quiet, icon, label, chosen);
         if page == Page::Calls && missed > 0 {
             widgets::badge(ui, button.rect, missed);
+        }
+        if page == Page::Messages && unread > 0 {
+            widgets::badge(ui, button.rect, unread);
         }
         if button.clicked() {
             view.kept.page = page;
@@ -364,6 +406,9 @@ fn rail_picture_ui(ui: &mut Ui, snapshot: &Snapshot) {
     let roles = roles(ui);
     let (colour, state) = match snapshot.overlay() {
         OverlayState::Joined { registered: true, .. } => (roles.good, words::joined()),
+        OverlayState::Joined { .. } if snapshot.settings.is_unlisted => {
+            (roles.quiet, words::unlisted())
+        }
         OverlayState::Joined { .. } => (roles.warn, words::not_reachable_yet()),
         OverlayState::Joining { step } => (roles.warn, step.as_str()),
         OverlayState::Failed { .. } => (roles.bad, words::not_joined_because()),

@@ -205,6 +205,7 @@ impl Engine {
     fn show_contacts(&mut self) -> Result<(), String> {
         let contacts = self.data.contacts().map_err(|e| not_kept(&e))?;
         self.snapshot.contacts = Arc::new(contacts);
+        self.show_knocking();
         Ok(())
     }
 }

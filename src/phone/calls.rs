@@ -494,6 +494,7 @@ impl Engine {
         }
         self.snapshot.history.insert(0, entry);
         self.snapshot.history.truncate(super::data::HISTORY_MAX as usize);
+        self.show_knocking();
         let mut view = call.view(id, now);
         view.state = CallState::Ended { reason: sentence.clone(), duration };
         self.calls.ended.insert(id, view);

@@ -17,11 +17,13 @@ use super::dial::Target;
 use super::flows::Flows;
 use super::handle::{Backend, Handle, channel};
 use super::hosting::{HostReport, Hosting};
+use super::messages::{MessageJob, Outbox, OutboxReport};
 use super::names::forwarding;
 use super::protection::StoreKey;
 use super::ring::Ring;
 use super::search::{SearchReport, Searches};
 use super::state::{StateError, StateFolder};
+use super::whereabouts::{Lookouts, Whereabouts};
 use crate::base::{Now, Rng};
 use crate::link::{AppFlow, Clock, Pcap, os_seed, unix_ms};
 use crate::media::{Recording, Ringing, SinkChoice, SourceChoice, device};
@@ -55,6 +57,7 @@ pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
     let snapshot = Snapshot {
         history: data.calls().unwrap_or_default(),
         contacts: Arc::new(data.contacts().unwrap_or_default()),
+        conversations: Arc::new(data.conversations().unwrap_or_default()),
         last: data.last().ok().flatten(),
         founded: data.founded().unwrap_or_default(),
         protection: options.state.protection(),
@@ -76,6 +79,10 @@ pub(super) enum Report {
     Call(CallId, CallReports),
     /// A connection to somebody who is called often.
     Warm(Target, Box<AppFlow>),
+    /// From an attempt, of this number, to deliver what was written to this name.
+    Outbox(String, u64, OutboxReport),
+    /// Whether somebody of this name is there, or nobody says.
+    Whereabouts(String, Option<Whereabouts>),
     /// A SIP message on a flow, or its end.
     Sip(sip::FlowId, Option<bytes::Bytes>),
     /// From an overlay.
@@ -110,6 +117,8 @@ pub(super) struct Engine {
     pub(super) sound_notice: Option<CallId>,
     pub(super) certifying: Certifying,
     pub(super) hosting: Hosting,
+    pub(super) outbox: Outbox,
+    pub(super) lookouts: Lookouts,
     /// Names whose other devices the user says are theirs.
     pub(super) ours_too: BTreeSet<OverlayUser>,
     /// Commands that wait for private keys.
@@ -150,6 +159,8 @@ impl Engine {
             sound_notice: None,
             certifying: Certifying::default(),
             hosting: Hosting::default(),
+            outbox: Outbox::default(),
+            lookouts: Lookouts::default(),
             ours_too: BTreeSet::new(),
             waiting: Vec::new(),
             answers: Vec::new(),
@@ -169,6 +180,7 @@ impl Engine {
         self.ask_key_store();
         self.watch_lan();
         self.resume_hosts();
+        self.show_knocking();
         self.publish();
         loop {
             self.step().await;
@@ -212,6 +224,7 @@ impl Engine {
             }
             () = self.clock.sleep_until(self.accounts.sip_deadline()) => self.sip_timeout(),
             () = self.accounts.leaving_overdue() => {}
+            () = until(self.outbox.due()) => self.deliver_due(),
             () = tokio::time::sleep_until(self.warm_at) => self.keep_warm(),
             () = tokio::time::sleep(DURATION_STEP), if busy => {}
         }
@@ -223,7 +236,13 @@ impl Engine {
             return Ok(());
         }
         // Every command takes the notice away but those which may come by themselves.
-        if !matches!(command, Command::Count | Command::Inspect) {
+        if !matches!(
+            command,
+            Command::Count
+                | Command::Inspect
+                | Command::LookFor(_)
+                | Command::Messages(MessageJob::Read(_))
+        ) {
             self.snapshot.notice = None;
             self.sound_notice = None;
         }
@@ -276,6 +295,8 @@ impl Engine {
             }
             Command::ClearHistory => self.clear_history(),
             Command::Contacts(job) => self.contact_job(job),
+            Command::Messages(job) => self.message_job(job),
+            Command::LookFor(names) => self.look_for(names),
             Command::Configure(settings) => self.configure(settings),
             Command::Forward(to) => self.forward(to.as_deref()),
             Command::Protect(password) => self.protect(&password),
@@ -306,6 +327,8 @@ impl Engine {
         match report {
             Report::Call(call, report) => self.call_report(call, report),
             Report::Warm(target, flow) => self.warm_flow_up(&target, *flow),
+            Report::Outbox(peer, number, report) => self.outbox_report(&peer, number, report),
+            Report::Whereabouts(name, found) => self.found_somebody(name, found),
             Report::Sip(flow, Some(bytes)) => self.sip_datagram(flow, &bytes),
             Report::Sip(flow, None) => self.sip_flow_down(flow),
             Report::Account(id, report) => self.account_report(id, report).await,
@@ -333,7 +356,10 @@ impl Engine {
     fn configure(&mut self, settings: Settings) -> Result<(), String> {
         self.options.state.save_settings(&settings).map_err(|e| e.to_string())?;
         let before = std::mem::replace(&mut self.settings, settings.clone());
-        if (&before.forward_to, before.sips_only) != (&settings.forward_to, settings.sips_only) {
+        let published = |settings: &Settings| {
+            (settings.forward_to.clone(), settings.sips_only, settings.is_unlisted)
+        };
+        if published(&before) != published(&settings) {
             self.register_again();
         }
         if before.hidden_on_lan != settings.hidden_on_lan {
@@ -343,6 +369,7 @@ impl Engine {
             self.lend_anew();
         }
         self.snapshot.settings = settings;
+        self.show_knocking();
         self.list_devices();
         Ok(())
     }
@@ -424,6 +451,14 @@ impl Engine {
         if changed {
             self.backend.snapshot.send_replace(Arc::new(self.snapshot.clone()));
         }
+    }
+}
+
+/// Waits for a moment; for ever without one.
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

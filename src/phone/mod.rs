@@ -16,6 +16,8 @@
 //! | `transfer` | calls that are handed over | RFC 3515, 3891 |
 //! | `session`, `moving` | hold; a call in another network | RFC 3261 §14, 3264 §8 |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
+//! | `messages` | conversations; texts that are delivered until they have arrived | RFC 3428 |
+//! | `whereabouts` | whether somebody is there | RFC 6940 §6.5.3 |
 //! | `book`, `vcard` | the user's contacts; in files of other programs | RFC 6350 |
 //! | `failure`, `trace` | why a call did not come about; how far it came | |
 //! | `lent`, `network` | what is lent to others; what is known of the network | |
@@ -51,6 +53,7 @@ mod identity;
 mod keeping;
 mod keystore;
 mod lent;
+mod messages;
 mod moving;
 mod names;
 mod network;
@@ -75,6 +78,7 @@ mod transfer;
 mod trust;
 mod vcard;
 mod welcome;
+mod whereabouts;
 mod words;
 
 pub use api::{
@@ -94,6 +98,7 @@ pub use hosting::{HostState, HostedOverlay, OverlayKind};
 pub use identity::{Credentials, Standing, StoredIdentity};
 pub use keystore::{KeyStore, platform_key_store};
 pub use lent::LentRelay;
+pub use messages::{Conversation, Delivery, Message, MessageId, MessageJob, Obstacle};
 pub use names::{callee, forwarding, own_name};
 pub use network::NetworkFacts;
 pub use people::AccountJob;
@@ -104,3 +109,4 @@ pub use sound::SoundSettings;
 pub use state::{StateError, StateFolder};
 pub use trace::{CallStep, CallTrace, Candidates, StepState};
 pub use welcome::Welcome;
+pub use whereabouts::Whereabouts;

@@ -49,8 +49,9 @@ impl Engine {
             // The engine has ended otherwise.
             let _ = reports.send(Report::Sip(id, None)).await;
         });
-        let named = named(&certificate).and_then(|aor| sip_aor(&aor).ok());
-        let verified_users = named.into_iter().collect();
+        let named = named(&certificate);
+        let peer = named.as_ref().map(ToString::to_string);
+        let verified_users = named.and_then(|aor| sip_aor(&aor).ok()).into_iter().collect();
         let reader = reader.abort_handle();
         let (idle_since, is_kept) = (None, false);
         let flow = Flow {
@@ -66,6 +67,9 @@ impl Engine {
         };
         self.flows.open.insert(id, flow);
         self.sip_input(account, Input::FlowUp { flow: id, verified_users });
+        if let Some(peer) = peer.filter(|_| !is_ours) {
+            self.is_there(&peer);
+        }
         id
     }
 
@@ -216,7 +220,7 @@ impl Engine {
         Some(leg)
     }
 
-    fn is_domain_unverified(&self, account: AccountId, domain: &str) -> bool {
+    pub(super) fn is_domain_unverified(&self, account: AccountId, domain: &str) -> bool {
         let account = self.accounts.get(account);
         account.is_some_and(|a| is_domain_unverified(&a.document.config, domain))
     }
@@ -395,6 +399,10 @@ impl Engine {
                     call.heard(leg);
                 }
             }
+            sip::Event::Message { leg, flow, from, text } => {
+                self.message_arrived(account, (leg, flow), &from, &text);
+            }
+            sip::Event::MessageOver { leg, receipt } => self.message_over(account, leg, &receipt),
             sip::Event::Acked { .. } | sip::Event::Refused { .. } => {}
         }
     }
@@ -513,7 +521,7 @@ impl Engine {
     }
 
     /// What the certificate of a flow says of the name in it.
-    fn judge_flow(
+    pub(super) fn judge_flow(
         &mut self,
         account: AccountId,
         flow: FlowId,

@@ -4,6 +4,7 @@ mod book;
 mod certify;
 mod forwarding;
 mod hosting;
+mod messages;
 mod reasons;
 mod redial;
 mod several;

@@ -18,7 +18,8 @@
 //! No SIP credential is ever asked for or given. A request is believed because the user name in
 //! its From is one of those that its flow's certificate proves; any other is answered 403 and told
 //! to the room above. A dialog lives on its flow: the same request on another flow is refused,
-//! but a re-INVITE moves the dialog to a flow that proves the same name.
+//! but a re-INVITE moves the dialog to a flow that proves the same name. Texts
+//! outside of calls (RFC 3428) are believed in the same way.
 
 mod dialog;
 #[cfg(any(test, fuzzing))]
@@ -32,7 +33,8 @@ mod tests;
 
 pub use message::{Aor, Reason, Replaces, Uri};
 pub use ua::{
-    Command, End, Event, Failure, FlowId, Input, LegId, Output, Side, UaConfig, UserAgent,
+    Command, End, Event, Failure, FlowId, Input, LegId, Output, Receipt, Side, Text, UaConfig,
+    UserAgent,
 };
 
 /// Bounds of this room, each with its reason.
@@ -62,8 +64,18 @@ pub mod limits {
     pub const SERVER_TRANSACTIONS_MAX: usize = 512;
     /// Server transactions of one flow, so that one peer cannot take all of them.
     pub const FLOW_SERVER_TRANSACTIONS_MAX: usize = 64;
-    /// Client transactions at once: an INVITE, a CANCEL and a BYE for each leg.
-    pub const CLIENT_TRANSACTIONS_MAX: usize = 3 * LEGS_MAX;
+    /// Client transactions at once: an INVITE, a CANCEL and a BYE for each leg, and texts.
+    pub const CLIENT_TRANSACTIONS_MAX: usize = 3 * LEGS_MAX + MESSAGES_MAX;
+    /// Texts on their way at once, and as many that come in: one for each device of some names.
+    pub const MESSAGES_MAX: usize = 64;
+    /// The longest MESSAGE that we send, with all that is around the text: our flows know no
+    /// congestion, and RFC 3428 §8 permits no more there.
+    pub const MESSAGE_REQUEST_BYTES_MAX: usize = 1300;
+    /// The longest text in bytes that fits into a MESSAGE whatever names are around it, as long as
+    /// these have no more than 80 bytes each.
+    pub const MESSAGE_TEXT_BYTES_MAX: usize = 640;
+    /// The longest text in bytes that is read; other programs may send more than we do.
+    pub const MESSAGE_TEXT_READ_MAX: usize = 16_384;
     /// How long an outgoing call may take to be answered before it is cancelled. RFC 3261 gives a
     /// proxy's timer C more than 180 s; a person has hung up by then.
     pub const RING_MAX: Duration = Duration::from_secs(180);

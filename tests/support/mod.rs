@@ -107,6 +107,11 @@ impl Overlay {
         self.start(program().arg("peer"), user, user, options)
     }
 
+    /// Starts another command of `user`, on the folder of that name.
+    pub fn run(&self, command: &[&str], user: &str, options: &[&str]) -> Phone {
+        self.start(program().args(command), user, user, options)
+    }
+
     /// Starts a peer of `user` whose state is in another folder.
     pub fn device(&self, user: &str, device: &str, options: &[&str]) -> Phone {
         self.start(program().arg("peer"), user, device, options)

@@ -3,6 +3,7 @@
 
 mod book;
 mod calls;
+mod conversations;
 mod first;
 mod history;
 mod keeping;
@@ -48,7 +49,7 @@ const NARROW: [f32; 2] = [400.0, 2000.0];
 /// What the user has asked for; not what the pages ask for by themselves.
 fn commands(backend: &mut Backend) -> Vec<Command> {
     let all = std::iter::from_fn(|| backend.commands.try_recv().ok());
-    all.filter(|command| *command != Command::Inspect).collect()
+    all.filter(|command| !matches!(command, Command::Inspect | Command::LookFor(_))).collect()
 }
 
 /// Lets the phone say something new.
@@ -277,6 +278,7 @@ fn everything_is_reached_by_the_tab_key() {
     let wanted = [
         words::calls(),
         words::contacts(),
+        words::messages(),
         words::network(),
         words::settings(),
         words::dial(),
@@ -312,7 +314,7 @@ fn everything_that_takes_the_focus_has_a_name() {
         with_call(CallState::Incoming),
     ];
     for snapshot in scenes {
-        for page in [Page::Calls, Page::Contacts, Page::Network, Page::Settings] {
+        for page in [Page::Calls, Page::Contacts, Page::Messages, Page::Network, Page::Settings] {
             for setup in [Setup::Choices, Setup::Join, Setup::Start, Setup::Restore] {
                 let (mut harness, _backend) = open(snapshot.clone(), WIDE);
                 harness.state_mut().view.kept.page = page;

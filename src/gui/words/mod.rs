@@ -21,6 +21,7 @@ macro_rules! say {
 }
 
 mod book;
+mod conversations;
 mod first;
 mod keeping;
 mod language;
@@ -32,6 +33,7 @@ mod reach;
 mod tests;
 
 pub use book::*;
+pub use conversations::*;
 pub use first::*;
 pub use keeping::*;
 pub use language::{choose as choose_language, find_system_language};
@@ -195,6 +197,7 @@ fn doing(snapshot: &Snapshot) -> Option<String> {
         });
     }
     match snapshot.overlay() {
+        OverlayState::Joined { .. } if snapshot.settings.is_unlisted => None,
         OverlayState::Joining { .. } | OverlayState::Joined { registered: false, .. } => {
             Some(say!(doing_joining))
         }

@@ -10,6 +10,7 @@ use crate::crypto::Password;
 use crate::phone::book::ContactJob;
 use crate::phone::hosting::OverlayKind;
 use crate::phone::identity::Credentials;
+use crate::phone::messages::MessageJob;
 use crate::phone::people::AccountJob;
 use crate::phone::pins::KeyAnswer;
 use crate::phone::search::Entrance;
@@ -105,10 +106,16 @@ pub enum Command {
     Dismiss(CallId),
     /// Take the notice away, and what was told of a backup.
     DismissNotice,
+    /// Look whether these Addresses of Record are there, to be told in
+    /// [`Snapshot::whereabouts`](super::Snapshot::whereabouts). A face asks now and then for those
+    /// that it shows.
+    LookFor(Vec<String>),
     /// Forget the recent calls.
     ClearHistory,
     /// Work on the user's contacts.
     Contacts(ContactJob),
+    /// Work on the conversations.
+    Messages(MessageJob),
     /// Change the settings.
     Configure(Settings),
     /// Have all calls to us forwarded to a name, or to nobody from now on.

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use super::{CallId, CallReport};
 use crate::enroll::{Road, RoadNews};
 use crate::link::{NodeCounters, NodeStatus};
+use crate::phone::messages::{Delivery, MessageId};
 
 /// What happened, for faces that print it line by line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -106,6 +107,30 @@ pub enum Event {
         /// Figures of the call.
         #[serde(flatten)]
         report: Box<CallReport>,
+    },
+    /// Somebody has written.
+    Message {
+        /// The text's name in commands.
+        id: MessageId,
+        /// The writer's Address of Record.
+        peer: String,
+        /// The text.
+        text: String,
+        /// When it was written, milliseconds since the Unix epoch.
+        unix_ms: u64,
+        /// Whether the writer is a stranger, who is to be told of quietly.
+        #[serde(rename = "knocks")]
+        is_knocking: bool,
+    },
+    /// A text of ours is kept to be delivered, or something has become of it.
+    Delivery {
+        /// The text's name in commands.
+        id: MessageId,
+        /// The Address of Record that it is for.
+        peer: String,
+        /// What has become of it.
+        #[serde(flatten)]
+        delivery: Delivery,
     },
     /// Something failed: one sentence.
     Error {

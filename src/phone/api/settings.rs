@@ -30,6 +30,9 @@ pub struct Settings {
     pub forward_to: Option<String>,
     /// Whether callers are to use SIPS, and SIP is refused (RFC 7904 §5.1).
     pub sips_only: bool,
+    /// Whether our names are not stored in overlays: nobody sees that we are there, and nobody can
+    /// call.
+    pub is_unlisted: bool,
     /// What becomes of our sound.
     #[serde(flatten)]
     pub sound: SoundSettings,

@@ -14,11 +14,13 @@ use crate::phone::certify::{CertificateFacts, CredentialsWanted};
 use crate::phone::devices::OwnDevice;
 use crate::phone::document::DocumentFacts;
 use crate::phone::hosting::HostedOverlay;
+use crate::phone::messages::Conversation;
 use crate::phone::network::NetworkFacts;
 use crate::phone::pins::KeyAlarm;
 use crate::phone::protection::Protection;
 use crate::phone::search::OverlaySearch;
 use crate::phone::trace::CallTrace;
+use crate::phone::whereabouts::Whereabouts;
 
 /// All that a face draws, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -32,6 +34,10 @@ pub struct Snapshot {
     pub history: Vec<HistoryEntry>,
     /// The user's contacts, in the order of their addresses.
     pub contacts: Arc<Vec<Contact>>,
+    /// Conversations, that with the latest text first.
+    pub conversations: Arc<Vec<Arc<Conversation>>>,
+    /// Whether those are there who were looked for last, by Address of Record.
+    pub whereabouts: Arc<BTreeMap<String, Whereabouts>>,
     /// What the last command to import contacts has brought.
     pub imported: Option<Imported>,
     /// One sentence about the last command that could not be carried out.

@@ -3,6 +3,7 @@
 mod calls;
 mod changes;
 mod faults;
+mod messages;
 mod provisional;
 mod refer;
 mod requests;

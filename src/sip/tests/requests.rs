@@ -84,7 +84,7 @@ fn methods_that_we_do_not_serve() {
         assert_eq!(codes(&answers), [code], "{method}");
         if code == 405 || method == "OPTIONS" {
             let allow = answers[0].headers.list("Allow");
-            let known = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, PRACK, UPDATE";
+            let known = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, PRACK, UPDATE, MESSAGE";
             assert_eq!(allow.join(", "), known);
         }
         assert!(answers[0].headers.to().is_ok_and(|to| to.tag().is_some()));

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rsip::StatusCode;
 use thiserror::Error;
 
+use super::message::{Receipt, Text};
 use crate::sip::limits;
 use crate::sip::message::{Aor, Host, Reason, Replaces, Uri, phrase};
 
@@ -157,6 +158,26 @@ pub enum Command {
         /// Its new flow.
         flow: FlowId,
     },
+    /// Send a text outside of any call. A name must have no other text on its way (RFC 3428 §8).
+    Message {
+        /// A new number, of the same row as those of legs.
+        leg: LegId,
+        /// The flow to the device.
+        flow: FlowId,
+        /// Which of our users writes.
+        from: Aor,
+        /// To whom.
+        to: Uri,
+        /// What.
+        text: Text,
+    },
+    /// Answer a text: 200 once it is kept, 603 if it is not wanted.
+    Receive {
+        /// The number of the text.
+        leg: LegId,
+        /// The answer.
+        status: StatusCode,
+    },
 }
 
 /// What the user agent wants done or known.
@@ -174,7 +195,8 @@ pub enum Output {
     Event(Event),
 }
 
-/// News about legs. Each leg ends with exactly one [`Event::Ended`], and it is the last one.
+/// News about legs and texts. Each leg ends with exactly one [`Event::Ended`], and it is the last
+/// one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// Somebody calls; they have been sent a 100 and wait for Ring, Answer or Reject.
@@ -275,6 +297,24 @@ pub enum Event {
         leg: LegId,
         /// How.
         end: End,
+    },
+    /// Somebody has sent a text, and waits for Receive.
+    Message {
+        /// The number of the text.
+        leg: LegId,
+        /// The flow that it came over.
+        flow: FlowId,
+        /// Who has written it, as the flow's certificate proves it.
+        from: Aor,
+        /// What.
+        text: Text,
+    },
+    /// A text of ours was answered, or will not be.
+    MessageOver {
+        /// The number of the text.
+        leg: LegId,
+        /// What came of it.
+        receipt: Receipt,
     },
     /// A call was refused without asking anybody.
     Refused {

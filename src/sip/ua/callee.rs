@@ -197,6 +197,9 @@ impl UserAgent {
             self.respond_other(now, asked, (StatusCode::OK, &tag), &[]);
             return Ok(());
         }
+        if request.method().is(Method::Message) {
+            return self.on_message(asked);
+        }
         check_body(request)?;
         check_session(request)?;
         self.begin_incoming(now, asked)
@@ -234,6 +237,8 @@ impl UserAgent {
             self.on_prack(now, asked, id)
         } else if request.method().is(Method::Update) {
             self.on_update(now, asked, id)
+        } else if request.method().is(Method::Message) {
+            self.on_message(asked)
         } else {
             self.on_reinvite(now, asked, id)
         }

@@ -8,6 +8,7 @@ use rsip::{Method, StatusCode};
 
 use super::api::{End, Event, Failure, FlowId, LegId, Side};
 use super::leg::{Calling, Cancel, Change, Leg, Stage};
+use super::message::Receipt;
 use super::table::{ClientKey, Matched};
 use super::{ALLOW, SDP, SUPPORTED, UserAgent};
 use crate::base::Instant;
@@ -117,6 +118,7 @@ impl UserAgent {
                 match key.0 {
                     Method::Invite => self.on_invite_response(now, leg, response),
                     Method::Refer => self.on_refer_response(leg, response),
+                    Method::Message => self.on_message_response(leg, response),
                     Method::Bye if response.code() >= 200 => {
                         self.legs.remove(&leg);
                     }
@@ -140,6 +142,8 @@ impl UserAgent {
             self.legs.remove(&id);
         } else if key.is(Method::Refer) {
             self.refer_over(id, StatusCode::RequestTimeout);
+        } else if key.is(Method::Message) {
+            self.message_over(id, Receipt::Unanswered);
         } else {
             self.on_change_timeout(now, id, key);
         }
@@ -352,7 +356,7 @@ fn add_transfer(invite: &mut Request, replaces: Option<&Replaces>, by: &Aor) {
 }
 
 /// The methods of our requests that have an answer.
-const OURS: [Method; 7] = [
+const OURS: [Method; 8] = [
     Method::Invite,
     Method::Bye,
     Method::Cancel,
@@ -360,6 +364,7 @@ const OURS: [Method; 7] = [
     Method::Notify,
     Method::PRack,
     Method::Update,
+    Method::Message,
 ];
 
 /// The transaction that a response claims to answer. It must be whole and have our Via alone

@@ -4,13 +4,15 @@
 //! are about; `caller` is what RFC 3261 calls the UAC and `callee` the UAS, with the checks of
 //! `screen` before it and the answers of `reply` after it. `change` is both in the middle of a
 //! call, and `refer` when it is handed over. `provisional`, `update` and `timer` are RFC 3262, 3311
-//! and 4028.
+//! and 4028. `message` is texts outside of calls, with the `date` of each.
 
 mod api;
 mod callee;
 mod caller;
 mod change;
+mod date;
 mod leg;
+mod message;
 mod provisional;
 mod refer;
 mod reply;
@@ -24,11 +26,13 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 
 pub use api::{Command, End, Event, Failure, FlowId, Input, LegId, Output, Side, UaConfig};
+pub use message::{Receipt, Text};
 
 use crate::base::{Instant, Now, Rng};
 use crate::sip::limits;
 use crate::sip::message::{Aor, Message, Request, Via};
 use leg::{Leg, Stage, Timer};
+use message::Texts;
 use table::{ClientKey, ServerKey, Table};
 
 /// A SIP user agent for one identity, over any number of flows.
@@ -41,6 +45,7 @@ pub struct UserAgent {
     flows: BTreeMap<FlowId, Vec<Aor>>,
     legs: BTreeMap<LegId, Leg>,
     table: Table,
+    texts: Texts,
     outputs: VecDeque<Output>,
     next_incoming: u64,
     deadline: Option<Instant>,
@@ -50,7 +55,7 @@ pub struct UserAgent {
 /// What our User-Agent and Server header fields say.
 pub(super) const PRODUCT: &str = concat!("Chordial/", env!("CARGO_PKG_VERSION"));
 /// The methods that we answer, as the Allow header field lists them.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, PRACK, UPDATE";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, PRACK, UPDATE, MESSAGE";
 /// The extensions that we know, as the Supported header field lists them.
 const SUPPORTED: &str = "replaces, 100rel, timer, norefersub";
 /// The only body that we read.
@@ -65,6 +70,7 @@ impl UserAgent {
             flows: BTreeMap::new(),
             legs: BTreeMap::new(),
             table: Table::default(),
+            texts: Texts::default(),
             outputs: VecDeque::new(),
             next_incoming: LegId::FIRST_INCOMING,
             deadline: None,
@@ -125,6 +131,10 @@ impl UserAgent {
             Command::Refer { leg, to, replaces } => self.refer(now, leg, to, replaces.as_ref()),
             Command::Notify { leg, status } => self.notify(now, leg, &status),
             Command::Rebind { leg, flow } => self.rebind(leg, flow),
+            Command::Message { leg, flow, from, to, text } => {
+                self.message(now, (leg, flow), &from, &to, text);
+            }
+            Command::Receive { leg, status } => self.receive(now, leg, status),
         }
     }
 
@@ -193,6 +203,7 @@ impl UserAgent {
     fn flow_down(&mut self, now: Instant, flow: FlowId) {
         self.flows.remove(&flow);
         self.table.forget_flow(flow);
+        self.messages_down(flow);
         let on_it = |(id, leg): (&LegId, &Leg)| (leg.flow == flow).then_some(*id);
         let ids: Vec<LegId> = self.legs.iter().filter_map(on_it).collect();
         for id in ids {

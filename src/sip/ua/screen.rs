@@ -99,7 +99,8 @@ impl UserAgent {
                 | Known::Refer
                 | Known::Notify
                 | Known::PRack
-                | Known::Update,
+                | Known::Update
+                | Known::Message,
             ) => {}
             Method::Known(_) => {
                 return Err(Refusal::with(StatusCode::MethodNotAllowed, "Allow", ALLOW));
