@@ -377,6 +377,7 @@ fn call(id: u64, peer: &str, state: CallState) -> Call {
         level_sent: 0.12,
         level_received: 0.4,
         quality: None,
+        trouble: None,
     }
 }
 
@@ -388,6 +389,8 @@ fn talking() -> Call {
         loss: 0.004,
         rtt: Some(Duration::from_millis(38)),
         buffer: Duration::from_millis(40),
+        score: Some(4.3),
+        score_there: Some(4.2),
         path: "direct, 192.0.2.7".into(),
     });
     call

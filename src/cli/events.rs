@@ -125,6 +125,9 @@ fn object(event: &Event) -> Value {
         Event::Digit { call, digit } => {
             json!({ "event": "digit", "call": call, "digit": digit })
         }
+        Event::Quality { call, peer, trouble } => {
+            json!({ "event": "quality", "call": call, "peer": peer, "trouble": trouble })
+        }
         Event::Ended { call, peer, reason, report } => {
             let mut value = with_event("ended", serde_json::to_value(report).unwrap_or_default());
             value["call"] = json!(call);
@@ -207,6 +210,8 @@ fn sentence(event: &Event) -> String {
         Event::Transferring { peer, to, by_us: true, .. } => format!("Connecting {peer} to {to}."),
         Event::Transferring { peer, to, .. } => format!("{peer} connects you to {to}."),
         Event::Digit { digit, .. } => format!("The other side has pressed {digit}."),
+        Event::Quality { peer, trouble: Some(trouble), .. } => trouble.sentence(peer),
+        Event::Quality { .. } => "The sound is good again.".to_owned(),
         Event::Ended { reason, .. } => reason.clone(),
         Event::Error { message } => message.clone(),
         Event::Left { overlay } => format!("Left the overlay {overlay}."),

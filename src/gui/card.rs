@@ -195,6 +195,10 @@ fn open_ui(
     } else if talking {
         meters_ui(ui, call, name);
         quality_ui(ui, call.quality.as_ref());
+        if let Some(trouble) = call.trouble {
+            let words = words::sound_trouble(trouble, name);
+            ui.vertical_centered(|ui| sign_ui(ui, Icon::Warning, roles.warn, words));
+        }
     } else {
         widgets::wandering_bar(ui);
     }

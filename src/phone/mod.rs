@@ -19,7 +19,7 @@
 //! | `book`, `vcard` | the user's contacts; in files of other programs | RFC 6350 |
 //! | `failure`, `trace` | why a call did not come about; how far it came | |
 //! | `lent`, `network` | what is lent to others; what is known of the network | |
-//! | `sound` | the sound that is wished | |
+//! | `sound`, `quality` | the sound that is wished; what it is like | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
 //! | `state`, `data` | the user's folder and its database | |
@@ -57,6 +57,7 @@ mod people;
 mod pins;
 mod presence;
 mod protection;
+mod quality;
 mod refresh;
 mod revocation;
 mod ring;
@@ -96,6 +97,7 @@ pub use network::NetworkFacts;
 pub use people::AccountJob;
 pub use pins::{KeyAlarm, KeyAnswer, SeenKey, key_words};
 pub use protection::{KeyStoreJob, Protection, StoreKey};
+pub use quality::SoundTrouble;
 pub use search::{Entrance, OverlaySearch};
 pub use sound::SoundSettings;
 pub use state::{StateError, StateFolder};

@@ -161,6 +161,7 @@ fn call(id: u64, state: CallState) -> Call {
         level_sent: 0.1,
         level_received: 0.5,
         quality: None,
+        trouble: None,
     }
 }
 

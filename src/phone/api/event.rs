@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::{CallId, CallReport};
 use crate::enroll::{Road, RoadNews};
 use crate::link::{NodeCounters, NodeStatus};
+use crate::phone::quality::SoundTrouble;
 
 /// What happened, for faces that print it line by line.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,6 +89,15 @@ pub enum Event {
         call: CallId,
         /// The key's label.
         digit: char,
+    },
+    /// The sound of a call has got bad, or is good again.
+    Quality {
+        /// The call.
+        call: CallId,
+        /// The other side's Address of Record.
+        peer: String,
+        /// What is wrong with it now.
+        trouble: Option<SoundTrouble>,
     },
     /// A call is over.
     Ended {
