@@ -14,10 +14,10 @@ use chordial::enroll::{Road, RoadFailure, RoadNews, RoadState};
 use chordial::gui::{WindowOptions, run};
 use chordial::link::{CandidatePair, CandidateType, LinkFacts, LinkKind, Reach};
 use chordial::phone::{
-    Backup, Call, CallId, CallReport, CallState, CallStep, CallTrace, Candidates, Command, Contact,
-    Device, Direction, DocumentFacts, HistoryEntry, HostState, HostedOverlay, KeyAlarm, Language,
-    Me, Membership, NetworkFacts, OverlayKind, OverlaySearch, OverlayState, Protection, Quality,
-    SeenKey, Settings, Snapshot, Theme, Verified, channel, key_words,
+    Backup, Call, CallId, CallRecording, CallReport, CallState, CallStep, CallTrace, Candidates,
+    Command, Contact, Device, Direction, DocumentFacts, HistoryEntry, HostState, HostedOverlay,
+    KeyAlarm, Language, Me, Membership, NetworkFacts, OverlayKind, OverlaySearch, OverlayState,
+    Protection, Quality, SeenKey, Settings, Snapshot, Theme, Verified, channel, key_words,
 };
 
 const SCENES: [&str; 19] = [
@@ -378,6 +378,7 @@ fn call(id: u64, peer: &str, state: CallState) -> Call {
         level_received: 0.4,
         quality: None,
         trouble: None,
+        recording: CallRecording::default(),
     }
 }
 

@@ -125,6 +125,12 @@ fn object(event: &Event) -> Value {
         Event::Digit { call, digit } => {
             json!({ "event": "digit", "call": call, "digit": digit })
         }
+        Event::Recording { call, peer, by_us, by_them, file } => {
+            let (us, them) = (by_us, by_them);
+            let on =
+                json!({ "call": call, "peer": peer, "by_us": us, "by_them": them, "file": file });
+            with_event("recording", on)
+        }
         Event::Quality { call, peer, trouble } => {
             json!({ "event": "quality", "call": call, "peer": peer, "trouble": trouble })
         }
@@ -210,6 +216,11 @@ fn sentence(event: &Event) -> String {
         Event::Transferring { peer, to, by_us: true, .. } => format!("Connecting {peer} to {to}."),
         Event::Transferring { peer, to, .. } => format!("{peer} connects you to {to}."),
         Event::Digit { digit, .. } => format!("The other side has pressed {digit}."),
+        Event::Recording { peer, by_us, by_them, .. } => match (by_us, by_them) {
+            (_, true) => format!("{peer} records this call."),
+            (true, false) => format!("The call with {peer} is recorded."),
+            (false, false) => format!("The call with {peer} is recorded no more."),
+        },
         Event::Quality { peer, trouble: Some(trouble), .. } => trouble.sentence(peer),
         Event::Quality { .. } => "The sound is good again.".to_owned(),
         Event::Ended { reason, .. } => reason.clone(),

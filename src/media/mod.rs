@@ -16,7 +16,7 @@
 //! | `quality` | what people would say of the sound | RFC 3611 §4.7, ITU-T G.107 |
 //! | `digit` | digits pressed in a call | RFC 4733 |
 //! | `session`, `level` | all of that for one call | |
-//! | `tone` | a phone that rings | |
+//! | `tone` | a phone that rings; a call that is recorded | |
 //! | `processing` | echo, noise and loudness of a microphone's sound | |
 //! | `source`, `wav`, [`device`], `follow` | where sound comes from and goes to | |
 //! | `resample`, `drift` | other sample rates, and clocks that drift | |
@@ -63,5 +63,5 @@ pub use source::{
     AudioSink, AudioSource, DeviceKind, Silence, SinkChoice, SoundDevice, SoundError, SourceChoice,
 };
 pub use srtp::{DatagramKind, Profile, SOURCES_MAX, SrtpError, SrtpSession};
-pub use tone::{RingTone, Ringing};
-pub use wav::{Recording, WavSink, WavSource, read_wav};
+pub use tone::{NoticeTone, RingTone, Ringing};
+pub use wav::{CallRecorder, Recording, WavSink, WavSource, read_wav};

@@ -1,6 +1,7 @@
 //! Calls: one for each card on the screen, with a SIP leg for each device that it reaches.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinSet};
@@ -64,6 +65,10 @@ pub(super) struct Running {
     path: Option<String>,
     pub(super) statistics: AudioStatistics,
     pub(super) quality_watch: QualityWatch,
+    /// Whether we record it, where to or where last, and who did when that was told last.
+    pub(super) is_recorded: bool,
+    pub(super) recorded_to: Option<PathBuf>,
+    pub(super) recording_told: (bool, bool),
     /// Addresses between which a path for the sound is looked for.
     pub(super) candidates: Candidates,
     pub(super) report: CallReport,
@@ -259,6 +264,9 @@ impl Calls {
             path: None,
             statistics: AudioStatistics::default(),
             quality_watch: QualityWatch::default(),
+            is_recorded: false,
+            recorded_to: None,
+            recording_told: (false, false),
             candidates: Candidates::default(),
             report: CallReport::default(),
             started: now.instant,
@@ -290,6 +298,11 @@ impl Running {
 
     pub(super) fn talk_time(&self, now: Instant) -> Duration {
         self.answered.map_or(Duration::ZERO, |since| now.saturating_since(since))
+    }
+
+    /// Whether sound flows, or could.
+    pub(super) fn has_sound(&self) -> bool {
+        self.path.is_some()
     }
 
     /// Whether the sound goes through a relay.
@@ -363,6 +376,7 @@ impl Running {
             level_received: self.statistics.level_received,
             quality: self.path.as_ref().map(|path| self.quality(path)),
             trouble: self.quality_watch.trouble,
+            recording: self.recording(),
         }
     }
 
@@ -420,6 +434,7 @@ impl Engine {
                 if let Some(talk) = &call.talk {
                     talk.mute(call.muted);
                 }
+                self.tell_recording(id);
                 self.look_for_direct(id);
             }
             Some(TalkReport::Digit(digit)) => self.event(Event::Digit { call: id, digit }),

@@ -20,6 +20,7 @@
 //! | `failure`, `trace` | why a call did not come about; how far it came | |
 //! | `lent`, `network` | what is lent to others; what is known of the network | |
 //! | `sound`, `quality` | the sound that is wished; what it is like | |
+//! | `voice`, `recording` | our end of a call's sound; on record | RFC 7866 |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
 //! | `state`, `data` | the user's folder and its database | |
@@ -58,6 +59,7 @@ mod pins;
 mod presence;
 mod protection;
 mod quality;
+mod recording;
 mod refresh;
 mod revocation;
 mod ring;
@@ -73,6 +75,7 @@ mod trace;
 mod transfer;
 mod trust;
 mod vcard;
+mod voice;
 mod welcome;
 mod words;
 
@@ -98,6 +101,7 @@ pub use people::AccountJob;
 pub use pins::{KeyAlarm, KeyAnswer, SeenKey, key_words};
 pub use protection::{KeyStoreJob, Protection, StoreKey};
 pub use quality::SoundTrouble;
+pub use recording::CallRecording;
 pub use search::{Entrance, OverlaySearch};
 pub use sound::SoundSettings;
 pub use state::{StateError, StateFolder};

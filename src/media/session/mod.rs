@@ -60,7 +60,6 @@ pub struct AudioSession {
     digits_heard: DigitReceiver,
     level_sent: LevelMeter,
     level_received: LevelMeter,
-    is_muted: bool,
     is_over: bool,
     peer_said_goodbye: bool,
     round_trip: Option<Duration>,
@@ -224,7 +223,6 @@ impl AudioSession {
             digits_heard: DigitReceiver::default(),
             level_sent: LevelMeter::default(),
             level_received: LevelMeter::default(),
-            is_muted: false,
             is_over: false,
             peer_said_goodbye: false,
             round_trip: None,
@@ -240,7 +238,6 @@ impl AudioSession {
 
     /// Sends 20 ms of sound from the microphone.
     pub fn capture(&mut self, now: Instant, frame: &Frame) {
-        let frame = if self.is_muted { &SILENCE } else { frame };
         self.level_sent.watch(frame);
         let timestamp = self.timestamp;
         self.timestamp = timestamp.wrapping_add(FRAME_SAMPLES as u32);
@@ -351,11 +348,6 @@ impl AudioSession {
             self.send_rtcp(&goodbye);
         }
         self.is_over = true;
-    }
-
-    /// Sends silence instead of the microphone's sound, or stops doing so.
-    pub fn mute(&mut self, is_muted: bool) {
-        self.is_muted = is_muted;
     }
 
     /// Changes which way sound flows, after a new offer and answer.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::phone::quality::SoundTrouble;
+use crate::phone::recording::CallRecording;
 use crate::phone::words;
 
 /// Names one call for as long as the phone runs.
@@ -62,6 +63,8 @@ pub struct Call {
     pub quality: Option<Quality>,
     /// What is wrong with the sound, for as long as it is.
     pub trouble: Option<SoundTrouble>,
+    /// Whether the call is recorded, and by whom.
+    pub recording: CallRecording,
 }
 
 /// How far a call has come.
