@@ -16,11 +16,11 @@ use chordial::enroll::{Road, RoadFailure, RoadNews, RoadState};
 use chordial::gui::{WindowOptions, run};
 use chordial::link::{CandidatePair, CandidateType, LinkFacts, LinkKind, Reach};
 use chordial::phone::{
-    Backup, Call, CallId, CallReport, CallState, CallStep, CallTrace, Candidates, Command, Contact,
-    Conversation, Delivery, Device, Direction, DocumentFacts, HistoryEntry, HostState,
-    HostedOverlay, KeyAlarm, Language, Me, Membership, Message, MessageId, NetworkFacts, Obstacle,
-    OverlayKind, OverlaySearch, OverlayState, Protection, Quality, SeenKey, Settings, Snapshot,
-    Theme, Verified, Whereabouts, channel, key_words,
+    Backup, Call, CallId, CallRecording, CallReport, CallState, CallStep, CallTrace, Candidates,
+    Command, Contact, Conversation, Delivery, Device, Direction, DocumentFacts, HistoryEntry,
+    HostState, HostedOverlay, KeyAlarm, Language, Me, Membership, Message, MessageId, NetworkFacts,
+    Obstacle, OverlayKind, OverlaySearch, OverlayState, Protection, Quality, SeenKey, Settings,
+    Snapshot, Theme, Verified, Whereabouts, channel, key_words,
 };
 
 const SCENES: [&str; 20] = [
@@ -436,6 +436,8 @@ fn call(id: u64, peer: &str, state: CallState) -> Call {
         level_sent: 0.12,
         level_received: 0.4,
         quality: None,
+        trouble: None,
+        recording: CallRecording::default(),
     }
 }
 
@@ -447,6 +449,8 @@ fn talking() -> Call {
         loss: 0.004,
         rtt: Some(Duration::from_millis(38)),
         buffer: Duration::from_millis(40),
+        score: Some(4.3),
+        score_there: Some(4.2),
         path: "direct, 192.0.2.7".into(),
     });
     call

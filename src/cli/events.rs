@@ -128,6 +128,13 @@ fn sentence(event: &Event) -> String {
         Event::Transferring { peer, to, by_us: true, .. } => format!("Connecting {peer} to {to}."),
         Event::Transferring { peer, to, .. } => format!("{peer} connects you to {to}."),
         Event::Digit { digit, .. } => format!("The other side has pressed {digit}."),
+        Event::Recording { peer, by_us, by_them, .. } => match (by_us, by_them) {
+            (_, true) => format!("{peer} records this call."),
+            (true, false) => format!("The call with {peer} is recorded."),
+            (false, false) => format!("The call with {peer} is recorded no more."),
+        },
+        Event::Quality { peer, trouble: Some(trouble), .. } => trouble.sentence(peer),
+        Event::Quality { .. } => "The sound is good again.".to_owned(),
         Event::Ended { reason, .. } => reason.clone(),
         Event::Message { peer, text, .. } => format!("{peer} writes: {text}"),
         Event::Delivery { peer, delivery, .. } => match delivery {

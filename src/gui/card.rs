@@ -195,6 +195,13 @@ fn open_ui(
     } else if talking {
         meters_ui(ui, call, name);
         quality_ui(ui, call.quality.as_ref());
+        if let Some(words) = words::recorded(&call.recording, name) {
+            ui.vertical_centered(|ui| sign_ui(ui, Icon::Record, roles.warn, words));
+        }
+        if let Some(trouble) = call.trouble {
+            let words = words::sound_trouble(trouble, name);
+            ui.vertical_centered(|ui| sign_ui(ui, Icon::Warning, roles.warn, words));
+        }
     } else {
         widgets::wandering_bar(ui);
     }
@@ -252,6 +259,9 @@ fn ended_ui(
     });
     ui.add_space(space::XS);
     ui.label(words::with_name(reason, &call.peer, name));
+    if let Some(file) = &call.recording.file {
+        ui.add(egui::Label::new(words::recorded_to(file)).wrap());
+    }
     ui.add_space(space::XS);
     ui.horizontal(|ui| {
         let again = widgets::button(ui, Kind::Primary, Some(Icon::Phone), words::call_again());
@@ -277,6 +287,14 @@ pub fn hold_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
     let kind = if large { Kind::Plain } else { Kind::Quiet };
     let button = button(ui, kind, icon, label, call.held_by_us);
     button.clicked().then_some(Command::Hold(call.id, !call.held_by_us))
+}
+
+/// Records a call, or stops.
+pub fn record_ui(ui: &mut Ui, call: &Call) -> Option<Command> {
+    let is_on = call.recording.by_us;
+    let label = if is_on { words::record_stop() } else { words::record() };
+    let button = widgets::round_button(ui, Kind::Plain, Icon::Record, label, is_on);
+    button.clicked().then_some(Command::Record(call.id, !is_on))
 }
 
 /// How far a call that has failed came, for who wants to know.

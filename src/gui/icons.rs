@@ -66,6 +66,8 @@ pub enum Icon {
     Keypad,
     /// An arrow from one to another.
     HandOver,
+    /// A disc in a ring.
+    Record,
     /// A small ring: nothing has happened there.
     Open,
     /// What is said, in a frame.
@@ -128,6 +130,10 @@ impl Icon {
                 pen.line(&[(-0.6, -0.6), (0.6, 0.6)]);
             }
             Icon::Open => pen.circle((0.0, 0.0), 0.4),
+            Icon::Record => {
+                pen.circle((0.0, 0.0), 0.85);
+                pen.circle((0.0, 0.0), 0.3);
+            }
             Icon::Keypad => pen.keypad(),
             Icon::Bubble => pen.bubble(),
             Icon::Send => {

@@ -27,6 +27,7 @@ mod people;
 mod person;
 mod qr;
 mod ring;
+mod sound;
 #[cfg(test)]
 mod tests;
 mod view;

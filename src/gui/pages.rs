@@ -6,7 +6,7 @@ use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{book, card, keeping, lending, welcome};
+use super::{book, card, keeping, lending, sound, welcome};
 use crate::phone::{AccountJob, Command, Device, Language, MessageJob, Settings, Snapshot, Theme};
 
 /// The settings.
@@ -26,6 +26,7 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
             device_ui(ui, words::speaker(), system, &snapshot.speakers, &mut settings.speaker);
             ringer_ui(ui, &snapshot.speakers, &mut settings.sound.ringers);
             ui.checkbox(&mut settings.sound.voice_processing, words::voice_processing());
+            sound::hold_ui(ui, view, &mut settings);
         });
         ui.add_space(space::S);
         widgets::card(ui, |ui| welcome::welcome_ui(ui, &mut settings));

@@ -229,6 +229,9 @@ pub struct UnlockView {
     pub joins: bool,
 }
 
+/// The name of a file while it is being typed.
+pub type PathField = Option<String>;
+
 /// The state of the view between two frames.
 #[derive(Clone, Debug, Default)]
 pub struct ViewState {
@@ -272,6 +275,8 @@ pub struct ViewState {
     pub panel: Option<(CallId, Panel)>,
     /// Whom the other side of that call is to be connected to.
     pub hand_to: String,
+    /// The music for calls on hold, while it is being typed.
+    pub hold_music: PathField,
     /// The call that has failed whose steps are shown.
     pub why: Option<CallId>,
     /// The question on the screen.

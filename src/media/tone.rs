@@ -1,4 +1,4 @@
-//! The sounds of a phone that rings, here or at the other end.
+//! The sounds of a phone that rings, here or at the other end, and of a call that is recorded.
 
 use super::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
 
@@ -44,6 +44,27 @@ impl RingTone {
     }
 }
 
+/// A short high tone now and then, for those who are recorded and whose phone does not say so.
+#[derive(Clone, Debug, Default)]
+pub struct NoticeTone {
+    /// Samples so far.
+    position: u64,
+}
+
+impl NoticeTone {
+    /// Adds the next 20 ms to what is said.
+    pub fn mix(&mut self, frame: &mut Frame) {
+        for sample in frame {
+            let at_s = self.position as f32 / SAMPLE_RATE as f32;
+            if at_s < NOTICE_S {
+                let swell = (at_s / NOTICE_S * std::f32::consts::PI).sin();
+                *sample = (*sample + sine(1400.0, at_s) * swell * LOUDNESS / 2.0).clamp(-1.0, 1.0);
+            }
+            self.position = (self.position + 1) % NOTICE_EVERY;
+        }
+    }
+}
+
 /// Four notes of a quarter of a second, each swelling and fading so that nothing clicks.
 fn here(at_s: f32) -> f32 {
     const NOTE_S: f32 = 0.25;
@@ -75,6 +96,9 @@ fn sine(hertz: f32, at_s: f32) -> f32 {
     (hertz * at_s * std::f32::consts::TAU).sin()
 }
 
+/// Length of the tone of a recording, and samples from one to the next: 15 s.
+const NOTICE_S: f32 = 0.3;
+const NOTICE_EVERY: u64 = 15 * SAMPLE_RATE as u64;
 const PERIOD_HERE_S: f32 = 3.0;
 const PERIOD_WAITING_S: f32 = 5.0;
 const PERIOD_THERE_S: f32 = 5.0;

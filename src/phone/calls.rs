@@ -1,6 +1,7 @@
 //! Calls: one for each card on the screen, with a SIP leg for each device that it reaches.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinSet};
@@ -12,6 +13,7 @@ use super::api::{
 use super::dial::{DIAL_MAX, DialReport, SET_UP_MAX, Target};
 use super::engine::Engine;
 use super::failure::Worst;
+use super::quality::{self, QualityWatch};
 use super::session::Session;
 use super::talk::{Talk, TalkReport};
 use super::trace::Candidates;
@@ -62,6 +64,11 @@ pub(super) struct Running {
     pub(super) talk: Option<Talk>,
     path: Option<String>,
     pub(super) statistics: AudioStatistics,
+    pub(super) quality_watch: QualityWatch,
+    /// Whether we record it, where to or where last, and who did when that was told last.
+    pub(super) is_recorded: bool,
+    pub(super) recorded_to: Option<PathBuf>,
+    pub(super) recording_told: (bool, bool),
     /// Addresses between which a path for the sound is looked for.
     pub(super) candidates: Candidates,
     pub(super) report: CallReport,
@@ -256,6 +263,10 @@ impl Calls {
             talk: None,
             path: None,
             statistics: AudioStatistics::default(),
+            quality_watch: QualityWatch::default(),
+            is_recorded: false,
+            recorded_to: None,
+            recording_told: (false, false),
             candidates: Candidates::default(),
             report: CallReport::default(),
             started: now.instant,
@@ -287,6 +298,11 @@ impl Running {
 
     pub(super) fn talk_time(&self, now: Instant) -> Duration {
         self.answered.map_or(Duration::ZERO, |since| now.saturating_since(since))
+    }
+
+    /// Whether sound flows, or could.
+    pub(super) fn has_sound(&self) -> bool {
+        self.path.is_some()
     }
 
     /// Whether the sound goes through a relay.
@@ -359,16 +375,20 @@ impl Running {
             level_sent: self.statistics.level_sent,
             level_received: self.statistics.level_received,
             quality: self.path.as_ref().map(|path| self.quality(path)),
+            trouble: self.quality_watch.trouble,
+            recording: self.recording(),
         }
     }
 
     fn quality(&self, path: &str) -> Quality {
         let statistics = &self.statistics;
         Quality {
-            word: words::quality(statistics.loss_received, statistics.round_trip),
+            word: quality::word(statistics.heard),
             loss: statistics.loss_received,
             rtt: statistics.round_trip,
             buffer: statistics.buffer_delay,
+            score: statistics.heard.map(|heard| heard.mos),
+            score_there: statistics.heard_there.map(|heard| heard.mos),
             path: words::path(path).to_owned(),
         }
     }
@@ -380,6 +400,8 @@ impl Running {
         report.packets_lost = self.statistics.packets_lost;
         report.sound_sent = self.statistics.sound_sent;
         report.sound_received = self.statistics.sound_received;
+        report.mos = self.statistics.heard.map(|heard| heard.mos);
+        report.mos_there = self.statistics.heard_there.map(|heard| heard.mos);
         report.path.clone_from(&self.path);
         let talked = self.answered.map_or(Duration::ZERO, |since| now.saturating_since(since));
         report.talk_ms = u64::try_from(talked.as_millis()).unwrap_or(u64::MAX);
@@ -412,10 +434,11 @@ impl Engine {
                 if let Some(talk) = &call.talk {
                     talk.mute(call.muted);
                 }
+                self.tell_recording(id);
                 self.look_for_direct(id);
             }
             Some(TalkReport::Digit(digit)) => self.event(Event::Digit { call: id, digit }),
-            Some(TalkReport::Statistics(statistics)) => call.statistics = *statistics,
+            Some(TalkReport::Statistics(figures)) => self.note_figures(id, *figures),
             Some(TalkReport::Fault(sentence)) => {
                 self.notice(sentence);
                 self.sound_notice = Some(id);

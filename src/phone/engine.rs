@@ -282,6 +282,7 @@ impl Engine {
                 Ok(())
             }
             Command::Hold(call, is_held) => self.hold(call, is_held),
+            Command::Record(call, is_wanted) => self.record(call, is_wanted),
             Command::Digit(call, label) => self.press(call, label),
             Command::Transfer { call, to } => self.transfer(call, &to),
             Command::TransferTo { call, other } => self.transfer_to(call, other),

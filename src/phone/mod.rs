@@ -21,7 +21,8 @@
 //! | `book`, `vcard` | the user's contacts; in files of other programs | RFC 6350 |
 //! | `failure`, `trace` | why a call did not come about; how far it came | |
 //! | `lent`, `network` | what is lent to others; what is known of the network | |
-//! | `sound` | the sound that is wished | |
+//! | `sound`, `quality` | the sound that is wished; what it is like | |
+//! | `voice`, `recording` | our end of a call's sound; on record | RFC 7866 |
 //! | `control` | programs on this computer that steer the phone | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
@@ -62,6 +63,8 @@ mod people;
 mod pins;
 mod presence;
 mod protection;
+mod quality;
+mod recording;
 mod refresh;
 mod revocation;
 mod ring;
@@ -77,6 +80,7 @@ mod trace;
 mod transfer;
 mod trust;
 mod vcard;
+mod voice;
 mod welcome;
 mod whereabouts;
 mod words;
@@ -104,6 +108,8 @@ pub use network::NetworkFacts;
 pub use people::AccountJob;
 pub use pins::{KeyAlarm, KeyAnswer, SeenKey, key_words};
 pub use protection::{KeyStoreJob, Protection, StoreKey};
+pub use quality::SoundTrouble;
+pub use recording::CallRecording;
 pub use search::{Entrance, OverlaySearch};
 pub use sound::SoundSettings;
 pub use state::{StateError, StateFolder};

@@ -324,6 +324,7 @@ impl Engine {
             sink,
             voice_processing: self.settings.sound.voice_processing,
             muted: self.calls.is_muted(id),
+            hold_music: self.settings.sound.hold_music.clone(),
             within,
             seed: os_seed(),
         };

@@ -1,5 +1,6 @@
 //! The sound of one call: ICE and DTLS for media, then frames every 20 ms, in a task of its own.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::failure::SoundFailure;
+use super::voice::Voice;
 use crate::base::{Now, Rng};
 use crate::crypto::Certificate;
 use crate::link;
@@ -20,9 +22,9 @@ use crate::media::sdp::{
     TELEPHONE_EVENT_PAYLOAD_TYPE,
 };
 use crate::media::{
-    AudioSession, AudioSink, AudioSource, AudioStatistics, Digit, FRAME_SAMPLES, Profile,
-    SAMPLE_RATE, SILENCE, SessionSettings, SinkChoice, SoundError, SourceChoice, SrtpKeys,
-    VoiceProcessor,
+    AudioSession, AudioSink, AudioSource, AudioStatistics, CallRecorder, Digit, FRAME_SAMPLES,
+    Profile, Recording, SAMPLE_RATE, SessionSettings, SinkChoice, SoundError, SourceChoice,
+    SrtpKeys, VoiceProcessor,
 };
 
 /// What a call's sound needs.
@@ -41,6 +43,8 @@ pub(super) struct TalkSetup {
     pub voice_processing: bool,
     /// Whether the microphone is cut off from the start.
     pub muted: bool,
+    /// What the other side hears while we hold the call.
+    pub hold_music: Option<PathBuf>,
     /// How long it may take until sound flows.
     pub within: Duration,
     /// Seed of all randomness.
@@ -72,8 +76,10 @@ pub(super) struct Talk {
 enum Control {
     /// Cut the microphone off, or let it in again.
     Mute(bool),
-    /// Let sound flow this way only.
-    Direct(sdp::Direction),
+    /// Let sound flow this way only, and whether we hold the call.
+    Direct(sdp::Direction, bool),
+    /// Record both sides, or no more; and whether the other side's phone says so.
+    Record(Option<CallRecorder>, bool),
     /// Send a key.
     Digit(Digit),
     /// Go on by another path, between these candidates of ours and of the other side.
@@ -106,9 +112,14 @@ impl Talk {
         let _ = self.control.try_send(Control::Digit(digit));
     }
 
-    /// Lets sound flow this way only.
-    pub(super) fn direct(&self, direction: sdp::Direction) {
-        let _ = self.control.try_send(Control::Direct(direction));
+    /// Lets sound flow this way only; while we hold the call, only music to the other side.
+    pub(super) fn direct(&self, direction: sdp::Direction, is_held: bool) {
+        let _ = self.control.try_send(Control::Direct(direction, is_held));
+    }
+
+    /// Records both sides, or no more; `is_told` is whether the other side's phone says so.
+    pub(super) fn record(&self, recorder: Option<CallRecorder>, is_told: bool) {
+        let _ = self.control.try_send(Control::Record(recorder, is_told));
     }
 
     /// Goes on by another path as soon as it is found. Until then the present one is used.
@@ -130,6 +141,7 @@ pub(super) fn description(agent: &IceAgent, certificate: &Certificate) -> MediaD
         copies_payload_type: Some(COPIES_PAYLOAD_TYPE),
         telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
         direction: sdp::Direction::SendRecv,
+        recording: Some(false),
     }
 }
 
@@ -139,16 +151,17 @@ async fn run(
     report: &(impl Fn(Option<TalkReport>) + Send + Sync),
 ) -> Result<(), SoundFailure> {
     let TalkSetup { agent, negotiated, local, source, sink, muted, within, seed, .. } = setup;
+    let music = setup.hold_music;
     let is_processed = setup.voice_processing && matches!(source, SourceChoice::Device(_));
     let processor = is_processed.then(VoiceProcessor::new);
-    let sound = tokio::task::spawn_blocking(move || open(&source, &sink));
+    let sound = tokio::task::spawn_blocking(move || open(&source, &sink, music.as_deref()));
     let flow = tokio::select! {
         flow = timeout(within, connect(agent, &negotiated, local)) => {
             flow.unwrap_or(Err(SoundFailure::TooSlow(within)))?
         }
         () = closed(&mut control) => return Ok(()),
     };
-    let (source, sink, fault) =
+    let (source, sink, music, fault) =
         sound.await.map_err(|_| SoundFailure::Here("The sound system failed.".to_owned()))?;
     if let Some(fault) = fault {
         report(Some(TalkReport::Fault(fault)));
@@ -169,9 +182,10 @@ async fn run(
     };
     let keys = SrtpKeys { profile, keying: &keying, role: media_role(flow.info().role) };
     let session = AudioSession::new(now, settings, keys, rng);
-    let mut session = session.map_err(|error| SoundFailure::Here(error.to_string()))?;
-    session.mute(muted);
-    let mut call = Sound { session, flow, clock, source, sink, processor };
+    let session = session.map_err(|error| SoundFailure::Here(error.to_string()))?;
+    let mut voice = Voice::new(source, sink, processor, music);
+    voice.mute(muted);
+    let mut call = Sound { session, flow, clock, voice };
     call.run(&mut control, report).await
 }
 
@@ -180,9 +194,7 @@ struct Sound {
     session: AudioSession,
     flow: MediaFlow,
     clock: Clock,
-    source: Box<dyn AudioSource>,
-    sink: Box<dyn AudioSink>,
-    processor: Option<VoiceProcessor>,
+    voice: Voice,
 }
 
 impl Sound {
@@ -218,12 +230,15 @@ impl Sound {
                     self.session.handle_timeout(self.clock.now());
                 }
                 told = control.recv() => match told {
-                    Some(Control::Mute(muted)) => self.session.mute(muted),
+                    Some(Control::Mute(muted)) => self.voice.mute(muted),
+                    Some(Control::Record(recorder, is_told)) => {
+                        self.voice.record(recorder, is_told);
+                    }
                     Some(Control::Digit(digit)) => {
                         // Whether the other side takes keys, and how many wait, is known above.
                         let _ = self.session.send_digit(digit, DIGIT_LENGTH);
                     }
-                    Some(Control::Direct(direction)) => self.session.set_direction(direction),
+                    Some(Control::Direct(direction, is_held)) => self.direct(direction, is_held),
                     Some(Control::Move(agent, remote)) => {
                         let sender = self.flow.sender();
                         moves.spawn(async move { sender.move_to(*agent, &remote).await });
@@ -250,17 +265,20 @@ impl Sound {
 
     fn frame(&mut self, report: &(impl Fn(Option<TalkReport>) + Send + Sync)) {
         let now = self.clock.now();
-        let played = self.session.playout(now);
-        self.sink.write(&played);
-        let mut frame = SILENCE;
-        self.source.read(&mut frame);
-        if let Some(processor) = &mut self.processor {
-            processor.clean(&played, &mut frame);
-        }
-        self.session.capture(now, &frame);
-        for fault in [self.source.take_fault(), self.sink.take_fault()].into_iter().flatten() {
+        let heard = self.session.playout(now);
+        let said = self.voice.turn(&heard);
+        self.session.capture(now, &said);
+        for fault in self.voice.take_faults() {
             report(Some(TalkReport::Fault(fault.to_string())));
         }
+    }
+
+    /// While we hold the call nothing is heard, and nothing is said but music.
+    fn direct(&mut self, agreed: sdp::Direction, is_held: bool) {
+        self.voice.hold(is_held);
+        let sends = agreed.sends() && (!is_held || self.voice.has_music());
+        let direction = sdp::Direction::from_flows(sends, agreed.receives() && !is_held);
+        self.session.set_direction(direction);
     }
 
     fn flush(&mut self) {
@@ -317,7 +335,8 @@ async fn connect(
 fn open(
     source: &SourceChoice,
     sink: &SinkChoice,
-) -> (Box<dyn AudioSource>, Box<dyn AudioSink>, Option<String>) {
+    music: Option<&Path>,
+) -> (Box<dyn AudioSource>, Box<dyn AudioSink>, Option<Recording>, Option<String>) {
     let mut faults = Vec::new();
     let source = source.open().unwrap_or_else(|error| {
         faults.push(error);
@@ -327,7 +346,11 @@ fn open(
         faults.push(error);
         sink.wait()
     });
-    (source, sink, fault_words(&faults))
+    let music = music.map(Recording::read).transpose().unwrap_or_else(|error| {
+        faults.push(error);
+        None
+    });
+    (source, sink, music, fault_words(&faults))
 }
 
 /// One sentence about what could not be opened.

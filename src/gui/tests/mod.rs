@@ -24,9 +24,9 @@ use super::view::{Page, Setup, ViewState};
 use super::window::Window;
 use super::{look, words};
 use crate::phone::{
-    Backend, Backup, Call, CallId, CallState, Command, Device, Direction, DocumentFacts,
-    HistoryEntry, Language, Me, Membership, OverlayState, Quality, Settings, Snapshot,
-    SoundSettings, Theme, Verified, Welcome, channel,
+    Backend, Backup, Call, CallId, CallRecording, CallState, Command, Device, Direction,
+    DocumentFacts, HistoryEntry, Language, Me, Membership, OverlayState, Quality, Settings,
+    Snapshot, SoundSettings, Theme, Verified, Welcome, channel,
 };
 
 /// A window on `snapshot`, and the phone's end of it.
@@ -162,6 +162,8 @@ fn call(id: u64, state: CallState) -> Call {
         level_sent: 0.1,
         level_received: 0.5,
         quality: None,
+        trouble: None,
+        recording: CallRecording::default(),
     }
 }
 

@@ -29,6 +29,7 @@ mod links;
 mod overlays;
 mod people;
 mod reach;
+mod sound;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,7 @@ pub use links::*;
 pub use overlays::*;
 pub use people::*;
 pub use reach::*;
+pub use sound::*;
 
 use std::time::Duration;
 
@@ -293,6 +295,9 @@ pub fn quality_details(quality: &Quality) -> String {
     let mut parts = vec![say!(quality_lost, percent = percent)];
     if let Some(rtt) = quality.rtt {
         parts.push(say!(quality_rtt, ms = rtt.as_millis().to_string()));
+    }
+    if let Some(score) = quality.score {
+        parts.push(say!(quality_score, score = format!("{score:.1}")));
     }
     parts.push(say!(quality_buffered, ms = quality.buffer.as_millis().to_string()));
     match quality.path.as_str() {

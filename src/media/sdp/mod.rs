@@ -35,6 +35,9 @@ pub struct MediaDescription {
     pub telephone_event: Option<u8>,
     /// Which way sound flows, seen from this side.
     pub direction: Direction,
+    /// Whether this side records the call; `None` for one that knows nothing of recording
+    /// (RFC 7866 §6.1.2).
+    pub recording: Option<bool>,
 }
 
 /// The payload type that we offer for Opus: the first dynamic one browsers use too.

@@ -155,6 +155,7 @@ fn stream(
         copies_payload_type: copies(&lines, opus_payload_type),
         telephone_event: telephone_event(&lines),
         direction: direction(&lines),
+        recording: recording(&lines),
     };
     Ok(Stream { description, opus, mid: lines.text("mid")? })
 }
@@ -247,6 +248,13 @@ fn fingerprint(lines: &Lines<'_>) -> Result<[u8; 32], SdpError> {
         (byte.len() == 2).then(|| u8::from_str_radix(byte, 16).ok()).flatten().ok_or_else(bad)
     });
     bytes.collect::<Result<Vec<u8>, _>>()?.try_into().map_err(|_| bad())
+}
+
+/// Whether the writer records the call. Whoever says what they prefer knows of recording as well
+/// (RFC 7866 §6.1.2, §6.2.2).
+fn recording(lines: &Lines<'_>) -> Option<bool> {
+    let state = lines.all("record").flatten().next().map(|state| state.trim() == "on");
+    state.or_else(|| lines.all("recordpref").next().map(|_| false))
 }
 
 /// Who opens DTLS; without the line, whoever wrote the description does (RFC 4145 §4.1).

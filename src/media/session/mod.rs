@@ -19,7 +19,9 @@ use super::codec::{CodecError, Decoder, Encoder, FRAME_SAMPLES, Frame, SILENCE};
 use super::digit::{Digit, DigitReceiver, DigitSender, EventPacket};
 use super::jitter::{Arrival, Insertion, JitterBuffer, JitterCounters, Pace, Pull};
 use super::level::LevelMeter;
+use super::metrics::{Heard, HeardThere};
 use super::path::{Path, Plan};
+use super::quality::{Estimate, Misses};
 use super::red::{self, Copies};
 use super::report::{Reception, Reporter, Sent};
 use super::sdp::{Direction, DtlsRole, Negotiated, PayloadTypes};
@@ -58,10 +60,12 @@ pub struct AudioSession {
     digits_heard: DigitReceiver,
     level_sent: LevelMeter,
     level_received: LevelMeter,
-    is_muted: bool,
     is_over: bool,
     peer_said_goodbye: bool,
     round_trip: Option<Duration>,
+    jitter_sent: Option<Duration>,
+    misses: Misses,
+    heard_there: HeardThere,
     /// Whether the frame before was sent.
     is_talkspurt: bool,
     refused: u64,
@@ -130,6 +134,17 @@ pub struct AudioStatistics {
     pub loss_sent: f32,
     /// Variation of the packets' transit (RFC 3550 §6.4.1).
     pub jitter: Duration,
+    /// The same of our packets, as the other side reports.
+    pub jitter_sent: Option<Duration>,
+    /// How well we hear the other side lately, once it has been heard for a second.
+    pub heard: Option<Estimate>,
+    /// How well the other side hears us, if it says.
+    pub heard_there: Option<Estimate>,
+    /// Whether what is wrong with our hearing is that it comes late, more than that parts of it
+    /// are missing.
+    pub is_late: bool,
+    /// Share of our frames that the other side could not play, over the whole call, as it reports.
+    pub missed_there: f32,
     /// How long a packet takes to the other side and back, once it has reported.
     pub round_trip: Option<Duration>,
     /// How long the jitter buffer holds sound.
@@ -208,10 +223,12 @@ impl AudioSession {
             digits_heard: DigitReceiver::default(),
             level_sent: LevelMeter::default(),
             level_received: LevelMeter::default(),
-            is_muted: false,
             is_over: false,
             peer_said_goodbye: false,
             round_trip: None,
+            jitter_sent: None,
+            misses: Misses::default(),
+            heard_there: HeardThere::default(),
             is_talkspurt: false,
             refused: 0,
             settings,
@@ -221,7 +238,6 @@ impl AudioSession {
 
     /// Sends 20 ms of sound from the microphone.
     pub fn capture(&mut self, now: Instant, frame: &Frame) {
-        let frame = if self.is_muted { &SILENCE } else { frame };
         self.level_sent.watch(frame);
         let timestamp = self.timestamp;
         self.timestamp = timestamp.wrapping_add(FRAME_SAMPLES as u32);
@@ -309,7 +325,8 @@ impl AudioSession {
         if self.is_over || now < self.reporter.deadline() {
             return;
         }
-        let reception = self.reception.as_mut();
+        let heard = Heard::of(&self.misses, &self.jitter, self.round_trip, self.heard_there.there);
+        let reception = self.reception.as_mut().map(|reception| (reception, heard));
         if let Some(report) = self.reporter.report(now, &mut self.rng, &self.sent, reception) {
             self.send_rtcp(&report);
         }
@@ -325,15 +342,12 @@ impl AudioSession {
         if self.is_over {
             return;
         }
-        if let Some(goodbye) = self.reporter.goodbye(now, &self.sent, self.reception.as_mut()) {
+        let heard = Heard::of(&self.misses, &self.jitter, self.round_trip, self.heard_there.there);
+        let reception = self.reception.as_mut().map(|reception| (reception, heard));
+        if let Some(goodbye) = self.reporter.goodbye(now, &self.sent, reception) {
             self.send_rtcp(&goodbye);
         }
         self.is_over = true;
-    }
-
-    /// Sends silence instead of the microphone's sound, or stops doing so.
-    pub fn mute(&mut self, is_muted: bool) {
-        self.is_muted = is_muted;
     }
 
     /// Changes which way sound flows, after a new offer and answer.
@@ -352,6 +366,8 @@ impl AudioSession {
         let received = self.earlier.0 + received;
         let lost = (self.earlier.1 + lost).max(0).unsigned_abs();
         let expected = (received + lost).max(1);
+        let there = self.heard_there;
+        let heard = Heard::of(&self.misses, &self.jitter, self.round_trip, there.there);
         AudioStatistics {
             packets_sent: self.sent.packets,
             packets_received: received,
@@ -360,6 +376,11 @@ impl AudioSession {
             loss_received: lost as f32 / expected as f32,
             loss_sent: self.path.loss(),
             jitter: self.reception.map_or(Duration::ZERO, |r| r.jitter()),
+            jitter_sent: self.jitter_sent,
+            heard: heard.lately.map(|lately| lately.estimate()),
+            heard_there: there.estimate,
+            is_late: heard.lately.is_some_and(|lately| lately.is_late()),
+            missed_there: there.missed,
             round_trip: self.round_trip,
             buffer_delay: self.jitter.delay(),
             buffer: self.jitter.counters(),
@@ -499,6 +520,8 @@ impl AudioSession {
         let compound = self.srtp.unprotect_rtcp(datagram).ok()?;
         let feedback = self.reporter.read(now, &compound);
         self.round_trip = feedback.round_trip.or(self.round_trip);
+        self.jitter_sent = feedback.jitter.or(self.jitter_sent);
+        self.heard_there = feedback.heard.unwrap_or(self.heard_there);
         self.peer_said_goodbye |= feedback.goodbye;
         if let Some(fraction) = feedback.fraction_lost {
             self.path.report(fraction, feedback.round_trip);
@@ -514,7 +537,11 @@ impl AudioSession {
 
     fn decode_more(&mut self, now: Instant) {
         let Self { decoder, decoded, level_received: level, .. } = self;
-        let done = match self.jitter.pull(now, decoded.len() as u32) {
+        let lost_before = self.jitter.counters().lost;
+        let pull = self.jitter.pull(now, decoded.len() as u32);
+        let lost = self.jitter.counters().lost - lost_before;
+        self.misses.note(&pull, lost);
+        let done = match pull {
             Pull::Packet(payload, pace) => decoder.decode(&payload).map(|sound| {
                 level.watch(sound);
                 match pace {

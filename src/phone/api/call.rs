@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::phone::quality::SoundTrouble;
+use crate::phone::recording::CallRecording;
 use crate::phone::words;
 
 /// Names one call for as long as the phone runs.
@@ -59,6 +61,10 @@ pub struct Call {
     pub level_received: f32,
     /// One word and the figures behind it, while talking.
     pub quality: Option<Quality>,
+    /// What is wrong with the sound, for as long as it is.
+    pub trouble: Option<SoundTrouble>,
+    /// Whether the call is recorded, and by whom.
+    pub recording: CallRecording,
 }
 
 /// How far a call has come.
@@ -116,6 +122,10 @@ pub struct Quality {
     pub rtt: Option<Duration>,
     /// How long the jitter buffer holds sound.
     pub buffer: Duration,
+    /// What people would say of what we hear, 1 (bad) to 4.5, as the E-model estimates it.
+    pub score: Option<f32>,
+    /// What they would say of what the other side hears, as it reports.
+    pub score_there: Option<f32>,
     /// The path in a word, such as "direct".
     pub path: String,
 }
@@ -209,6 +219,10 @@ pub struct CallReport {
     pub sound_sent: bool,
     /// Whether sound that was not silence came in.
     pub sound_received: bool,
+    /// What people would say of what we heard at the end, 1 (bad) to 4.5 (RFC 3611 §4.7.5).
+    pub mos: Option<f32>,
+    /// The same of what the other side heard, as it reported.
+    pub mos_there: Option<f32>,
     /// The path that media took, such as "host 127.0.0.1:40000 - host 127.0.0.1:40002".
     pub path: Option<String>,
 }

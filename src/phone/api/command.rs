@@ -86,6 +86,8 @@ pub enum Command {
     Mute(CallId, bool),
     /// Put a call on hold, so that no sound flows, or go on with it.
     Hold(CallId, bool),
+    /// Record a call to a file in the user's folder, both sides; or stop. The other side is told.
+    Record(CallId, bool),
     /// Press a key of a telephone in a call: 0 to 9, `*`, `#` or A to D.
     Digit(CallId, char),
     /// Connect the other side of a call to somebody else. Our call ends once they talk.

@@ -1,6 +1,7 @@
 //! What happened, for faces that print it line by line.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
@@ -8,6 +9,7 @@ use super::{CallId, CallReport};
 use crate::enroll::{Road, RoadNews};
 use crate::link::{NodeCounters, NodeStatus};
 use crate::phone::messages::{Delivery, MessageId};
+use crate::phone::quality::SoundTrouble;
 
 /// What happened, for faces that print it line by line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -95,6 +97,28 @@ pub enum Event {
         call: CallId,
         /// The key's label.
         digit: char,
+    },
+    /// A recording of a call has begun or ended.
+    Recording {
+        /// The call.
+        call: CallId,
+        /// The other side's Address of Record.
+        peer: String,
+        /// Whether we record it now.
+        by_us: bool,
+        /// Whether the other side does.
+        by_them: bool,
+        /// Where our last recording of the call is.
+        file: Option<PathBuf>,
+    },
+    /// The sound of a call has got bad, or is good again.
+    Quality {
+        /// The call.
+        call: CallId,
+        /// The other side's Address of Record.
+        peer: String,
+        /// What is wrong with it now.
+        trouble: Option<SoundTrouble>,
     },
     /// A call is over.
     Ended {

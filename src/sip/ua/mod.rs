@@ -57,7 +57,7 @@ pub(super) const PRODUCT: &str = concat!("Chordial/", env!("CARGO_PKG_VERSION"))
 /// The methods that we answer, as the Allow header field lists them.
 const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, PRACK, UPDATE, MESSAGE";
 /// The extensions that we know, as the Supported header field lists them.
-const SUPPORTED: &str = "replaces, 100rel, timer, norefersub";
+const SUPPORTED: &str = "replaces, 100rel, timer, norefersub, record-aware";
 /// The only body that we read.
 const SDP: &str = "application/sdp";
 
