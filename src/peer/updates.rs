@@ -215,7 +215,7 @@ pub(super) const REPLICATE_DELAY: Duration = Duration::from_millis(500);
 pub(super) const HOLD_DOWN: Duration = Duration::from_secs(30);
 /// Until what we need not keep any more is handed over: some changes together, and long before so
 /// many peers have come between that who is responsible is out of our sight.
-const HAND_OVER_DELAY: Duration = Duration::from_secs(2);
+pub(super) const HAND_OVER_DELAY: Duration = Duration::from_secs(2);
 /// Without any change for so long, copies that others keep too are dropped.
 const DISCARD_DELAY: Duration = Duration::from_secs(60);
 /// Until fingers are sought after a change.

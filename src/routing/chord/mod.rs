@@ -468,6 +468,7 @@ impl Topology for Chord {
 
     fn detour(&self, k: u128, lost: NodeId) -> Option<NodeId> {
         let mut others = self.clone();
+        others.forget_start(|start| start == lost);
         others.remove(lost);
         if others.is_responsible(k) { Some(self.own) } else { others.next_hop(k) }
     }
