@@ -446,7 +446,7 @@ favourite_hint = Favoriten stehen oben, und ihr Telefon klingelt schneller.
 block = Sperren
 unblock = Entsperren
 blocked = Gesperrt
-blocked_hint = Gesperrt: Anrufe von diesem Namen werden abgewiesen und klingeln nicht.
+blocked_hint = Gesperrt: Anrufe und Nachrichten von diesem Namen werden abgewiesen.
 remove_contact = Entfernen
 
 ## Past calls

@@ -446,7 +446,7 @@ favourite_hint = Favourites come first, and their phones ring sooner.
 block = Block
 unblock = Unblock
 blocked = Blocked
-blocked_hint = Blocked: calls from this name are refused and don't ring.
+blocked_hint = Blocked: calls and messages from this name are refused.
 remove_contact = Remove
 
 ## Past calls

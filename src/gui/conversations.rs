@@ -146,7 +146,11 @@ pub fn thread_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
             });
         },
     );
-    commands.extend(field_ui(ui, snapshot, view, &peer));
+    if snapshot.contact(&peer).is_some_and(|contact| contact.is_blocked) {
+        widgets::sentence(ui, Icon::Block, roles(ui).bad, words::blocked_hint());
+    } else {
+        commands.extend(field_ui(ui, view, &peer));
+    }
     commands.extend(conversation.and_then(|conversation| see(ui, view, conversation)));
     commands
 }
@@ -249,8 +253,8 @@ fn text_ui(ui: &mut Ui, now_ms: u64, message: &Message) -> Option<Command> {
         let quiet = |text: &str| RichText::new(text).size(size::CAPTION).color(roles.quiet);
         if is_ours {
             let said = words::delivery(message.delivery);
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                ui.set_max_height(size::CAPTION + space::S);
+            let line = vec2(ui.available_width(), size::CAPTION + space::S);
+            ui.allocate_ui_with_layout(line, Layout::right_to_left(Align::Center), |ui| {
                 ui.label(quiet(&format!("{said} \u{b7} {ago}")));
                 let colour = mark_colour(ui, message.delivery);
                 widgets::sign(ui, mark(message.delivery), 10.0, colour);
@@ -303,7 +307,7 @@ fn mark_colour(ui: &Ui, delivery: Delivery) -> egui::Color32 {
 }
 
 /// Where the next text is written: Enter sends it, Shift and Enter begin a new line.
-fn field_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, peer: &str) -> Option<Command> {
+fn field_ui(ui: &mut Ui, view: &mut ViewState, peer: &str) -> Option<Command> {
     /// As much as the phone takes, if all of it is plain letters.
     const CHARS_MAX: usize = 8000;
     ui.add_space(space::S);
@@ -333,8 +337,7 @@ fn field_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, peer: &str) 
             sent |= widgets::icon_button(ui, kind, Icon::Send, words::send(), false).clicked();
         });
     });
-    let is_blocked = snapshot.contact(peer).is_some_and(|contact| contact.is_blocked);
-    if !sent || draft.trim().is_empty() || is_blocked {
+    if !sent || draft.trim().is_empty() {
         if !draft.is_empty() {
             view.talk.drafts.insert(peer.to_owned(), draft);
         }

@@ -171,6 +171,17 @@ fn strangers_are_let_in_or_blocked() {
     }
 }
 
+/// Nothing is written to a name that is blocked, and why is said.
+#[test]
+fn blocked_names_are_not_written_to() {
+    let bob = Contact { aor: "bob@smith".into(), is_blocked: true, ..Contact::default() };
+    let (mut harness, _backend) = open(Snapshot { contacts: vec![bob].into(), ..talk() }, WIDE);
+    harness.state_mut().view.write_to("bob@smith");
+    harness.run();
+    harness.get_by_label(words::blocked_hint());
+    assert!(harness.query_by_label(words::message_text()).is_none());
+}
+
 #[test]
 fn removing_a_conversation_asks_first() {
     let (mut harness, mut backend) = open(talk(), WIDE);
@@ -182,6 +193,21 @@ fn removing_a_conversation_asks_first() {
     click(&mut harness, words::forget_conversation());
     click(&mut harness, words::yes_forget_conversation());
     assert_eq!(commands(&mut backend), [job(MessageJob::Forget("carol@smith".into()))]);
+}
+
+/// Texts follow each other closely, whosever they are.
+#[test]
+fn a_short_conversation_has_no_holes() {
+    let texts = vec![
+        text(1, "Tea?", Delivery::Received),
+        text(2, "Yes", Delivery::Delivered),
+        text(3, "Now?", Delivery::Received),
+    ];
+    let (mut harness, _backend) = open(with(vec![conversation("bob@smith", texts)]), WIDE);
+    harness.state_mut().view.write_to("bob@smith");
+    harness.run();
+    let bottom = |label: &str| harness.get_by_label(label).rect().bottom();
+    assert!(bottom("Now?") - bottom("Tea?") < 200.0);
 }
 
 /// A long conversation begins with its end.

@@ -20,11 +20,12 @@ impl World {
     }
 
     fn receipts(&self) -> Vec<&Receipt> {
-        let receipt = |e| match e {
-            &Event::MessageOver { ref receipt, .. } => Some(receipt),
+        let events = self.of(ALICE).into_iter();
+        let receipts = events.filter_map(|event| match event {
+            Event::MessageOver { receipt, .. } => Some(receipt),
             _ => None,
-        };
-        self.of(ALICE).into_iter().filter_map(receipt).collect()
+        });
+        receipts.collect()
     }
 }
 
