@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use super::accounts::AccountArguments;
 use super::document::{NewArguments, SignArguments};
 use super::serve::ServeArguments;
+use super::sip_account::SipArguments;
 use crate::phone::LentRelay;
 
 /// Calls between people with no server in the middle.
@@ -44,6 +45,8 @@ enum CommandLine {
         #[command(flatten)]
         phone: PhoneArguments,
     },
+    /// Be a phone at an ordinary SIP provider
+    Sip(SipArguments),
     /// Write all identities, documents and memories of a user to one encrypted file
     Backup {
         /// The file to write; an older backup is replaced
@@ -291,6 +294,8 @@ pub enum Job {
         /// For how long.
         seconds: u64,
     },
+    /// Be a phone at a registrar.
+    Sip(SipArguments),
     /// Write a backup.
     BackUp {
         /// Whose.
@@ -356,6 +361,7 @@ impl Arguments {
             Some(CommandLine::Call { name, seconds, phone }) => {
                 Asked::Job(Box::new(Job::Call { phone, name, seconds }))
             }
+            Some(CommandLine::Sip(sip)) => Asked::Job(Box::new(Job::Sip(sip))),
             Some(CommandLine::Backup { out, backup_password_file: password_file, keys }) => {
                 Asked::Job(Box::new(Job::BackUp { keys, out, password_file }))
             }

@@ -10,6 +10,7 @@ mod events;
 mod headless;
 mod keeping;
 mod serve;
+mod sip_account;
 
 pub use headless::{farewell, interrupted};
 
@@ -18,6 +19,7 @@ pub use arguments::{Arguments, Asked, Job, PhoneArguments, SimArguments, SimTabl
 
 pub use document::{NewArguments, SignArguments};
 pub use serve::ServeArguments;
+pub use sip_account::SipArguments;
 
 use std::process::ExitCode;
 
@@ -38,6 +40,7 @@ pub fn run(job: Job) -> ExitCode {
         Job::Invite { document, addresses } => entrance::invite(&document, addresses),
         Job::Peer(phone) => block_on(headless::peer(phone)),
         Job::Call { phone, name, seconds } => block_on(headless::call(phone, name, seconds)),
+        Job::Sip(sip) => block_on(sip_account::run(sip)),
         Job::BackUp { keys, out, password_file } => {
             keeping::back_up(&keys, &out, password_file.as_deref())
         }

@@ -395,6 +395,8 @@ impl Engine {
                     call.heard(leg);
                 }
             }
+            // Nobody registers with a peer of an overlay.
+            sip::Event::Registered { .. } | sip::Event::Unregistered { .. } => {}
             sip::Event::Acked { .. } | sip::Event::Refused { .. } => {}
         }
     }

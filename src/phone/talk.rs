@@ -314,7 +314,7 @@ async fn connect(
 }
 
 /// Opens both ends; what cannot be opened is silent until it can, and reported.
-fn open(
+pub(super) fn open(
     source: &SourceChoice,
     sink: &SinkChoice,
 ) -> (Box<dyn AudioSource>, Box<dyn AudioSink>, Option<String>) {

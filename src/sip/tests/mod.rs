@@ -5,6 +5,7 @@ mod changes;
 mod faults;
 mod provisional;
 mod refer;
+mod register;
 mod requests;
 mod timers;
 mod torture;
@@ -285,6 +286,7 @@ fn agent(user: &str, seed: u8) -> UserAgent {
         overlay: "o".parse().expect("host"),
         users: vec![aor(user)],
         contact: format!("sip:{user};gr=device{seed}").parse().expect("URI"),
+        line: None,
         seed: [seed; 32],
     })
 }

@@ -22,7 +22,7 @@ fn a_180_that_must_arrive_is_repeated_until_it_is_confirmed() {
     let ringing = world.sent.iter().rev().find_map(|(_, _, t)| response(t)).expect("a 180");
     let rseq: u32 = ringing.headers.first("RSeq").and_then(|n| n.parse().ok()).expect("a number");
     assert!(ringing.headers.lists("Require", "100rel"));
-    let mut prack = |world: &mut World, cseq, rack: String| {
+    let prack = |world: &mut World, cseq, rack: String| {
         world.ask_bob_for("PRACK", cseq, &format!("RAck: {rack}\n"), "")[0].code()
     };
     assert_eq!(prack(&mut world, 2, format!("{} 1 INVITE", rseq + 1)), 481);
@@ -66,7 +66,7 @@ fn who_does_not_require_it_is_not_bothered() {
 fn the_caller_confirms_in_order() {
     let mut world = World::calling_nobody();
     let invite = world.last(ALICE, "INVITE").headers.cseq().expect("CSeq").number;
-    let mut say = |world: &mut World, code, rseq: u32| {
+    let say = |world: &mut World, code, rseq: u32| {
         let lines = format!("Require: 100rel\nRSeq: {rseq}\nContact: <sip:bob@o;gr=y>\n");
         world.answer_alice("INVITE", code, &lines, "");
         world.sent(ALICE, "PRACK")
