@@ -9,6 +9,7 @@ use super::accounts::AccountArguments;
 use super::ctl::CtlArguments;
 use super::document::{NewArguments, SignArguments};
 use super::serve::ServeArguments;
+use super::sip_account::SipArguments;
 use crate::phone::LentRelay;
 
 /// Calls between people with no server in the middle.
@@ -60,6 +61,8 @@ enum CommandLine {
         #[command(flatten)]
         phone: PhoneArguments,
     },
+    /// Be a phone at an ordinary SIP provider
+    Sip(SipArguments),
     /// Write all identities, documents and memories of a user to one encrypted file
     Backup {
         /// The file to write; an older backup is replaced
@@ -323,6 +326,8 @@ pub enum Job {
         /// For how many seconds it is tried.
         wait: u64,
     },
+    /// Be a phone at a registrar.
+    Sip(SipArguments),
     /// Write a backup.
     BackUp {
         /// Whose.
@@ -392,6 +397,7 @@ impl Arguments {
             Some(CommandLine::Message { name, text, wait, phone }) => {
                 Asked::Job(Box::new(Job::Message { phone, name, text, wait }))
             }
+            Some(CommandLine::Sip(sip)) => Asked::Job(Box::new(Job::Sip(sip))),
             Some(CommandLine::Backup { out, backup_password_file: password_file, keys }) => {
                 Asked::Job(Box::new(Job::BackUp { keys, out, password_file }))
             }

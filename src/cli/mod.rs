@@ -11,6 +11,7 @@ mod events;
 mod headless;
 mod keeping;
 mod serve;
+mod sip_account;
 mod state_lines;
 
 pub use headless::{farewell, interrupted};
@@ -21,6 +22,7 @@ pub use arguments::{Arguments, Asked, Job, PhoneArguments, SimArguments, SimTabl
 pub use ctl::CtlArguments;
 pub use document::{NewArguments, SignArguments};
 pub use serve::ServeArguments;
+pub use sip_account::SipArguments;
 
 use std::process::ExitCode;
 
@@ -45,6 +47,7 @@ pub fn run(job: Job) -> ExitCode {
         Job::Message { phone, name, text, wait } => {
             block_on(headless::message(phone, name, text, wait))
         }
+        Job::Sip(sip) => block_on(sip_account::run(sip)),
         Job::BackUp { keys, out, password_file } => {
             keeping::back_up(&keys, &out, password_file.as_deref())
         }

@@ -29,6 +29,7 @@
 //! | `state`, `data` | the user's folder and its database | |
 //! | `identity`, `backup` | keys and certificates in it; all of it as one file | |
 //! | `protection`, `keystore`, `keeping` | how private keys are encrypted, and by whose wish | |
+//! | `sip_account` | ordinary SIP accounts, at a registrar | RFC 3261 §10 |
 //! | `words` | sentences that end calls | |
 
 mod account;
@@ -71,6 +72,7 @@ mod ring;
 mod search;
 mod session;
 mod signal;
+mod sip_account;
 mod sound;
 mod state;
 mod talk;
@@ -111,6 +113,7 @@ pub use protection::{KeyStoreJob, Protection, StoreKey};
 pub use quality::SoundTrouble;
 pub use recording::CallRecording;
 pub use search::{Entrance, OverlaySearch};
+pub use sip_account::{SipAccount, SipPhone, SipPhoneOptions, SipTransport};
 pub use sound::SoundSettings;
 pub use state::{StateError, StateFolder};
 pub use trace::{CallStep, CallTrace, Candidates, StepState};

@@ -404,6 +404,8 @@ impl Engine {
                 self.message_arrived(account, (leg, flow), &from, &text);
             }
             sip::Event::MessageOver { leg, receipt } => self.message_over(account, leg, &receipt),
+            // Nobody registers with a peer of an overlay.
+            sip::Event::Registered { .. } | sip::Event::Unregistered { .. } => {}
             sip::Event::Acked { .. } | sip::Event::Refused { .. } => {}
         }
     }

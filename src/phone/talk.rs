@@ -332,7 +332,7 @@ async fn connect(
 }
 
 /// Opens both ends; what cannot be opened is silent until it can, and reported.
-fn open(
+pub(super) fn open(
     source: &SourceChoice,
     sink: &SinkChoice,
     music: Option<&Path>,

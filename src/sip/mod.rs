@@ -15,11 +15,14 @@
 //!
 //! # Who may call
 //!
-//! No SIP credential is ever asked for or given. A request is believed because the user name in
-//! its From is one of those that its flow's certificate proves; any other is answered 403 and told
-//! to the room above. A dialog lives on its flow: the same request on another flow is refused,
-//! but a re-INVITE moves the dialog to a flow that proves the same name. Texts
-//! outside of calls (RFC 3428) are believed in the same way.
+//! In an overlay no SIP credential is ever asked for or given. A request is believed because the
+//! user name in its From is one of those that its flow's certificate proves; any other is answered
+//! 403 and told to the room above. A dialog lives on its flow: the same request on another flow is
+//! refused, but a re-INVITE moves the dialog to a flow that proves the same name.
+//! Texts outside of calls (RFC 3428) are believed in the same way.
+//!
+//! A user agent with a [`Line`] is the phone of an ordinary registrar's user instead: its one flow
+//! leads to the registrar, whose word is taken for who calls, and who asks for the password.
 
 mod dialog;
 #[cfg(any(test, fuzzing))]
@@ -31,10 +34,10 @@ mod ua;
 #[cfg(test)]
 mod tests;
 
-pub use message::{Aor, Reason, Replaces, Uri};
+pub use message::{Aor, Credentials, Reason, Replaces, Uri};
 pub use ua::{
-    Command, End, Event, Failure, FlowId, Input, LegId, Output, Receipt, Side, Text, UaConfig,
-    UserAgent,
+    Command, End, Event, Failure, FlowId, Input, LegId, Line, Output, Receipt, Side, Text,
+    UaConfig, UserAgent,
 };
 
 /// Bounds of this room, each with its reason.
@@ -90,6 +93,17 @@ pub mod limits {
     pub const EARLY_DIALOGS_MAX: usize = 8;
     /// How long a session lives without a refresh (RFC 4028 §4 recommends it).
     pub const SESSION_INTERVAL: Duration = Duration::from_secs(1800);
+    /// How often one request is sent again because a password or a longer time was asked for.
+    pub const ASKED_AGAIN_MAX: u8 = 4;
+    /// Registrars and proxies whose challenges are remembered.
+    pub const REALMS_MAX: usize = 4;
+    /// The shortest and the longest registration in seconds, whatever a registrar says: more
+    /// often is no use, and more seldom would lose calls after a restart of it.
+    pub const REGISTRATION_S_MIN: u32 = 20;
+    /// See [`REGISTRATION_S_MIN`].
+    pub const REGISTRATION_S_MAX: u32 = 7200;
+    /// When a registrar is asked again that has refused, or said nothing.
+    pub const REGISTER_AGAIN: Duration = Duration::from_secs(60);
     /// How long a call outlives its flow until it must have been moved to another one.
     pub const REBIND_MAX: Duration = Duration::from_secs(30);
 }

@@ -5,6 +5,7 @@
 pub mod halting;
 pub mod internet;
 pub mod lan;
+pub mod registrar;
 pub mod router;
 pub mod served;
 

@@ -136,7 +136,7 @@ fn default_destination(candidates: &[String]) -> (String, isize) {
         .map_or_else(|| ("0.0.0.0".into(), 9), |(_, _, address, port)| (address, port))
 }
 
-fn direction_word(direction: Direction) -> &'static str {
+pub(super) fn direction_word(direction: Direction) -> &'static str {
     match direction {
         Direction::SendRecv => "sendrecv",
         Direction::SendOnly => "sendonly",

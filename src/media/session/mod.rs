@@ -38,7 +38,8 @@ use crate::base::{Instant, Now, Rng};
 #[derive(Debug)]
 pub struct AudioSession {
     settings: SessionSettings,
-    srtp: SrtpSession,
+    /// `None` where nobody encrypts: with phones that know nothing of it.
+    srtp: Option<SrtpSession>,
     rng: Rng,
     encoder: Encoder,
     decoder: Decoder,
@@ -193,8 +194,30 @@ impl AudioSession {
     /// The keys do not fit their profile, or the codec does not start.
     pub fn new(
         now: Now,
-        mut settings: SessionSettings,
+        settings: SessionSettings,
         keys: SrtpKeys<'_>,
+        rng: Rng,
+    ) -> Result<Self, SessionError> {
+        let srtp = SrtpSession::new(keys.profile, keys.keying, keys.role)?;
+        Self::with(now, settings, Some(srtp), rng)
+    }
+
+    /// The sound of a call that is not encrypted (`RTP/AVP`, RFC 3551), about to begin.
+    ///
+    /// # Errors
+    /// The codec does not start.
+    pub fn unencrypted(
+        now: Now,
+        settings: SessionSettings,
+        rng: Rng,
+    ) -> Result<Self, SessionError> {
+        Self::with(now, settings, None, rng)
+    }
+
+    fn with(
+        now: Now,
+        mut settings: SessionSettings,
+        srtp: Option<SrtpSession>,
         mut rng: Rng,
     ) -> Result<Self, SessionError> {
         while settings.cname.len() > 255 {
@@ -202,7 +225,7 @@ impl AudioSession {
         }
         let source = rng.u64() as u32;
         Ok(Self {
-            srtp: SrtpSession::new(keys.profile, keys.keying, keys.role)?,
+            srtp,
             encoder: Encoder::new(settings.in_band_fec, settings.dtx)?,
             decoder: Decoder::new()?,
             jitter: JitterBuffer::default(),
@@ -423,7 +446,10 @@ impl AudioSession {
         };
         self.sent.octets += payload.len() as u64;
         let packet = rtp::packet::Packet { header, payload };
-        let sealed = packet.marshal().ok().and_then(|packet| self.srtp.protect_rtp(&packet).ok());
+        let sealed = packet.marshal().ok().and_then(|packet| match &mut self.srtp {
+            Some(srtp) => srtp.protect_rtp(&packet).ok(),
+            None => Some(packet),
+        });
         if let Some(sealed) = sealed {
             self.sent.packets += 1;
             self.sent.last = Some((timestamp, now));
@@ -432,13 +458,20 @@ impl AudioSession {
     }
 
     fn send_rtcp(&mut self, compound: &[u8]) {
-        if let Ok(sealed) = self.srtp.protect_rtcp(compound) {
+        let sealed = match &mut self.srtp {
+            Some(srtp) => srtp.protect_rtcp(compound).ok(),
+            None => Some(Bytes::copy_from_slice(compound)),
+        };
+        if let Some(sealed) = sealed {
             self.send(sealed);
         }
     }
 
     fn receive_rtp(&mut self, now: Instant, datagram: &[u8]) -> Option<()> {
-        let mut packet = self.srtp.unprotect_rtp(datagram).ok()?;
+        let mut packet = match &mut self.srtp {
+            Some(srtp) => srtp.unprotect_rtp(datagram).ok()?,
+            None => Bytes::copy_from_slice(datagram),
+        };
         let packet = rtp::packet::Packet::unmarshal(&mut packet).ok()?;
         let header = &packet.header;
         if self.settings.digits.is_some_and(|types| types.receive == header.payload_type) {
@@ -517,7 +550,10 @@ impl AudioSession {
     }
 
     fn receive_rtcp(&mut self, now: Instant, datagram: &[u8]) -> Option<()> {
-        let compound = self.srtp.unprotect_rtcp(datagram).ok()?;
+        let compound = match &mut self.srtp {
+            Some(srtp) => srtp.unprotect_rtcp(datagram).ok()?,
+            None => Bytes::copy_from_slice(datagram),
+        };
         let feedback = self.reporter.read(now, &compound);
         self.round_trip = feedback.round_trip.or(self.round_trip);
         self.jitter_sent = feedback.jitter.or(self.jitter_sent);

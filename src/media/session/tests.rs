@@ -341,7 +341,8 @@ fn other_packet_times_are_played() {
             };
             let packet = rtp::packet::Packet { header, payload: payload.into() };
             let packet = packet.marshal().expect("a packet");
-            let sealed = alice.srtp.protect_rtp(&packet).expect("a packet");
+            let srtp = alice.srtp.as_mut().expect("keys");
+            let sealed = srtp.protect_rtp(&packet).expect("a packet");
             bob.receive(now, &sealed);
         }
         heard.extend(bob.playout(now));

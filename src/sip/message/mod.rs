@@ -6,10 +6,12 @@
 //! every constructor and [`Headers::push`] keep control characters out.
 
 mod address;
+mod digest;
 mod extensions;
 mod method;
 mod parse;
 mod replaces;
+mod stream;
 mod text;
 mod uri;
 
@@ -20,10 +22,12 @@ use rsip::StatusCode;
 use thiserror::Error;
 
 pub use address::{CSeq, NameAddr, Reason, Via};
+pub use digest::{Challenge, Credentials};
 pub use extensions::{RAck, Refresher, SessionExpires};
 pub use method::Method;
 pub use parse::ParseError;
 pub use replaces::Replaces;
+pub use stream::first_in_stream;
 pub use text::Params;
 pub use uri::{Aor, Host, SipUri, Uri};
 
@@ -107,6 +111,11 @@ impl Request {
     /// It does not follow the grammar; the request is answered 400 then.
     pub fn uri(&self) -> Result<Uri, HeaderError> {
         self.target.parse().map_err(|_| HeaderError::Invalid("Request-URI"))
+    }
+
+    /// The Request-URI as it is written.
+    pub fn target(&self) -> &str {
+        &self.target
     }
 
     /// Whether the version is SIP/2.0; any other is answered 505 (RFC 3261 §21.5.6).

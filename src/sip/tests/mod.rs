@@ -6,6 +6,7 @@ mod faults;
 mod messages;
 mod provisional;
 mod refer;
+mod register;
 mod requests;
 mod timers;
 mod torture;
@@ -286,6 +287,7 @@ fn agent(user: &str, seed: u8) -> UserAgent {
         overlay: "o".parse().expect("host"),
         users: vec![aor(user)],
         contact: format!("sip:{user};gr=device{seed}").parse().expect("URI"),
+        line: None,
         seed: [seed; 32],
     })
 }

@@ -8,6 +8,7 @@ use rsip::StatusCode;
 use thiserror::Error;
 
 use super::message::{Receipt, Text};
+use super::register::Line;
 use crate::sip::limits;
 use crate::sip::message::{Aor, Host, Reason, Replaces, Uri, phrase};
 
@@ -37,6 +38,8 @@ pub struct UaConfig {
     pub users: Vec<Aor>,
     /// Our Contact: the GRUU of this device, so that a lost flow can be made again.
     pub contact: Uri,
+    /// The line, if this is the phone of a registrar's user and no device of an overlay.
+    pub line: Option<Line>,
     /// Where tags, branches and Call-IDs come from; from the operating system outside tests.
     pub seed: [u8; 32],
 }
@@ -150,6 +153,14 @@ pub enum Command {
         leg: LegId,
         /// What we were answered.
         status: StatusCode,
+    },
+    /// Have calls to the first of our users sent here, over this flow, until it is said otherwise
+    /// with 0 seconds; it is refreshed in time. Only for a user agent with a [`Line`].
+    Register {
+        /// The flow to the registrar.
+        flow: FlowId,
+        /// For how long, in seconds; the registrar may say less.
+        seconds: u32,
     },
     /// Move a leg to another flow to the same peer: one that proves one of the same user names.
     Rebind {
@@ -315,6 +326,16 @@ pub enum Event {
         leg: LegId,
         /// What came of it.
         receipt: Receipt,
+    },
+    /// Calls to us are sent here from now on.
+    Registered {
+        /// Until they no longer are, if it is not refreshed.
+        seconds: u32,
+    },
+    /// Calls to us are not sent here.
+    Unregistered {
+        /// Why: what the registrar says, 408 if that is nothing. `None` if that was the wish.
+        status: Option<StatusCode>,
     },
     /// A call was refused without asking anybody.
     Refused {

@@ -256,7 +256,10 @@ impl UserAgent {
         let bad = |_| Refusal::from(StatusCode::BadRequest);
         let dialog = Dialog::of_callee(request, &tag, cseq).map_err(bad)?;
         let uri = request.uri().map_err(bad)?;
-        let (Some(from), Some(to)) = (essentials.from.uri().aor(), uri.aor()) else {
+        // A registrar may hide who calls (RFC 3323 §4.1).
+        let hidden = || ANONYMOUS.parse().ok().filter(|_| self.config.line.is_some());
+        let from = essentials.from.uri().aor().or_else(hidden);
+        let (Some(from), Some(to)) = (from, uri.aor()) else {
             return Err(StatusCode::BadRequest.into());
         };
         let id = LegId(self.next_incoming);
@@ -331,3 +334,6 @@ impl UserAgent {
         self.legs.get(&id).is_some_and(|leg| leg.flow == flow)
     }
 }
+
+/// Who calls if that is hidden.
+const ANONYMOUS: &str = "anonymous@anonymous.invalid";

@@ -110,13 +110,15 @@ impl UserAgent {
             Matched::Old(bytes) => self.send_all(flow, bytes),
             Matched::News(leg, bytes) => {
                 self.send_all(flow, bytes);
-                if self.lengthen_session(now, leg, &key.1, response)
+                if self.answer_challenge(now, leg, &key.1, response)
+                    || self.lengthen_session(now, leg, &key.1, response)
                     || self.on_change_response(now, leg, &key.1, response)
                 {
                     return;
                 }
                 match key.0 {
                     Method::Invite => self.on_invite_response(now, leg, response),
+                    Method::Register => self.on_register_response(now, response),
                     Method::Refer => self.on_refer_response(leg, response),
                     Method::Message => self.on_message_response(leg, response),
                     Method::Bye if response.code() >= 200 => {
@@ -132,6 +134,9 @@ impl UserAgent {
 
     /// Timer B or F: nothing came back.
     pub(super) fn on_client_timeout(&mut self, now: Instant, id: LegId, key: &ClientKey) {
+        if key.is(Method::Register) {
+            return self.register_failed(now, None);
+        }
         let over = match self.legs.get(&id).map(|leg| &leg.stage) {
             Some(Stage::Calling(calling)) => calling.key == *key,
             Some(Stage::Closing) => key.is(Method::Bye),
@@ -306,6 +311,13 @@ impl UserAgent {
             return;
         }
         let mut ack = leg.dialog.ack(cseq.number);
+        leg.asked_again = 0;
+        // An ACK can't be asked for a password: it has the answer of its INVITE (§22.1).
+        for name in ["Authorization", "Proxy-Authorization"] {
+            for value in calling.invite.headers.all(name) {
+                ack.headers.push(name, value);
+            }
+        }
         let flow = leg.flow;
         // The answer may have come before (RFC 3262 §5).
         let early = leg.dialog.remote().tag().and_then(|tag| calling.early.get(tag));
@@ -356,7 +368,7 @@ fn add_transfer(invite: &mut Request, replaces: Option<&Replaces>, by: &Aor) {
 }
 
 /// The methods of our requests that have an answer.
-const OURS: [Method; 8] = [
+const OURS: [Method; 9] = [
     Method::Invite,
     Method::Bye,
     Method::Cancel,
@@ -365,6 +377,7 @@ const OURS: [Method; 8] = [
     Method::PRack,
     Method::Update,
     Method::Message,
+    Method::Register,
 ];
 
 /// The transaction that a response claims to answer. It must be whole and have our Via alone

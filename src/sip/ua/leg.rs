@@ -40,6 +40,8 @@ pub(super) struct Leg {
     /// that ours was shorter.
     pub(super) session_least_s: u32,
     pub(super) session_raised: u8,
+    /// How often a request has been sent again because a password was asked for.
+    pub(super) asked_again: u8,
     /// Our ACK, sent again for each 200 that comes again.
     pub(super) ack: Option<Bytes>,
     /// Whether the end has been reported. What still goes on is only good manners.
@@ -184,6 +186,7 @@ impl Leg {
             session: None,
             session_least_s: LEAST_S,
             session_raised: 0,
+            asked_again: 0,
             ack: None,
             reported: false,
             detached: None,

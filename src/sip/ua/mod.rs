@@ -3,8 +3,9 @@
 //! `api` holds the types of the two doors; `table` the transactions in progress and `leg` what they
 //! are about; `caller` is what RFC 3261 calls the UAC and `callee` the UAS, with the checks of
 //! `screen` before it and the answers of `reply` after it. `change` is both in the middle of a
-//! call, and `refer` when it is handed over. `provisional`, `update` and `timer` are RFC 3262, 3311
-//! and 4028. `message` is texts outside of calls, with the `date` of each.
+//! call, and `refer` when it is handed over; `register` is for a phone at a registrar.
+//! `provisional`, `update` and `timer` are RFC 3262, 3311 and 4028.
+//! `message` is texts outside of calls, with the `date` of each.
 
 mod api;
 mod callee;
@@ -15,6 +16,7 @@ mod leg;
 mod message;
 mod provisional;
 mod refer;
+mod register;
 mod reply;
 mod screen;
 mod table;
@@ -27,12 +29,14 @@ use bytes::Bytes;
 
 pub use api::{Command, End, Event, Failure, FlowId, Input, LegId, Output, Side, UaConfig};
 pub use message::{Receipt, Text};
+pub use register::Line;
 
 use crate::base::{Instant, Now, Rng};
 use crate::sip::limits;
 use crate::sip::message::{Aor, Message, Request, Via};
 use leg::{Leg, Stage, Timer};
 use message::Texts;
+use register::{Known, Registration};
 use table::{ClientKey, ServerKey, Table};
 
 /// A SIP user agent for one identity, over any number of flows.
@@ -48,6 +52,9 @@ pub struct UserAgent {
     texts: Texts,
     outputs: VecDeque<Output>,
     next_incoming: u64,
+    registration: Option<Registration>,
+    /// Who has asked for the password, the latest first.
+    known: Vec<Known>,
     deadline: Option<Instant>,
     dropped: u64,
 }
@@ -73,6 +80,8 @@ impl UserAgent {
             texts: Texts::default(),
             outputs: VecDeque::new(),
             next_incoming: LegId::FIRST_INCOMING,
+            registration: None,
+            known: Vec::new(),
             deadline: None,
             dropped: 0,
         }
@@ -93,7 +102,8 @@ impl UserAgent {
             Input::Command(command) => self.command(now, command),
         }
         let legs = self.legs.values().flat_map(|leg| leg.timers().map(|(_, at)| at));
-        self.deadline = legs.chain(self.table.deadline()).min();
+        let refresh = self.registration.as_ref().and_then(|registration| registration.refresh);
+        self.deadline = legs.chain(self.table.deadline()).chain(refresh).min();
     }
 
     /// The next thing to do, until there is none.
@@ -130,6 +140,7 @@ impl UserAgent {
             Command::Change { leg, offer } => self.change(now, leg, offer),
             Command::Refer { leg, to, replaces } => self.refer(now, leg, to, replaces.as_ref()),
             Command::Notify { leg, status } => self.notify(now, leg, &status),
+            Command::Register { flow, seconds } => self.register(now, flow, seconds),
             Command::Rebind { leg, flow } => self.rebind(leg, flow),
             Command::Message { leg, flow, from, to, text } => {
                 self.message(now, (leg, flow), &from, &to, text);
@@ -148,12 +159,16 @@ impl UserAgent {
     }
 
     fn timeout(&mut self, now: Instant) {
-        for (flow, bytes) in self.table.fire_servers(now) {
+        // Nothing is lost on a stream (RFC 3261 §17.1.1.2); the timers are for the answers.
+        let repeats = self.config.line.as_ref().is_none_or(|line| line.transport == Line::UDP);
+        let fired = self.table.fire_clients(now);
+        let again = self.table.fire_servers(now).into_iter().chain(fired.sends);
+        for (flow, bytes) in again.filter(|_| repeats) {
             self.send(flow, bytes);
         }
-        let fired = self.table.fire_clients(now);
-        for (flow, bytes) in fired.sends {
-            self.send(flow, bytes);
+        let refresh = self.registration.as_ref().and_then(|registration| registration.refresh);
+        if refresh.is_some_and(|at| at <= now) {
+            self.send_register(now);
         }
         for (key, leg) in fired.timed_out {
             self.on_client_timeout(now, leg, &key);
@@ -261,9 +276,13 @@ impl UserAgent {
     /// Puts our Via with a fresh branch on a request and says who wrote it.
     fn stamp(&mut self, request: &mut Request) -> String {
         let branch = format!("{}{}", Via::MAGIC_COOKIE, self.token());
-        let via = Via::new(&self.config.overlay, &branch);
-        request.headers.push_front("Via", &via.to_string());
+        let via = match &self.config.line {
+            None => Via::new(&self.config.overlay, &branch).to_string(),
+            Some(line) => line.via(&branch),
+        };
+        request.headers.push_front("Via", &via);
         request.headers.replace("User-Agent", PRODUCT);
+        self.authorize(request);
         branch
     }
 }

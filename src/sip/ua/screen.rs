@@ -6,7 +6,7 @@ use super::api::FlowId;
 use super::table::{RequestId, ServerKey};
 use super::{ALLOW, PRODUCT, SDP, SUPPORTED, UserAgent};
 use crate::sip::dialog::Dialog;
-use crate::sip::message::{Headers, Method, NameAddr, Request, Response, Uri, Via};
+use crate::sip::message::{Aor, Headers, Method, NameAddr, Request, Response, Uri, Via};
 
 /// The header fields that every request has.
 pub(super) struct Essentials {
@@ -83,6 +83,10 @@ impl UserAgent {
         from: &NameAddr,
         dialog: Option<&Dialog>,
     ) -> Result<(), Refusal> {
+        if self.config.line.is_some() {
+            // The registrar answers for those whose calls it sends on.
+            return Ok(());
+        }
         let Some(aor) = from.uri().aor() else { return Err(StatusCode::Forbidden.into()) };
         let verified = self.flows.get(&flow).is_some_and(|users| users.contains(&aor));
         let same = dialog.is_some_and(|d| d.remote().uri().aor().as_ref() == Some(&aor));
@@ -127,7 +131,11 @@ impl UserAgent {
         }
         let aor = uri.aor();
         let ours = aor.is_some_and(|aor| {
-            self.config.users.contains(&aor) || self.config.contact.aor() == Some(aor)
+            // A registrar may know this device by another address than we do.
+            let is_same = |user: &Aor| user.user() == aor.user();
+            (self.config.line.is_some() && self.config.users.iter().any(is_same))
+                || self.config.users.contains(&aor)
+                || self.config.contact.aor() == Some(aor)
         });
         if ours { Ok(()) } else { Err(StatusCode::NotFound.into()) }
     }
