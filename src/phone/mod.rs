@@ -15,11 +15,13 @@
 //! | `welcome` | calls that ring, knock, or go on to somebody else | RFC 3261 §21.3 |
 //! | `transfer` | calls that are handed over | RFC 3515, 3891 |
 //! | `session`, `moving` | hold; a call in another network | RFC 3261 §14, 3264 §8 |
+//! | `conference` | calls that hear each other | |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
 //! | `book`, `vcard` | the user's contacts; in files of other programs | RFC 6350 |
 //! | `failure`, `trace` | why a call did not come about; how far it came | |
 //! | `lent`, `network` | what is lent to others; what is known of the network | |
-//! | `sound`, `quality` | the sound that is wished; what it is like | |
+//! | `sound`, `sound_test`, `quality` | the sound that is wished; tried; what it is like | |
+//! | `machine` | the answering machine and its messages | |
 //! | `voice`, `recording` | our end of a call's sound; on record | RFC 7866 |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
@@ -34,6 +36,7 @@ mod backup;
 mod book;
 mod calls;
 mod certify;
+mod conference;
 mod contacts;
 mod data;
 mod devices;
@@ -50,6 +53,7 @@ mod identity;
 mod keeping;
 mod keystore;
 mod lent;
+mod machine;
 mod moving;
 mod names;
 mod network;
@@ -67,6 +71,7 @@ mod search;
 mod session;
 mod signal;
 mod sound;
+mod sound_test;
 mod state;
 mod talk;
 #[cfg(test)]
@@ -95,6 +100,7 @@ pub use hosting::{HostState, HostedOverlay, OverlayKind};
 pub use identity::{Credentials, Standing, StoredIdentity};
 pub use keystore::{KeyStore, platform_key_store};
 pub use lent::LentRelay;
+pub use machine::{MachineSettings, VoiceMessage, VoiceMessageJob};
 pub use names::{callee, forwarding, own_name};
 pub use network::NetworkFacts;
 pub use people::AccountJob;
@@ -104,6 +110,7 @@ pub use quality::SoundTrouble;
 pub use recording::CallRecording;
 pub use search::{Entrance, OverlaySearch};
 pub use sound::SoundSettings;
+pub use sound_test::{RunningTest, SoundTest};
 pub use state::{StateError, StateFolder};
 pub use trace::{CallStep, CallTrace, Candidates, StepState};
 pub use welcome::Welcome;
