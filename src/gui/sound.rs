@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use egui::{ComboBox, RichText, Slider, Ui};
+use egui::{ComboBox, RichText, Ui};
 
 use super::icons::Icon;
 use super::look::{roles, size, space};
@@ -119,17 +119,42 @@ pub fn try_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<
     ui.add_space(space::M);
     ui.label(RichText::new(words::hear_myself_hint()).color(roles(ui).quiet));
     ui.add_space(space::XS);
+    let before = view.loopback;
     let (delay_ms, loss_percent) = &mut view.loopback;
-    let delay = ui.add(Slider::new(delay_ms, 0..=1000).suffix(" ms").text(words::try_delay()));
-    let loss = ui.add(Slider::new(loss_percent, 0..=30).suffix(" %").text(words::try_loss()));
-    let test = SoundTest::Loopback { delay_ms: *delay_ms, loss_percent: *loss_percent };
-    let is_on =
-        matches!(running, Some(running) if matches!(running.test, SoundTest::Loopback { .. }));
-    let is_changed = |response: &egui::Response| response.drag_stopped() || response.lost_focus();
+    choice_ui(ui, words::try_delay(), delay_ms, &DELAYS_MS, |ms| format!("{ms} ms"));
+    choice_ui(ui, words::try_loss(), loss_percent, &LOSSES_PERCENT, |loss| format!("{loss} %"));
+    let (delay_ms, loss_percent) = view.loopback;
+    let test = SoundTest::Loopback { delay_ms, loss_percent };
+    let is_loopback = |test| matches!(test, SoundTest::Loopback { .. });
+    let is_on = running.is_some_and(|running| is_loopback(running.test));
     let button = test_button_ui(ui, test, words::hear_myself(), is_on);
-    let is_other = running.is_some_and(|running| running.test != test);
-    let again = is_on && is_other && (is_changed(&delay) || is_changed(&loss));
+    let again = is_on && view.loopback != before;
     command.or(button).or(again.then_some(Command::TestSound(Some(test))))
+}
+
+/// Delays and losses of networks in which one can hear oneself: none, those of a usual connection
+/// and of worse ones.
+const DELAYS_MS: [u16; 4] = [0, 150, 300, 600];
+const LOSSES_PERCENT: [u8; 4] = [0, 5, 10, 20];
+
+/// One of a few values.
+fn choice_ui<T: PartialEq + Copy>(
+    ui: &mut Ui,
+    label: &str,
+    chosen: &mut T,
+    values: &[T],
+    words: impl Fn(T) -> String,
+) {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().interact_size.y = widgets::SMALL;
+        ui.label(label);
+        for value in values {
+            if widgets::chip(ui, &words(*value), *chosen == *value).clicked() {
+                *chosen = *value;
+            }
+        }
+    });
+    ui.add_space(space::XS);
 }
 
 fn test_button_ui(ui: &mut Ui, test: SoundTest, label: &str, is_on: bool) -> Option<Command> {

@@ -140,6 +140,12 @@ fn sound_is_tried_until_it_is_stopped() {
         assert_eq!(commands(&mut backend), [Command::TestSound(Some(test))]);
         let sound_test = Some(RunningTest { test, level: 0.5 });
         tell(&mut harness, &backend, Snapshot { sound_test, ..joined() });
+        if matches!(test, SoundTest::Loopback { .. }) {
+            harness.get_by_role_and_label(Role::RadioButton, "600 ms").click();
+            harness.run();
+            let worse = SoundTest::Loopback { delay_ms: 600, loss_percent: 5 };
+            assert_eq!(commands(&mut backend), [Command::TestSound(Some(worse))]);
+        }
         click(&mut harness, words::try_stop());
         assert_eq!(commands(&mut backend), [Command::TestSound(None)]);
         tell(&mut harness, &backend, joined());
