@@ -19,14 +19,15 @@ use chordial::phone::{
     Backup, Call, CallId, CallRecording, CallReport, CallState, CallStep, CallTrace, Candidates,
     Command, Contact, Conversation, Delivery, Device, Direction, DocumentFacts, HistoryEntry,
     HostState, HostedOverlay, KeyAlarm, Language, Me, Membership, Message, MessageId, NetworkFacts,
-    Obstacle, OverlayKind, OverlaySearch, OverlayState, Protection, Quality, SeenKey, Settings,
-    Snapshot, Theme, Verified, Whereabouts, channel, key_words,
+    Obstacle, OverlayKind, OverlaySearch, OverlayState, Protection, Quality, RunningTest, SeenKey,
+    Settings, Snapshot, SoundTest, SoundTrouble, Theme, Verified, VoiceMessage, Whereabouts,
+    channel, key_words,
 };
 
-const SCENES: [&str; 20] = [
+const SCENES: [&str; 21] = [
     "first", "again", "lost", "joining", "failed", "idle", "new", "incoming", "dialling",
     "talking", "muted", "ended", "notice", "unsaved", "locked", "alarm", "invited", "several",
-    "people", "written",
+    "people", "written", "voice",
 ];
 
 fn main() {
@@ -135,11 +136,40 @@ fn scene_snapshot(scene: &str) -> Snapshot {
             snapshot.failure = Some(failure().into());
             snapshot.trace.clone_from(&snapshot.failure);
         }
+        "voice" => snapshot = voice(snapshot),
         "notice" => {
             snapshot.notice = Some("The document can't be written: no such folder.".into());
         }
         _ => {}
     }
+    snapshot
+}
+
+/// A conference that is recorded and sounds bad, messages, devices in an order, and a test.
+fn voice(mut snapshot: Snapshot) -> Snapshot {
+    let second = CallState::Talking { duration: Duration::from_secs(8) };
+    snapshot.calls = vec![talking(), call(2, "carol@smith-family", second)];
+    for call in &mut snapshot.calls {
+        call.conference = Some(CallId(2));
+    }
+    snapshot.calls[0].recording.by_us = true;
+    snapshot.calls[0].trouble = Some(SoundTrouble::Gaps);
+    snapshot.calls.push(call(1, "dora@smith-family", snapshot.calls[1].state.clone()));
+    snapshot.calls[2].takes_message = true;
+    let message = |peer: &str, minutes: u64, seconds, is_new| VoiceMessage {
+        name: format!("{minutes}-{peer}.wav"),
+        peer: format!("{peer}@smith-family"),
+        unix_ms: unix_ms() - minutes * 60_000,
+        duration: Duration::from_secs(seconds),
+        is_new,
+        is_playing: !is_new,
+    };
+    snapshot.voice_messages = vec![message("bob", 12, 41, true), message("dora", 400, 7, false)];
+    let settings = &mut snapshot.settings;
+    settings.sound.microphones = vec!["Desk microphone".into(), "Built-in microphone".into()];
+    settings.machine.answering_machine = true;
+    let test = SoundTest::Loopback { delay_ms: 0, loss_percent: 0 };
+    snapshot.sound_test = Some(RunningTest { test, level: 0.3 });
     snapshot
 }
 
@@ -427,6 +457,8 @@ fn call(id: u64, peer: &str, state: CallState) -> Call {
         verified: Verified::SelfSignedKnown,
         is_domain_unverified: false,
         forwarded_to: None,
+        takes_message: false,
+        conference: None,
         muted: false,
         is_knocking: false,
         transferring_to: None,

@@ -47,16 +47,36 @@ pub fn buttons_ui(
         });
         sound.or(end)
     };
+    let merged = merge_ui(ui, snapshot, call);
     let opened = match view.panel {
         Some((id, Panel::Keypad)) if id == call.id => keypad_ui(ui, call.id),
         Some((id, Panel::HandOver)) if id == call.id => hand_over_ui(ui, snapshot, view, call),
         _ => None,
     };
-    command.or(opened)
+    command.or(merged).or(opened)
+}
+
+/// Lets the other side and that of another call hear each other.
+fn merge_ui(ui: &mut Ui, snapshot: &Snapshot, call: &Call) -> Option<Command> {
+    let is_apart = |other: &&Call| {
+        let is_together = call.conference.is_some() && call.conference == other.conference;
+        other.id != call.id && is_talking(other) && !is_together
+    };
+    let mut command = None;
+    for other in snapshot.calls.iter().filter(is_apart) {
+        ui.add_space(space::S);
+        ui.vertical_centered(|ui| {
+            let label = words::merge_with(book::name(snapshot, &other.peer));
+            if widgets::button(ui, Kind::Plain, Some(Icon::People), &label).clicked() {
+                command = Some(Command::Merge { call: call.id, other: other.id });
+            }
+        });
+    }
+    command
 }
 
 fn is_talking(call: &Call) -> bool {
-    matches!(call.state, CallState::Talking { .. })
+    matches!(call.state, CallState::Talking { .. }) && !call.takes_message
 }
 
 /// A row of so many large buttons in the middle.

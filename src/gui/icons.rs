@@ -66,6 +66,8 @@ pub enum Icon {
     Keypad,
     /// An arrow from one to another.
     HandOver,
+    /// Up.
+    Up,
     /// A disc in a ring.
     Record,
     /// A small ring: nothing has happened there.
@@ -130,6 +132,7 @@ impl Icon {
                 pen.line(&[(-0.6, -0.6), (0.6, 0.6)]);
             }
             Icon::Open => pen.circle((0.0, 0.0), 0.4),
+            Icon::Up => pen.line(&[(-0.7, 0.35), (0.0, -0.4), (0.7, 0.35)]),
             Icon::Record => {
                 pen.circle((0.0, 0.0), 0.85);
                 pen.circle((0.0, 0.0), 0.3);

@@ -21,6 +21,7 @@ mod keys;
 mod lending;
 mod links;
 mod look;
+mod machine;
 mod network;
 mod pages;
 mod people;

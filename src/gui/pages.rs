@@ -1,13 +1,13 @@
 //! The page Settings, and the questions before something is lost.
 
-use egui::{ComboBox, Id, Modal, RichText, ScrollArea, Ui};
+use egui::{Id, Modal, RichText, ScrollArea, Ui};
 
 use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{book, card, keeping, lending, sound, welcome};
-use crate::phone::{AccountJob, Command, Device, Language, MessageJob, Settings, Snapshot, Theme};
+use super::{book, card, keeping, lending, machine, sound, welcome};
+use crate::phone::{AccountJob, Command, Language, MessageJob, Settings, Snapshot, Theme};
 
 /// The settings.
 pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
@@ -16,20 +16,18 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
         return scroll.show(ui, |ui| keeping::form_ui(ui, snapshot, view)).inner;
     }
     let mut settings = snapshot.settings.clone();
+    let mut command = None;
     ScrollArea::vertical().id_salt("settings").auto_shrink(false).show(ui, |ui| {
         widgets::heading(ui, words::settings());
         widgets::card(ui, |ui| {
-            widgets::group(ui, words::sound_title());
-            let devices = &snapshot.microphones;
-            let system = words::system_choice();
-            device_ui(ui, words::microphone(), system, devices, &mut settings.microphone);
-            device_ui(ui, words::speaker(), system, &snapshot.speakers, &mut settings.speaker);
-            ringer_ui(ui, &snapshot.speakers, &mut settings.sound.ringers);
-            ui.checkbox(&mut settings.sound.voice_processing, words::voice_processing());
-            sound::hold_ui(ui, view, &mut settings);
+            sound::devices_ui(ui, snapshot, view, &mut settings);
         });
         ui.add_space(space::S);
+        command = widgets::card(ui, |ui| sound::try_ui(ui, snapshot, view));
+        ui.add_space(space::S);
         widgets::card(ui, |ui| welcome::welcome_ui(ui, &mut settings));
+        ui.add_space(space::S);
+        widgets::card(ui, |ui| machine::machine_ui(ui, view, &mut settings));
         ui.add_space(space::S);
         widgets::card(ui, |ui| {
             widgets::group(ui, words::look());
@@ -59,7 +57,7 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
         ui.add_space(space::S);
         widgets::card(ui, |ui| account_ui(ui, snapshot, view));
     });
-    (settings != snapshot.settings).then_some(Command::Configure(settings))
+    (settings != snapshot.settings).then_some(Command::Configure(settings)).or(command)
 }
 
 /// The question on the screen, if one waits. Esc keeps everything as it is.
@@ -151,49 +149,6 @@ fn question_words(
             (words::ask_close(), words::lost_calls(calls), words::yes_close(), words::stay())
         }
     }
-}
-
-/// Ringers are wished for by name: the first name of the list.
-fn ringer_ui(ui: &mut Ui, speakers: &[Device], ringers: &mut Vec<String>) {
-    let by_name = |device: &Device| Device { id: device.name.clone(), ..device.clone() };
-    let devices: Vec<Device> = speakers.iter().map(by_name).collect();
-    let mut chosen = ringers.first().cloned();
-    device_ui(ui, words::ringer(), words::ringer_as_speaker(), &devices, &mut chosen);
-    if chosen.as_ref() != ringers.first() {
-        *ringers = chosen.into_iter().collect();
-    }
-}
-
-/// A choice of devices; `unchosen` says what happens without one.
-fn device_ui(
-    ui: &mut Ui,
-    label: &str,
-    unchosen: &str,
-    devices: &[Device],
-    chosen: &mut Option<String>,
-) {
-    let name = |id: &Option<String>| match id {
-        None => unchosen,
-        Some(id) => devices
-            .iter()
-            .find(|device| device.id == *id)
-            .map_or(words::not_plugged_in(), |device| device.name.as_str()),
-    };
-    ui.label(RichText::new(label).size(size::BODY));
-    let width = ui.available_width().min(420.0);
-    ComboBox::from_id_salt(label)
-        .selected_text(name(chosen))
-        .width(width)
-        .truncate()
-        .show_ui(ui, |ui| {
-            ui.selectable_value(chosen, None, unchosen);
-            for device in devices {
-                ui.selectable_value(chosen, Some(device.id.clone()), &device.name);
-            }
-        })
-        .response
-        .accessible_name(label);
-    ui.add_space(space::XS);
 }
 
 fn theme_ui(ui: &mut Ui, settings: &mut Settings) {

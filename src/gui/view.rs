@@ -277,6 +277,11 @@ pub struct ViewState {
     pub hand_to: String,
     /// The music for calls on hold, while it is being typed.
     pub hold_music: PathField,
+    /// The delay in milliseconds and the loss in percent of the network in which one hears
+    /// oneself.
+    pub loopback: (u16, u8),
+    /// The greeting of the answering machine, while it is being typed.
+    pub greeting: PathField,
     /// The call that has failed whose steps are shown.
     pub why: Option<CallId>,
     /// The question on the screen.

@@ -135,6 +135,9 @@ pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
         narrow_ui(ui, snapshot, view)
     };
     commands.extend(more);
+    if snapshot.sound_test.is_some() && view.kept.page != Page::Settings {
+        commands.push(Command::TestSound(None));
+    }
     if commands.iter().any(|c| matches!(c, Command::Answer(_) | Command::Dial(_))) {
         view.kept.page = Page::Calls;
     }

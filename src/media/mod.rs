@@ -16,7 +16,10 @@
 //! | `quality` | what people would say of the sound | RFC 3611 §4.7, ITU-T G.107 |
 //! | `digit` | digits pressed in a call | RFC 4733 |
 //! | `session`, `level` | all of that for one call | |
+//! | `loopback` | a call with oneself | |
 //! | `tone` | a phone that rings; a call that is recorded | |
+//! | `conference` | calls that hear each other | |
+//! | `machine` | an answering machine's turns | |
 //! | `processing` | echo, noise and loudness of a microphone's sound | |
 //! | `source`, `wav`, [`device`], `follow` | where sound comes from and goes to | |
 //! | `resample`, `drift` | other sample rates, and clocks that drift | |
@@ -24,6 +27,7 @@
 
 mod codec;
 pub mod compare;
+mod conference;
 #[cfg(feature = "sound")]
 pub mod device;
 #[cfg(not(feature = "sound"))]
@@ -38,6 +42,8 @@ mod follow;
 pub mod fuzz;
 pub mod jitter;
 mod level;
+mod loopback;
+mod machine;
 mod metrics;
 mod path;
 mod processing;
@@ -54,8 +60,11 @@ mod tone;
 mod wav;
 
 pub use codec::{CodecError, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
+pub use conference::{ConferencePort, add};
 pub use digit::Digit;
 pub use level::LevelMeter;
+pub use loopback::Loopback;
+pub use machine::{AnsweringMachine, MachineTurn};
 pub use processing::VoiceProcessor;
 pub use quality::Estimate;
 pub use session::{AudioSession, AudioStatistics, SessionError, SessionSettings, SrtpKeys};
@@ -64,4 +73,4 @@ pub use source::{
 };
 pub use srtp::{DatagramKind, Profile, SOURCES_MAX, SrtpError, SrtpSession};
 pub use tone::{NoticeTone, RingTone, Ringing};
-pub use wav::{CallRecorder, Recording, WavSink, WavSource, read_wav};
+pub use wav::{CallRecorder, Recording, WavSink, WavSource, read_wav, wav_length};

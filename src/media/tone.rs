@@ -1,4 +1,5 @@
-//! The sounds of a phone that rings, here or at the other end, and of a call that is recorded.
+//! The sounds of a phone that rings, here or at the other end, of a call that is
+//! recorded, and of an answering machine.
 
 use super::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
 
@@ -63,6 +64,27 @@ impl NoticeTone {
             self.position = (self.position + 1) % NOTICE_EVERY;
         }
     }
+}
+
+/// What an answering machine says that was taught nothing else: three notes upwards.
+pub(super) fn greeting() -> Vec<f32> {
+    let notes = [523.3, 659.3, 784.0].into_iter().flat_map(|hertz| note(hertz, 0.35));
+    let pause = std::iter::repeat_n(0.0, SAMPLE_RATE as usize / 2);
+    notes.chain(pause).collect()
+}
+
+/// After this tone an answering machine listens.
+pub(super) fn message() -> Vec<f32> {
+    note(1000.0, 0.5).collect()
+}
+
+/// A note that swells and fades.
+fn note(hertz: f32, length_s: f32) -> impl Iterator<Item = f32> {
+    let samples = (length_s * SAMPLE_RATE as f32) as u32;
+    (0..samples).map(move |at| {
+        let at_s = at as f32 / SAMPLE_RATE as f32;
+        sine(hertz, at_s) * (at_s / length_s * std::f32::consts::PI).sin() * LOUDNESS
+    })
 }
 
 /// Four notes of a quarter of a second, each swelling and fading so that nothing clicks.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
@@ -59,6 +60,13 @@ pub fn read_wav(path: &Path) -> Result<Vec<f32>, SoundError> {
     sound.map_err(|reason| SoundError::Read { path: path.into(), reason })
 }
 
+/// How long a recording is, or `None` if it is none.
+pub fn wav_length(path: &Path) -> Option<Duration> {
+    let reader = WavReader::open(path).ok()?;
+    let rate = reader.spec().sample_rate.max(1);
+    Some(Duration::from_secs_f64(f64::from(reader.duration()) / f64::from(rate)))
+}
+
 /// The sound of a WAV file, or why it has none for us.
 pub(super) fn sound(file: impl Read) -> Result<Vec<f32>, String> {
     let mut reader = WavReader::new(file).map_err(|error| error.to_string())?;
@@ -89,6 +97,21 @@ impl Recording {
     /// As [`read_wav`].
     pub fn read(path: &Path) -> Result<Self, SoundError> {
         Ok(Self { name: path.display().to_string(), sound: read_wav(path)?.into() })
+    }
+
+    /// This sound, 48 kHz, under a name.
+    pub fn of(name: &str, sound: Vec<f32>) -> Self {
+        Self { name: name.to_owned(), sound: sound.into() }
+    }
+
+    /// Its length in samples.
+    pub fn len(&self) -> usize {
+        self.sound.len()
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.sound.is_empty()
     }
 }
 

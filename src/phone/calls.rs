@@ -69,6 +69,10 @@ pub(super) struct Running {
     pub(super) is_recorded: bool,
     pub(super) recorded_to: Option<PathBuf>,
     pub(super) recording_told: (bool, bool),
+    /// The conference that it is in, named after its first call.
+    pub(super) conference: Option<CallId>,
+    /// Where the message goes, if the answering machine has the call.
+    pub(super) message: Option<PathBuf>,
     /// Addresses between which a path for the sound is looked for.
     pub(super) candidates: Candidates,
     pub(super) report: CallReport,
@@ -182,7 +186,9 @@ impl Calls {
     pub(super) fn ringing(&self) -> Option<Ringing> {
         let is_any = |is_it: fn(&Running) -> bool| self.running.values().any(is_it);
         if is_any(|call| call.phase == Phase::Incoming && !call.is_knocking) {
-            let is_busy = is_any(|call| call.phase == Phase::Talking && !call.is_held);
+            let is_busy = is_any(|call| {
+                call.phase == Phase::Talking && !call.is_held && call.message.is_none()
+            });
             return Some(if is_busy { Ringing::Waiting } else { Ringing::Here });
         }
         is_any(|call| call.phase == Phase::Ringing).then_some(Ringing::There)
@@ -267,6 +273,8 @@ impl Calls {
             is_recorded: false,
             recorded_to: None,
             recording_told: (false, false),
+            message: None,
+            conference: None,
             candidates: Candidates::default(),
             report: CallReport::default(),
             started: now.instant,
@@ -369,6 +377,8 @@ impl Running {
             is_knocking: self.is_knocking && self.phase == Phase::Incoming,
             transferring_to: self.transferring_to.clone(),
             transferred_by: self.transferred_by.clone(),
+            takes_message: self.message.is_some(),
+            conference: self.conference,
             muted: self.muted,
             held_by_us: self.is_held,
             held_by_them: self.is_held_by_them(),
@@ -424,6 +434,9 @@ impl Engine {
 
     fn talk_report(&mut self, id: CallId, report: Option<TalkReport>) {
         let now = self.clock.now();
+        if report.is_none() {
+            self.list_voice_messages();
+        }
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         match report {
             Some(TalkReport::Up(path)) => {
@@ -436,6 +449,10 @@ impl Engine {
                 }
                 self.tell_recording(id);
                 self.look_for_direct(id);
+            }
+            Some(TalkReport::MessageTaken) => {
+                // Nothing can fail here: the call is running.
+                let _ = self.hang_up(id);
             }
             Some(TalkReport::Digit(digit)) => self.event(Event::Digit { call: id, digit }),
             Some(TalkReport::Statistics(figures)) => self.note_figures(id, *figures),
@@ -492,6 +509,8 @@ impl Engine {
         let Some(mut call) = self.calls.running.remove(&id) else { return };
         call.dial_tasks.abort_all();
         self.referral_failed(&mut call);
+        self.leave_conference(&call);
+        let sentence = self.message_left(&call).unwrap_or(sentence);
         call.finish_report(now);
         // What was wrong with its sound is of no use any more.
         if self.sound_notice.take_if(|about| *about == id).is_some() {
@@ -504,7 +523,7 @@ impl Engine {
             unix_ms: call.started_unix_ms,
             duration,
             outcome: sentence.clone(),
-            answered: call.report.answered,
+            answered: call.report.answered && call.message.is_none(),
         };
         self.trace_ended(id, &call, &entry);
         if call.report.ringing_ms.is_some() {

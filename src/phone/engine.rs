@@ -17,12 +17,15 @@ use super::dial::Target;
 use super::flows::Flows;
 use super::handle::{Backend, Handle, channel};
 use super::hosting::{HostReport, Hosting};
+use super::machine::Playback;
 use super::messages::{MessageJob, Outbox, OutboxReport};
 use super::names::forwarding;
 use super::protection::StoreKey;
 use super::ring::Ring;
 use super::search::{SearchReport, Searches};
+use super::sound_test::TestTask;
 use super::state::{StateError, StateFolder};
+use super::voice::Who;
 use super::whereabouts::{Lookouts, Whereabouts};
 use crate::base::{Now, Rng};
 use crate::link::{AppFlow, Clock, Pcap, os_seed, unix_ms};
@@ -95,6 +98,11 @@ pub(super) enum Report {
     Nearby(Vec<String>),
     /// Devices were listed.
     Devices(Vec<Device>, Vec<Device>),
+    /// A message was played, or could not be.
+    Played(String, Option<String>),
+    /// How loud it is where sound is tried; and the end of that.
+    SoundTest(f32),
+    SoundTested(Option<String>),
     /// The platform's key store has answered, or can't be used.
     KeyStore(Result<StoreKey, String>),
 }
@@ -126,6 +134,8 @@ pub(super) struct Engine {
     /// What came of commands, to be told once the snapshot shows it.
     answers: Vec<(oneshot::Sender<Result<(), String>>, Result<(), String>)>,
     ring: Option<Ring>,
+    pub(super) playback: Option<Playback>,
+    pub(super) sound_test: Option<TestTask>,
     /// When the connections that stay open are looked after.
     pub(super) warm_at: tokio::time::Instant,
     pub(super) clock: Clock,
@@ -165,6 +175,8 @@ impl Engine {
             waiting: Vec::new(),
             answers: Vec::new(),
             ring: None,
+            playback: None,
+            sound_test: None,
             warm_at: tokio::time::Instant::now() + WARM_EVERY,
             clock: Clock::start(),
             rng: Rng::new(os_seed()),
@@ -177,6 +189,7 @@ impl Engine {
 
     async fn run(mut self) {
         self.list_devices();
+        self.list_voice_messages();
         self.ask_key_store();
         self.watch_lan();
         self.resume_hosts();
@@ -277,14 +290,14 @@ impl Engine {
             Command::Answer(call) => self.answer(call),
             Command::Decline(call) => self.decline(call),
             Command::HangUp(call) => self.hang_up(call),
-            Command::Mute(call, muted) => {
-                self.calls.mute(call, muted);
-                Ok(())
-            }
+            Command::Mute(call, muted) => self.mute(call, muted),
             Command::Hold(call, is_held) => self.hold(call, is_held),
+            Command::VoiceMessage(job) => self.voice_message_job(job),
+            Command::TestSound(test) => self.try_sound(test),
             Command::Record(call, is_wanted) => self.record(call, is_wanted),
             Command::Digit(call, label) => self.press(call, label),
             Command::Transfer { call, to } => self.transfer(call, &to),
+            Command::Merge { call, other } => self.merge(call, other),
             Command::TransferTo { call, other } => self.transfer_to(call, other),
             Command::Dismiss(call) => {
                 self.calls.dismiss(call);
@@ -340,6 +353,9 @@ impl Engine {
                 self.snapshot.nearby = overlays;
             }
             Report::Nearby(_) => {}
+            Report::Played(name, fault) => self.played(&name, fault),
+            Report::SoundTest(level) => self.sound_test_level(level),
+            Report::SoundTested(fault) => self.sound_tested(fault),
             Report::KeyStore(answer) => self.key_store_answered(answer),
             Report::Devices(microphones, speakers) => {
                 self.snapshot.microphones = microphones;
@@ -405,8 +421,8 @@ impl Engine {
         });
     }
 
-    /// Where our sound comes from and goes to, as chosen.
-    pub(super) fn choices(&self) -> (SourceChoice, SinkChoice) {
+    /// The user, with what they have chosen to hear and be heard with.
+    pub(super) fn user(&self) -> Who {
         let source = match &self.options.play {
             Some(recording) => SourceChoice::Recording(recording.clone()),
             None => self.settings.microphones(),
@@ -415,7 +431,9 @@ impl Engine {
             Some(path) => SinkChoice::File(path.clone()),
             None => self.settings.speakers(),
         };
-        (source, sink)
+        let sound = &self.settings.sound;
+        let (voice_processing, hold_music) = (sound.voice_processing, sound.hold_music.clone());
+        Who::User { source, sink, voice_processing, hold_music }
     }
 
     pub(super) fn now(&self) -> Now {

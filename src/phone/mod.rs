@@ -15,13 +15,15 @@
 //! | `welcome` | calls that ring, knock, or go on to somebody else | RFC 3261 §21.3 |
 //! | `transfer` | calls that are handed over | RFC 3515, 3891 |
 //! | `session`, `moving` | hold; a call in another network | RFC 3261 §14, 3264 §8 |
+//! | `conference` | calls that hear each other | |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
 //! | `messages` | conversations; texts that are delivered until they have arrived | RFC 3428 |
 //! | `whereabouts` | whether somebody is there | RFC 6940 §6.5.3 |
 //! | `book`, `vcard` | the user's contacts; in files of other programs | RFC 6350 |
 //! | `failure`, `trace` | why a call did not come about; how far it came | |
 //! | `lent`, `network` | what is lent to others; what is known of the network | |
-//! | `sound`, `quality` | the sound that is wished; what it is like | |
+//! | `sound`, `sound_test`, `quality` | the sound that is wished; tried; what it is like | |
+//! | `machine` | the answering machine and its messages | |
 //! | `voice`, `recording` | our end of a call's sound; on record | RFC 7866 |
 //! | `control` | programs on this computer that steer the phone | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
@@ -38,6 +40,7 @@ mod backup;
 mod book;
 mod calls;
 mod certify;
+mod conference;
 mod contacts;
 mod control;
 mod data;
@@ -55,6 +58,7 @@ mod identity;
 mod keeping;
 mod keystore;
 mod lent;
+mod machine;
 mod messages;
 mod moving;
 mod names;
@@ -74,6 +78,7 @@ mod session;
 mod signal;
 mod sip_account;
 mod sound;
+mod sound_test;
 mod state;
 mod talk;
 #[cfg(test)]
@@ -104,6 +109,7 @@ pub use hosting::{HostState, HostedOverlay, OverlayKind};
 pub use identity::{Credentials, Standing, StoredIdentity};
 pub use keystore::{KeyStore, platform_key_store};
 pub use lent::LentRelay;
+pub use machine::{MachineSettings, VoiceMessage, VoiceMessageJob};
 pub use messages::{Conversation, Delivery, Message, MessageId, MessageJob, Obstacle};
 pub use names::{callee, forwarding, own_name};
 pub use network::NetworkFacts;
@@ -115,6 +121,7 @@ pub use recording::CallRecording;
 pub use search::{Entrance, OverlaySearch};
 pub use sip_account::{SipAccount, SipPhone, SipPhoneOptions, SipTransport};
 pub use sound::SoundSettings;
+pub use sound_test::{RunningTest, SoundTest};
 pub use state::{StateError, StateFolder};
 pub use trace::{CallStep, CallTrace, Candidates, StepState};
 pub use welcome::Welcome;

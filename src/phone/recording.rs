@@ -82,4 +82,4 @@ impl Engine {
 /// Where recordings are, in the user's folder.
 const RECORDINGS: &str = "recordings";
 /// Characters of a name in a file's name.
-const NAME_MAX: usize = 100;
+const NAME_MAX: usize = 200;

@@ -174,12 +174,21 @@ impl Engine {
         call.is_held = is_held;
         if !is_held {
             self.hold_others(id);
+            for other in self.together(id) {
+                self.hold(other, false)?;
+            }
         }
         if let Some(call) = self.calls.running.get(&id) {
             call.direct_sound();
         }
         self.tell_hold(id);
         self.settle(id);
+        Ok(())
+    }
+
+    /// Cuts the microphone off, or lets it in again.
+    pub(super) fn mute(&mut self, id: CallId, muted: bool) -> Result<(), String> {
+        self.calls.mute(id, muted);
         Ok(())
     }
 
@@ -201,7 +210,12 @@ impl Engine {
 
     /// Puts all calls but one on hold: sound flows in one at a time.
     pub(super) fn hold_others(&mut self, id: CallId) {
-        let others: Vec<_> = self.calls.running.keys().copied().filter(|o| *o != id).collect();
+        let together = self.together(id);
+        let is_other = |(other, call): &(&CallId, &Running)| {
+            !together.contains(other) && call.message.is_none()
+        };
+        let others = self.calls.running.iter().filter(is_other);
+        let others: Vec<_> = others.map(|(other, _)| *other).collect();
         for other in others {
             // Nothing can fail here: the calls are running.
             let _ = self.hold(other, true);

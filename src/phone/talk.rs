@@ -1,6 +1,5 @@
 //! The sound of one call: ICE and DTLS for media, then frames every 20 ms, in a task of its own.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::failure::SoundFailure;
-use super::voice::Voice;
+use super::voice::{Voice, Who};
 use crate::base::{Now, Rng};
 use crate::crypto::Certificate;
 use crate::link;
@@ -22,9 +21,8 @@ use crate::media::sdp::{
     TELEPHONE_EVENT_PAYLOAD_TYPE,
 };
 use crate::media::{
-    AudioSession, AudioSink, AudioSource, AudioStatistics, CallRecorder, Digit, FRAME_SAMPLES,
-    Profile, Recording, SAMPLE_RATE, SessionSettings, SinkChoice, SoundError, SourceChoice,
-    SrtpKeys, VoiceProcessor,
+    AudioSession, AudioStatistics, CallRecorder, ConferencePort, Digit, FRAME_SAMPLES, Profile,
+    SAMPLE_RATE, SessionSettings, SrtpKeys,
 };
 
 /// What a call's sound needs.
@@ -35,16 +33,10 @@ pub(super) struct TalkSetup {
     pub negotiated: Negotiated,
     /// What we show in DTLS.
     pub local: LocalCertificate,
-    /// Where our sound comes from.
-    pub source: SourceChoice,
-    /// Where the other side's sound goes.
-    pub sink: SinkChoice,
-    /// Whether echo and noise are taken out of a microphone's sound.
-    pub voice_processing: bool,
+    /// Who talks.
+    pub who: Who,
     /// Whether the microphone is cut off from the start.
     pub muted: bool,
-    /// What the other side hears while we hold the call.
-    pub hold_music: Option<PathBuf>,
     /// How long it may take until sound flows.
     pub within: Duration,
     /// Seed of all randomness.
@@ -62,6 +54,8 @@ pub(super) enum TalkReport {
     Digit(char),
     /// Figures, several times a second and a last time at the end.
     Statistics(Box<AudioStatistics>),
+    /// The answering machine has taken the message.
+    MessageTaken,
     /// There is no way for sound, or it was lost.
     Failed(SoundFailure),
 }
@@ -80,6 +74,8 @@ enum Control {
     Direct(sdp::Direction, bool),
     /// Record both sides, or no more; and whether the other side's phone says so.
     Record(Option<CallRecorder>, bool),
+    /// Connect this call with another one.
+    Join(ConferencePort),
     /// Send a key.
     Digit(Digit),
     /// Go on by another path, between these candidates of ours and of the other side.
@@ -105,6 +101,11 @@ impl Talk {
     /// Cuts the microphone off, or lets it in again.
     pub(super) fn mute(&self, muted: bool) {
         let _ = self.control.try_send(Control::Mute(muted));
+    }
+
+    /// Connects this call with another one: each is heard in the other.
+    pub(super) fn join(&self, other: ConferencePort) {
+        let _ = self.control.try_send(Control::Join(other));
     }
 
     /// Sends a key.
@@ -150,18 +151,15 @@ async fn run(
     mut control: mpsc::Receiver<Control>,
     report: &(impl Fn(Option<TalkReport>) + Send + Sync),
 ) -> Result<(), SoundFailure> {
-    let TalkSetup { agent, negotiated, local, source, sink, muted, within, seed, .. } = setup;
-    let music = setup.hold_music;
-    let is_processed = setup.voice_processing && matches!(source, SourceChoice::Device(_));
-    let processor = is_processed.then(VoiceProcessor::new);
-    let sound = tokio::task::spawn_blocking(move || open(&source, &sink, music.as_deref()));
+    let TalkSetup { agent, negotiated, local, who, muted, within, seed } = setup;
+    let sound = tokio::task::spawn_blocking(move || who.open());
     let flow = tokio::select! {
         flow = timeout(within, connect(agent, &negotiated, local)) => {
             flow.unwrap_or(Err(SoundFailure::TooSlow(within)))?
         }
         () = closed(&mut control) => return Ok(()),
     };
-    let (source, sink, music, fault) =
+    let (mut voice, fault) =
         sound.await.map_err(|_| SoundFailure::Here("The sound system failed.".to_owned()))?;
     if let Some(fault) = fault {
         report(Some(TalkReport::Fault(fault)));
@@ -183,7 +181,6 @@ async fn run(
     let keys = SrtpKeys { profile, keying: &keying, role: media_role(flow.info().role) };
     let session = AudioSession::new(now, settings, keys, rng);
     let session = session.map_err(|error| SoundFailure::Here(error.to_string()))?;
-    let mut voice = Voice::new(source, sink, processor, music);
     voice.mute(muted);
     let mut call = Sound { session, flow, clock, voice };
     call.run(&mut control, report).await
@@ -234,6 +231,7 @@ impl Sound {
                     Some(Control::Record(recorder, is_told)) => {
                         self.voice.record(recorder, is_told);
                     }
+                    Some(Control::Join(other)) => self.voice.join(other),
                     Some(Control::Digit(digit)) => {
                         // Whether the other side takes keys, and how many wait, is known above.
                         let _ = self.session.send_digit(digit, DIGIT_LENGTH);
@@ -268,6 +266,9 @@ impl Sound {
         let heard = self.session.playout(now);
         let said = self.voice.turn(&heard);
         self.session.capture(now, &said);
+        if self.voice.is_over() {
+            report(Some(TalkReport::MessageTaken));
+        }
         for fault in self.voice.take_faults() {
             report(Some(TalkReport::Fault(fault.to_string())));
         }
@@ -331,41 +332,6 @@ async fn connect(
     })
 }
 
-/// Opens both ends; what cannot be opened is silent until it can, and reported.
-pub(super) fn open(
-    source: &SourceChoice,
-    sink: &SinkChoice,
-    music: Option<&Path>,
-) -> (Box<dyn AudioSource>, Box<dyn AudioSink>, Option<Recording>, Option<String>) {
-    let mut faults = Vec::new();
-    let source = source.open().unwrap_or_else(|error| {
-        faults.push(error);
-        source.wait()
-    });
-    let sink = sink.open().unwrap_or_else(|error| {
-        faults.push(error);
-        sink.wait()
-    });
-    let music = music.map(Recording::read).transpose().unwrap_or_else(|error| {
-        faults.push(error);
-        None
-    });
-    (source, sink, music, fault_words(&faults))
-}
-
-/// One sentence about what could not be opened.
-fn fault_words(faults: &[SoundError]) -> Option<String> {
-    match faults {
-        [] => None,
-        [SoundError::NoDevice(_), SoundError::NoDevice(_)] => {
-            Some("No microphone and no speaker were found: this call has no sound.".into())
-        }
-        // Both have the same cause.
-        [first, second] if first == second => Some(first.to_string()),
-        faults => Some(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
-    }
-}
-
 async fn closed(control: &mut mpsc::Receiver<Control>) {
     while control.recv().await.is_some() {}
 }
@@ -397,24 +363,3 @@ const BYE_MAX: Duration = Duration::from_secs(12);
 const TICKS_PER_REPORT: u32 = 5;
 /// Presses of the mute button on their way.
 const CONTROLS_MAX: usize = 16;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::media::DeviceKind;
-
-    #[test]
-    fn what_is_missing_is_one_sentence() {
-        let (microphone, speaker) = (
-            SoundError::NoDevice(DeviceKind::Microphone),
-            SoundError::NoDevice(DeviceKind::Speaker),
-        );
-        assert_eq!(fault_words(&[]), None);
-        let one = fault_words(std::slice::from_ref(&speaker));
-        assert_eq!(one.as_deref(), Some("No speaker was found: you can't hear the other side."));
-        let both = fault_words(&[microphone, speaker]).expect("a sentence");
-        assert_eq!(both.matches('.').count(), 1, "{both}");
-        let same = fault_words(&[SoundError::NotBuilt, SoundError::NotBuilt]).expect("a sentence");
-        assert_eq!(same, SoundError::NotBuilt.to_string());
-    }
-}

@@ -2,8 +2,10 @@
 
 mod book;
 mod certify;
+mod conference;
 mod forwarding;
 mod hosting;
+mod machine;
 mod messages;
 mod reasons;
 mod redial;
@@ -51,12 +53,20 @@ impl Phone {
     }
 
     fn playing(folder: tempfile::TempDir, play: Option<Recording>) -> Self {
+        Self::recording(folder, play, None)
+    }
+
+    fn recording(
+        folder: tempfile::TempDir,
+        play: Option<Recording>,
+        record: Option<PathBuf>,
+    ) -> Self {
         let options = PhoneOptions {
             state: StateFolder::open(folder.path()).expect("usable"),
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             auto_answer: false,
             play,
-            record: None,
+            record,
             pcap: None,
             is_attended: false,
         };

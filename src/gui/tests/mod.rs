@@ -12,6 +12,7 @@ mod names;
 mod network;
 mod people;
 mod reach;
+mod sound;
 
 use std::time::Duration;
 
@@ -43,8 +44,8 @@ fn open<'a>(snapshot: Snapshot, size: [f32; 2]) -> (Harness<'a, Window>, Backend
 }
 
 /// High enough for each page: what has to be scrolled to cannot be clicked on.
-const WIDE: [f32; 2] = [960.0, 2000.0];
-const NARROW: [f32; 2] = [400.0, 2000.0];
+const WIDE: [f32; 2] = [960.0, 2800.0];
+const NARROW: [f32; 2] = [400.0, 2800.0];
 
 /// What the user has asked for; not what the pages ask for by themselves.
 fn commands(backend: &mut Backend) -> Vec<Command> {
@@ -153,6 +154,8 @@ fn call(id: u64, state: CallState) -> Call {
         verified: Verified::SelfSignedKnown,
         is_domain_unverified: false,
         forwarded_to: None,
+        takes_message: false,
+        conference: None,
         muted: false,
         is_knocking: false,
         transferring_to: None,
@@ -235,7 +238,9 @@ fn settings_send_what_was_chosen_and_keep_the_rest() {
     harness.run();
     harness.get_by_label("USB headset").click();
     harness.run();
-    let chosen = Settings { microphone: Some("m1".into()), ..Settings::default() };
+    let sound =
+        SoundSettings { microphones: vec!["USB headset".into()], ..SoundSettings::default() };
+    let chosen = Settings { sound, ..Settings::default() };
     assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
 }
 

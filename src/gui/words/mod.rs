@@ -111,7 +111,6 @@ texts! {
     strangers_ring,
     strangers_ring_hint,
     system_choice,
-    not_plugged_in,
     look,
     theme,
     theme_system,

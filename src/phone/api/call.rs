@@ -49,6 +49,10 @@ pub struct Call {
     /// Who has brought the call about, if somebody else has: proven if we are the ones who call,
     /// else in the caller's words.
     pub transferred_by: Option<String>,
+    /// Whether the answering machine has it.
+    pub takes_message: bool,
+    /// The conference that it is in: calls of the same one hear each other.
+    pub conference: Option<CallId>,
     /// Whether our microphone is cut off.
     pub muted: bool,
     /// Whether we have put it on hold: no sound flows.

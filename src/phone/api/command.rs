@@ -10,10 +10,12 @@ use crate::crypto::Password;
 use crate::phone::book::ContactJob;
 use crate::phone::hosting::OverlayKind;
 use crate::phone::identity::Credentials;
+use crate::phone::machine::VoiceMessageJob;
 use crate::phone::messages::MessageJob;
 use crate::phone::people::AccountJob;
 use crate::phone::pins::KeyAnswer;
 use crate::phone::search::Entrance;
+use crate::phone::sound_test::SoundTest;
 
 /// What a face asks of the phone.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -86,6 +88,10 @@ pub enum Command {
     Mute(CallId, bool),
     /// Put a call on hold, so that no sound flows, or go on with it.
     Hold(CallId, bool),
+    /// Try microphone, speaker or ringer, or stop.
+    TestSound(Option<SoundTest>),
+    /// Work on a message in [`Snapshot::voice_messages`](super::Snapshot::voice_messages).
+    VoiceMessage(VoiceMessageJob),
     /// Record a call to a file in the user's folder, both sides; or stop. The other side is told.
     Record(CallId, bool),
     /// Press a key of a telephone in a call: 0 to 9, `*`, `#` or A to D.
@@ -102,6 +108,13 @@ pub enum Command {
         /// The call whose other side calls.
         call: CallId,
         /// The call whose other side is called, and whose place the new call takes.
+        other: CallId,
+    },
+    /// Let the other sides of two calls, and of those merged with them before, hear each other.
+    Merge {
+        /// A call.
+        call: CallId,
+        /// Another call.
         other: CallId,
     },
     /// Take an ended call's card away.

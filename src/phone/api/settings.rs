@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::phone::lent::LentRelay;
+use crate::phone::machine::MachineSettings;
 use crate::phone::sound::SoundSettings;
 use crate::phone::welcome::Welcome;
 
@@ -39,6 +40,9 @@ pub struct Settings {
     /// How calls to us are met.
     #[serde(flatten)]
     pub welcome: Welcome,
+    /// Whom the answering machine answers.
+    #[serde(flatten)]
+    pub machine: MachineSettings,
     /// What is lent to others whose networks let nothing else through.
     #[serde(flatten)]
     pub relay: LentRelay,

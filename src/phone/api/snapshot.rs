@@ -14,11 +14,13 @@ use crate::phone::certify::{CertificateFacts, CredentialsWanted};
 use crate::phone::devices::OwnDevice;
 use crate::phone::document::DocumentFacts;
 use crate::phone::hosting::HostedOverlay;
+use crate::phone::machine::VoiceMessage;
 use crate::phone::messages::Conversation;
 use crate::phone::network::NetworkFacts;
 use crate::phone::pins::KeyAlarm;
 use crate::phone::protection::Protection;
 use crate::phone::search::OverlaySearch;
+use crate::phone::sound_test::RunningTest;
 use crate::phone::trace::CallTrace;
 use crate::phone::whereabouts::Whereabouts;
 
@@ -32,6 +34,8 @@ pub struct Snapshot {
     pub calls: Vec<Call>,
     /// Recent calls, the newest first.
     pub history: Vec<HistoryEntry>,
+    /// Messages that the answering machine has taken, the newest first.
+    pub voice_messages: Vec<VoiceMessage>,
     /// The user's contacts, in the order of their addresses.
     pub contacts: Arc<Vec<Contact>>,
     /// Conversations, that with the latest text first.
@@ -42,6 +46,8 @@ pub struct Snapshot {
     pub imported: Option<Imported>,
     /// One sentence about the last command that could not be carried out.
     pub notice: Option<String>,
+    /// How sound is tried now, if it is.
+    pub sound_test: Option<RunningTest>,
     /// Microphones by stable id and name.
     pub microphones: Vec<Device>,
     /// Speakers by stable id and name.

@@ -11,10 +11,10 @@ use crate::base::{Now, Rng};
 use crate::link::{Clock, os_seed, unix_ms};
 use crate::media::sdp::{Direction, PlainNegotiated};
 use crate::media::{
-    AudioSession, AudioSink, AudioSource, AudioStatistics, DatagramKind, FRAME_SAMPLES,
-    SAMPLE_RATE, SILENCE, SessionSettings, SinkChoice, SourceChoice,
+    AudioSession, AudioStatistics, DatagramKind, FRAME_SAMPLES, SAMPLE_RATE, SessionSettings,
+    SinkChoice, SourceChoice,
 };
-use crate::phone::talk::open;
+use crate::phone::voice::{Voice, Who};
 
 /// A running call's sound; it ends when this is dropped.
 #[derive(Debug)]
@@ -60,9 +60,10 @@ impl BareSound {
             cname: rng.ice_string(16),
         };
         let (remote, has_mux) = (negotiated.remote.address, negotiated.remote.has_rtcp_mux);
+        let who = Who::User { source, sink, voice_processing: true, hold_music: None };
         tokio::spawn(async move {
-            let opened = tokio::task::spawn_blocking(move || open(&source, &sink, None)).await;
-            let Ok((source, sink, _, fault)) = opened else { return };
+            let opened = tokio::task::spawn_blocking(move || who.open()).await;
+            let Ok((voice, fault)) = opened else { return };
             if let Some(fault) = fault {
                 report(SoundReport::Fault(fault));
             }
@@ -70,7 +71,7 @@ impl BareSound {
             let now = Now::new(clock.now(), unix_ms());
             match AudioSession::unencrypted(now, settings, rng) {
                 Ok(session) => {
-                    let sound = Running { session, socket, remote, has_mux, clock, source, sink };
+                    let sound = Running { session, socket, remote, has_mux, clock, voice };
                     sound.run(inbox, &report).await;
                 }
                 Err(error) => report(SoundReport::Fault(error.to_string())),
@@ -94,8 +95,7 @@ struct Running {
     /// Whether reports go to the port of sound. The other side's own port for them is not used.
     has_mux: bool,
     clock: Clock,
-    source: Box<dyn AudioSource>,
-    sink: Box<dyn AudioSink>,
+    voice: Voice,
 }
 
 impl Running {
@@ -144,12 +144,10 @@ impl Running {
 
     fn frame(&mut self, report: &(impl Fn(SoundReport) + Send + Sync)) {
         let now = self.clock.now();
-        let played = self.session.playout(now);
-        self.sink.write(&played);
-        let mut frame = SILENCE;
-        self.source.read(&mut frame);
-        self.session.capture(now, &frame);
-        for fault in [self.source.take_fault(), self.sink.take_fault()].into_iter().flatten() {
+        let heard = self.session.playout(now);
+        let said = self.voice.turn(&heard);
+        self.session.capture(now, &said);
+        for fault in self.voice.take_faults() {
             report(SoundReport::Fault(fault.to_string()));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::forwarding::Overlay;
 use super::*;
-use crate::phone::{Call, CallId, SoundSettings};
+use crate::phone::{Call, CallId, SoundSettings, SoundTest};
 
 impl Phone {
     fn call(&self, id: CallId) -> Call {
@@ -203,6 +203,27 @@ async fn music_is_heard_on_hold() {
     bob.hears(at_bob, true).await;
     alice.hold(at_alice, false);
     bob.hears(at_bob, false).await;
+}
+
+/// One hears oneself through all of a call; what is tried ends when a call begins.
+#[tokio::test]
+async fn sound_is_tried_without_a_call() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let heard = folder.path().join("heard.wav");
+    let music = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/speech-alice.wav"));
+    let play = Recording::read(&music).expect("speech");
+    let mut phone =
+        Phone::recording(tempfile::tempdir().expect("a folder"), Some(play), Some(heard.clone()));
+    let test = SoundTest::Loopback { delay_ms: 100, loss_percent: 0 };
+    phone.send(Command::TestSound(Some(test)));
+    phone.until("a level", |s| s.sound_test.is_some_and(|test| test.level > 0.3)).await;
+    let is_loud = || {
+        let sound = crate::media::read_wav(&heard).unwrap_or_default();
+        sound.iter().any(|sample| sample.abs() > 0.1)
+    };
+    phone.until("oneself", |_| is_loud()).await;
+    phone.send(Command::TestSound(None));
+    phone.until("the end", |s| s.sound_test.is_none()).await;
 }
 
 /// RFC 4733: keys that are pressed in a call are told at the other side, in their order.
