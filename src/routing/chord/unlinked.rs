@@ -78,6 +78,11 @@ impl Chord {
 
     /// Forgets those that are no neighbours any more, and those that no neighbour knows.
     pub(super) fn prune_unlinked(&mut self) {
+        if self.unlinked.is_empty() {
+            // Most are there for the moments of a join, and leave no room behind.
+            self.unlinked = Vec::new();
+            return;
+        }
         let mut unlinked = std::mem::take(&mut self.unlinked);
         for known in &mut unlinked {
             known.through.retain(|t| self.successors.contains(t) || self.predecessors.contains(t));
