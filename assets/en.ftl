@@ -601,3 +601,20 @@ candidate_relay = of a relay
 language = Language
 language_english = English
 language_german = Deutsch
+
+## The desktop
+
+desktop = On your desktop
+close_to_tray = Closing the window keeps the phone in the tray
+close_to_tray_hint = Calls go on ringing; the menu of the sign there ends the program. Where there is no tray, closing ends it.
+start_at_login = Start when you log in
+pause_players = Pause music and films during a call
+open_window = Open Chordial
+quit = Quit
+call_back = Call back
+a_call_goes_on = A call goes on
+missed_from = You have missed a call from { $name }
+tray_out = Not joined
+tray_joining = Joining
+tray_joined = Joined
+tray_problem = There is a problem

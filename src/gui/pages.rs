@@ -6,7 +6,7 @@ use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{card, keeping, lending, welcome};
+use super::{card, desktop, keeping, lending, welcome};
 use crate::phone::{AccountJob, Command, Device, Language, Settings, Snapshot, Theme};
 
 /// The settings.
@@ -39,6 +39,10 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
         widgets::card(ui, |ui| {
             widgets::group(ui, words::start());
             ui.checkbox(&mut settings.join_at_start, words::join_at_start());
+        });
+        ui.add_space(space::S);
+        widgets::card(ui, |ui| {
+            desktop::desktop_ui(ui, &mut settings);
         });
         ui.add_space(space::S);
         widgets::card(ui, |ui| {

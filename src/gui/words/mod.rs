@@ -21,6 +21,7 @@ macro_rules! say {
 }
 
 mod book;
+mod desktop;
 mod first;
 mod keeping;
 mod language;
@@ -32,6 +33,7 @@ mod reach;
 mod tests;
 
 pub use book::*;
+pub use desktop::*;
 pub use first::*;
 pub use keeping::*;
 pub use language::{choose as choose_language, find_system_language};
