@@ -694,3 +694,20 @@ be_unlisted_hint = Dein Name wird nicht hinterlegt: Du kannst anrufen und schrei
 whereabouts_here = Jetzt erreichbar
 whereabouts_last_seen = Zuletzt gesehen: { $ago }
 whereabouts_unregistered = Nicht angemeldet
+
+## The desktop
+
+desktop = Auf deinem Schreibtisch
+close_to_tray = Beim Schließen des Fensters bleibt das Telefon in der Leiste
+close_to_tray_hint = Es klingelt weiter; das Menü des Zeichens dort beendet das Programm. Wo es keine Leiste dafür gibt, beendet es das Schließen.
+start_at_login = Bei der Anmeldung starten
+pause_players = Musik und Filme während eines Anrufs anhalten
+open_window = Chordial öffnen
+quit = Beenden
+call_back = Zurückrufen
+a_call_goes_on = Ein Anruf läuft
+missed_from = Du hast einen Anruf von { $name } verpasst
+tray_out = Nicht beigetreten
+tray_joining = Tritt bei
+tray_joined = Beigetreten
+tray_problem = Es gibt ein Problem

@@ -694,3 +694,20 @@ be_unlisted_hint = Your name is not stored for others to find: you can call and 
 whereabouts_here = Reachable now
 whereabouts_last_seen = Last seen { $ago }
 whereabouts_unregistered = Not registered
+
+## The desktop
+
+desktop = On your desktop
+close_to_tray = Closing the window keeps the phone in the tray
+close_to_tray_hint = Calls go on ringing; the menu of the sign there ends the program. Where there is no tray, closing ends it.
+start_at_login = Start when you log in
+pause_players = Pause music and films during a call
+open_window = Open Chordial
+quit = Quit
+call_back = Call back
+a_call_goes_on = A call goes on
+missed_from = You have missed a call from { $name }
+tray_out = Not joined
+tray_joining = Joining
+tray_joined = Joined
+tray_problem = There is a problem

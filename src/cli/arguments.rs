@@ -10,7 +10,7 @@ use super::ctl::CtlArguments;
 use super::document::{NewArguments, SignArguments};
 use super::serve::ServeArguments;
 use super::sip_account::SipArguments;
-use crate::phone::LentRelay;
+use crate::phone::{LentRelay, to_dial};
 
 /// Calls between people with no server in the middle.
 #[derive(Clone, Debug, Parser)]
@@ -19,12 +19,25 @@ pub struct Arguments {
     /// What to do; without it the window opens
     #[command(subcommand)]
     command: Option<CommandLine>,
+    #[command(flatten)]
+    window: WindowArguments,
+}
+
+/// How the window opens.
+#[derive(Clone, Debug, Args)]
+pub struct WindowArguments {
+    /// Whom to call, as other programs have it in links: a sip:, sips: or tel: address
+    #[arg(value_name = "ADDRESS", value_parser = address)]
+    pub address: Option<String>,
     /// Folder of the user's data [default: the platform's data folder]
     #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
+    pub state: Option<PathBuf>,
     /// Write every RELOAD and SIP message to this file, for Wireshark
     #[arg(long, value_name = "FILE")]
-    pcap: Option<PathBuf>,
+    pub pcap: Option<PathBuf>,
+    /// Stay in the tray until the window is asked for, where there is a tray
+    #[arg(long)]
+    pub hidden: bool,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -252,6 +265,10 @@ pub enum SimTable {
     Wide,
 }
 
+fn address(text: &str) -> Result<String, String> {
+    to_dial(text).map(|_| text.to_owned())
+}
+
 /// A part of a whole, which cannot be all of it.
 fn share(text: &str) -> Result<f64, String> {
     let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
@@ -272,12 +289,7 @@ const HOURS_MAX: f64 = 720.0;
 #[derive(Clone, Debug)]
 pub enum Asked {
     /// Open the window.
-    Window {
-        /// Folder of the user's data.
-        state: Option<PathBuf>,
-        /// Where messages are written.
-        pcap: Option<PathBuf>,
-    },
+    Window(WindowArguments),
     /// Simulate.
     Sim(SimArguments),
     /// Anything else.
@@ -378,7 +390,7 @@ impl Arguments {
 
     fn asked(self) -> Asked {
         match self.command {
-            None => Asked::Window { state: self.state, pcap: self.pcap },
+            None => Asked::Window(self.window),
             Some(CommandLine::Sim(arguments)) => Asked::Sim(arguments),
             Some(CommandLine::Overlay { command }) => Asked::Job(Box::new(match command {
                 OverlayCommand::New(new) => Job::NewOverlay(new),

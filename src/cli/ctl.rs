@@ -118,6 +118,8 @@ enum Verb {
         /// A sip:, sips: or tel: address to be called
         address: Option<String>,
     },
+    /// Close the window; where there is a tray, the phone may stay there
+    Close,
     /// Close the window and end the program
     Quit,
 }
@@ -250,6 +252,10 @@ impl Ctl {
             Verb::Open { address } => {
                 let address = address.as_deref().unwrap_or_default();
                 self.phone.ask(json!({ "open": address }))?;
+                Ok(())
+            }
+            Verb::Close => {
+                self.phone.ask(json!({ "close": true }))?;
                 Ok(())
             }
             Verb::Quit => {
@@ -391,7 +397,7 @@ impl Ctl {
     fn events(&mut self, until: Option<&str>) -> Result<(), Failure> {
         self.phone.ask(json!({ "follow": ["events"] }))?;
         loop {
-            let event = self.phone.next()?;
+            let event = self.phone.next_line()?;
             print(&event.to_string());
             if until.is_some_and(|name| event["event"] == name) {
                 return Ok(());

@@ -2,6 +2,7 @@
 //! demonstration.
 
 mod accounts;
+mod again;
 mod arguments;
 mod ctl;
 mod demo;
@@ -17,7 +18,10 @@ mod state_lines;
 pub use headless::{farewell, interrupted};
 
 pub use accounts::AccountArguments;
-pub use arguments::{Arguments, Asked, Job, PhoneArguments, SimArguments, SimTable};
+pub use again::hand_over;
+pub use arguments::{
+    Arguments, Asked, Job, PhoneArguments, SimArguments, SimTable, WindowArguments,
+};
 
 pub use ctl::CtlArguments;
 pub use document::{NewArguments, SignArguments};

@@ -6,7 +6,7 @@ use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{book, card, keeping, lending, machine, sound, welcome};
+use super::{book, card, desktop, keeping, lending, machine, sound, welcome};
 use crate::phone::{AccountJob, Command, Language, MessageJob, Settings, Snapshot, Theme};
 
 /// The settings.
@@ -38,6 +38,10 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
         widgets::card(ui, |ui| {
             widgets::group(ui, words::start());
             ui.checkbox(&mut settings.join_at_start, words::join_at_start());
+        });
+        ui.add_space(space::S);
+        widgets::card(ui, |ui| {
+            desktop::desktop_ui(ui, &mut settings);
         });
         ui.add_space(space::S);
         widgets::card(ui, |ui| {

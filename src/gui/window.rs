@@ -1,7 +1,7 @@
 //! The window without its operating system: a snapshot in, commands out, drawn on any egui context.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use egui::{
@@ -15,8 +15,8 @@ use super::look::{roles, size, space};
 use super::view::{Page, Question, Setup, ViewState};
 use super::widgets::{self, Kind};
 use super::{
-    account, alarm, book, calls, card, conversations, first, keeping, keys, network, pages, people,
-    person, welcome, whereabouts, words,
+    account, alarm, book, calls, card, conversations, desktop, first, keeping, keys, network,
+    pages, people, person, welcome, whereabouts, words,
 };
 use crate::phone::{CallState, Command, Handle, OverlayState, Snapshot, Theme};
 
@@ -40,6 +40,10 @@ pub struct Window {
     pub view: ViewState,
     signs: Arc<Signs>,
     suffix: Option<String>,
+    /// What the user's desktop has to know and to tell, if the phone shows itself there.
+    desktop: Option<Arc<desktop::Shared>>,
+    /// Whether the window is to be put away before anybody has asked for it.
+    starts_away: bool,
     title: String,
 }
 
@@ -50,12 +54,21 @@ pub struct Signs {
     pub gone: AtomicBool,
     /// The window is to close, whatever goes on.
     pub closed: AtomicBool,
+    /// What is to stand in the dial field.
+    pub to_dial: Mutex<Option<String>>,
 }
 
 impl Window {
     /// A window onto the phone behind `handle`.
     pub fn new(handle: Handle, view: ViewState, suffix: Option<String>) -> Self {
-        Self { handle, view, signs: Arc::default(), suffix, title: String::new() }
+        let (signs, title) = (Arc::default(), String::new());
+        Self { handle, view, signs, suffix, desktop: None, starts_away: false, title }
+    }
+
+    /// The same on a desktop.
+    pub fn on(self, desktop: Option<Arc<desktop::Shared>>) -> Self {
+        let is_away = |desktop: &Arc<desktop::Shared>| desktop.is_away.load(Ordering::Relaxed);
+        Self { starts_away: desktop.as_ref().is_some_and(is_away), desktop, ..self }
     }
 
     /// What other threads may set.
@@ -98,10 +111,50 @@ impl Window {
         if !snapshot.history.is_empty() || !snapshot.conversations.is_empty() {
             ctx.request_repaint_after(std::time::Duration::from_secs(AGO_EVERY_S));
         }
-        keys::close(ctx);
+        let to_dial = self.signs.to_dial.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(to_dial) = to_dial {
+            self.view.dial = to_dial;
+            self.view.dial_focus = true;
+            self.view.kept.page = Page::Calls;
+        }
+        self.close(ctx, snapshot);
+        if let Some(desktop) = &self.desktop {
+            // eframe shows each window after its first frame.
+            if self.starts_away && ctx.cumulative_frame_nr() == 0 {
+                ctx.request_repaint();
+            } else if std::mem::take(&mut self.starts_away)
+                && desktop.is_away.load(Ordering::Relaxed)
+            {
+                desktop.put_away(ctx);
+            }
+            desktop.see(self.view.kept.seen_unix_ms);
+        }
+    }
+
+    /// Ends the program, asks first, or leaves the phone in the tray.
+    fn close(&mut self, ctx: &egui::Context, snapshot: &Snapshot) {
         self.view.closing |= self.signs.closed.load(Ordering::Relaxed);
+        let runs = card::running(snapshot) > 0;
+        if keys::closes(ctx) {
+            match runs {
+                true => self.view.question = Some(Question::Close),
+                false => {
+                    self.view.closing = true;
+                    ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+                }
+            }
+        }
         let closes = ctx.input(|input| input.viewport().close_requested());
-        if closes && !self.view.closing && card::running(snapshot) > 0 {
+        if !closes || self.view.closing {
+            return;
+        }
+        let closes_to_tray = snapshot.settings.desktop.close_to_tray;
+        let desktop = self.desktop.as_ref();
+        let has_tray = desktop.is_some_and(|desktop| desktop.has_tray.load(Ordering::Relaxed));
+        if let Some(desktop) = desktop.filter(|_| has_tray && closes_to_tray) {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            desktop.put_away(ctx);
+        } else if runs {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             self.view.question = Some(Question::Close);
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::account::{AccountId, AccountReport, Accounts};
 use super::api::{CallId, Command, Device, Event, Settings, Snapshot};
@@ -15,7 +15,7 @@ use super::contacts::WARM_EVERY;
 use super::data::{Data, OverlayUser};
 use super::dial::Target;
 use super::flows::Flows;
-use super::handle::{Backend, Handle, channel};
+use super::handle::{Backend, Handle, Reply, channel};
 use super::hosting::{HostReport, Hosting};
 use super::machine::Playback;
 use super::messages::{MessageJob, Outbox, OutboxReport};
@@ -132,7 +132,7 @@ pub(super) struct Engine {
     /// Commands that wait for private keys.
     pub(super) waiting: Vec<Command>,
     /// What came of commands, to be told once the snapshot shows it.
-    answers: Vec<(oneshot::Sender<Result<(), String>>, Result<(), String>)>,
+    answers: Vec<(Reply, Result<(), String>)>,
     ring: Option<Ring>,
     pub(super) playback: Option<Playback>,
     pub(super) sound_test: Option<TestTask>,

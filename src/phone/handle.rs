@@ -13,8 +13,11 @@ const ASKS_MAX: usize = 8;
 /// Events that a slow listener may miss none of; beyond this it loses the oldest.
 pub const EVENTS_MAX: usize = 256;
 
-/// A command, and where the phone says what came of it.
-pub type Ask = (Command, oneshot::Sender<Result<(), String>>);
+/// Where the phone says what came of a command: one sentence if it could not be carried out.
+pub type Reply = oneshot::Sender<Result<(), String>>;
+
+/// A command whose sender waits.
+pub type Ask = (Command, Reply);
 
 /// A face's end of the phone. Clones share one phone.
 #[derive(Clone, Debug)]

@@ -93,13 +93,14 @@ mod whereabouts;
 mod words;
 
 pub use api::{
-    Call, CallId, CallReport, CallState, Command, Device, Direction, Ending, Event, HistoryEntry,
-    Language, Me, Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified,
+    Call, CallId, CallReport, CallState, Command, DesktopSettings, Device, Direction, Ending,
+    Event, HistoryEntry, Language, Me, Membership, OverlayState, Quality, Settings, Snapshot,
+    Theme, Verified,
 };
 pub use backup::{Backup, Restored};
 pub use book::{Contact, ContactJob, Imported};
 pub use certify::{CertificateFacts, CredentialsWanted};
-pub use control::{Client, Control, ControlError, Wish};
+pub use control::{Client, Control, ControlError, Wish, to_dial};
 pub use devices::OwnDevice;
 pub use document::{DocumentFacts, first_document, next_document};
 pub use engine::{PhoneOptions, start};

@@ -25,9 +25,9 @@ use super::view::{Page, Setup, ViewState};
 use super::window::Window;
 use super::{look, words};
 use crate::phone::{
-    Backend, Backup, Call, CallId, CallRecording, CallState, Command, Device, Direction,
-    DocumentFacts, HistoryEntry, Language, Me, Membership, OverlayState, Quality, Settings,
-    Snapshot, SoundSettings, Theme, Verified, Welcome, channel,
+    Backend, Backup, Call, CallId, CallRecording, CallState, Command, DesktopSettings, Device,
+    Direction, DocumentFacts, HistoryEntry, Language, Me, Membership, OverlayState, Quality,
+    Settings, Snapshot, SoundSettings, Theme, Verified, Welcome, channel,
 };
 
 /// A window on `snapshot`, and the phone's end of it.
@@ -193,6 +193,8 @@ fn clearing_the_list_asks_first() {
 fn leaving_asks_before_calls_are_lost() {
     let (mut harness, mut backend) = open(with_call(talking()), WIDE);
     click(&mut harness, words::settings());
+    harness.get_by_label(words::leave()).scroll_to_me();
+    harness.run();
     click(&mut harness, words::leave());
     harness.get_by_label("The running call ends.");
     harness.key_press(Key::Escape);
@@ -229,6 +231,11 @@ fn settings_send_what_was_chosen_and_keep_the_rest() {
     harness.get_by_label(words::hidden_on_lan()).click();
     harness.run();
     let chosen = Settings { hidden_on_lan: true, ..Settings::default() };
+    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    harness.get_by_label(words::pause_players()).click();
+    harness.run();
+    let desktop = DesktopSettings { pause_players: false, ..DesktopSettings::default() };
+    let chosen = Settings { desktop, ..Settings::default() };
     assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
     harness.get_by_label(words::theme_light()).click();
     harness.run();

@@ -22,6 +22,7 @@ macro_rules! say {
 
 mod book;
 mod conversations;
+mod desktop;
 mod first;
 mod keeping;
 mod language;
@@ -35,6 +36,7 @@ mod tests;
 
 pub use book::*;
 pub use conversations::*;
+pub use desktop::*;
 pub use first::*;
 pub use keeping::*;
 pub use language::{choose as choose_language, find_system_language};

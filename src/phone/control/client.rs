@@ -80,7 +80,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ControlError::Lost`] once the phone has ended.
-    pub fn next(&mut self) -> Result<Value, ControlError> {
+    pub fn next_line(&mut self) -> Result<Value, ControlError> {
         if let Some(line) = self.followed.pop_front() {
             return Ok(line);
         }

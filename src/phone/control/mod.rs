@@ -14,7 +14,8 @@
 //! | `{"id":4,"follow":["events"]}` | each event is a line from now on, as `chordial peer --json` |
 //! | `{"id":5,"follow":["snapshots"]}` | from now on `{"snapshot":{…}}` whenever it changes |
 //! | `{"id":6,"open":"sip:bob@smith"}` | the window comes to the front, with this to be called |
-//! | `{"id":7,"quit":true}` | the window closes, and the program ends |
+//! | `{"id":7,"close":true}` | the window closes as by its button, perhaps into the tray |
+//! | `{"id":8,"quit":true}` | the window closes, and the program ends |
 //!
 //! A command is a [`Command`](super::Command) and an event an [`Event`](super::Event), in the
 //! words of their declarations with `_` between them; so is the [`Snapshot`](super::Snapshot).
@@ -23,7 +24,9 @@
 //! |---|---|
 //! | `server` | the phone's end |
 //! | `client` | the other program's |
+//! | `address` | addresses that other programs want to have called |
 
+mod address;
 mod client;
 mod server;
 
@@ -33,14 +36,17 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use address::to_dial;
 pub use client::Client;
 pub use server::Control;
 
 /// What another program asks of the window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// To come to the front, with an address to call if one is given.
+    /// To come to the front, with what is to be dialled if something is given.
     Open(Option<String>),
+    /// To close as by its own button: into the tray, if that is wished and there is one.
+    Close,
     /// To close and end the program.
     Quit,
 }

@@ -16,7 +16,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
-use super::{ControlError, Door, Wish, door};
+use super::{ControlError, Door, Wish, door, to_dial};
 use crate::link::os_seed;
 use crate::phone::api::{Command, Event, Settings};
 use crate::phone::handle::Handle;
@@ -154,6 +154,7 @@ struct Request {
     show: Option<Vec<String>>,
     follow: Option<Vec<Followed>>,
     open: Option<String>,
+    close: Option<bool>,
     quit: Option<bool>,
 }
 
@@ -252,8 +253,10 @@ impl Client<'_> {
             }
             Request { open: Some(address), .. } => {
                 let address = Some(address).filter(|address| !address.is_empty());
-                self.wish(Wish::Open(address)).map(|()| done)
+                let to_dial = address.map(|address| to_dial(&address)).transpose()?;
+                self.wish(Wish::Open(to_dial)).map(|()| done)
             }
+            Request { close: Some(true), .. } => self.wish(Wish::Close).map(|()| done),
             Request { quit: Some(true), .. } => self.wish(Wish::Quit).map(|()| done),
             _ => Err("The line asks for nothing.".to_owned()),
         }
