@@ -82,6 +82,27 @@ fn a_call_is_made_again_as_it_is_wanted() {
     sipp_takes_a_call("wishes", true);
 }
 
+/// RFC 3261 §18.3: the same on a stream, where messages follow each other without a mark and none
+/// is sent twice.
+#[test]
+fn a_call_on_a_stream() {
+    let lab = Lab::new();
+    let port = free_port();
+    let sipp = lab.sipp("prack", port, "t1");
+    let until = Instant::now() + PATIENCE;
+    let listens = format!(":{port:04X} 00000000:0000 0A");
+    while !std::fs::read_to_string("/proc/net/tcp").expect("a list").contains(&listens) {
+        assert!(Instant::now() < until, "{}", lab.errors());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let lines = "transport = \"tcp\"\nregister = false";
+    let account = account(SocketAddr::new(own_address(), port), lines);
+    let mut alice = lab.alice(&account, &["--call", "bob", "--seconds", "1"]);
+    alice.wait("answered");
+    lab.assert_content(sipp);
+    alice.finish();
+}
+
 /// RFC 3261 §9.1, §15: the phone is answered while the CANCEL is on its way to it: the call is
 /// acknowledged and ended.
 #[test]
@@ -93,17 +114,7 @@ fn an_answer_that_crosses_its_cancel() {
 fn sipp_takes_a_call(scenario: &str, is_answered: bool) {
     let lab = Lab::new();
     let port = free_port();
-    let file = format!("{}/tests/support/sipp/{scenario}.xml", env!("CARGO_MANIFEST_DIR"));
-    let sipp = Command::new("sipp")
-        .args(["-sf", &file, "-i", &own_address().to_string(), "-p", &port.to_string(), "-m", "1"])
-        .args(["-nostdin", "-timeout", "60", "-timeout_error", "-trace_err", "-au", "alice"])
-        .args(["-ap", "open sesame"])
-        .current_dir(lab.folder.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("sipp starts: Debian's package is sip-tester");
+    let sipp = lab.sipp(scenario, port, "u1");
     let registrar = Registrar::start("open sesame", (own_address(), port).into());
     let account = account(registrar.address(), "password = \"open sesame\"");
     let mut alice = lab.alice(&account, &["--call", "bob", "--seconds", "1"]);
@@ -117,9 +128,7 @@ fn sipp_takes_a_call(scenario: &str, is_answered: bool) {
         }
         alice.interrupt();
     }
-    let Output { status, stdout, stderr } = sipp.wait_with_output().expect("sipp ends");
-    let said = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    assert!(status.success(), "{said:?}\n{}", lab.errors());
+    lab.assert_content(sipp);
     alice.finish();
 }
 
@@ -145,6 +154,28 @@ impl Lab {
         command.arg("sip").arg(file).arg("--json").args(["--play", SPEECH_ALICE, "--record"]);
         command.arg(self.path("alice-heard.wav")).args(options);
         Phone::start(&mut command, "alice")
+    }
+
+    /// sipp at this port, with one of the scenarios, over UDP (`u1`) or TCP (`t1`).
+    fn sipp(&self, scenario: &str, port: u16, transport: &str) -> Child {
+        let file = format!("{}/tests/support/sipp/{scenario}.xml", env!("CARGO_MANIFEST_DIR"));
+        Command::new("sipp")
+            .args(["-sf", &file, "-t", transport, "-i", &own_address().to_string()])
+            .args(["-p", &port.to_string(), "-m", "1", "-nostdin", "-timeout", "60"])
+            .args(["-timeout_error", "-trace_err"])
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("sipp starts: Debian's package is sip-tester")
+    }
+
+    /// sipp has seen all that its scenario has, and nothing else.
+    fn assert_content(&self, sipp: Child) {
+        let Output { status, stdout, stderr } = sipp.wait_with_output().expect("sipp ends");
+        let said = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        assert!(status.success(), "{said:?}\n{}", self.errors());
     }
 
     fn baresip(&self, options: &[&str]) -> Baresip {
