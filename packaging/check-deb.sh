@@ -10,7 +10,7 @@ set -eu
 
 [ $# -eq 1 ] && [ -r "$1" ] || { echo "Give the package: sh check-deb.sh FILE.deb" >&2; exit 2; }
 [ "$(id -u)" -eq 0 ] || { echo "Only root can make a clean system." >&2; exit 2; }
-package=$1
+deb=$1
 . "$(dirname "$0")/packages.sh"
 install_missing debootstrap
 
@@ -26,7 +26,7 @@ debootstrap --variant=minbase "${CHORDIAL_SUITE:-bookworm}" "$clean" \
 apt-config dump | grep '^Acquire::' >"$clean/etc/apt/apt.conf.d/99around"
 cp /etc/resolv.conf "$clean/etc/resolv.conf" 2>/dev/null || true
 mount -t proc proc "$clean/proc"
-cp "$package" "$clean/chordial.deb"
+cp "$deb" "$clean/chordial.deb"
 
 # Everything below happens in the clean system, and nothing of the one around is there.
 cat >"$clean/check.sh" <<'END'
