@@ -173,7 +173,7 @@ fn open(
     let relay = LentRelay { kbit_per_s: arguments.lend, sessions: arguments.lend_sessions };
     let settings = Settings { forward_to, sips_only: arguments.sips_only, relay, ..before.clone() };
     if settings != before {
-        phone.send(Command::Configure(settings));
+        phone.send(Command::Configure(Box::new(settings)));
     }
     give_credentials(&phone, arguments, overlay, &own.user)?;
     let user = arguments.user.clone();

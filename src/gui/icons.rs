@@ -118,10 +118,7 @@ impl Icon {
             }
             Icon::Again => pen.again(),
             Icon::Copy => pen.sheets(),
-            Icon::Restore => {
-                pen.line(&[(-0.85, 0.1), (-0.85, 0.85), (0.85, 0.85), (0.85, 0.1)]);
-                pen.arrow((0.0, 0.4), (0.0, -0.85));
-            }
+            Icon::Restore => pen.restore(),
             Icon::Tick => pen.line(&[(-0.7, 0.05), (-0.2, 0.55), (0.75, -0.5)]),
             Icon::Key => pen.key(),
             Icon::Book => pen.book(),
@@ -139,10 +136,7 @@ impl Icon {
             }
             Icon::Keypad => pen.keypad(),
             Icon::Bubble => pen.bubble(),
-            Icon::Send => {
-                pen.line(&[(-0.85, -0.8), (0.9, 0.0), (-0.85, 0.8), (-0.5, 0.0), (-0.85, -0.8)]);
-                pen.line(&[(-0.5, 0.0), (0.2, 0.0)]);
-            }
+            Icon::Send => pen.send(),
             Icon::HandOver => pen.hand_over(),
             Icon::Hold => {
                 pen.line(&[(-0.35, -0.6), (-0.35, 0.6)]);
@@ -174,6 +168,16 @@ struct Pen<'a> {
 }
 
 impl Pen<'_> {
+    fn restore(&self) {
+        self.line(&[(-0.85, 0.1), (-0.85, 0.85), (0.85, 0.85), (0.85, 0.1)]);
+        self.arrow((0.0, 0.4), (0.0, -0.85));
+    }
+
+    fn send(&self) {
+        self.line(&[(-0.85, -0.8), (0.9, 0.0), (-0.85, 0.8), (-0.5, 0.0), (-0.85, -0.8)]);
+        self.line(&[(-0.5, 0.0), (0.2, 0.0)]);
+    }
+
     fn at(&self, (x, y): (f32, f32)) -> Pos2 {
         self.centre + vec2(x, y) * self.half
     }

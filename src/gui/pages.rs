@@ -61,7 +61,7 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
         ui.add_space(space::S);
         widgets::card(ui, |ui| account_ui(ui, snapshot, view));
     });
-    (settings != snapshot.settings).then_some(Command::Configure(settings)).or(command)
+    (settings != snapshot.settings).then_some(Command::Configure(Box::new(settings))).or(command)
 }
 
 /// The question on the screen, if one waits. Esc keeps everything as it is.

@@ -311,7 +311,7 @@ impl Engine {
             Command::Contacts(job) => self.contact_job(job),
             Command::Messages(job) => self.message_job(job),
             Command::LookFor(names) => self.look_for(names),
-            Command::Configure(settings) => self.configure(settings),
+            Command::Configure(settings) => self.configure(*settings),
             Command::Forward(to) => self.forward(to.as_deref()),
             Command::Protect(password) => self.protect(&password),
             Command::Unlock(password) => self.unlock(password.as_ref()),

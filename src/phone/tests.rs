@@ -173,7 +173,7 @@ async fn several_overlays_at_once() {
     for (name, caller) in [("alice@one.example", "bob@one.example"), ("alison", "bob@two.example")]
     {
         let default_overlay = default_overlay.clone();
-        bob.send(Command::Configure(Settings { default_overlay, ..Settings::default() }));
+        bob.send(Command::Configure(Box::new(Settings { default_overlay, ..Settings::default() })));
         bob.send(Command::Dial(name.into()));
         let peer = alice.event(|e| match e {
             Event::Incoming { peer, .. } => Some(peer.clone()),

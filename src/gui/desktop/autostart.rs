@@ -11,7 +11,7 @@ pub(super) fn look(phone: &Handle, settings: &Settings) {
     if settings.desktop.start_at_login && entry().is_some_and(|entry| !entry.exists()) {
         let mut settings = settings.clone();
         settings.desktop.start_at_login = false;
-        phone.send(Command::Configure(settings));
+        phone.send(Command::Configure(Box::new(settings)));
     }
 }
 

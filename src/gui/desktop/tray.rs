@@ -165,7 +165,7 @@ impl Tray for Item {
                 activate: Box::new(|item: &mut Self| {
                     let mut settings = item.settings.clone();
                     settings.welcome.do_not_disturb ^= true;
-                    item.phone.send(Command::Configure(settings));
+                    item.phone.send(Command::Configure(Box::new(settings)));
                 }),
                 ..Default::default()
             }

@@ -261,7 +261,7 @@ fn being_unseen_is_a_setting() {
     harness.get_by_label(words::be_unlisted()).click();
     harness.run();
     let settings = Settings { is_unlisted: true, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(settings.clone())]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(settings.clone()))]);
     let mut snapshot = Snapshot { settings, ..joined() };
     let OverlayState::Joined { registered, .. } = &mut snapshot.memberships[0].state else {
         panic!("not joined")

@@ -212,35 +212,35 @@ fn settings_send_what_was_chosen_and_keep_the_rest() {
     harness.get_by_label(words::join_at_start()).click();
     harness.run();
     let chosen = Settings { join_at_start: true, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
     harness.get_by_label(words::voice_processing()).click();
     harness.run();
     let sound = SoundSettings { voice_processing: false, ..SoundSettings::default() };
     let chosen = Settings { sound, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
     harness.get_by_label(words::do_not_disturb()).click();
     harness.run();
     let welcome = Welcome { do_not_disturb: true, ..Welcome::default() };
     let chosen = Settings { welcome, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
     harness.get_by_label(words::strangers_ring()).click();
     harness.run();
     let welcome = Welcome { strangers_ring: true, ..Welcome::default() };
     let chosen = Settings { welcome, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
     harness.get_by_label(words::hidden_on_lan()).click();
     harness.run();
     let chosen = Settings { hidden_on_lan: true, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
     harness.get_by_label(words::pause_players()).click();
     harness.run();
     let desktop = DesktopSettings { pause_players: false, ..DesktopSettings::default() };
     let chosen = Settings { desktop, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
     harness.get_by_label(words::theme_light()).click();
     harness.run();
     let chosen = Settings { theme: Theme::Light, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
     harness.get_by_role_and_label(Role::ComboBox, words::microphone()).click();
     harness.run();
     harness.get_by_label("USB headset").click();
@@ -248,7 +248,7 @@ fn settings_send_what_was_chosen_and_keep_the_rest() {
     let sound =
         SoundSettings { microphones: vec!["USB headset".into()], ..SoundSettings::default() };
     let chosen = Settings { sound, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
 }
 
 /// The whole window changes its language at once.
@@ -262,7 +262,7 @@ fn the_window_speaks_german() {
     harness.get_by_role_and_label(Role::RadioButton, "English").click();
     harness.run();
     let settings = Settings { language: Language::English, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(settings.clone())]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(settings.clone()))]);
     tell(&mut harness, &backend, Snapshot { settings, ..joined() });
     harness.get_by_label("Join when the program starts");
 }

@@ -6,6 +6,7 @@
 //! network ─► receive ─► SRTP ─► RTP ─► jitter buffer ─► playout ─► Opus ─► stretch ─► speaker
 //! ```
 
+mod statistics;
 #[cfg(test)]
 mod tests;
 
@@ -13,15 +14,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+pub use statistics::AudioStatistics;
 use webrtc_util::marshal::{Marshal, Unmarshal};
 
 use super::codec::{CodecError, Decoder, Encoder, FRAME_SAMPLES, Frame, SILENCE};
 use super::digit::{Digit, DigitReceiver, DigitSender, EventPacket};
-use super::jitter::{Arrival, Insertion, JitterBuffer, JitterCounters, Pace, Pull};
+use super::jitter::{Arrival, Insertion, JitterBuffer, Pace, Pull};
 use super::level::LevelMeter;
 use super::metrics::{Heard, HeardThere};
 use super::path::{Path, Plan};
-use super::quality::{Estimate, Misses};
+use super::quality::Misses;
 use super::red::{self, Copies};
 use super::report::{Reception, Reporter, Sent};
 use super::sdp::{Direction, DtlsRole, Negotiated, PayloadTypes};
@@ -116,50 +118,6 @@ pub enum SessionError {
     /// The codec does not start.
     #[error("The voice codec could not be set up: {0}.")]
     Codec(#[from] CodecError),
-}
-
-/// Figures of a call's sound.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct AudioStatistics {
-    /// RTP packets sent.
-    pub packets_sent: u64,
-    /// RTP packets received, late ones too.
-    pub packets_received: u64,
-    /// RTP packets to us that never came.
-    pub packets_lost: u64,
-    /// Datagrams thrown away: forged, replayed, not media, or not Opus.
-    pub packets_refused: u64,
-    /// Share of the packets to us that were lost, 0 to 1, over the whole call.
-    pub loss_received: f32,
-    /// Share of our packets that the other side lost lately, 0 to 1, as it reports.
-    pub loss_sent: f32,
-    /// Variation of the packets' transit (RFC 3550 §6.4.1).
-    pub jitter: Duration,
-    /// The same of our packets, as the other side reports.
-    pub jitter_sent: Option<Duration>,
-    /// How well we hear the other side lately, once it has been heard for a second.
-    pub heard: Option<Estimate>,
-    /// How well the other side hears us, if it says.
-    pub heard_there: Option<Estimate>,
-    /// Whether what is wrong with our hearing is that it comes late, more than that parts of it
-    /// are missing.
-    pub is_late: bool,
-    /// Share of our frames that the other side could not play, over the whole call, as it reports.
-    pub missed_there: f32,
-    /// How long a packet takes to the other side and back, once it has reported.
-    pub round_trip: Option<Duration>,
-    /// How long the jitter buffer holds sound.
-    pub buffer_delay: Duration,
-    /// What the jitter buffer had to do.
-    pub buffer: JitterCounters,
-    /// Loudness of what we send, 0 to 1, for a meter.
-    pub level_sent: f32,
-    /// Loudness of what we play, 0 to 1, for a meter.
-    pub level_received: f32,
-    /// Whether sound that was not silence was sent.
-    pub sound_sent: bool,
-    /// Whether sound that was not silence was received.
-    pub sound_received: bool,
 }
 
 /// Datagrams that may wait to be sent; a driver that polls leaves none behind.
@@ -381,37 +339,6 @@ impl AudioSession {
     /// Whether the other side has ended its sound.
     pub fn peer_said_goodbye(&self) -> bool {
         self.peer_said_goodbye
-    }
-
-    /// The call's figures up to now.
-    pub fn statistics(&self) -> AudioStatistics {
-        let (received, lost) = self.reception.map_or((0, 0), |r| (r.received(), r.lost()));
-        let received = self.earlier.0 + received;
-        let lost = (self.earlier.1 + lost).max(0).unsigned_abs();
-        let expected = (received + lost).max(1);
-        let there = self.heard_there;
-        let heard = Heard::of(&self.misses, &self.jitter, self.round_trip, there.there);
-        AudioStatistics {
-            packets_sent: self.sent.packets,
-            packets_received: received,
-            packets_lost: lost,
-            packets_refused: self.refused,
-            loss_received: lost as f32 / expected as f32,
-            loss_sent: self.path.loss(),
-            jitter: self.reception.map_or(Duration::ZERO, |r| r.jitter()),
-            jitter_sent: self.jitter_sent,
-            heard: heard.lately.map(|lately| lately.estimate()),
-            heard_there: there.estimate,
-            is_late: heard.lately.is_some_and(|lately| lately.is_late()),
-            missed_there: there.missed,
-            round_trip: self.round_trip,
-            buffer_delay: self.jitter.delay(),
-            buffer: self.jitter.counters(),
-            level_sent: self.level_sent.level(),
-            level_received: self.level_received.level(),
-            sound_sent: self.sent.packets > 0 && self.level_sent.has_heard_sound(),
-            sound_received: self.level_received.has_heard_sound(),
-        }
     }
 
     fn send(&mut self, datagram: Bytes) {

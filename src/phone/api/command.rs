@@ -132,7 +132,7 @@ pub enum Command {
     /// Work on the conversations.
     Messages(MessageJob),
     /// Change the settings.
-    Configure(Settings),
+    Configure(Box<Settings>),
     /// Have all calls to us forwarded to a name, or to nobody from now on.
     Forward(Option<String>),
     /// Encrypt private keys under a password, or give them another one.

@@ -234,7 +234,7 @@ impl Client<'_> {
             }
             Request { set: Some(fields), .. } => {
                 let settings = changed(&self.phone.snapshot().settings, fields)?;
-                self.phone.ask(Command::Configure(settings)).await?;
+                self.phone.ask(Command::Configure(Box::new(settings))).await?;
                 Ok(done)
             }
             Request { show: Some(parts), .. } => {

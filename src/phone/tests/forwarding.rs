@@ -181,7 +181,8 @@ async fn connections_for_sip_are_used_again() {
 async fn a_phone_that_wants_sips_is_called_by_it() {
     let (overlay, mut alice) = Overlay::new().await;
     let mut bob = overlay.device("bob").await;
-    bob.set(Command::Configure(Settings { sips_only: true, ..Settings::default() })).await;
+    bob.set(Command::Configure(Box::new(Settings { sips_only: true, ..Settings::default() })))
+        .await;
     let report = alice.rings_at("bob", &mut bob).await;
     assert!(report.attach_ms.is_some(), "{report:?}");
 }

@@ -7,7 +7,7 @@ use crate::phone::{Ending, MachineSettings, VoiceMessageJob, Welcome};
 fn machine(machine: MachineSettings, do_not_disturb: bool) -> Command {
     let machine = MachineSettings { answering_machine: true, ..machine };
     let welcome = Welcome { do_not_disturb, ..Welcome::default() };
-    Command::Configure(Settings { machine, welcome, ..Settings::default() })
+    Command::Configure(Box::new(Settings { machine, welcome, ..Settings::default() }))
 }
 
 /// Whoever is not answered is greeted and may speak; the message is there, is marked as heard when

@@ -168,7 +168,7 @@ async fn whereabouts_are_what_was_found() {
     let carol = |s: &Snapshot| s.whereabouts.get("carol@one.example").copied();
     alice.until("she is not", |s| carol(s) == Some(Whereabouts::Unregistered)).await;
 
-    bob.send(Command::Configure(Settings { is_unlisted: true, ..Settings::default() }));
+    bob.send(Command::Configure(Box::new(Settings { is_unlisted: true, ..Settings::default() })));
     let seen = |s: &Snapshot| states(s) == [("one.example", true)];
     bob.until("he is unseen", |s| !seen(s)).await;
     bob.write("alice", "I am not here");
@@ -177,7 +177,7 @@ async fn whereabouts_are_what_was_found() {
         alice.fails("bob").await,
         format!("{peer} was not found: nobody with this name is in the overlay now.")
     );
-    bob.send(Command::Configure(Settings::default()));
+    bob.send(Command::Configure(Box::default()));
     bob.until("he is seen again", seen).await;
     alice.send(Command::Dial("bob".into()));
     bob.rings().await;

@@ -192,7 +192,7 @@ async fn music_is_heard_on_hold() {
     let mut bob = overlay.device("bob").await;
     let music = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/speech-alice.wav"));
     let sound = SoundSettings { hold_music: Some(music), ..SoundSettings::default() };
-    alice.send(Command::Configure(Settings { sound, ..Settings::default() }));
+    alice.send(Command::Configure(Box::new(Settings { sound, ..Settings::default() })));
     alice.send(Command::Dial("bob".into()));
     let at_bob = bob.rings().await;
     bob.send(Command::Answer(at_bob));
