@@ -8,9 +8,11 @@ packages_window="libasound2-dev libegl1 libgl1 libgl1-mesa-dri libxcursor1 libxi
   libxkbcommon-x11-0"
 # What the tests call: judges of the wire format, of certificates and of documents, another client
 # for HTTPS, networks of computers with routers and a name server, a router's program that opens
-# ports, another relay and its client, a screen, hands and eyes for it, and sound without hardware.
+# ports, another relay and its client, other phones for SIP, a screen, hands and eyes for it, a bus
+# for desktops, and sound without hardware.
 packages_test="tshark xvfb xdotool imagemagick pulseaudio pulseaudio-utils openssl curl jing
-  python3 iproute2 nftables miniupnpd-nftables dnsmasq-base coturn"
+  python3 iproute2 nftables miniupnpd-nftables dnsmasq-base coturn baresip-core sip-tester
+  dbus-daemon"
 
 # install_missing PACKAGE...
 install_missing() {

@@ -8,7 +8,7 @@ use chordial::cli::{self, Arguments, Asked};
 
 fn main() -> ExitCode {
     match Arguments::read() {
-        Ok(Asked::Window { state, pcap }) => window(state, pcap),
+        Ok(Asked::Window(arguments)) => window(arguments),
         Ok(Asked::Sim(arguments)) => simulate(&arguments),
         Ok(Asked::Job(job)) => cli::run(*job),
         Err(code) => code,
@@ -17,24 +17,32 @@ fn main() -> ExitCode {
 
 /// Opens the window on this thread; the phone runs on others.
 #[cfg(feature = "gui")]
-fn window(state: Option<std::path::PathBuf>, pcap: Option<std::path::PathBuf>) -> ExitCode {
-    match open_window(state, pcap) {
+fn window(arguments: cli::WindowArguments) -> ExitCode {
+    match open_window(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => cli::bad_input(&sentence).into(),
     }
 }
 
 #[cfg(feature = "gui")]
-fn open_window(
-    state: Option<std::path::PathBuf>,
-    pcap: Option<std::path::PathBuf>,
-) -> Result<(), String> {
+fn open_window(arguments: cli::WindowArguments) -> Result<(), String> {
+    use chordial::gui::{Desktop, WindowOptions};
     use chordial::link::Pcap;
-    use chordial::phone::{Command, PhoneOptions, StateFolder, platform_key_store, start};
+    use chordial::phone::{
+        Command, Control, PhoneOptions, StateError, StateFolder, Wish, platform_key_store, start,
+        to_dial,
+    };
 
+    let cli::WindowArguments { address, state, pcap, hidden } = arguments;
     let path = state.or_else(StateFolder::default_path);
     let path = path.ok_or("This computer has no folder for the user's data; give --state.")?;
-    let folder = StateFolder::open(&path).map_err(|e| e.to_string())?;
+    let folder = match StateFolder::open(&path) {
+        Err(error @ StateError::InUse(_)) => {
+            let handed_over = cli::hand_over(&path, address.as_deref());
+            return handed_over.map_err(|why| why.unwrap_or_else(|| error.to_string()));
+        }
+        folder => folder.map_err(|e| e.to_string())?,
+    };
     let folder = folder.with_key_store(platform_key_store());
     let pcap = pcap.as_deref().map(Pcap::create).transpose().map_err(|e| format!("{e}."))?;
     let runtime = cli::runtime(cli::WORKERS)
@@ -48,22 +56,29 @@ fn open_window(
         pcap,
         is_attended: true,
     };
-    let phone = {
+    let (wisher, wishes) = tokio::sync::mpsc::channel(WISHES_MAX);
+    let (phone, _control) = {
         let _inside = runtime.enter();
-        start(options).map_err(|e| e.to_string())?
+        let phone = start(options).map_err(|e| e.to_string())?;
+        // A phone that can't be steered from outside is a phone all the same.
+        let control = Control::serve(phone.clone(), &path, Some(wisher.clone()));
+        (phone, control.map_err(|error| eprintln!("chordial: {error}")).ok())
     };
     if phone.snapshot().settings.join_at_start {
         phone.send(Command::Rejoin);
     }
-    let close = std::sync::Arc::new(tokio::sync::Notify::new());
-    let options = chordial::gui::WindowOptions {
+    if let Some(address) = address {
+        let _ = wisher.try_send(Wish::Open(Some(to_dial(&address)?)));
+    }
+    let options = WindowOptions {
         title_suffix: None,
         view_state: Some(path.join("window.ron")),
-        close: Some(close.clone()),
+        wishes: Some(wishes),
+        desktop: Some(Desktop::start(phone.clone(), wisher.clone(), hidden)),
     };
     runtime.spawn(async move {
         cli::interrupted().await;
-        close.notify_one();
+        let _ = wisher.send(Wish::Quit).await;
     });
     let result = chordial::gui::run(phone.clone(), options).map_err(|e| format!("{e}."));
     // Closing the window leaves all overlays in order.
@@ -71,8 +86,12 @@ fn open_window(
     result
 }
 
+/// What other programs ask of the window in one go.
+#[cfg(feature = "gui")]
+const WISHES_MAX: usize = 8;
+
 #[cfg(not(feature = "gui"))]
-fn window(_state: Option<std::path::PathBuf>, _pcap: Option<std::path::PathBuf>) -> ExitCode {
+fn window(_arguments: cli::WindowArguments) -> ExitCode {
     cli::bad_input("This program was built without the window; see chordial --help.").into()
 }
 
@@ -96,6 +115,7 @@ fn simulate(arguments: &cli::SimArguments) -> ExitCode {
         partition: Duration::from_secs(arguments.partition),
         faults: Faults { loss, duplication: half, reordering: half },
         hostile: arguments.hostile,
+        walls: arguments.walls,
         is_traced: arguments.trace,
         ..Scenario::new(arguments.peers, arguments.seed)
     };

@@ -6,6 +6,8 @@
 //! ends. Commands that the window sends are printed, and those of the first pages are answered:
 //! in the scene `lost` no overlay is found.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chordial::base::NodeId;
@@ -14,16 +16,18 @@ use chordial::enroll::{Road, RoadFailure, RoadNews, RoadState};
 use chordial::gui::{WindowOptions, run};
 use chordial::link::{CandidatePair, CandidateType, LinkFacts, LinkKind, Reach};
 use chordial::phone::{
-    Backup, Call, CallId, CallReport, CallState, CallStep, CallTrace, Candidates, Command, Contact,
-    Device, Direction, DocumentFacts, HistoryEntry, HostState, HostedOverlay, KeyAlarm, Language,
-    Me, Membership, NetworkFacts, OverlayKind, OverlaySearch, OverlayState, Protection, Quality,
-    SeenKey, Settings, Snapshot, Theme, Verified, channel, key_words,
+    Backup, Call, CallId, CallRecording, CallReport, CallState, CallStep, CallTrace, Candidates,
+    Command, Contact, Conversation, Delivery, Device, Direction, DocumentFacts, HistoryEntry,
+    HostState, HostedOverlay, KeyAlarm, Language, Me, Membership, Message, MessageId, NetworkFacts,
+    Obstacle, OverlayKind, OverlaySearch, OverlayState, Protection, Quality, RunningTest, SeenKey,
+    Settings, Snapshot, SoundTest, SoundTrouble, Theme, Verified, VoiceMessage, Whereabouts,
+    channel, key_words,
 };
 
-const SCENES: [&str; 19] = [
+const SCENES: [&str; 21] = [
     "first", "again", "lost", "joining", "failed", "idle", "new", "incoming", "dialling",
     "talking", "muted", "ended", "notice", "unsaved", "locked", "alarm", "invited", "several",
-    "people",
+    "people", "written", "voice",
 ];
 
 fn main() {
@@ -43,6 +47,7 @@ fn main() {
     let page = match args.get(2).map(String::as_str) {
         Some("network") => "Network",
         Some("contacts") => "Contacts",
+        Some("messages") => "Messages",
         Some("people") => "People",
         Some("settings") => "Settings",
         _ => "Calls",
@@ -95,6 +100,10 @@ fn scene_snapshot(scene: &str) -> Snapshot {
             snapshot.memberships.push(Membership { me, state, document });
         }
         "people" => snapshot.hosted = vec![hosted()],
+        "written" => {
+            snapshot.conversations = conversations().into();
+            snapshot.whereabouts = Arc::new(whereabouts());
+        }
         "again" => snapshot = Snapshot { last: snapshot.me().cloned(), ..Snapshot::default() },
         "joining" => {
             snapshot.memberships[0].state =
@@ -127,11 +136,40 @@ fn scene_snapshot(scene: &str) -> Snapshot {
             snapshot.failure = Some(failure().into());
             snapshot.trace.clone_from(&snapshot.failure);
         }
+        "voice" => snapshot = voice(snapshot),
         "notice" => {
             snapshot.notice = Some("The document can't be written: no such folder.".into());
         }
         _ => {}
     }
+    snapshot
+}
+
+/// A conference that is recorded and sounds bad, messages, devices in an order, and a test.
+fn voice(mut snapshot: Snapshot) -> Snapshot {
+    let second = CallState::Talking { duration: Duration::from_secs(8) };
+    snapshot.calls = vec![talking(), call(2, "carol@smith-family", second)];
+    for call in &mut snapshot.calls {
+        call.conference = Some(CallId(2));
+    }
+    snapshot.calls[0].recording.by_us = true;
+    snapshot.calls[0].trouble = Some(SoundTrouble::Gaps);
+    snapshot.calls.push(call(1, "dora@smith-family", snapshot.calls[1].state.clone()));
+    snapshot.calls[2].takes_message = true;
+    let message = |peer: &str, minutes: u64, seconds, is_new| VoiceMessage {
+        name: format!("{minutes}-{peer}.wav"),
+        peer: format!("{peer}@smith-family"),
+        unix_ms: unix_ms() - minutes * 60_000,
+        duration: Duration::from_secs(seconds),
+        is_new,
+        is_playing: !is_new,
+    };
+    snapshot.voice_messages = vec![message("bob", 12, 41, true), message("dora", 400, 7, false)];
+    let settings = &mut snapshot.settings;
+    settings.sound.microphones = vec!["Desk microphone".into(), "Built-in microphone".into()];
+    settings.machine.answering_machine = true;
+    let test = SoundTest::Loopback { delay_ms: 0, loss_percent: 0 };
+    snapshot.sound_test = Some(RunningTest { test, level: 0.3 });
     snapshot
 }
 
@@ -331,6 +369,57 @@ fn contacts() -> Vec<Contact> {
     ]
 }
 
+/// What was written, and what has become of it.
+fn conversations() -> Vec<Arc<Conversation>> {
+    let text = |id: i64, minutes: u64, text: &str, delivery| Message {
+        id: MessageId(id),
+        direction: match delivery {
+            Delivery::Received => Direction::Incoming,
+            _ => Direction::Outgoing,
+        },
+        text: text.into(),
+        unix_ms: unix_ms() - minutes * 60_000,
+        delivery,
+        is_domain_unverified: false,
+    };
+    let with = |peer: &str, messages| Conversation {
+        peer: format!("{peer}@smith-family"),
+        messages,
+        ..Conversation::default()
+    };
+    let long = "The apples are ripe, and there are far too many of them for two people and a dog. \
+                Come with baskets, and stay for supper if you can.";
+    let bob = vec![
+        text(1, 190, "Are you coming on Sunday?", Delivery::Received),
+        text(2, 188, "Gladly. What shall I bring?", Delivery::Delivered),
+        text(3, 187, long, Delivery::Received),
+        text(4, 12, "Two baskets it is!", Delivery::Delivered),
+        text(5, 3, "Is four o'clock early enough?", Delivery::Waiting),
+    ];
+    let spam = vec![text(9, 44, "You have won!", Delivery::Received)];
+    let refused = vec![text(8, 500, "Hello?", Delivery::Refused { status: 603 })];
+    vec![
+        Conversation { obstacle: Some(Obstacle::Unregistered), ..with("bob", bob) }.into(),
+        Conversation { unread: 1, is_knocking: true, ..with("eve", spam) }.into(),
+        Conversation {
+            unread: 2,
+            ..with("grandma.rose", vec![text(7, 71, "Call me.\nSoon!", Delivery::Received)])
+        }
+        .into(),
+        with("mallory", refused).into(),
+    ]
+}
+
+fn whereabouts() -> BTreeMap<String, Whereabouts> {
+    let here = |name: &str, whereabouts| (format!("{name}@smith-family"), whereabouts);
+    [
+        here("grandma.rose", Whereabouts::Here),
+        here("bob", Whereabouts::Unregistered),
+        here("dora", Whereabouts::LastSeen { unix_ms: unix_ms() - 9_000_000 }),
+    ]
+    .into()
+}
+
 fn device(id: &str, name: &str) -> Device {
     Device { id: id.into(), name: name.into() }
 }
@@ -368,6 +457,8 @@ fn call(id: u64, peer: &str, state: CallState) -> Call {
         verified: Verified::SelfSignedKnown,
         is_domain_unverified: false,
         forwarded_to: None,
+        takes_message: false,
+        conference: None,
         muted: false,
         is_knocking: false,
         transferring_to: None,
@@ -377,6 +468,8 @@ fn call(id: u64, peer: &str, state: CallState) -> Call {
         level_sent: 0.12,
         level_received: 0.4,
         quality: None,
+        trouble: None,
+        recording: CallRecording::default(),
     }
 }
 
@@ -388,6 +481,8 @@ fn talking() -> Call {
         loss: 0.004,
         rtt: Some(Duration::from_millis(38)),
         buffer: Duration::from_millis(40),
+        score: Some(4.3),
+        score_there: Some(4.2),
         path: "direct, 192.0.2.7".into(),
     });
     call

@@ -8,6 +8,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use chordial::media::{SAMPLE_RATE, read_wav};
@@ -55,6 +56,26 @@ impl fmt::Display for Place {
     }
 }
 
+/// How many labs there may be beside one.
+enum Share {
+    /// As many as the machine bears.
+    Some(#[allow(dead_code, reason = "held")] RwLockReadGuard<'static, ()>),
+    /// None: where everybody calls at once, what others do would be heard.
+    Alone(#[allow(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>),
+}
+
+static MACHINE: RwLock<()> = RwLock::new(());
+
+impl Share {
+    fn some() -> Self {
+        Self::Some(MACHINE.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn alone() -> Self {
+        Self::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// How a pair's sound went.
 type Table = BTreeMap<(Place, Place), String>;
 
@@ -65,14 +86,15 @@ struct Lab<'a> {
     bootstrap: String,
     peers: Vec<Phone>,
     homes: Vec<Home<'a>>,
+    _share: Share,
 }
 
 impl<'a> Lab<'a> {
     /// An overlay without peers.
-    fn empty(internet: &'a Internet) -> Self {
+    fn empty(internet: &'a Internet, share: Share) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let (bootstrap, peers, homes) = (String::new(), Vec::new(), Vec::new());
-        let lab = Self { folder, internet, bootstrap, peers, homes };
+        let lab = Self { folder, internet, bootstrap, peers, homes, _share: share };
         let made = support::program()
             .args(["overlay", "new", OVERLAY, "--out"])
             .arg(lab.path("overlay.xml"))
@@ -83,7 +105,11 @@ impl<'a> Lab<'a> {
     }
 
     fn new(internet: &'a Internet) -> Self {
-        let mut lab = Self::empty(internet);
+        Self::with(internet, Share::some())
+    }
+
+    fn with(internet: &'a Internet, share: Share) -> Self {
+        let mut lab = Self::empty(internet, share);
         let host = internet.host();
         let at = match host.address().contains(':') {
             true => format!("[{}]:6084", host.address()),
@@ -365,7 +391,7 @@ fn a_relayed_call_becomes_direct() {
 #[test]
 fn a_peer_listens_on_both_families() {
     let internet = Internet::new("both", Family::V4);
-    let mut lab = Lab::empty(&internet);
+    let mut lab = Lab::empty(&internet, Share::some());
     let [at, four, six] = [(); 3].map(|()| internet.host());
     for (host, address) in [(&at, BOTH_V6), (&six, "2001:db8::77")] {
         let address = format!("{address}/64");
@@ -441,7 +467,7 @@ fn is_heard_at_the_end(recording: &Path) -> bool {
 /// Everybody calls everybody, as many calls at a time as there are places.
 fn matrix(name: &str, family: Family, places: &[Place]) -> Table {
     let internet = Internet::new(name, family);
-    let mut lab = Lab::new(&internet);
+    let mut lab = Lab::with(&internet, Share::alone());
     let callers: Vec<_> = places.iter().map(|place| lab.host(*place)).collect();
     let hosts: Vec<_> = places.iter().map(|place| lab.host(*place)).collect();
     let named = places.iter().zip(&hosts);

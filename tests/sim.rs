@@ -97,6 +97,19 @@ fn hostile_peers_change_nothing_that_is_not_theirs() {
     assert!(summary.churn_right * 10 >= summary.churn_fetches * 8, "{summary:?}");
 }
 
+/// One pair of twenty can never be linked: whoever can join does, nobody takes a neighbour's part
+/// of the ring for its own, and what is registered is found, also while peers come and go.
+#[test]
+fn walls_between_peers_hide_nothing() {
+    let walls = 0.05;
+    let session = Some(Duration::from_secs(300));
+    let safety = Duration::from_secs(180);
+    let (lines, summary) = outcome(&Scenario { walls, session, safety, ..small(48, 8) });
+    assert_eq!(summary.findings, Findings::default(), "{lines:#?}");
+    assert_eq!(summary.registered, summary.joined, "{lines:#?}");
+    assert!(summary.joined >= 44 && summary.last_found == summary.last_fetches, "{summary:?}");
+}
+
 /// R6940-10.7.4.4-01: two halves that were one ring become one again, and whatever either of them
 /// acknowledged is found.
 #[test]

@@ -5,13 +5,16 @@
 //! packages `xvfb`, `xdotool`, `imagemagick` and `libgl1-mesa-dri`.
 #![cfg(all(feature = "gui", target_os = "linux"))]
 
-use std::io::{BufRead, BufReader};
+#[path = "support/screen.rs"]
+mod screen;
+
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use screen::Screen;
 
 /// Longest wait for anything; a machine with other things to do is slow.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -212,45 +215,6 @@ const TEXT: [u8; 3] = [0xec, 0xf2, 0xf2];
 const LIST_RIGHT: usize = 410;
 /// More than all letters of a page have together, and less than a lit button.
 const MUTE_AREA: usize = 1400;
-
-/// An X server without a screen.
-struct Screen {
-    server: Child,
-    display: String,
-}
-
-/// Two servers that look for a free display at the same time take the same one.
-static CHOOSING: Mutex<()> = Mutex::new(());
-
-impl Screen {
-    fn start() -> Self {
-        let _alone = CHOOSING.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut command = Command::new("Xvfb");
-        // It chooses a free display and writes its number.
-        command.args(["-displayfd", "1", "-screen", "0", "2040x760x24", "-nolisten", "tcp"]);
-        let mut server = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Xvfb is installed");
-        let mut number = String::new();
-        let output = server.stdout.take().expect("piped");
-        BufReader::new(output).read_line(&mut number).expect("the number of a display");
-        assert!(!number.trim().is_empty(), "Xvfb has not started");
-        Self { server, display: format!(":{}", number.trim()) }
-    }
-}
-
-impl Drop for Screen {
-    fn drop(&mut self) {
-        // Killed it would leave its socket behind, and the next to take the number its trouble.
-        let pid = self.server.id().to_string();
-        if !Command::new("kill").arg(pid).status().is_ok_and(|status| status.success()) {
-            let _ = self.server.kill();
-        }
-        let _ = self.server.wait();
-    }
-}
 
 /// One running program with its window.
 struct Window {

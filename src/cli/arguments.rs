@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::accounts::AccountArguments;
+use super::ctl::CtlArguments;
 use super::document::{NewArguments, SignArguments};
 use super::serve::ServeArguments;
-use crate::phone::LentRelay;
+use super::sip_account::SipArguments;
+use crate::phone::{LentRelay, to_dial};
 
 /// Calls between people with no server in the middle.
 #[derive(Clone, Debug, Parser)]
@@ -17,12 +19,25 @@ pub struct Arguments {
     /// What to do; without it the window opens
     #[command(subcommand)]
     command: Option<CommandLine>,
+    #[command(flatten)]
+    window: WindowArguments,
+}
+
+/// How the window opens.
+#[derive(Clone, Debug, Args)]
+pub struct WindowArguments {
+    /// Whom to call, as other programs have it in links: a sip:, sips: or tel: address
+    #[arg(value_name = "ADDRESS", value_parser = address)]
+    pub address: Option<String>,
     /// Folder of the user's data [default: the platform's data folder]
     #[arg(long, value_name = "DIR")]
-    state: Option<PathBuf>,
+    pub state: Option<PathBuf>,
     /// Write every RELOAD and SIP message to this file, for Wireshark
     #[arg(long, value_name = "FILE")]
-    pcap: Option<PathBuf>,
+    pub pcap: Option<PathBuf>,
+    /// Stay in the tray until the window is asked for, where there is a tray
+    #[arg(long)]
+    pub hidden: bool,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -32,6 +47,8 @@ enum CommandLine {
         #[command(subcommand)]
         command: OverlayCommand,
     },
+    /// Steer the Chordial that is running, with a window or without
+    Ctl(CtlArguments),
     /// Be a peer without a window, reachable under a name
     Peer(PhoneArguments),
     /// Join, call a name, hang up after a while
@@ -44,6 +61,21 @@ enum CommandLine {
         #[command(flatten)]
         phone: PhoneArguments,
     },
+    /// Join and write to a name; what is not delivered in time is kept and delivered by the next
+    /// phone on the same folder
+    Message {
+        /// The name to write to
+        name: String,
+        /// The text
+        text: String,
+        /// How long to try to deliver it, in seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+        wait: u64,
+        #[command(flatten)]
+        phone: PhoneArguments,
+    },
+    /// Be a phone at an ordinary SIP provider
+    Sip(SipArguments),
     /// Write all identities, documents and memories of a user to one encrypted file
     Backup {
         /// The file to write; an older backup is replaced
@@ -213,6 +245,9 @@ pub struct SimArguments {
     /// Share of the peers that are hostile
     #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = share)]
     pub hostile: f64,
+    /// Share of the pairs of peers that can't be linked, though others reach both
+    #[arg(long, value_name = "FRACTION", default_value_t = 0.0, value_parser = share)]
+    pub walls: f64,
     /// A line for each event
     #[arg(long)]
     pub trace: bool,
@@ -228,6 +263,10 @@ pub enum SimTable {
     Plain,
     /// Near peers first, and as many as links are allowed.
     Wide,
+}
+
+fn address(text: &str) -> Result<String, String> {
+    to_dial(text).map(|_| text.to_owned())
 }
 
 /// A part of a whole, which cannot be all of it.
@@ -250,12 +289,7 @@ const HOURS_MAX: f64 = 720.0;
 #[derive(Clone, Debug)]
 pub enum Asked {
     /// Open the window.
-    Window {
-        /// Folder of the user's data.
-        state: Option<PathBuf>,
-        /// Where messages are written.
-        pcap: Option<PathBuf>,
-    },
+    Window(WindowArguments),
     /// Simulate.
     Sim(SimArguments),
     /// Anything else.
@@ -280,6 +314,8 @@ pub enum Job {
         /// Peers to join through.
         addresses: Vec<SocketAddr>,
     },
+    /// Steer the phone that runs.
+    Ctl(CtlArguments),
     /// Be a peer.
     Peer(PhoneArguments),
     /// Call somebody.
@@ -291,6 +327,19 @@ pub enum Job {
         /// For how long.
         seconds: u64,
     },
+    /// Write to somebody.
+    Message {
+        /// The phone.
+        phone: PhoneArguments,
+        /// Whom.
+        name: String,
+        /// What.
+        text: String,
+        /// For how many seconds it is tried.
+        wait: u64,
+    },
+    /// Be a phone at a registrar.
+    Sip(SipArguments),
     /// Write a backup.
     BackUp {
         /// Whose.
@@ -341,7 +390,7 @@ impl Arguments {
 
     fn asked(self) -> Asked {
         match self.command {
-            None => Asked::Window { state: self.state, pcap: self.pcap },
+            None => Asked::Window(self.window),
             Some(CommandLine::Sim(arguments)) => Asked::Sim(arguments),
             Some(CommandLine::Overlay { command }) => Asked::Job(Box::new(match command {
                 OverlayCommand::New(new) => Job::NewOverlay(new),
@@ -352,10 +401,15 @@ impl Arguments {
                 OverlayCommand::Serve(serve) => Job::Serve(serve),
                 OverlayCommand::Account(account) => Job::Account(account),
             })),
+            Some(CommandLine::Ctl(arguments)) => Asked::Job(Box::new(Job::Ctl(arguments))),
             Some(CommandLine::Peer(phone)) => Asked::Job(Box::new(Job::Peer(phone))),
             Some(CommandLine::Call { name, seconds, phone }) => {
                 Asked::Job(Box::new(Job::Call { phone, name, seconds }))
             }
+            Some(CommandLine::Message { name, text, wait, phone }) => {
+                Asked::Job(Box::new(Job::Message { phone, name, text, wait }))
+            }
+            Some(CommandLine::Sip(sip)) => Asked::Job(Box::new(Job::Sip(sip))),
             Some(CommandLine::Backup { out, backup_password_file: password_file, keys }) => {
                 Asked::Job(Box::new(Job::BackUp { keys, out, password_file }))
             }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::link::{NodeCounters, NodeStatus};
-use crate::phone::{CallReport, Event, Protection};
+use crate::phone::{CallReport, Delivery, Event, Protection};
 
 /// Prints events with the time since the start.
 #[derive(Clone, Copy, Debug)]
@@ -91,86 +91,7 @@ fn with_event(name: &str, mut value: Value) -> Value {
 }
 
 fn object(event: &Event) -> Value {
-    match event {
-        Event::Joined { overlay, node_id, listen } => {
-            let (event, overlay) = ("joined", overlay);
-            json!({ "event": event, "overlay": overlay, "node_id": node_id, "listen": listen })
-        }
-        Event::Registered { aor } => json!({ "event": "registered", "aor": aor }),
-        Event::Document { overlay, sequence } => {
-            json!({ "event": "document", "overlay": overlay, "sequence": sequence })
-        }
-        Event::Searching { overlay, news } => {
-            let (road, state) = (news.road.to_string(), news.state.to_string());
-            json!({ "event": "searching", "overlay": overlay, "road": road, "state": state })
-        }
-        Event::Found { overlay, road, is_proved } => {
-            let road = road.to_string();
-            json!({ "event": "found", "overlay": overlay, "road": road, "proved": is_proved })
-        }
-        Event::Incoming { call, peer } => {
-            json!({ "event": "incoming", "call": call, "peer": peer })
-        }
-        Event::Answered { call, peer } => {
-            json!({ "event": "answered", "call": call, "peer": peer })
-        }
-        Event::Held { call, peer, by_us, by_them } => {
-            let hold = json!({ "call": call, "peer": peer, "by_us": by_us, "by_them": by_them });
-            with_event("held", hold)
-        }
-        Event::Transferring { call, peer, to, by_us } => {
-            let transfer = json!({ "call": call, "peer": peer, "to": to, "by_us": by_us });
-            with_event("transferring", transfer)
-        }
-        Event::Digit { call, digit } => {
-            json!({ "event": "digit", "call": call, "digit": digit })
-        }
-        Event::Ended { call, peer, reason, report } => {
-            let mut value = with_event("ended", serde_json::to_value(report).unwrap_or_default());
-            value["call"] = json!(call);
-            value["peer"] = json!(peer);
-            value["reason"] = json!(reason);
-            value
-        }
-        Event::Error { message } => json!({ "event": "error", "message": message }),
-        Event::Left { overlay } => json!({ "event": "left", "overlay": overlay }),
-        Event::Counted { overlay, status, counters } => {
-            let mut value = counted(*status, counters);
-            value["overlay"] = json!(overlay);
-            value
-        }
-    }
-}
-
-fn counted(status: NodeStatus, counters: &NodeCounters) -> Value {
-    let NodeCounters { messages, links } = counters;
-    let dropped: serde_json::Map<String, Value> =
-        messages.drops().map(|(reason, count)| (reason.to_string(), json!(count))).collect();
-    json!({
-        "event": "counters",
-        "links": status.links,
-        "values_stored": status.values_stored,
-        "messages": {
-            "received": messages.received,
-            "sent": messages.sent,
-            "forwarded": messages.forwarded,
-            "rerouted": messages.rerouted,
-            "refused": messages.refused,
-            "dropped": dropped,
-        },
-        "link": {
-            "up": links.up,
-            "no_path": links.no_path,
-            "handshakes_failed": links.handshakes_failed,
-            "certificates_refused": links.certificates_refused,
-            "lost": links.lost,
-            "datagrams_ignored": links.datagrams_ignored,
-            "frames_malformed": links.frames_malformed,
-            "frames_repeated": links.frames_repeated,
-            "retransmissions": links.retransmissions,
-            "undelivered": links.undelivered,
-        },
-    })
+    serde_json::to_value(event).unwrap_or_default()
 }
 
 fn sentence(event: &Event) -> String {
@@ -207,7 +128,27 @@ fn sentence(event: &Event) -> String {
         Event::Transferring { peer, to, by_us: true, .. } => format!("Connecting {peer} to {to}."),
         Event::Transferring { peer, to, .. } => format!("{peer} connects you to {to}."),
         Event::Digit { digit, .. } => format!("The other side has pressed {digit}."),
+        Event::Recording { peer, by_us, by_them, .. } => match (by_us, by_them) {
+            (_, true) => format!("{peer} records this call."),
+            (true, false) => format!("The call with {peer} is recorded."),
+            (false, false) => format!("The call with {peer} is recorded no more."),
+        },
+        Event::Quality { peer, trouble: Some(trouble), .. } => trouble.sentence(peer),
+        Event::Quality { .. } => "The sound is good again.".to_owned(),
         Event::Ended { reason, .. } => reason.clone(),
+        Event::Message { peer, text, .. } => format!("{peer} writes: {text}"),
+        Event::Delivery { peer, delivery, .. } => match delivery {
+            Delivery::Waiting => format!("The message to {peer} is kept until it is delivered."),
+            Delivery::Received | Delivery::Delivered => format!("{peer} has the message."),
+            Delivery::Sent => format!("The message to {peer} is on its way."),
+            Delivery::Refused { status: 0 } => {
+                format!("The message to {peer} is too long together with both names.")
+            }
+            Delivery::Refused { status } => {
+                format!("{peer} does not take the message (answer {status}).")
+            }
+            Delivery::Cancelled => format!("The message to {peer} was taken back."),
+        },
         Event::Error { message } => message.clone(),
         Event::Left { overlay } => format!("Left the overlay {overlay}."),
         Event::Counted { status, counters, .. } => counted_sentence(*status, counters),

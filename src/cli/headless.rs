@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{sleep, timeout};
@@ -15,9 +16,9 @@ use super::{DONE, FAILED, bad_input};
 use crate::link::Pcap;
 use crate::media::{Recording, SinkChoice};
 use crate::phone::{
-    CallId, CallReport, Command, Credentials, Direction, Entrance, Event, Handle, HostState,
-    HostedOverlay, LentRelay, Membership, OverlayState, PhoneOptions, Settings, callee, forwarding,
-    own_name, start,
+    CallId, CallReport, Command, Control, Credentials, Delivery, Direction, Entrance, Event,
+    Handle, HostState, HostedOverlay, LentRelay, Membership, MessageId, MessageJob, OverlayState,
+    PhoneOptions, Settings, callee, forwarding, own_name, start,
 };
 
 /// Is a peer until interrupted.
@@ -26,6 +27,14 @@ pub(super) async fn peer(arguments: PhoneArguments) -> u8 {
     let (phone, mut events) = match open(&arguments, printer, None) {
         Ok(opened) => opened,
         Err(sentence) => return bad_input(&sentence),
+    };
+    let _control = match Control::serve(phone.clone(), &arguments.keys.state, None) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            printer
+                .say(json!({ "event": "error", "message": error.to_string() }), &error.to_string());
+            None
+        }
     };
     let code = tokio::select! {
         code = print_events(&phone, &mut events, printer) => code,
@@ -56,6 +65,69 @@ pub(super) async fn call(arguments: PhoneArguments, name: String, seconds: u64) 
             if heard { DONE } else { FAILED }
         }
         Err(code) => code,
+    }
+}
+
+/// Joins and writes; whether it has arrived in time.
+pub(super) async fn message(
+    arguments: PhoneArguments,
+    name: String,
+    text: String,
+    wait: u64,
+) -> u8 {
+    let printer = Printer::new(arguments.json);
+    let (phone, mut events) = match open(&arguments, printer, Some(&name)) {
+        Ok(opened) => opened,
+        Err(sentence) => return bad_input(&sentence),
+    };
+    let job = MessageJob::Write { to: name, text };
+    let code = tokio::select! {
+        code = deliver(&phone, &mut events, printer, job) => code,
+        () = sleep(Duration::from_secs(wait)) => FAILED,
+        () = count(&phone, arguments.counters) => FAILED,
+        () = interrupted() => FAILED,
+    };
+    leave(&phone, &mut events, |event| printer.event(event)).await;
+    code
+}
+
+/// Writes once we have joined, and waits until all of it is delivered or refused.
+async fn deliver(
+    phone: &Handle,
+    events: &mut Receiver<Event>,
+    printer: Printer,
+    job: MessageJob,
+) -> u8 {
+    let mut job = Some(job);
+    let mut waiting: BTreeSet<MessageId> = BTreeSet::new();
+    let (mut is_out, mut code) = (false, DONE);
+    loop {
+        let Some(event) = next(events).await else { return FAILED };
+        if cannot_start(phone, &event, is_out).await {
+            return refused(&event);
+        }
+        is_out = is_out_after(&event, is_out);
+        printer.event(&event);
+        match event {
+            Event::Joined { .. } => {
+                if let Some(job) = job.take() {
+                    phone.send(Command::Messages(job));
+                }
+            }
+            Event::Error { .. } if job.is_none() && waiting.is_empty() => return refused(&event),
+            Event::Delivery { id, delivery: Delivery::Waiting, .. } => {
+                waiting.insert(id);
+            }
+            Event::Delivery { id, delivery, .. } if waiting.remove(&id) => {
+                if !matches!(delivery, Delivery::Delivered | Delivery::Sent) {
+                    code = FAILED;
+                }
+                if waiting.is_empty() {
+                    return code;
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -101,7 +173,7 @@ fn open(
     let relay = LentRelay { kbit_per_s: arguments.lend, sessions: arguments.lend_sessions };
     let settings = Settings { forward_to, sips_only: arguments.sips_only, relay, ..before.clone() };
     if settings != before {
-        phone.send(Command::Configure(settings));
+        phone.send(Command::Configure(Box::new(settings)));
     }
     give_credentials(&phone, arguments, overlay, &own.user)?;
     let user = arguments.user.clone();

@@ -2,7 +2,9 @@
 //! demonstration.
 
 mod accounts;
+mod again;
 mod arguments;
+mod ctl;
 mod demo;
 mod document;
 mod entrance;
@@ -10,14 +12,21 @@ mod events;
 mod headless;
 mod keeping;
 mod serve;
+mod sip_account;
+mod state_lines;
 
 pub use headless::{farewell, interrupted};
 
 pub use accounts::AccountArguments;
-pub use arguments::{Arguments, Asked, Job, PhoneArguments, SimArguments, SimTable};
+pub use again::hand_over;
+pub use arguments::{
+    Arguments, Asked, Job, PhoneArguments, SimArguments, SimTable, WindowArguments,
+};
 
+pub use ctl::CtlArguments;
 pub use document::{NewArguments, SignArguments};
 pub use serve::ServeArguments;
+pub use sip_account::SipArguments;
 
 use std::process::ExitCode;
 
@@ -36,8 +45,13 @@ pub fn run(job: Job) -> ExitCode {
         Job::Serve(serve) => block_on(serve::serve(serve)),
         Job::Account(account) => accounts::run(&account),
         Job::Invite { document, addresses } => entrance::invite(&document, addresses),
+        Job::Ctl(arguments) => ctl::run(&arguments),
         Job::Peer(phone) => block_on(headless::peer(phone)),
         Job::Call { phone, name, seconds } => block_on(headless::call(phone, name, seconds)),
+        Job::Message { phone, name, text, wait } => {
+            block_on(headless::message(phone, name, text, wait))
+        }
+        Job::Sip(sip) => block_on(sip_account::run(sip)),
         Job::BackUp { keys, out, password_file } => {
             keeping::back_up(&keys, &out, password_file.as_deref())
         }

@@ -6,7 +6,7 @@ use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::{ContactForm, ViewState};
 use super::widgets::{self, Kind};
-use super::{calls, forms, words};
+use super::{calls, forms, whereabouts, words};
 use crate::phone::{Command, Contact, ContactJob, Snapshot};
 
 /// Height of a row of the contacts.
@@ -101,17 +101,28 @@ pub fn row_ui(
     contact: &Contact,
 ) -> Option<Command> {
     let name = name_of(contact);
-    let label = words::contact_row(name, contact);
+    let whereabouts = snapshot.whereabouts.get(&contact.aor).copied();
+    let state = whereabouts.map(|state| words::whereabouts(state, view.now_ms));
+    let mut label = words::contact_row(name, contact);
+    if let Some(state) = &state {
+        label = format!("{label}, {state}");
+    }
     let chosen = view.person.as_ref() == Some(&contact.aor);
     let (rect, row) = widgets::row(ui, &label, ROW_HEIGHT, chosen);
     let roles = roles(ui);
     let middle = pos2(rect.left() + 28.0, rect.center().y);
-    widgets::paint_avatar(ui, Rect::from_center_size(middle, vec2(36.0, 36.0)), name);
+    let picture = Rect::from_center_size(middle, vec2(36.0, 36.0));
+    widgets::paint_avatar(ui, picture, name);
+    whereabouts::paint_dot(ui, picture, whereabouts);
     let words = rect.with_min_x(middle.x + 18.0);
     let upper = words.with_max_y(rect.center().y).translate(vec2(0.0, space::XS));
     let lower = words.with_min_y(rect.center().y).translate(vec2(0.0, -space::XS));
     widgets::row_words(ui, upper, name, "");
-    widgets::row_caption(ui, lower, &contact.aor);
+    let caption = match state {
+        Some(state) => format!("{state} \u{b7} {}", contact.aor),
+        None => contact.aor.clone(),
+    };
+    widgets::row_caption(ui, lower, &caption);
     let sign = match contact {
         Contact { is_blocked: true, .. } => Some((Icon::Block, roles.bad)),
         Contact { is_favourite: true, .. } => Some((Icon::StarFull, roles.accent)),

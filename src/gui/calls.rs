@@ -8,7 +8,7 @@ use super::look::{roles, size, space};
 use super::view::{Filter, Page, Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{account, alarm, book, card, first, forms, keeping, person};
+use super::{account, alarm, book, card, first, forms, keeping, machine, person};
 use crate::phone::{Command, Contact, Direction, Ending, HistoryEntry, OverlayState, Snapshot};
 
 /// Height of a row of the recent calls.
@@ -35,6 +35,7 @@ pub fn list_ui(
     let mut commands: Vec<Command> = state_ui(ui, snapshot).into_iter().collect();
     commands.extend(dial_ui(ui, snapshot, view));
     ui.add_space(space::S);
+    commands.extend(machine::messages_ui(ui, snapshot, view));
     let contacts = known(snapshot, &view.dial);
     for contact in &contacts {
         commands.extend(book::row_ui(ui, snapshot, view, contact));
@@ -156,6 +157,9 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
         OverlayState::Out => (words::offline().to_owned(), roles.quiet),
         OverlayState::Joining { step } => (step.clone(), roles.warn),
         OverlayState::Joined { registered: true, .. } => (words::joined().to_owned(), roles.good),
+        OverlayState::Joined { .. } if snapshot.settings.is_unlisted => {
+            (words::unlisted().to_owned(), roles.quiet)
+        }
         OverlayState::Joined { .. } => (words::not_reachable_yet().to_owned(), roles.warn),
         OverlayState::Failed { .. } => (words::not_joined_because().to_owned(), roles.bad),
     };

@@ -45,7 +45,9 @@ pub fn stack_ui(
     let mut any = false;
     let shown = snapshot.calls.iter().filter(|call| call.state != CallState::Incoming);
     // A call that ends must not push a running one down.
-    let (running, ended): (Vec<&Call>, Vec<&Call>) = shown.partition(|call| is_running(call));
+    let (mut running, ended): (Vec<&Call>, Vec<&Call>) = shown.partition(|call| is_running(call));
+    // Nobody here talks in a call that the answering machine has.
+    running.sort_by_key(|call| call.takes_message);
     for call in running.into_iter().chain(ended) {
         any = true;
         let name = book::name(snapshot, &call.peer);
@@ -195,6 +197,17 @@ fn open_ui(
     } else if talking {
         meters_ui(ui, call, name);
         quality_ui(ui, call.quality.as_ref());
+        if call.conference.is_some() {
+            let words = words::in_conference().to_owned();
+            ui.vertical_centered(|ui| sign_ui(ui, Icon::People, roles.quiet, words));
+        }
+        if let Some(words) = words::recorded(&call.recording, name) {
+            ui.vertical_centered(|ui| sign_ui(ui, Icon::Record, roles.warn, words));
+        }
+        if let Some(trouble) = call.trouble {
+            let words = words::sound_trouble(trouble, name);
+            ui.vertical_centered(|ui| sign_ui(ui, Icon::Warning, roles.warn, words));
+        }
     } else {
         widgets::wandering_bar(ui);
     }
@@ -220,7 +233,7 @@ fn small_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
             let hang_up =
                 widgets::icon_button(ui, Kind::Bad, Icon::HangUp, words::hang_up(), false);
             let ended = hang_up.clicked().then_some(Command::HangUp(call.id));
-            let talking = matches!(call.state, CallState::Talking { .. });
+            let talking = matches!(call.state, CallState::Talking { .. }) && !call.takes_message;
             let muted = if talking { mute_ui(ui, call, false) } else { None };
             let held = if talking { hold_ui(ui, call, false) } else { None };
             ended.or(muted).or(held)
@@ -252,6 +265,9 @@ fn ended_ui(
     });
     ui.add_space(space::XS);
     ui.label(words::with_name(reason, &call.peer, name));
+    if let Some(file) = &call.recording.file {
+        ui.add(egui::Label::new(words::recorded_to(file)).wrap());
+    }
     ui.add_space(space::XS);
     ui.horizontal(|ui| {
         let again = widgets::button(ui, Kind::Primary, Some(Icon::Phone), words::call_again());
@@ -277,6 +293,14 @@ pub fn hold_ui(ui: &mut Ui, call: &Call, large: bool) -> Option<Command> {
     let kind = if large { Kind::Plain } else { Kind::Quiet };
     let button = button(ui, kind, icon, label, call.held_by_us);
     button.clicked().then_some(Command::Hold(call.id, !call.held_by_us))
+}
+
+/// Records a call, or stops.
+pub fn record_ui(ui: &mut Ui, call: &Call) -> Option<Command> {
+    let is_on = call.recording.by_us;
+    let label = if is_on { words::record_stop() } else { words::record() };
+    let button = widgets::round_button(ui, Kind::Plain, Icon::Record, label, is_on);
+    button.clicked().then_some(Command::Record(call.id, !is_on))
 }
 
 /// How far a call that has failed came, for who wants to know.
@@ -379,6 +403,7 @@ fn state_words(call: &Call) -> String {
         CallState::Dialling { step } => step.clone(),
         CallState::Ringing => words::ringing().to_owned(),
         CallState::Incoming => words::calls_you().to_owned(),
+        CallState::Talking { .. } if call.takes_message => words::takes_message().to_owned(),
         CallState::Talking { .. } if call.held_by_us => words::on_hold().to_owned(),
         CallState::Talking { duration } => words::clock(*duration),
         CallState::Ended { .. } => words::ended().to_owned(),

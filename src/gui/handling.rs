@@ -3,7 +3,7 @@
 
 use egui::{Key, Ui, vec2};
 
-use super::card::{self, hold_ui, mute_ui};
+use super::card::{self, hold_ui, mute_ui, record_ui};
 use super::forms;
 use super::icons::Icon;
 use super::look::space;
@@ -27,12 +27,12 @@ pub fn buttons_ui(
     if !is_talking(call) {
         return row_ui(ui, 1, |ui| hang_up_ui(ui, call));
     }
-    let is_wide = ui.available_width() >= 5.0 * BUTTON + 4.0 * space::L;
+    let is_wide = ui.available_width() >= 6.0 * BUTTON + 5.0 * space::L;
     let command = if is_wide {
-        row_ui(ui, 5, |ui| {
+        row_ui(ui, 6, |ui| {
             let sound = mute_ui(ui, call, true).or(hold_ui(ui, call, true));
             panels_ui(ui, view, call, &[Panel::Keypad, Panel::HandOver]);
-            sound.or(hang_up_ui(ui, call))
+            sound.or(record_ui(ui, call)).or(hang_up_ui(ui, call))
         })
     } else {
         let sound = row_ui(ui, 3, |ui| {
@@ -41,22 +41,42 @@ pub fn buttons_ui(
             sound
         });
         ui.add_space(space::S);
-        let end = row_ui(ui, 2, |ui| {
+        let end = row_ui(ui, 3, |ui| {
             panels_ui(ui, view, call, &[Panel::HandOver]);
-            hang_up_ui(ui, call)
+            record_ui(ui, call).or(hang_up_ui(ui, call))
         });
         sound.or(end)
     };
+    let merged = merge_ui(ui, snapshot, call);
     let opened = match view.panel {
         Some((id, Panel::Keypad)) if id == call.id => keypad_ui(ui, call.id),
         Some((id, Panel::HandOver)) if id == call.id => hand_over_ui(ui, snapshot, view, call),
         _ => None,
     };
-    command.or(opened)
+    command.or(merged).or(opened)
+}
+
+/// Lets the other side and that of another call hear each other.
+fn merge_ui(ui: &mut Ui, snapshot: &Snapshot, call: &Call) -> Option<Command> {
+    let is_apart = |other: &&Call| {
+        let is_together = call.conference.is_some() && call.conference == other.conference;
+        other.id != call.id && is_talking(other) && !is_together
+    };
+    let mut command = None;
+    for other in snapshot.calls.iter().filter(is_apart) {
+        ui.add_space(space::S);
+        ui.vertical_centered(|ui| {
+            let label = words::merge_with(book::name(snapshot, &other.peer));
+            if widgets::button(ui, Kind::Plain, Some(Icon::People), &label).clicked() {
+                command = Some(Command::Merge { call: call.id, other: other.id });
+            }
+        });
+    }
+    command
 }
 
 fn is_talking(call: &Call) -> bool {
-    matches!(call.state, CallState::Talking { .. })
+    matches!(call.state, CallState::Talking { .. }) && !call.takes_message
 }
 
 /// A row of so many large buttons in the middle.

@@ -66,8 +66,16 @@ pub enum Icon {
     Keypad,
     /// An arrow from one to another.
     HandOver,
+    /// Up.
+    Up,
+    /// A disc in a ring.
+    Record,
     /// A small ring: nothing has happened there.
     Open,
+    /// What is said, in a frame.
+    Bubble,
+    /// A paper plane.
+    Send,
 }
 
 impl Icon {
@@ -110,10 +118,7 @@ impl Icon {
             }
             Icon::Again => pen.again(),
             Icon::Copy => pen.sheets(),
-            Icon::Restore => {
-                pen.line(&[(-0.85, 0.1), (-0.85, 0.85), (0.85, 0.85), (0.85, 0.1)]);
-                pen.arrow((0.0, 0.4), (0.0, -0.85));
-            }
+            Icon::Restore => pen.restore(),
             Icon::Tick => pen.line(&[(-0.7, 0.05), (-0.2, 0.55), (0.75, -0.5)]),
             Icon::Key => pen.key(),
             Icon::Book => pen.book(),
@@ -124,7 +129,14 @@ impl Icon {
                 pen.line(&[(-0.6, -0.6), (0.6, 0.6)]);
             }
             Icon::Open => pen.circle((0.0, 0.0), 0.4),
+            Icon::Up => pen.line(&[(-0.7, 0.35), (0.0, -0.4), (0.7, 0.35)]),
+            Icon::Record => {
+                pen.circle((0.0, 0.0), 0.85);
+                pen.circle((0.0, 0.0), 0.3);
+            }
             Icon::Keypad => pen.keypad(),
+            Icon::Bubble => pen.bubble(),
+            Icon::Send => pen.send(),
             Icon::HandOver => pen.hand_over(),
             Icon::Hold => {
                 pen.line(&[(-0.35, -0.6), (-0.35, 0.6)]);
@@ -156,6 +168,16 @@ struct Pen<'a> {
 }
 
 impl Pen<'_> {
+    fn restore(&self) {
+        self.line(&[(-0.85, 0.1), (-0.85, 0.85), (0.85, 0.85), (0.85, 0.1)]);
+        self.arrow((0.0, 0.4), (0.0, -0.85));
+    }
+
+    fn send(&self) {
+        self.line(&[(-0.85, -0.8), (0.9, 0.0), (-0.85, 0.8), (-0.5, 0.0), (-0.85, -0.8)]);
+        self.line(&[(-0.5, 0.0), (0.2, 0.0)]);
+    }
+
     fn at(&self, (x, y): (f32, f32)) -> Pos2 {
         self.centre + vec2(x, y) * self.half
     }
@@ -282,6 +304,22 @@ impl Pen<'_> {
         }
         self.circle((0.15, -0.25), 0.24);
         self.arc((0.15, 0.52), 0.4, 180.0, 180.0);
+    }
+
+    fn bubble(&self) {
+        self.line(&[
+            (-0.3, 0.45),
+            (-0.65, 0.9),
+            (-0.65, 0.45),
+            (-0.9, 0.45),
+            (-0.9, -0.8),
+            (0.9, -0.8),
+            (0.9, 0.45),
+            (-0.3, 0.45),
+        ]);
+        for y in [-0.4, 0.05] {
+            self.line(&[(-0.5, y), (0.5, y)]);
+        }
     }
 
     fn star_full(&self) {

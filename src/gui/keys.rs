@@ -1,12 +1,12 @@
 //! Keys that work on every page.
 
-use egui::{Key, KeyboardShortcut, Modifiers, ViewportCommand};
+use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::card;
 use super::view::{Page, ViewState};
 use crate::phone::{Call, CallState, Command, Snapshot};
 
-/// Closes the window.
+/// Closes the window and ends the program.
 pub const CLOSE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Q);
 /// Cuts the microphone off, or lets it in again.
 pub const MUTE: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::M);
@@ -21,11 +21,9 @@ const PAGES: [(Key, Page); 5] = [
     (Key::Num5, Page::People),
 ];
 
-/// Asks the window to close if the user pressed the key for it.
-pub fn close(ctx: &egui::Context) {
-    if ctx.input_mut(|input| input.consume_shortcut(&CLOSE)) {
-        ctx.send_viewport_cmd(ViewportCommand::Close);
-    }
+/// Whether the user has pressed the key that ends the program.
+pub fn closes(ctx: &egui::Context) -> bool {
+    ctx.input_mut(|input| input.consume_shortcut(&CLOSE))
 }
 
 /// What the keys ask of the phone. They are about the call whose card is open; an incoming one has

@@ -9,6 +9,8 @@ mod alarm;
 mod book;
 mod calls;
 mod card;
+mod conversations;
+mod desktop;
 mod devices;
 mod first;
 mod forms;
@@ -20,30 +22,35 @@ mod keys;
 mod lending;
 mod links;
 mod look;
+mod machine;
 mod network;
 mod pages;
 mod people;
 mod person;
 mod qr;
 mod ring;
+mod sound;
 #[cfg(test)]
 mod tests;
 mod view;
 mod welcome;
+mod whereabouts;
 mod why;
 mod widgets;
 mod window;
 mod words;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
-use thiserror::Error;
-use tokio::sync::{Notify, oneshot};
+pub use desktop::Desktop;
 
-use crate::phone::Handle;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::phone::{Handle, Wish};
 use view::{Kept, ViewState};
 use window::{Signs, Window};
 
@@ -55,15 +62,17 @@ const SIZE_MIN: [f32; 2] = [360.0, 480.0];
 const KEPT: &str = "view";
 
 /// How the window is opened.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct WindowOptions {
     /// Words after the program's name in the title, to tell two windows apart.
     pub title_suffix: Option<String>,
     /// The file that keeps page, size and place of the window; without it the platform's default.
     /// A file that cannot be read is as good as none.
     pub view_state: Option<PathBuf>,
-    /// Closes the window without a question when it is notified, as for an interrupt.
-    pub close: Option<Arc<Notify>>,
+    /// What is asked of the window from outside; it closes without a question.
+    pub wishes: Option<mpsc::Receiver<Wish>>,
+    /// The phone on the user's desktop.
+    pub desktop: Option<Desktop>,
 }
 
 /// Why there is no window.
@@ -86,8 +95,8 @@ pub enum WindowError {
 pub fn run(handle: crate::phone::Handle, options: WindowOptions) -> Result<(), WindowError> {
     words::find_system_language();
     let native = eframe::NativeOptions {
-        viewport: viewport(options.title_suffix.as_deref()),
-        persistence_path: options.view_state,
+        viewport: viewport(&options),
+        persistence_path: options.view_state.clone(),
         ..eframe::NativeOptions::default()
     };
     let (failed_tx, failed_rx) = std::sync::mpsc::channel();
@@ -96,8 +105,7 @@ pub fn run(handle: crate::phone::Handle, options: WindowOptions) -> Result<(), W
         native,
         Box::new(move |creation| {
             let kept = creation.storage.and_then(|storage| eframe::get_value(storage, KEPT));
-            let (suffix, close) = (options.title_suffix, options.close.unwrap_or_default());
-            let face = Face::new(&creation.egui_ctx, handle, kept, suffix, close);
+            let face = Face::new(&creation.egui_ctx, handle, kept, options);
             face.map(|face| Box::new(face) as Box<dyn eframe::App>).map_err(|error| {
                 // eframe would make a string of it.
                 let text = error.to_string();
@@ -109,9 +117,9 @@ pub fn run(handle: crate::phone::Handle, options: WindowOptions) -> Result<(), W
     .map_err(|error| failed_rx.try_recv().map_or(WindowError::Open(error), WindowError::Watch))
 }
 
-fn viewport(suffix: Option<&str>) -> egui::ViewportBuilder {
+fn viewport(options: &WindowOptions) -> egui::ViewportBuilder {
     let viewport = egui::ViewportBuilder::default()
-        .with_title(words::title(None, suffix))
+        .with_title(words::title(None, options.title_suffix.as_deref()))
         .with_app_id("chordial")
         .with_inner_size(SIZE_FIRST)
         .with_min_inner_size(SIZE_MIN);
@@ -126,6 +134,7 @@ fn viewport(suffix: Option<&str>) -> egui::ViewportBuilder {
 struct Face {
     window: Window,
     watch: Watch,
+    _desktop: Option<Desktop>,
 }
 
 impl Face {
@@ -133,15 +142,17 @@ impl Face {
         ctx: &egui::Context,
         handle: Handle,
         kept: Option<Kept>,
-        suffix: Option<String>,
-        close: Arc<Notify>,
+        options: WindowOptions,
     ) -> std::io::Result<Self> {
+        let WindowOptions { title_suffix, wishes, desktop, .. } = options;
         look::apply(ctx);
         let view =
             ViewState { kept: kept.unwrap_or_default(), dial_focus: true, ..ViewState::default() };
-        let window = Window::new(handle.clone(), view, suffix);
-        let watch = Watch::start(ctx.clone(), handle, window.signs(), close)?;
-        Ok(Self { window, watch })
+        let shared = desktop.as_ref().map(Desktop::shared);
+        let window = Window::new(handle.clone(), view, title_suffix).on(shared.clone());
+        let outside = Outside { signs: window.signs(), shared, wishes };
+        let watch = Watch::start(ctx.clone(), handle, outside)?;
+        Ok(Self { window, watch, _desktop: desktop })
     }
 }
 
@@ -177,8 +188,7 @@ impl Watch {
     fn start(
         ctx: egui::Context,
         mut handle: Handle,
-        signs: Arc<Signs>,
-        close: Arc<Notify>,
+        mut outside: Outside,
     ) -> std::io::Result<Self> {
         let (stop_tx, mut stop_rx) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
@@ -186,15 +196,14 @@ impl Watch {
             loop {
                 let alive = tokio::select! {
                     alive = handle.changed() => alive,
-                    () = close.notified() => {
-                        signs.closed.store(true, Ordering::Relaxed);
-                        ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+                    wish = outside.next_wish() => {
+                        outside.fulfil(&ctx, wish);
                         true
                     }
                     _ = &mut stop_rx => return,
                 };
                 if !alive {
-                    signs.gone.store(true, Ordering::Relaxed);
+                    outside.signs.gone.store(true, Ordering::Relaxed);
                 }
                 ctx.request_repaint();
                 if !alive {
@@ -215,6 +224,41 @@ impl Watch {
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has nothing more to tell: the window is going away.
             thread.join().ok();
+        }
+    }
+}
+
+/// What reaches the window from outside, beside snapshots.
+struct Outside {
+    signs: Arc<Signs>,
+    shared: Option<Arc<desktop::Shared>>,
+    wishes: Option<mpsc::Receiver<Wish>>,
+}
+
+impl Outside {
+    async fn next_wish(&mut self) -> Wish {
+        if let Some(wishes) = &mut self.wishes
+            && let Some(wish) = wishes.recv().await
+        {
+            return wish;
+        }
+        std::future::pending().await
+    }
+
+    fn fulfil(&self, ctx: &egui::Context, wish: Wish) {
+        match wish {
+            Wish::Open(to_dial) => {
+                if to_dial.is_some() {
+                    let place = self.signs.to_dial.lock();
+                    *place.unwrap_or_else(PoisonError::into_inner) = to_dial;
+                }
+                self.shared.clone().unwrap_or_default().bring_back(ctx);
+            }
+            Wish::Close => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+            Wish::Quit => {
+                self.signs.closed.store(true, Ordering::Relaxed);
+                ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+            }
         }
     }
 }

@@ -158,7 +158,7 @@ fn actions_ui(
             if button.on_hover_text(words::default_hint()).clicked() {
                 let default_overlay = Some(overlay.clone());
                 let settings = Settings { default_overlay, ..snapshot.settings.clone() };
-                command = Some(Command::Configure(settings));
+                command = Some(Command::Configure(Box::new(settings)));
             }
         }
         let label = words::leave_which(overlay);

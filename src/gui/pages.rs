@@ -1,13 +1,13 @@
 //! The page Settings, and the questions before something is lost.
 
-use egui::{ComboBox, Id, Modal, RichText, ScrollArea, Ui};
+use egui::{Id, Modal, RichText, ScrollArea, Ui};
 
 use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{card, keeping, lending, welcome};
-use crate::phone::{AccountJob, Command, Device, Language, Settings, Snapshot, Theme};
+use super::{book, card, desktop, keeping, lending, machine, sound, welcome};
+use crate::phone::{AccountJob, Command, Language, MessageJob, Settings, Snapshot, Theme};
 
 /// The settings.
 pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
@@ -16,19 +16,18 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
         return scroll.show(ui, |ui| keeping::form_ui(ui, snapshot, view)).inner;
     }
     let mut settings = snapshot.settings.clone();
+    let mut command = None;
     ScrollArea::vertical().id_salt("settings").auto_shrink(false).show(ui, |ui| {
         widgets::heading(ui, words::settings());
         widgets::card(ui, |ui| {
-            widgets::group(ui, words::sound_title());
-            let devices = &snapshot.microphones;
-            let system = words::system_choice();
-            device_ui(ui, words::microphone(), system, devices, &mut settings.microphone);
-            device_ui(ui, words::speaker(), system, &snapshot.speakers, &mut settings.speaker);
-            ringer_ui(ui, &snapshot.speakers, &mut settings.sound.ringers);
-            ui.checkbox(&mut settings.sound.voice_processing, words::voice_processing());
+            sound::devices_ui(ui, snapshot, view, &mut settings);
         });
         ui.add_space(space::S);
+        command = widgets::card(ui, |ui| sound::try_ui(ui, snapshot, view));
+        ui.add_space(space::S);
         widgets::card(ui, |ui| welcome::welcome_ui(ui, &mut settings));
+        ui.add_space(space::S);
+        widgets::card(ui, |ui| machine::machine_ui(ui, view, &mut settings));
         ui.add_space(space::S);
         widgets::card(ui, |ui| {
             widgets::group(ui, words::look());
@@ -42,7 +41,15 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
         });
         ui.add_space(space::S);
         widgets::card(ui, |ui| {
+            desktop::desktop_ui(ui, &mut settings);
+        });
+        ui.add_space(space::S);
+        widgets::card(ui, |ui| {
             widgets::group(ui, words::around());
+            ui.checkbox(&mut settings.is_unlisted, words::be_unlisted());
+            let hint = RichText::new(words::be_unlisted_hint()).color(roles(ui).quiet);
+            ui.add(egui::Label::new(hint).wrap());
+            ui.add_space(space::XS);
             ui.checkbox(&mut settings.hidden_on_lan, words::hidden_on_lan());
             let hint = RichText::new(words::hidden_on_lan_hint()).color(roles(ui).quiet);
             ui.add(egui::Label::new(hint).wrap());
@@ -54,7 +61,7 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
         ui.add_space(space::S);
         widgets::card(ui, |ui| account_ui(ui, snapshot, view));
     });
-    (settings != snapshot.settings).then_some(Command::Configure(settings))
+    (settings != snapshot.settings).then_some(Command::Configure(Box::new(settings))).or(command)
 }
 
 /// The question on the screen, if one waits. Esc keeps everything as it is.
@@ -97,6 +104,10 @@ pub fn question_ui(
             Some(Command::Accounts { overlay, job: AccountJob::Revoke { name } })
         }
         Question::Forget { overlay, aor } => Some(Command::ForgetKeys { overlay, aor }),
+        Question::ForgetConversation(peer) => {
+            view.talk.peer = None;
+            Some(Command::Messages(MessageJob::Forget(peer)))
+        }
         Question::Clear => Some(Command::ClearHistory),
         Question::Close => {
             view.closing = true;
@@ -129,6 +140,11 @@ fn question_words(
         Question::Forget { aor, .. } => {
             (words::ask_forget(), words::ask_forget_body(aor), words::yes_forget(), words::keep())
         }
+        Question::ForgetConversation(peer) => {
+            let body = words::ask_forget_conversation_body(book::name(snapshot, peer));
+            let (title, yes) = (words::ask_forget_conversation(), words::yes_forget_conversation());
+            (title, body, yes, words::keep())
+        }
         Question::Clear => {
             let body = words::ask_clear_body().to_owned();
             (words::ask_clear(), body, words::yes_clear(), words::keep())
@@ -137,49 +153,6 @@ fn question_words(
             (words::ask_close(), words::lost_calls(calls), words::yes_close(), words::stay())
         }
     }
-}
-
-/// Ringers are wished for by name: the first name of the list.
-fn ringer_ui(ui: &mut Ui, speakers: &[Device], ringers: &mut Vec<String>) {
-    let by_name = |device: &Device| Device { id: device.name.clone(), ..device.clone() };
-    let devices: Vec<Device> = speakers.iter().map(by_name).collect();
-    let mut chosen = ringers.first().cloned();
-    device_ui(ui, words::ringer(), words::ringer_as_speaker(), &devices, &mut chosen);
-    if chosen.as_ref() != ringers.first() {
-        *ringers = chosen.into_iter().collect();
-    }
-}
-
-/// A choice of devices; `unchosen` says what happens without one.
-fn device_ui(
-    ui: &mut Ui,
-    label: &str,
-    unchosen: &str,
-    devices: &[Device],
-    chosen: &mut Option<String>,
-) {
-    let name = |id: &Option<String>| match id {
-        None => unchosen,
-        Some(id) => devices
-            .iter()
-            .find(|device| device.id == *id)
-            .map_or(words::not_plugged_in(), |device| device.name.as_str()),
-    };
-    ui.label(RichText::new(label).size(size::BODY));
-    let width = ui.available_width().min(420.0);
-    ComboBox::from_id_salt(label)
-        .selected_text(name(chosen))
-        .width(width)
-        .truncate()
-        .show_ui(ui, |ui| {
-            ui.selectable_value(chosen, None, unchosen);
-            for device in devices {
-                ui.selectable_value(chosen, Some(device.id.clone()), &device.name);
-            }
-        })
-        .response
-        .accessible_name(label);
-    ui.add_space(space::XS);
 }
 
 fn theme_ui(ui: &mut Ui, settings: &mut Settings) {

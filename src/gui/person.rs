@@ -6,7 +6,7 @@ use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
-use super::{book, calls, words};
+use super::{book, calls, whereabouts, words};
 use crate::phone::{Command, Contact, ContactJob, HistoryEntry, Snapshot};
 
 /// Calls together that are shown; older ones are in the list of all.
@@ -22,7 +22,7 @@ pub fn person_ui(
     let contact = snapshot.contact(peer);
     let mut commands = Vec::new();
     widgets::card(ui, |ui| {
-        commands.extend(head_ui(ui, snapshot, contact, peer));
+        commands.extend(head_ui(ui, snapshot, view.now_ms, contact, peer));
         ui.add_space(space::S);
         ui.horizontal_wrapped(|ui| {
             let label = words::call_name(book::name(snapshot, peer));
@@ -31,6 +31,10 @@ pub fn person_ui(
                     commands.push(Command::Dial(peer.to_owned()));
                 }
             });
+            let write = words::write_to(book::name(snapshot, peer));
+            if widgets::button(ui, Kind::Plain, Some(Icon::Bubble), &write).clicked() {
+                view.write_to(peer);
+            }
             let keep = contact.is_none()
                 && widgets::button(ui, Kind::Plain, Some(Icon::Start), words::keep_contact())
                     .clicked();
@@ -53,6 +57,7 @@ pub fn person_ui(
 fn head_ui(
     ui: &mut Ui,
     snapshot: &Snapshot,
+    now_ms: u64,
     contact: Option<&Contact>,
     peer: &str,
 ) -> Option<Command> {
@@ -68,6 +73,7 @@ fn head_ui(
             ui.set_max_width((ui.available_width() - 48.0).max(80.0));
             ui.add(egui::Label::new(RichText::new(name).size(size::HEADING)).truncate());
             ui.add(egui::Label::new(RichText::new(peer).color(roles.quiet)).truncate());
+            whereabouts::line_ui(ui, snapshot, now_ms, peer);
         });
         let Some(contact) = contact else { return };
         widgets::from_right(ui, |ui| {

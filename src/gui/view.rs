@@ -1,9 +1,11 @@
 //! What the window itself remembers: the page, the forms, a question that waits for an answer.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::forms::{AccountForm, AddForm, JoinForm, PasswordForm, RestoreForm, Secret, StartForm};
-use crate::phone::{CallId, Command, Contact};
+use crate::phone::{CallId, Command, Contact, MessageId};
 
 /// The pages of the main window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +15,8 @@ pub enum Page {
     Calls,
     /// Whom the user knows.
     Contacts,
+    /// Conversations.
+    Messages,
     /// The overlay as this peer knows it.
     Network,
     /// Settings.
@@ -91,6 +95,25 @@ pub struct BookView {
     pub path_fault: Option<&'static str>,
 }
 
+/// The page of conversations.
+#[derive(Clone, Debug, Default)]
+pub struct TalkView {
+    /// Whose conversation is open.
+    pub peer: Option<String>,
+    /// What is typed for each person and not sent yet.
+    pub drafts: BTreeMap<String, String>,
+    /// Whether the field for the next text takes the keyboard at the next frame.
+    pub focus: bool,
+    /// The name typed for somebody to whom nothing was written yet.
+    pub to: Option<String>,
+    /// What is wrong with it.
+    pub fault: Option<&'static str>,
+    /// How many texts are shown, if more than at first.
+    pub shown: usize,
+    /// The latest text that the phone was told was seen.
+    pub seen: Option<MessageId>,
+}
+
 /// A question that must be answered before something is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Question {
@@ -117,6 +140,8 @@ pub enum Question {
         /// The name.
         aor: String,
     },
+    /// Forget the conversation with a name.
+    ForgetConversation(String),
     /// Forget the recent calls.
     Clear,
     /// Close the window in a call.
@@ -204,6 +229,9 @@ pub struct UnlockView {
     pub joins: bool,
 }
 
+/// The name of a file while it is being typed.
+pub type PathField = Option<String>;
+
 /// The state of the view between two frames.
 #[derive(Clone, Debug, Default)]
 pub struct ViewState {
@@ -241,10 +269,19 @@ pub struct ViewState {
     pub filter: Filter,
     /// The page of contacts.
     pub book: BookView,
+    /// The page of conversations.
+    pub talk: TalkView,
     /// What stands open below the buttons of a call.
     pub panel: Option<(CallId, Panel)>,
     /// Whom the other side of that call is to be connected to.
     pub hand_to: String,
+    /// The music for calls on hold, while it is being typed.
+    pub hold_music: PathField,
+    /// The delay in milliseconds and the loss in percent of the network in which one hears
+    /// oneself.
+    pub loopback: (u16, u8),
+    /// The greeting of the answering machine, while it is being typed.
+    pub greeting: PathField,
     /// The call that has failed whose steps are shown.
     pub why: Option<CallId>,
     /// The question on the screen.
@@ -256,6 +293,9 @@ pub struct ViewState {
     /// When the phone was asked last for what changes on the page, in seconds of the window's
     /// clock.
     pub inspected: Option<f64>,
+    /// When the phone was asked last whether those who are shown are there, in seconds of the
+    /// window's clock, and for whom.
+    pub looked: Option<(f64, Vec<String>)>,
     /// The link that was copied last.
     pub copied: Option<String>,
     /// The forms about keys.
@@ -284,6 +324,14 @@ impl ViewState {
         self.person = Some(peer.to_owned());
         self.book.new = None;
         (self.book.edited, self.book.sent) = (None, None);
+    }
+
+    /// Opens a conversation.
+    pub fn write_to(&mut self, peer: &str) {
+        self.kept.page = Page::Messages;
+        let drafts = std::mem::take(&mut self.talk.drafts);
+        let peer = Some(peer.to_owned());
+        self.talk = TalkView { peer, drafts, focus: true, ..TalkView::default() };
     }
 }
 

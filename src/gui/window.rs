@@ -1,7 +1,7 @@
 //! The window without its operating system: a snapshot in, commands out, drawn on any egui context.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use egui::{
@@ -15,8 +15,8 @@ use super::look::{roles, size, space};
 use super::view::{Page, Question, Setup, ViewState};
 use super::widgets::{self, Kind};
 use super::{
-    account, alarm, book, calls, card, first, keeping, keys, network, pages, people, person,
-    welcome, words,
+    account, alarm, book, calls, card, conversations, desktop, first, keeping, keys, network,
+    pages, people, person, welcome, whereabouts, words,
 };
 use crate::phone::{CallState, Command, Handle, OverlayState, Snapshot, Theme};
 
@@ -40,6 +40,10 @@ pub struct Window {
     pub view: ViewState,
     signs: Arc<Signs>,
     suffix: Option<String>,
+    /// What the user's desktop has to know and to tell, if the phone shows itself there.
+    desktop: Option<Arc<desktop::Shared>>,
+    /// Whether the window is to be put away before anybody has asked for it.
+    starts_away: bool,
     title: String,
 }
 
@@ -50,12 +54,21 @@ pub struct Signs {
     pub gone: AtomicBool,
     /// The window is to close, whatever goes on.
     pub closed: AtomicBool,
+    /// What is to stand in the dial field.
+    pub to_dial: Mutex<Option<String>>,
 }
 
 impl Window {
     /// A window onto the phone behind `handle`.
     pub fn new(handle: Handle, view: ViewState, suffix: Option<String>) -> Self {
-        Self { handle, view, signs: Arc::default(), suffix, title: String::new() }
+        let (signs, title) = (Arc::default(), String::new());
+        Self { handle, view, signs, suffix, desktop: None, starts_away: false, title }
+    }
+
+    /// The same on a desktop.
+    pub fn on(self, desktop: Option<Arc<desktop::Shared>>) -> Self {
+        let is_away = |desktop: &Arc<desktop::Shared>| desktop.is_away.load(Ordering::Relaxed);
+        Self { starts_away: desktop.as_ref().is_some_and(is_away), desktop, ..self }
     }
 
     /// What other threads may set.
@@ -95,13 +108,53 @@ impl Window {
         }
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.view.now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
-        if !snapshot.history.is_empty() {
+        if !snapshot.history.is_empty() || !snapshot.conversations.is_empty() {
             ctx.request_repaint_after(std::time::Duration::from_secs(AGO_EVERY_S));
         }
-        keys::close(ctx);
+        let to_dial = self.signs.to_dial.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(to_dial) = to_dial {
+            self.view.dial = to_dial;
+            self.view.dial_focus = true;
+            self.view.kept.page = Page::Calls;
+        }
+        self.close(ctx, snapshot);
+        if let Some(desktop) = &self.desktop {
+            // eframe shows each window after its first frame.
+            if self.starts_away && ctx.cumulative_frame_nr() == 0 {
+                ctx.request_repaint();
+            } else if std::mem::take(&mut self.starts_away)
+                && desktop.is_away.load(Ordering::Relaxed)
+            {
+                desktop.put_away(ctx);
+            }
+            desktop.see(self.view.kept.seen_unix_ms);
+        }
+    }
+
+    /// Ends the program, asks first, or leaves the phone in the tray.
+    fn close(&mut self, ctx: &egui::Context, snapshot: &Snapshot) {
         self.view.closing |= self.signs.closed.load(Ordering::Relaxed);
+        let runs = card::running(snapshot) > 0;
+        if keys::closes(ctx) {
+            match runs {
+                true => self.view.question = Some(Question::Close),
+                false => {
+                    self.view.closing = true;
+                    ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+                }
+            }
+        }
         let closes = ctx.input(|input| input.viewport().close_requested());
-        if closes && !self.view.closing && card::running(snapshot) > 0 {
+        if !closes || self.view.closing {
+            return;
+        }
+        let closes_to_tray = snapshot.settings.desktop.close_to_tray;
+        let desktop = self.desktop.as_ref();
+        let has_tray = desktop.is_some_and(|desktop| desktop.has_tray.load(Ordering::Relaxed));
+        if let Some(desktop) = desktop.filter(|_| has_tray && closes_to_tray) {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            desktop.put_away(ctx);
+        } else if runs {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             self.view.question = Some(Question::Close);
         }
@@ -115,6 +168,7 @@ pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
     commands.extend(keeping::follow(snapshot, view));
     commands.extend(keys::commands(&ctx, snapshot, view));
     commands.extend(inspect(&ctx, view));
+    commands.extend(whereabouts::look_for(&ctx, snapshot, view));
     see_calls(&ctx, snapshot, view);
     commands.extend(card::incoming_ui(&ctx, snapshot, view));
     commands.extend(pages::question_ui(&ctx, snapshot, view));
@@ -134,6 +188,9 @@ pub fn window_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
         narrow_ui(ui, snapshot, view)
     };
     commands.extend(more);
+    if snapshot.sound_test.is_some() && view.kept.page != Page::Settings {
+        commands.push(Command::TestSound(None));
+    }
     if commands.iter().any(|c| matches!(c, Command::Answer(_) | Command::Dial(_))) {
         view.kept.page = Page::Calls;
     }
@@ -175,6 +232,10 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
         Panel::left("list").exact_size(width).resizable(false).frame(list).show(ui, |ui| {
             commands.extend(match view.kept.page {
                 Page::Contacts => book::list_ui(ui, snapshot, view),
+                Page::Messages => {
+                    conversations::list_ui(ui, snapshot, view);
+                    Vec::new()
+                }
                 _ => calls::list_ui(ui, snapshot, view, Scroll::Own),
             });
         });
@@ -183,6 +244,9 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
     CentralPanel::no_frame().frame(frame).show(ui, |ui| {
         if view.kept.page == Page::Contacts {
             commands.extend(contact_detail_ui(ui, snapshot, view));
+        } else if view.kept.page == Page::Messages {
+            commands.extend(strip_ui(ui, snapshot, view));
+            commands.extend(conversations::thread_ui(ui, snapshot, view));
         } else if view.kept.page == Page::Calls {
             commands.extend(calls::detail_ui(ui, snapshot, view));
         } else {
@@ -197,7 +261,7 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
 
 /// Whether the page has a list in a column of its own.
 fn has_list(view: &ViewState) -> bool {
-    matches!(view.kept.page, Page::Calls | Page::Contacts)
+    matches!(view.kept.page, Page::Calls | Page::Contacts | Page::Messages)
 }
 
 /// Beside the contacts: the calls, and somebody new or the chosen one.
@@ -240,15 +304,40 @@ fn narrow_contacts_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) ->
     contact_detail_ui(ui, snapshot, view)
 }
 
+/// The conversations in one column: the list, or the open one in its place.
+fn narrow_messages_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    let mut commands = strip_ui(ui, snapshot, view);
+    if view.talk.peer.is_none() {
+        conversations::list_ui(ui, snapshot, view);
+        return commands;
+    }
+    let back = widgets::button(ui, Kind::Quiet, Some(Icon::Back), words::back()).clicked();
+    if back || first::take_escape(ui) {
+        view.talk.peer = None;
+    }
+    commands.extend(conversations::thread_ui(ui, snapshot, view));
+    commands
+}
+
+/// The running calls in one line, with a way back to them.
+fn strip_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
+    let (back, command) = card::strip_ui(ui, snapshot);
+    if back {
+        view.kept.page = Page::Calls;
+    }
+    command.into_iter().collect()
+}
+
 /// One column: the pages below each other's buttons, calls above the list.
 fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
     let roles = roles(ui);
     let mut commands = Vec::new();
     let bar = Frame::new().fill(roles.surface).inner_margin(space::S);
     Panel::bottom("bar").resizable(false).frame(bar).show(ui, |ui| {
-        let count = if snapshot.hosted.is_empty() { 4.0 } else { 5.0 };
-        widgets::centred_row(ui, count * 40.0 + (count - 1.0) * space::XL, |ui| {
-            ui.spacing_mut().item_spacing.x = space::XL;
+        let (count, gap) =
+            if snapshot.hosted.is_empty() { (5.0, space::XL) } else { (6.0, space::M) };
+        widgets::centred_row(ui, count * 40.0 + (count - 1.0) * gap, |ui| {
+            ui.spacing_mut().item_spacing.x = gap;
             rail_buttons_ui(ui, snapshot, view);
         });
     });
@@ -256,6 +345,10 @@ fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comm
     CentralPanel::no_frame().frame(frame).show(ui, |ui| {
         if view.kept.page == Page::Contacts {
             commands.extend(narrow_contacts_ui(ui, snapshot, view));
+            return;
+        }
+        if view.kept.page == Page::Messages {
+            commands.extend(narrow_messages_ui(ui, snapshot, view));
             return;
         }
         if view.kept.page != Page::Calls {
@@ -310,16 +403,12 @@ fn urgent_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<V
 }
 
 fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
-    let (back, command) = card::strip_ui(ui, snapshot);
-    let mut commands: Vec<Command> = command.into_iter().collect();
+    let mut commands = strip_ui(ui, snapshot, view);
     match view.kept.page {
         Page::Network => commands.extend(network::network_ui(ui, snapshot, view)),
         Page::Settings => commands.extend(pages::settings_ui(ui, snapshot, view)),
         Page::People => commands.extend(people::people_ui(ui, snapshot, view)),
-        Page::Calls | Page::Contacts => {}
-    }
-    if back {
-        view.kept.page = Page::Calls;
+        Page::Calls | Page::Contacts | Page::Messages => {}
     }
     commands
 }
@@ -327,9 +416,15 @@ fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
 fn rail_buttons_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
     let missed = calls::missed(snapshot, view.kept.seen_unix_ms);
     let calls = if missed > 0 { &words::calls_missed(missed) } else { words::calls() };
+    let unread = snapshot.unread();
+    let messages = match unread {
+        0 => words::messages(),
+        unread => &words::messages_unread(unread),
+    };
     let mut buttons = vec![
         (Page::Calls, Icon::Phone, calls),
         (Page::Contacts, Icon::Book, words::contacts()),
+        (Page::Messages, Icon::Bubble, messages),
         (Page::Network, Icon::Network, words::network()),
         (Page::Settings, Icon::Settings, words::settings()),
     ];
@@ -341,6 +436,9 @@ fn rail_buttons_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
         let button = widgets::icon_button(ui, Kind::Quiet, icon, label, chosen);
         if page == Page::Calls && missed > 0 {
             widgets::badge(ui, button.rect, missed);
+        }
+        if page == Page::Messages && unread > 0 {
+            widgets::badge(ui, button.rect, unread);
         }
         if button.clicked() {
             view.kept.page = page;
@@ -364,6 +462,9 @@ fn rail_picture_ui(ui: &mut Ui, snapshot: &Snapshot) {
     let roles = roles(ui);
     let (colour, state) = match snapshot.overlay() {
         OverlayState::Joined { registered: true, .. } => (roles.good, words::joined()),
+        OverlayState::Joined { .. } if snapshot.settings.is_unlisted => {
+            (roles.quiet, words::unlisted())
+        }
         OverlayState::Joined { .. } => (roles.warn, words::not_reachable_yet()),
         OverlayState::Joining { step } => (roles.warn, step.as_str()),
         OverlayState::Failed { .. } => (roles.bad, words::not_joined_because()),

@@ -3,22 +3,25 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde::Serialize;
+
 use super::dtls::DtlsError;
 use super::error::LinkError;
 use super::hop::Stats;
 use crate::peer;
 
 /// What a node has counted since its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NodeCounters {
     /// Messages, and why some of them vanished.
     pub messages: peer::Counters,
     /// Links and what they carry.
+    #[serde(rename = "link")]
     pub links: LinkCounters,
 }
 
 /// What became of links, those for applications included, and of what was sent over them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LinkCounters {
     /// Overlay links that came up.
     pub up: u64,

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use tokio::sync::watch;
 
 use super::candidate::CandidateKind;
@@ -16,7 +17,8 @@ use crate::base::NodeId;
 use crate::peer::LinkId;
 
 /// Where an address of a selected pair comes from (RFC 8445 §5.1.1, §7.3.1.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CandidateType {
     /// An interface of that machine.
     Host,
@@ -51,7 +53,7 @@ impl From<CandidateKind> for CandidateType {
 }
 
 /// The types of both ends of the pair that ICE has selected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct CandidatePair {
     /// Our end. Behind a NAT without a relay it is [`CandidateType::Host`], as a check is sent
     /// from the base of a candidate (RFC 8445 §6.1.2.4).
@@ -89,12 +91,18 @@ impl fmt::Display for LinkKind {
     }
 }
 
+/// As it is displayed.
+fn displayed<T: fmt::Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
 /// One link that is up.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LinkFacts {
     /// Who is on the other side.
     pub node_id: NodeId,
     /// What carries it.
+    #[serde(serialize_with = "displayed")]
     pub kind: LinkKind,
     /// Our address.
     pub local: SocketAddr,

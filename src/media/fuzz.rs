@@ -25,6 +25,7 @@ pub fn sdp(bytes: &[u8]) {
         copies_payload_type: Some(63),
         telephone_event: Some(101),
         direction: Direction::SendRecv,
+        recording: Some(false),
     };
     let origin = Origin { session_id: 1, version: 1 };
     let _ = accept(&ours, text);

@@ -12,10 +12,14 @@
 //! | `codec` | Opus | RFC 6716, 7587 |
 //! | [`jitter`], `stretch` | when to play what, and how fast | |
 //! | `red`, `path` | copies against loss; how much of them and of everything | RFC 2198 |
-//! | `report` | RTCP | RFC 3550 |
+//! | `report`, `metrics` | RTCP | RFC 3550, 3611 |
+//! | `quality` | what people would say of the sound | RFC 3611 §4.7, ITU-T G.107 |
 //! | `digit` | digits pressed in a call | RFC 4733 |
 //! | `session`, `level` | all of that for one call | |
-//! | `tone` | a phone that rings | |
+//! | `loopback` | a call with oneself | |
+//! | `tone` | a phone that rings; a call that is recorded | |
+//! | `conference` | calls that hear each other | |
+//! | `machine` | an answering machine's turns | |
 //! | `processing` | echo, noise and loudness of a microphone's sound | |
 //! | `source`, `wav`, [`device`], `follow` | where sound comes from and goes to | |
 //! | `resample`, `drift` | other sample rates, and clocks that drift | |
@@ -23,6 +27,7 @@
 
 mod codec;
 pub mod compare;
+mod conference;
 #[cfg(feature = "sound")]
 pub mod device;
 #[cfg(not(feature = "sound"))]
@@ -37,8 +42,12 @@ mod follow;
 pub mod fuzz;
 pub mod jitter;
 mod level;
+mod loopback;
+mod machine;
+mod metrics;
 mod path;
 mod processing;
+mod quality;
 mod red;
 mod report;
 mod resample;
@@ -51,13 +60,17 @@ mod tone;
 mod wav;
 
 pub use codec::{CodecError, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
+pub use conference::{ConferencePort, add};
 pub use digit::Digit;
 pub use level::LevelMeter;
+pub use loopback::Loopback;
+pub use machine::{AnsweringMachine, MachineTurn};
 pub use processing::VoiceProcessor;
+pub use quality::Estimate;
 pub use session::{AudioSession, AudioStatistics, SessionError, SessionSettings, SrtpKeys};
 pub use source::{
     AudioSink, AudioSource, DeviceKind, Silence, SinkChoice, SoundDevice, SoundError, SourceChoice,
 };
 pub use srtp::{DatagramKind, Profile, SOURCES_MAX, SrtpError, SrtpSession};
-pub use tone::{RingTone, Ringing};
-pub use wav::{Recording, WavSink, WavSource, read_wav};
+pub use tone::{NoticeTone, RingTone, Ringing};
+pub use wav::{CallRecorder, Recording, WavSink, WavSource, read_wav, wav_length};

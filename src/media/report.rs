@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use rtcp::extended_report::ExtendedReport;
 use rtcp::goodbye::Goodbye;
 use rtcp::packet::Packet;
 use rtcp::receiver_report::ReceiverReport;
@@ -12,6 +13,7 @@ use rtcp::source_description::{
     SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem,
 };
 
+use super::metrics::{self, Heard, HeardThere};
 use crate::base::{Instant, Now, Rng};
 
 /// Counts the packets of one source as they come in (RFC 3550 A.1, A.3, A.8).
@@ -158,6 +160,10 @@ pub(super) struct Feedback {
     pub(super) fraction_lost: Option<f32>,
     /// How long a packet takes to it and back.
     pub(super) round_trip: Option<Duration>,
+    /// Variation of our packets' transit (RFC 3550 §6.4.1).
+    pub(super) jitter: Option<Duration>,
+    /// How well it hears us.
+    pub(super) heard: Option<HeardThere>,
     /// Its sender report: who, and its NTP time.
     pub(super) sender_report: Option<(u32, u64)>,
     /// It has said goodbye.
@@ -197,13 +203,13 @@ impl Reporter {
         self.next
     }
 
-    /// The compound that is due now: SR or RR, and SDES with the CNAME.
+    /// The compound that is due now: SR or RR, SDES with the CNAME, and VoIP metrics.
     pub(super) fn report(
         &mut self,
         now: Instant,
         rng: &mut Rng,
         sent: &Sent,
-        reception: Option<&mut Reception>,
+        reception: Option<(&mut Reception, Heard<'_>)>,
     ) -> Option<Bytes> {
         self.next = now + interval(rng);
         let packets = self.compound(now, sent, reception);
@@ -215,7 +221,7 @@ impl Reporter {
         &mut self,
         now: Instant,
         sent: &Sent,
-        reception: Option<&mut Reception>,
+        reception: Option<(&mut Reception, Heard<'_>)>,
     ) -> Option<Bytes> {
         let mut packets = self.compound(now, sent, reception);
         packets.push(Box::new(Goodbye { sources: vec![self.source], reason: Bytes::new() }));
@@ -225,15 +231,17 @@ impl Reporter {
     /// Reads a decrypted compound.
     pub(super) fn read(&self, now: Instant, compound: &[u8]) -> Feedback {
         let mut feedback = Feedback::default();
-        let mut rest = compound;
-        let Ok(packets) = rtcp::packet::unmarshal(&mut rest) else { return feedback };
-        for packet in packets.iter().take(PACKETS_MAX) {
-            let packet = packet.as_any();
+        for packet in packets(compound).take(PACKETS_MAX) {
+            // What is broken or unknown spoils nothing else (RFC 3550 §6.1).
+            let Ok(read) = rtcp::packet::unmarshal(&mut &packet[..]) else { continue };
+            let Some(packet) = read.first().map(|packet| packet.as_any()) else { continue };
             if let Some(report) = packet.downcast_ref::<SenderReport>() {
                 feedback.sender_report = Some((report.ssrc, report.ntp_time));
                 self.read_blocks(now, &report.reports, &mut feedback);
             } else if let Some(report) = packet.downcast_ref::<ReceiverReport>() {
                 self.read_blocks(now, &report.reports, &mut feedback);
+            } else if let Some(report) = packet.downcast_ref::<ExtendedReport>() {
+                feedback.heard = metrics::read(report, self.source).or(feedback.heard);
             } else if packet.is::<Goodbye>() {
                 feedback.goodbye = true;
             }
@@ -244,6 +252,7 @@ impl Reporter {
     fn read_blocks(&self, now: Instant, blocks: &[ReceptionReport], feedback: &mut Feedback) {
         let Some(block) = blocks.iter().find(|b| b.ssrc == self.source) else { return };
         feedback.fraction_lost = Some(f32::from(block.fraction_lost) / 256.0);
+        feedback.jitter = Some(Duration::from_secs_f64(f64::from(block.jitter) / 48_000.0));
         if block.last_sender_report == 0 {
             return;
         }
@@ -261,9 +270,13 @@ impl Reporter {
         &mut self,
         now: Instant,
         sent: &Sent,
-        reception: Option<&mut Reception>,
+        reception: Option<(&mut Reception, Heard<'_>)>,
     ) -> Vec<Box<dyn Packet + Send + Sync>> {
-        let reports: Vec<_> = reception.map(|r| r.block(now)).into_iter().collect();
+        let (block, metrics) = reception.map_or((None, None), |(reception, heard)| {
+            let metrics = metrics::write(self.source, reception.source, &heard);
+            (Some(reception.block(now)), Some(metrics))
+        });
+        let reports: Vec<_> = block.into_iter().collect();
         let has_sent = sent.packets > self.sent_before;
         self.sent_before = sent.packets;
         let first: Box<dyn Packet + Send + Sync> = match sent.last {
@@ -288,7 +301,9 @@ impl Reporter {
             text: Bytes::copy_from_slice(self.cname.as_bytes()),
         };
         let chunk = SourceDescriptionChunk { source: self.source, items: vec![name] };
-        vec![first, Box::new(SourceDescription { chunks: vec![chunk] })]
+        let mut packets = vec![first, Box::new(SourceDescription { chunks: vec![chunk] })];
+        packets.extend(metrics.map(|m| Box::new(m) as Box<dyn Packet + Send + Sync>));
+        packets
     }
 
     /// 64-bit NTP time.
@@ -298,6 +313,17 @@ impl Reporter {
         let fraction = (unix_us % 1_000_000) as u64 * (1 << 32) / 1_000_000;
         (seconds << 32) | fraction
     }
+}
+
+/// The packets of a compound, as far as their lengths fit (RFC 3550 §6.1).
+fn packets(compound: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = compound;
+    std::iter::from_fn(move || {
+        let words = u16::from_be_bytes(rest.get(2..4)?.try_into().ok()?);
+        let (packet, behind) = rest.split_at_checked(4 * (usize::from(words) + 1))?;
+        rest = behind;
+        Some(packet)
+    })
 }
 
 /// Half to one and a half times the interval, so that parties do not fall into step
@@ -378,6 +404,19 @@ mod tests {
             let between = pair[1].saturating_since(pair[0]).as_millis();
             assert!((2_050..=6_160).contains(&between), "{between} ms");
         }
+    }
+
+    /// RFC 3550 §6.1: whatever stands before or behind a report in its compound, it is read.
+    #[test]
+    fn a_broken_packet_hides_no_other() {
+        let mut rng = Rng::from_number(5);
+        let reporter = Reporter::new(Now::new(at(0), 0), 1, "alice".into(), &mut rng);
+        let goodbye = Goodbye { sources: vec![2], reason: Bytes::new() };
+        let goodbye = rtcp::packet::marshal(&[Box::new(goodbye)]).expect("a packet");
+        // An extended report with a block that is longer than the packet.
+        let broken = [0x80, 207, 0, 2, 0, 0, 0, 2, 7, 0, 0, 8];
+        let compound = [&broken[..], &goodbye].concat();
+        assert!(reporter.read(at(0), &compound).goodbye);
     }
 
     #[test]

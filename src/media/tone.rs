@@ -1,4 +1,5 @@
-//! The sounds of a phone that rings, here or at the other end.
+//! The sounds of a phone that rings, here or at the other end, of a call that is
+//! recorded, and of an answering machine.
 
 use super::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
 
@@ -44,6 +45,48 @@ impl RingTone {
     }
 }
 
+/// A short high tone now and then, for those who are recorded and whose phone does not say so.
+#[derive(Clone, Debug, Default)]
+pub struct NoticeTone {
+    /// Samples so far.
+    position: u64,
+}
+
+impl NoticeTone {
+    /// Adds the next 20 ms to what is said.
+    pub fn mix(&mut self, frame: &mut Frame) {
+        for sample in frame {
+            let at_s = self.position as f32 / SAMPLE_RATE as f32;
+            if at_s < NOTICE_S {
+                let swell = (at_s / NOTICE_S * std::f32::consts::PI).sin();
+                *sample = (*sample + sine(1400.0, at_s) * swell * LOUDNESS / 2.0).clamp(-1.0, 1.0);
+            }
+            self.position = (self.position + 1) % NOTICE_EVERY;
+        }
+    }
+}
+
+/// What an answering machine says that was taught nothing else: three notes upwards.
+pub(super) fn greeting() -> Vec<f32> {
+    let notes = [523.3, 659.3, 784.0].into_iter().flat_map(|hertz| note(hertz, 0.35));
+    let pause = std::iter::repeat_n(0.0, SAMPLE_RATE as usize / 2);
+    notes.chain(pause).collect()
+}
+
+/// After this tone an answering machine listens.
+pub(super) fn message() -> Vec<f32> {
+    note(1000.0, 0.5).collect()
+}
+
+/// A note that swells and fades.
+fn note(hertz: f32, length_s: f32) -> impl Iterator<Item = f32> {
+    let samples = (length_s * SAMPLE_RATE as f32) as u32;
+    (0..samples).map(move |at| {
+        let at_s = at as f32 / SAMPLE_RATE as f32;
+        sine(hertz, at_s) * (at_s / length_s * std::f32::consts::PI).sin() * LOUDNESS
+    })
+}
+
 /// Four notes of a quarter of a second, each swelling and fading so that nothing clicks.
 fn here(at_s: f32) -> f32 {
     const NOTE_S: f32 = 0.25;
@@ -75,6 +118,9 @@ fn sine(hertz: f32, at_s: f32) -> f32 {
     (hertz * at_s * std::f32::consts::TAU).sin()
 }
 
+/// Length of the tone of a recording, and samples from one to the next: 15 s.
+const NOTICE_S: f32 = 0.3;
+const NOTICE_EVERY: u64 = 15 * SAMPLE_RATE as u64;
 const PERIOD_HERE_S: f32 = 3.0;
 const PERIOD_WAITING_S: f32 = 5.0;
 const PERIOD_THERE_S: f32 = 5.0;

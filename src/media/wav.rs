@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
@@ -18,18 +19,25 @@ pub struct Recording {
     sound: Arc<[f32]>,
 }
 
-/// A recording that takes the microphone's place; silence follows it.
+/// A recording that takes the microphone's place; silence follows it, or itself.
 #[derive(Debug)]
 pub struct WavSource {
     recording: Recording,
     position: usize,
+    is_repeated: bool,
 }
 
 /// A recording that takes the speaker's place: 48 kHz, mono, 16 bits.
 ///
 /// The header is brought up to date twice a second, so that a process that is killed leaves a
 /// readable file.
-pub struct WavSink {
+pub struct WavSink(Writer);
+
+/// A recording of a call: 48 kHz, 16 bits, what we say left and what we hear right. Its header is
+/// kept up to date as that of [`WavSink`] is.
+pub struct CallRecorder(Writer);
+
+struct Writer {
     path: PathBuf,
     writer: WavWriter<BufWriter<File>>,
     frames: u64,
@@ -50,6 +58,13 @@ pub fn read_wav(path: &Path) -> Result<Vec<f32>, SoundError> {
     let file = File::open(path).map_err(|error| error.to_string());
     let sound = file.and_then(|file| sound(BufReader::new(file)));
     sound.map_err(|reason| SoundError::Read { path: path.into(), reason })
+}
+
+/// How long a recording is, or `None` if it is none.
+pub fn wav_length(path: &Path) -> Option<Duration> {
+    let reader = WavReader::open(path).ok()?;
+    let rate = reader.spec().sample_rate.max(1);
+    Some(Duration::from_secs_f64(f64::from(reader.duration()) / f64::from(rate)))
 }
 
 /// The sound of a WAV file, or why it has none for us.
@@ -83,12 +98,32 @@ impl Recording {
     pub fn read(path: &Path) -> Result<Self, SoundError> {
         Ok(Self { name: path.display().to_string(), sound: read_wav(path)?.into() })
     }
+
+    /// This sound, 48 kHz, under a name.
+    pub fn of(name: &str, sound: Vec<f32>) -> Self {
+        Self { name: name.to_owned(), sound: sound.into() }
+    }
+
+    /// Its length in samples.
+    pub fn len(&self) -> usize {
+        self.sound.len()
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.sound.is_empty()
+    }
 }
 
 impl WavSource {
     /// Plays a recording from its beginning.
     pub fn new(recording: Recording) -> Self {
-        Self { recording, position: 0 }
+        Self { recording, position: 0, is_repeated: false }
+    }
+
+    /// Plays a recording again and again.
+    pub fn repeated(recording: Recording) -> Self {
+        Self { recording, position: 0, is_repeated: true }
     }
 }
 
@@ -99,6 +134,9 @@ impl AudioSource for WavSource {
 
     fn read(&mut self, frame: &mut Frame) {
         *frame = SILENCE;
+        if self.is_repeated && self.position >= self.recording.sound.len() {
+            self.position = 0;
+        }
         let rest = &self.recording.sound[self.position..];
         let length = rest.len().min(FRAME_SAMPLES);
         frame[..length].copy_from_slice(&rest[..length]);
@@ -112,8 +150,34 @@ impl WavSink {
     /// # Errors
     /// The file can't be made.
     pub fn create(path: &Path) -> Result<Self, SoundError> {
+        Writer::create(path, 1).map(Self)
+    }
+}
+
+impl CallRecorder {
+    /// Begins a recording; a file that is there is replaced.
+    ///
+    /// # Errors
+    /// The file can't be made.
+    pub fn create(path: &Path) -> Result<Self, SoundError> {
+        Writer::create(path, 2).map(Self)
+    }
+
+    /// Writes 20 ms of both sides.
+    pub fn write(&mut self, said: &Frame, heard: &Frame) {
+        self.0.write(said.iter().zip(heard).flat_map(|(said, heard)| [*said, *heard]));
+    }
+
+    /// What went wrong since the last call. Nothing is written from then on.
+    pub fn take_fault(&mut self) -> Option<SoundError> {
+        self.0.fault.take()
+    }
+}
+
+impl Writer {
+    fn create(path: &Path, channels: u16) -> Result<Self, SoundError> {
         let spec = WavSpec {
-            channels: 1,
+            channels,
             sample_rate: SAMPLE_RATE,
             bits_per_sample: 16,
             sample_format: SampleFormat::Int,
@@ -123,8 +187,17 @@ impl WavSink {
         Ok(Self { path: path.into(), writer, frames: 0, fault: None })
     }
 
-    fn append(&mut self, frame: &Frame) -> Result<(), hound::Error> {
-        for sample in frame {
+    fn write(&mut self, samples: impl Iterator<Item = f32>) {
+        if self.fault.is_some() {
+            return;
+        }
+        if let Err(error) = self.append(samples) {
+            self.fault = Some(write_fault(&self.path, &error));
+        }
+    }
+
+    fn append(&mut self, samples: impl Iterator<Item = f32>) -> Result<(), hound::Error> {
+        for sample in samples {
             let sample = (sample.clamp(-1.0, 1.0) * f32::from(i16::MAX)).round();
             self.writer.write_sample(sample as i16)?;
         }
@@ -138,26 +211,27 @@ impl WavSink {
 
 impl AudioSink for WavSink {
     fn name(&self) -> &str {
-        self.path.to_str().unwrap_or("a recording")
+        self.0.path.to_str().unwrap_or("a recording")
     }
 
     fn write(&mut self, frame: &Frame) {
-        if self.fault.is_some() {
-            return;
-        }
-        if let Err(error) = self.append(frame) {
-            self.fault = Some(write_fault(&self.path, &error));
-        }
+        self.0.write(frame.iter().copied());
     }
 
     fn take_fault(&mut self) -> Option<SoundError> {
-        self.fault.take()
+        self.0.fault.take()
     }
 }
 
 impl std::fmt::Debug for WavSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WavSink").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("WavSink").field("path", &self.0.path).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for CallRecorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallRecorder").field("path", &self.0.path).finish_non_exhaustive()
     }
 }
 

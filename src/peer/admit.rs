@@ -1,5 +1,5 @@
-//! Admitting a joining node (RFC 6940 §10.5, steps 5 to 8; T-51, T-52): answer, hand over, and
-//! only then let it be our predecessor.
+//! Admitting a joining node (RFC 6940 §10.5, steps 5 to 8; T-51, T-52): answer, send it what will
+//! be its own, and only then let it be our predecessor.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ pub(super) struct Admission {
     pub(super) node: NodeId,
     /// Where the range begins that it has been handed.
     start: NodeId,
-    /// Stores that it has not answered.
-    pub(super) waiting: usize,
+    /// What is to be sent before the Update that admits it.
+    waiting: usize,
 }
 
 impl Peer {
@@ -57,7 +57,9 @@ impl Peer {
         self.hand_over(node);
     }
 
-    /// A copy for the admitted node has been answered or is not needed.
+    /// A copy for the admitted node is on its way or not needed. The Update that admits it goes out
+    /// right behind the last one, over the same link: §10.5 has it wait for no answers, which would
+    /// cost a round trip.
     pub(super) fn handed_over(&mut self, node: NodeId) {
         let Some(admission) = self.admission.as_mut().filter(|a| a.node == node) else { return };
         admission.waiting = admission.waiting.saturating_sub(1);

@@ -226,6 +226,9 @@ impl Peer {
                 if crossed && plan.node.is_some_and(|n| self.adopt(n, &plan)) {
                     return;
                 }
+                if let (Failure::Timeout, Some(node)) = (failure, plan.node) {
+                    self.unlinked_lost(node);
+                }
                 return match failure {
                     Failure::Refused(code) if plan.reason == Reason::Admitting => {
                         self.join_refused(code);

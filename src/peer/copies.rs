@@ -5,11 +5,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::base::{Encode, NodeId, ResourceId};
-use crate::message::{ErrorCode, FetchAns, Method, decode_body};
+use crate::message::{ErrorCode, Method};
 use crate::routing::Topology;
 use crate::routing::chord::COPIES;
 use crate::routing::chord::ring::in_range;
-use crate::storage;
 
 use super::requests::{Failure, Goal, Reply};
 use super::timers::Timer;
@@ -50,11 +49,12 @@ pub(super) struct Copies {
     pub(super) is_range_new: bool,
     /// Where our range began before peers came into it that did not join through us.
     shed_from: Option<NodeId>,
-    /// What we need not keep, and whoever is responsible for it has got from us or is out of our
-    /// sight.
-    handed_over: BTreeSet<ResourceId>,
-    /// Of what we need not keep, what somebody who was responsible for it did not take.
-    untaken: BTreeSet<ResourceId>,
+    /// What we need not keep, and whoever is responsible for it has, or has got from us.
+    pub(super) handed_over: BTreeSet<ResourceId>,
+    /// What we have asked after, without an answer yet.
+    pub(super) asked: BTreeSet<ResourceId>,
+    /// How much of what we lack is being fetched.
+    pub(super) fetching: usize,
     /// Whether it has got it for the last time: what is handed over is dropped next, if the ring
     /// stays as it is.
     pub(super) is_dropping: bool,
@@ -82,7 +82,7 @@ impl Copies {
 impl Peer {
     /// A value of ours has changed: our replicas get it.
     pub(super) fn copy_to_replicas(&mut self, resource: &ResourceId) {
-        let replicas = self.chord.replicas().to_vec();
+        let replicas = self.chord.replicas();
         for (to, number) in replicas.into_iter().zip(1..) {
             self.push_copy(Copy { to, resource: resource.clone(), number, why: Why::Replica });
         }
@@ -95,7 +95,7 @@ impl Peer {
         if matches!(self.stage, Stage::Idle | Stage::Joining(_)) {
             return;
         }
-        let replicas = self.chord.replicas().to_vec();
+        let replicas = self.chord.replicas();
         let to_all = std::mem::take(&mut self.copies.is_range_new);
         let (start, own) = (self.chord.range_start().to_u128(), self.identity.node_id.to_u128());
         let ours: Vec<ResourceId> = self.storage.resources_between(start, own).collect();
@@ -141,23 +141,23 @@ impl Peer {
 
     /// Three others are nearer to some of what we have, and keep it (RFC 6940 §10.7.3). Whether
     /// they do only they know: whoever admitted the responsible peer may have given it nothing, so
-    /// it gets a copy while we know who it is.
+    /// it gets a copy while we know who it is, and is asked what it has when we do not.
     pub(super) fn hand_over_surplus(&mut self) {
         if !matches!(self.stage, Stage::Joined { .. }) {
             return;
         }
         let surplus = self.surplus();
         self.copies.handed_over.retain(|resource| surplus.contains(resource));
-        self.copies.untaken.retain(|resource| surplus.contains(resource));
         for resource in surplus {
-            let to = self.chord.responsible_predecessor(&resource);
-            if to.is_none() && self.copies.untaken.contains(&resource) {
+            if self.copies.handed_over.contains(&resource) {
                 continue;
             }
-            if self.copies.handed_over.insert(resource.clone())
-                && let Some(to) = to
-            {
-                self.push_copy(Copy { to, resource, number: 1, why: Why::Surplus });
+            match self.chord.responsible_predecessor(&resource) {
+                Some(to) => {
+                    self.copies.handed_over.insert(resource.clone());
+                    self.push_copy(Copy { to, resource, number: 1, why: Why::Surplus });
+                }
+                None => self.ask_after(resource),
             }
         }
         self.pump_copies();
@@ -178,7 +178,8 @@ impl Peer {
             return;
         }
         self.hand_over_surplus();
-        self.copies.is_dropping = !self.copies.handed_over.is_empty();
+        self.copies.is_dropping =
+            !self.copies.handed_over.is_empty() || !self.copies.asked.is_empty();
         if self.copies.is_dropping {
             self.timers.set(Timer::Discard, self.now.instant + SURPLUS_DELAY);
         }
@@ -223,7 +224,8 @@ impl Peer {
             self.copies.queued.remove(&copy);
             let bytes_max = self.config.message_size_max.saturating_sub(FRAME_BYTES);
             let (resource, number) = (&copy.resource, copy.number);
-            let stores = match self.links.has(copy.to) {
+            let is_there = self.links.has(copy.to) || self.chord.is_unlinked(copy.to);
+            let stores = match is_there {
                 true => self.storage.copies(self.now, resource, number, bytes_max),
                 false => Vec::new(),
             };
@@ -239,13 +241,7 @@ impl Peer {
                     continue;
                 }
                 self.copies.in_flight += 1;
-                if let Some(admission) =
-                    self.admission.as_mut().filter(|_| copy.why == Why::Admission)
-                {
-                    admission.waiting += 1;
-                }
             }
-            // The place that the copy had in the queue.
             self.copy_over(&copy);
         }
     }
@@ -258,9 +254,6 @@ impl Peer {
             }
             (Some(Failure::Refused(code)), Why::Surplus) if is_behind(code) => {}
             (Some(_), Why::Surplus) => self.keep_surplus(copy),
-            (None, Why::Surplus) => {
-                self.copies.untaken.remove(&copy.resource);
-            }
             (Some(Failure::Timeout), Why::Admission) => self.forget_admission(copy.to),
             (Some(_), Why::Replica | Why::Merged) => {
                 // It may see the ring otherwise for now.
@@ -270,7 +263,6 @@ impl Peer {
             }
             _ => {}
         }
-        self.copy_over(copy);
         self.pump_copies();
     }
 
@@ -284,15 +276,9 @@ impl Peer {
     }
 
     pub(super) fn newer_fetched(&mut self, copy: Copy, outcome: Result<Reply, Failure>) {
-        let Ok(reply) = outcome else { return };
-        let own = self.identity.node_id;
-        let Ok(answer) = decode_body::<FetchAns>(&reply.body, own) else { return };
-        let verifier = &self.verifier;
-        let resolve = |identity: &_| verifier.find(identity, &reply.certificates);
-        let values = storage::Verifier { resolve: &resolve, provider: verifier.provider() };
-        let is_changed = self.storage.merge(self.now, &copy.resource, &answer.kinds, values);
+        let Some(is_changed) = self.merge_fetched(&copy.resource, outcome) else { return };
         if is_changed && self.chord.owns(&copy.resource) {
-            let others = self.chord.replicas().to_vec().into_iter().zip(1..);
+            let others = self.chord.replicas().into_iter().zip(1..);
             for (to, number) in others.filter(|(to, _)| *to != copy.to) {
                 let resource = copy.resource.clone();
                 self.push_copy(Copy { to, resource, number, why: Why::Replica });
@@ -306,10 +292,10 @@ impl Peer {
     fn keep_surplus(&mut self, copy: &Copy) {
         if copy.why == Why::Surplus {
             self.copies.handed_over.remove(&copy.resource);
-            self.copies.untaken.insert(copy.resource.clone());
         }
     }
 
+    /// A copy has been sent, or need not be.
     fn copy_over(&mut self, copy: &Copy) {
         if copy.why == Why::Admission {
             self.handed_over(copy.to);

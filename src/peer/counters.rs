@@ -1,9 +1,11 @@
 //! What a peer counts, for its operator.
 
+use serde::{Serialize, Serializer};
+
 use crate::routing::DropReason;
 
 /// What a peer has done since it was made. Fragments count like messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
     /// Messages that came over links.
     pub received: u64,
@@ -15,6 +17,7 @@ pub struct Counters {
     pub rerouted: u64,
     /// Requests that were answered with an error.
     pub refused: u64,
+    #[serde(serialize_with = "by_reason")]
     dropped: [u64; DropReason::COUNT],
 }
 
@@ -38,4 +41,13 @@ impl Counters {
     pub(super) fn drop(&mut self, reason: DropReason) {
         self.dropped[reason as usize] += 1;
     }
+}
+
+/// Every reason for which messages have vanished, in words, with how many.
+fn by_reason<S: Serializer>(
+    dropped: &[u64; DropReason::COUNT],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let all = DropReason::ALL.into_iter().map(|reason| (reason, dropped[reason as usize]));
+    serializer.collect_map(all.filter(|(_, count)| *count > 0).map(|(r, n)| (r.to_string(), n)))
 }

@@ -5,14 +5,16 @@
 //! through the admitting peer, which is linked to us and knows that we are there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::base::NodeId;
+use crate::message::Destination;
 use crate::routing::chord::Chord;
 
-use super::api::LinkId;
+use super::api::{LinkAction, LinkId};
 use super::attach::AttachPlan;
 use super::join::LIST_MAX;
-use super::links::Links;
+use super::links::{LinkState, Links};
 use super::timers::Timer;
 use super::{Peer, Stage};
 
@@ -22,6 +24,8 @@ pub(super) struct Entrance {
     pub(super) circle: Circle,
     /// The bootstrap node may be one of the neighbours, and asked over this link.
     pub(super) bootstrap_link: Option<LinkId>,
+    /// Whether those that had not answered were asked in another way.
+    pub(super) has_asked_around: bool,
 }
 
 /// Peers that may become our neighbours.
@@ -126,14 +130,44 @@ impl Peer {
         }
     }
 
-    /// Takes our place. Who is not attached by now is taken for lost, as a peer that has just died
-    /// would be, and met later.
+    /// Gives neighbours time to answer.
+    pub(super) fn await_neighbors(&mut self) {
+        let patience = self.config.reliability_timer + NEIGHBOR_GRACE;
+        self.timers.set(Timer::Join, self.now.instant + patience);
+    }
+
+    /// Some neighbours have not answered. Who told us of them may not have passed our Attaches on,
+    /// so they go through the bootstrap node once.
+    pub(super) fn entrance_timeout(&mut self) {
+        let Stage::Joined { entrance: Some(entrance), .. } = &mut self.stage else { return };
+        let through = entrance.bootstrap_link.and_then(|link| self.links.open(link));
+        let through = through.map(|open| open.node).filter(|_| !entrance.has_asked_around);
+        entrance.has_asked_around = true;
+        let unanswered = through.map_or_else(Vec::new, |t| self.links.unanswered_neighbors(t));
+        if unanswered.is_empty() {
+            return self.enter();
+        }
+        for link in unanswered {
+            let Some(LinkState::Requested { plan, transaction }) = self.links.take(link) else {
+                continue;
+            };
+            self.transactions.finish(transaction);
+            self.act(link, LinkAction::Close);
+            let route = plan.node.map(Destination::from).into_iter().collect();
+            self.start_attach(AttachPlan { route, first_hop: through, ..plan });
+        }
+        self.await_neighbors();
+    }
+
+    /// Takes our place. Who has not even answered by now is taken for lost, as a peer that has just
+    /// died would be, and met later.
     pub(super) fn enter(&mut self) {
         let Stage::Joined { entrance, .. } = &mut self.stage else { return };
         if let Some(Entrance { bootstrap_link, .. }) = entrance.take() {
             if let Some(link) = bootstrap_link {
                 self.close(link);
             }
+            self.note_answered();
             self.chord.forget_start(|start| !self.links.is_attached(start));
             self.timers.stop(Timer::Join);
             self.drop_spares();
@@ -144,5 +178,8 @@ impl Peer {
 
 // limits
 
+/// What a neighbour has to answer one retransmission of our Attach, and for ICE and DTLS. Who needs
+/// longer is taken for lost, as a peer that has just died would be, and met after the join.
+const NEIGHBOR_GRACE: Duration = Duration::from_secs(2);
 /// Peers remembered until we have taken our place: the lists of all neighbours.
 const CIRCLE_MAX: usize = 1024;

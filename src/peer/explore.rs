@@ -115,8 +115,9 @@ impl Peer {
         }
         match self.storage.stat(self.now, &request) {
             Ok(answer) => self.answer(question, answer.to_bytes(), &[]),
-            Err(error) => self.refuse(question, error),
+            Err(error) => return self.refuse(question, error),
         }
+        self.fetch_missing(question, &request.resource);
     }
 
     pub(super) fn serve_find(&mut self, question: &Question) {

@@ -357,7 +357,7 @@ impl Peer {
                     None => self.join_failed(JoinError::NoAdmittingPeer),
                 },
             },
-            Stage::Joined { .. } => self.enter(),
+            Stage::Joined { .. } => self.entrance_timeout(),
             Stage::Client(_) => self.client_timeout(),
             Stage::Idle | Stage::Leaving(_) => {}
         }
@@ -466,11 +466,11 @@ impl Peer {
         let entrance = Entrance {
             circle: std::mem::take(&mut joining.circle),
             bootstrap_link: joining.bootstrap_link,
+            has_asked_around: false,
         };
         self.stage = Stage::Joined { is_founder: false, entrance: Some(entrance) };
         self.begin_peer();
-        let patience = self.config.reliability_timer + NEIGHBOR_GRACE;
-        self.timers.set(Timer::Join, self.now.instant + patience);
+        self.await_neighbors();
         self.check_entrance();
     }
 }
@@ -488,9 +488,6 @@ pub(super) const LIST_MAX: usize = 64;
 const STEP_MAX: Duration = Duration::from_secs(25);
 /// From the link with the admitting peer to its Update, which is sent as soon as the link is up.
 const UPDATE_MAX: Duration = Duration::from_secs(5);
-/// What a neighbour has to answer one retransmission of our Attach, and for ICE and DTLS. Who needs
-/// longer is taken for lost, as a peer that has just died would be, and met after the join.
-const NEIGHBOR_GRACE: Duration = Duration::from_secs(2);
 /// From one Store of the admitting peer to the next.
 const HAND_OVER_MAX: Duration = Duration::from_secs(30);
 /// Until the admitting peer is asked again.

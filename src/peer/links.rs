@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::base::{Instant, NodeId, TransactionId};
 use crate::crypto::Certificate;
+use crate::message::Destination;
 
 use super::api::{IceParameters, LinkAction, LinkError, LinkEvent, LinkId};
-use super::attach::{AttachPlan, Gathering};
+use super::attach::{AttachPlan, Gathering, Reason};
 use super::suspect::Doubt;
 use super::timers::Timer;
 use super::upkeep::Cause;
@@ -134,6 +135,18 @@ impl Links {
             LinkState::Connecting(c) if c.node == node && c.is_ours => Some((id, true)),
             _ => None,
         })
+    }
+
+    /// Attaches to neighbours that have no answer and did not go through `node` first.
+    pub(super) fn unanswered_neighbors(&self, node: NodeId) -> Vec<LinkId> {
+        let is_one = |link: &Link| match &link.state {
+            LinkState::Requested { plan, .. } => {
+                let goes_through = plan.route.first().and_then(Destination::node);
+                plan.reason == Reason::Neighbor && plan.node.is_some() && goes_through != Some(node)
+            }
+            _ => false,
+        };
+        self.pending().filter(|(_, link)| is_one(link)).map(|(id, _)| id).collect()
     }
 
     /// Lets the attempt of `node` at a link with us serve a plan of ours; `false` if there is
@@ -450,6 +463,7 @@ impl Peer {
             }
             Some(LinkState::Connecting(connecting)) => {
                 if let Some(plan) = connecting.plan {
+                    self.unlinked(connecting.node, &plan);
                     self.attach_failed(&plan);
                 }
             }

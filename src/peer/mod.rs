@@ -7,11 +7,11 @@
 //!
 //! The files follow a message: `links` and `attach` make and lose links, `suspect` doubts them,
 //! `traffic` moves messages, `reroute` those that a link has swallowed, `serve` answers requests,
-//! `requests` takes answers; `join`, `entrance`, `admit`, `leave`, `upkeep`, `updates`, `fingers`
-//! and `partition` keep the ring together (RFC 6940 §10), `copies` and `publish` the data, which
-//! `look` looks after and `fetch` finds; `explore` asks about both, `configure` changes the rules
-//! (§11.1), `saved` keeps values over a restart, and `client` uses the ring without being part of
-//! it. `lend` is what peers do for each other beside.
+//! `requests` takes answers; `join`, `entrance`, `admit`, `leave`, `upkeep`, `updates`, `fingers`,
+//! `unlinked` and `partition` keep the ring together (RFC 6940 §10), `copies`, `surplus` and
+//! `publish` the data, which `look` looks after and `fetch` finds; `explore` asks about both,
+//! `configure` changes the rules (§11.1), `saved` keeps values over a restart, and `client` uses
+//! the ring without being part of it. `lend` is what peers do for each other beside.
 
 mod admit;
 mod api;
@@ -40,11 +40,13 @@ mod requests;
 mod reroute;
 mod saved;
 mod serve;
+mod surplus;
 mod suspect;
 #[cfg(all(test, feature = "sim"))]
 mod tests;
 mod timers;
 mod traffic;
+mod unlinked;
 mod updates;
 mod upkeep;
 

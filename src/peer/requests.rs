@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::base::{Encode, NodeId};
+use crate::base::{Encode, NodeId, ResourceId};
 use crate::message::{
     Destination, ErrorCode, ErrorResponse, FetchReq, ForwardingHeader, GenericCertificate,
     MessageCode, MessageExtension, Method, Opened, PingAns, PingReq, StoredDataSpecifier,
@@ -45,6 +45,10 @@ pub(super) enum Goal {
     Copy(Copy),
     /// What a peer has that refused our copy as too old.
     Newer(Copy),
+    /// Whether who is responsible for something has what we need not keep.
+    AskAfter(ResourceId),
+    /// What is ours and only somebody else has.
+    Missing(ResourceId),
     Publish(PublicationKey),
     /// Whether what we published is still there.
     Look(PublicationKey),
@@ -190,6 +194,8 @@ impl Peer {
             Goal::Update(node) => self.update_answered(node, outcome.err()),
             Goal::Copy(copy) => self.copy_answered(&copy, outcome.err()),
             Goal::Newer(copy) => self.newer_fetched(copy, outcome),
+            Goal::AskAfter(resource) => self.asked_after(resource, outcome),
+            Goal::Missing(resource) => self.missing_fetched(&resource, outcome),
             Goal::Publish(key) => self.publish_answered(&key, outcome),
             Goal::Look(key) => self.looked(&key, outcome),
             Goal::Unpublish(request) => self.unpublish_answered(request, outcome),

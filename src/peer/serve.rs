@@ -134,8 +134,7 @@ impl Peer {
         match self.store(question, &request) {
             Ok(stored) => {
                 self.join_goes_on();
-                let replicas =
-                    if is_original { self.chord.replicas().to_vec() } else { Vec::new() };
+                let replicas = if is_original { self.chord.replicas() } else { Vec::new() };
                 self.answer(question, stored.answer(&replicas).to_bytes(), &[]);
                 // What somebody hands over to us who was responsible before is ours from now on.
                 let entry = request.resource.to_u128();

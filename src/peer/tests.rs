@@ -17,3 +17,5 @@ mod real;
 mod registration;
 mod reroute;
 mod ring;
+mod surplus;
+mod unlinked;

@@ -45,7 +45,7 @@ impl Peer {
             self.timers.set_earlier(Timer::TellOthers, at);
         }
         self.copies.is_range_new |= change.range && is_loss;
-        if !self.copies.is_settled(self.chord.replicas()) {
+        if !self.copies.is_settled(&self.chord.replicas()) {
             let is_held = cause == Cause::Failed && !change.range;
             let delay = if is_held { HOLD_DOWN } else { REPLICATE_DELAY };
             let at = match is_held {
@@ -176,6 +176,7 @@ impl Peer {
             self.stabilized = node;
             self.send_update(node);
         }
+        self.retry_unlinked();
         self.schedule_stabilize();
     }
 
@@ -214,7 +215,7 @@ pub(super) const REPLICATE_DELAY: Duration = Duration::from_millis(500);
 pub(super) const HOLD_DOWN: Duration = Duration::from_secs(30);
 /// Until what we need not keep any more is handed over: some changes together, and long before so
 /// many peers have come between that who is responsible is out of our sight.
-const HAND_OVER_DELAY: Duration = Duration::from_secs(2);
+pub(super) const HAND_OVER_DELAY: Duration = Duration::from_secs(2);
 /// Without any change for so long, copies that others keep too are dropped.
 const DISCARD_DELAY: Duration = Duration::from_secs(60);
 /// Until fingers are sought after a change.

@@ -79,6 +79,8 @@ impl Peer {
         }
         self.hear_of_fingers(from, &contents);
         let (predecessors, successors) = contents.into_neighbors();
+        let unlinked = self.chord.hear_of_unlinked(from, &predecessors, &successors);
+        self.ring_changed(unlinked, Cause::Failed);
         let left_out = self.chord.left_out(from, &predecessors, &successors);
         let listed: Vec<NodeId> =
             predecessors.into_iter().chain(successors).take(LIST_MAX).collect();

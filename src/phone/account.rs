@@ -94,7 +94,8 @@ impl Account {
         self.document.config.instance_name.as_str()
     }
 
-    /// Stores where calls to us go: here, or to the name that they are forwarded to.
+    /// Stores where calls to us go: here, or to the name that they are forwarded to; or takes that
+    /// back.
     fn register(&mut self, id: AccountId, settings: &Settings, reports: &Reports) {
         let node = self.node.clone();
         self.registered = false;
@@ -113,12 +114,17 @@ impl Account {
             true => vec![APPLICATION_SIPS],
             false => vec![APPLICATION_SIP, APPLICATION_SIPS],
         };
-        let reports = reports.clone();
+        let (reports, is_unlisted) = (reports.clone(), settings.is_unlisted);
         // What has ended of earlier registrations is of no use.
         while self.tasks.try_join_next().is_some() {}
         self.tasks.spawn(async move {
             // A node that has ended says so below.
             let _ = node.tell(Command::Applications(applications)).await;
+            if is_unlisted {
+                // What can't be taken back now ends with its lifetime.
+                let _ = node.request(Command::Unpublish(spec)).await;
+                return tell(&reports, id, AccountReport::Status).await;
+            }
             let result = node.request(Command::Publish(spec)).await;
             let result = result.map(|_| ()).map_err(|e| e.to_string());
             tell(&reports, id, AccountReport::Registered(result)).await;
@@ -226,6 +232,8 @@ impl Engine {
             AccountReport::NameUnknown => self.name_unknown(id),
             AccountReport::NameHolders(holders) => self.name_holders(id, &holders),
             AccountReport::Devices(seen) => self.devices(id, &seen),
+            // It was on its way when the user wanted to be seen no more.
+            AccountReport::Registered(_) if self.settings.is_unlisted => {}
             AccountReport::Registered(Ok(())) => {
                 let Some(account) = self.accounts.running.get_mut(&id) else { return };
                 account.registered = true;
@@ -296,6 +304,7 @@ impl Engine {
         self.be_present(id);
         self.show_status(id);
         self.use_name(id);
+        self.deliver_all();
     }
 
     /// Stores our name in the overlay, so that others can call.
@@ -421,6 +430,7 @@ impl Engine {
         let overlay = account.overlay().to_owned();
         self.has_left = true;
         self.flows.close_all(id);
+        self.outbox_left(id);
         self.snapshot.memberships.retain(|m| m.me.overlay != overlay);
         self.snapshot.invitations.remove(&overlay);
         self.snapshot.networks.remove(&overlay);

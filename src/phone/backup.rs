@@ -22,7 +22,7 @@ use crate::config::OverlayName;
 use crate::crypto::{Password, Secret, VaultError, is_sealed};
 
 /// Whether there is a backup of our identities.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Backup {
     /// When the last one was made, milliseconds since the Unix epoch.
     pub made_unix_ms: Option<u64>,

@@ -34,7 +34,8 @@ pub struct Contact {
 }
 
 /// Work on the contacts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ContactJob {
     /// Add a contact, or change the one of the same address.
     Save(Contact),
@@ -47,7 +48,7 @@ pub enum ContactJob {
 }
 
 /// What came of a file of vCards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Imported {
     /// Contacts that are new.
     pub added: usize,
@@ -204,6 +205,7 @@ impl Engine {
     fn show_contacts(&mut self) -> Result<(), String> {
         let contacts = self.data.contacts().map_err(|e| not_kept(&e))?;
         self.snapshot.contacts = Arc::new(contacts);
+        self.show_knocking();
         Ok(())
     }
 }

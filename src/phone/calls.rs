@@ -1,6 +1,7 @@
 //! Calls: one for each card on the screen, with a SIP leg for each device that it reaches.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinSet};
@@ -12,6 +13,7 @@ use super::api::{
 use super::dial::{DIAL_MAX, DialReport, SET_UP_MAX, Target};
 use super::engine::Engine;
 use super::failure::Worst;
+use super::quality::{self, QualityWatch};
 use super::session::Session;
 use super::talk::{Talk, TalkReport};
 use super::trace::Candidates;
@@ -62,6 +64,15 @@ pub(super) struct Running {
     pub(super) talk: Option<Talk>,
     path: Option<String>,
     pub(super) statistics: AudioStatistics,
+    pub(super) quality_watch: QualityWatch,
+    /// Whether we record it, where to or where last, and who did when that was told last.
+    pub(super) is_recorded: bool,
+    pub(super) recorded_to: Option<PathBuf>,
+    pub(super) recording_told: (bool, bool),
+    /// The conference that it is in, named after its first call.
+    pub(super) conference: Option<CallId>,
+    /// Where the message goes, if the answering machine has the call.
+    pub(super) message: Option<PathBuf>,
     /// Addresses between which a path for the sound is looked for.
     pub(super) candidates: Candidates,
     pub(super) report: CallReport,
@@ -175,7 +186,9 @@ impl Calls {
     pub(super) fn ringing(&self) -> Option<Ringing> {
         let is_any = |is_it: fn(&Running) -> bool| self.running.values().any(is_it);
         if is_any(|call| call.phase == Phase::Incoming && !call.is_knocking) {
-            let is_busy = is_any(|call| call.phase == Phase::Talking && !call.is_held);
+            let is_busy = is_any(|call| {
+                call.phase == Phase::Talking && !call.is_held && call.message.is_none()
+            });
             return Some(if is_busy { Ringing::Waiting } else { Ringing::Here });
         }
         is_any(|call| call.phase == Phase::Ringing).then_some(Ringing::There)
@@ -256,6 +269,12 @@ impl Calls {
             talk: None,
             path: None,
             statistics: AudioStatistics::default(),
+            quality_watch: QualityWatch::default(),
+            is_recorded: false,
+            recorded_to: None,
+            recording_told: (false, false),
+            message: None,
+            conference: None,
             candidates: Candidates::default(),
             report: CallReport::default(),
             started: now.instant,
@@ -287,6 +306,11 @@ impl Running {
 
     pub(super) fn talk_time(&self, now: Instant) -> Duration {
         self.answered.map_or(Duration::ZERO, |since| now.saturating_since(since))
+    }
+
+    /// Whether sound flows, or could.
+    pub(super) fn has_sound(&self) -> bool {
+        self.path.is_some()
     }
 
     /// Whether the sound goes through a relay.
@@ -353,22 +377,28 @@ impl Running {
             is_knocking: self.is_knocking && self.phase == Phase::Incoming,
             transferring_to: self.transferring_to.clone(),
             transferred_by: self.transferred_by.clone(),
+            takes_message: self.message.is_some(),
+            conference: self.conference,
             muted: self.muted,
             held_by_us: self.is_held,
             held_by_them: self.is_held_by_them(),
             level_sent: self.statistics.level_sent,
             level_received: self.statistics.level_received,
             quality: self.path.as_ref().map(|path| self.quality(path)),
+            trouble: self.quality_watch.trouble,
+            recording: self.recording(),
         }
     }
 
     fn quality(&self, path: &str) -> Quality {
         let statistics = &self.statistics;
         Quality {
-            word: words::quality(statistics.loss_received, statistics.round_trip),
+            word: quality::word(statistics.heard),
             loss: statistics.loss_received,
             rtt: statistics.round_trip,
             buffer: statistics.buffer_delay,
+            score: statistics.heard.map(|heard| heard.mos),
+            score_there: statistics.heard_there.map(|heard| heard.mos),
             path: words::path(path).to_owned(),
         }
     }
@@ -380,6 +410,8 @@ impl Running {
         report.packets_lost = self.statistics.packets_lost;
         report.sound_sent = self.statistics.sound_sent;
         report.sound_received = self.statistics.sound_received;
+        report.mos = self.statistics.heard.map(|heard| heard.mos);
+        report.mos_there = self.statistics.heard_there.map(|heard| heard.mos);
         report.path.clone_from(&self.path);
         let talked = self.answered.map_or(Duration::ZERO, |since| now.saturating_since(since));
         report.talk_ms = u64::try_from(talked.as_millis()).unwrap_or(u64::MAX);
@@ -402,6 +434,9 @@ impl Engine {
 
     fn talk_report(&mut self, id: CallId, report: Option<TalkReport>) {
         let now = self.clock.now();
+        if report.is_none() {
+            self.list_voice_messages();
+        }
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         match report {
             Some(TalkReport::Up(path)) => {
@@ -412,10 +447,15 @@ impl Engine {
                 if let Some(talk) = &call.talk {
                     talk.mute(call.muted);
                 }
+                self.tell_recording(id);
                 self.look_for_direct(id);
             }
+            Some(TalkReport::MessageTaken) => {
+                // Nothing can fail here: the call is running.
+                let _ = self.hang_up(id);
+            }
             Some(TalkReport::Digit(digit)) => self.event(Event::Digit { call: id, digit }),
-            Some(TalkReport::Statistics(statistics)) => call.statistics = *statistics,
+            Some(TalkReport::Statistics(figures)) => self.note_figures(id, *figures),
             Some(TalkReport::Fault(sentence)) => {
                 self.notice(sentence);
                 self.sound_notice = Some(id);
@@ -469,6 +509,8 @@ impl Engine {
         let Some(mut call) = self.calls.running.remove(&id) else { return };
         call.dial_tasks.abort_all();
         self.referral_failed(&mut call);
+        self.leave_conference(&call);
+        let sentence = self.message_left(&call).unwrap_or(sentence);
         call.finish_report(now);
         // What was wrong with its sound is of no use any more.
         if self.sound_notice.take_if(|about| *about == id).is_some() {
@@ -481,7 +523,7 @@ impl Engine {
             unix_ms: call.started_unix_ms,
             duration,
             outcome: sentence.clone(),
-            answered: call.report.answered,
+            answered: call.report.answered && call.message.is_none(),
         };
         self.trace_ended(id, &call, &entry);
         if call.report.ringing_ms.is_some() {
@@ -494,6 +536,7 @@ impl Engine {
         }
         self.snapshot.history.insert(0, entry);
         self.snapshot.history.truncate(super::data::HISTORY_MAX as usize);
+        self.show_knocking();
         let mut view = call.view(id, now);
         view.state = CallState::Ended { reason: sentence.clone(), duration };
         self.calls.ended.insert(id, view);

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::account::{AccountId, AccountReport, facts, tell};
 use super::api::{Event, Me, Membership, OverlayState};
 use super::data::OverlayUser;
@@ -24,7 +26,7 @@ use crate::link::unix_ms;
 
 /// An account and a password that an enrollment server wants to know:
 /// [`Command::GiveCredentials`](super::Command::GiveCredentials) answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CredentialsWanted {
     /// The overlay's name.
     pub overlay: String,
@@ -42,7 +44,7 @@ pub struct CredentialsWanted {
 }
 
 /// A certificate of ours from an overlay's authority.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CertificateFacts {
     /// The overlay's name.
     pub overlay: String,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::api::{Direction, HistoryEntry, Me};
 use super::book::{self, Contact};
+use super::messages;
 
 /// The database.
 #[derive(Debug)]
@@ -62,6 +63,7 @@ impl Data {
         connection.execute_batch(super::pins::SCHEMA)?;
         connection.execute_batch(super::contacts::SCHEMA)?;
         connection.execute_batch(book::SCHEMA)?;
+        connection.execute_batch(messages::SCHEMA)?;
         Ok(Self { connection })
     }
 
@@ -69,16 +71,24 @@ impl Data {
     pub(super) fn look_after(&self) -> Option<String> {
         let calls = self.set_aside("calls", CALL_COLUMNS, read_call);
         let contacts = self.set_aside("contacts", book::COLUMNS, book::read);
-        let (what, count) = match (calls, contacts) {
-            (Err(error), _) | (_, Err(error)) => {
-                return Some(format!("What the phone remembers can't be read whole: {error}."));
+        let messages = self.set_aside("messages", messages::COLUMNS, messages::read);
+        let (mut damaged, mut count) = (Vec::new(), 0);
+        for (what, aside) in [("calls", calls), ("contacts", contacts), ("messages", messages)] {
+            match aside {
+                Ok(0) => {}
+                Ok(rows) => {
+                    damaged.push(what);
+                    count += rows;
+                }
+                Err(error) => {
+                    return Some(format!("What the phone remembers can't be read whole: {error}."));
+                }
             }
-            (Ok(0), Ok(0)) => return None,
-            (Ok(0), Ok(count)) => ("contacts", count),
-            (Ok(count), Ok(0)) => ("calls", count),
-            (Ok(calls), Ok(contacts)) => ("calls and contacts", calls + contacts),
-        };
-        Some(format!("The list of {what} had damaged entries: {count} set aside, the others kept."))
+        }
+        let what = damaged.join(" and ");
+        (count > 0).then(|| {
+            format!("The list of {what} had damaged entries: {count} set aside, the others kept.")
+        })
     }
 
     /// Moves the rows of a table that can't be read to a table beside it; how many there were.

@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::account::{AccountId, AccountReport, tell};
 use super::certify::has_authority;
 use super::engine::{Engine, Reports};
@@ -19,7 +21,7 @@ use crate::peer::{Answer, Command, FetchSpec, FetchedValue, RequestError};
 use crate::usage::certificate_store;
 
 /// A device that is registered under a name of ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OwnDevice {
     /// The overlay's name.
     pub overlay: String,

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use crate::base::NodeId;
 use crate::link::{AppFlow, DtlsError, IceAgent, IceRole, LinkError, Node, NodeError};
 use crate::message::{Destination, KindId, Places};
-use crate::peer::{Answer, Command, FetchSpec, RequestError};
+use crate::peer::{Answer, Command, FetchSpec, Fetched, RequestError};
 use crate::sip::FlowId;
 use crate::usage::{self, Aor, Device, Overlays, Resolution, Resolved, Way};
 
@@ -85,20 +85,42 @@ pub(super) async fn resolve(
     report(DialReport::Resolved(accounts, Ok(search.finish())));
 }
 
-async fn look_up(node: &Node, aor: &Aor) -> Result<(Vec<usage::Contact>, u32), NodeError> {
+/// What is registered under a name, and how many links the question crossed.
+pub(super) async fn look_up(
+    node: &Node,
+    aor: &Aor,
+) -> Result<(Vec<usage::Contact>, u32), NodeError> {
+    let fetched = fetch(node, aor).await?;
+    Ok((contacts(aor, &fetched), fetched.hops))
+}
+
+/// The devices that are registered under a name, and when each has said so last, milliseconds
+/// since the Unix epoch.
+pub(super) async fn look_up_dated(node: &Node, aor: &Aor) -> Result<Vec<(NodeId, u64)>, NodeError> {
+    let fetched = fetch(node, aor).await?;
+    let stored = |device| {
+        let of_device = fetched.values.iter().filter(|v| v.signer_node_id == device);
+        of_device.map(|value| value.storage_time_ms).max().unwrap_or_default()
+    };
+    let contacts = contacts(aor, &fetched).into_iter();
+    Ok(contacts.map(|contact| (contact.device, stored(contact.device))).collect())
+}
+
+async fn fetch(node: &Node, aor: &Aor) -> Result<Fetched, NodeError> {
     let spec = FetchSpec {
         resource: aor.resource(),
         kind: KindId::SIP_REGISTRATION,
         places: Places::Dictionary(Vec::new()),
     };
     match node.request(Command::Fetch(spec)).await? {
-        Answer::Fetched(fetched) => {
-            let values = fetched.values.iter();
-            let values = values.map(|v| (&v.value, v.signer.as_ref(), v.signer_node_id));
-            Ok((usage::contacts(aor, values), fetched.hops))
-        }
+        Answer::Fetched(fetched) => Ok(fetched),
         _ => Err(NodeError::Ended),
     }
+}
+
+fn contacts(aor: &Aor, fetched: &Fetched) -> Vec<usage::Contact> {
+    let values = fetched.values.iter();
+    usage::contacts(aor, values.map(|v| (&v.value, v.signer.as_ref(), v.signer_node_id)))
 }
 
 /// Connects to one device, unless that is done, and finds our candidates for media meanwhile.

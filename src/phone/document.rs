@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::account::AccountId;
 use super::api::Event;
 use super::certify::has_authority;
@@ -19,7 +21,7 @@ use crate::peer::ConfigEffect;
 use crate::storage::KindTable;
 
 /// What an overlay's document says that concerns a user.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DocumentFacts {
     /// Its number; a newer document has a higher one (RFC 6940 §11.1).
     pub sequence: u16,

@@ -15,13 +15,18 @@ use super::contacts::WARM_EVERY;
 use super::data::{Data, OverlayUser};
 use super::dial::Target;
 use super::flows::Flows;
-use super::handle::{Backend, Handle, channel};
+use super::handle::{Backend, Handle, Reply, channel};
 use super::hosting::{HostReport, Hosting};
+use super::machine::Playback;
+use super::messages::{MessageJob, Outbox, OutboxReport};
 use super::names::forwarding;
 use super::protection::StoreKey;
 use super::ring::Ring;
 use super::search::{SearchReport, Searches};
+use super::sound_test::TestTask;
 use super::state::{StateError, StateFolder};
+use super::voice::Who;
+use super::whereabouts::{Lookouts, Whereabouts};
 use crate::base::{Now, Rng};
 use crate::link::{AppFlow, Clock, Pcap, os_seed, unix_ms};
 use crate::media::{Recording, Ringing, SinkChoice, SourceChoice, device};
@@ -55,6 +60,7 @@ pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
     let snapshot = Snapshot {
         history: data.calls().unwrap_or_default(),
         contacts: Arc::new(data.contacts().unwrap_or_default()),
+        conversations: Arc::new(data.conversations().unwrap_or_default()),
         last: data.last().ok().flatten(),
         founded: data.founded().unwrap_or_default(),
         protection: options.state.protection(),
@@ -76,6 +82,10 @@ pub(super) enum Report {
     Call(CallId, CallReports),
     /// A connection to somebody who is called often.
     Warm(Target, Box<AppFlow>),
+    /// From an attempt, of this number, to deliver what was written to this name.
+    Outbox(String, u64, OutboxReport),
+    /// Whether somebody of this name is there, or nobody says.
+    Whereabouts(String, Option<Whereabouts>),
     /// A SIP message on a flow, or its end.
     Sip(sip::FlowId, Option<bytes::Bytes>),
     /// From an overlay.
@@ -88,6 +98,11 @@ pub(super) enum Report {
     Nearby(Vec<String>),
     /// Devices were listed.
     Devices(Vec<Device>, Vec<Device>),
+    /// A message was played, or could not be.
+    Played(String, Option<String>),
+    /// How loud it is where sound is tried; and the end of that.
+    SoundTest(f32),
+    SoundTested(Option<String>),
     /// The platform's key store has answered, or can't be used.
     KeyStore(Result<StoreKey, String>),
 }
@@ -110,11 +125,17 @@ pub(super) struct Engine {
     pub(super) sound_notice: Option<CallId>,
     pub(super) certifying: Certifying,
     pub(super) hosting: Hosting,
+    pub(super) outbox: Outbox,
+    pub(super) lookouts: Lookouts,
     /// Names whose other devices the user says are theirs.
     pub(super) ours_too: BTreeSet<OverlayUser>,
     /// Commands that wait for private keys.
     pub(super) waiting: Vec<Command>,
+    /// What came of commands, to be told once the snapshot shows it.
+    answers: Vec<(Reply, Result<(), String>)>,
     ring: Option<Ring>,
+    pub(super) playback: Option<Playback>,
+    pub(super) sound_test: Option<TestTask>,
     /// When the connections that stay open are looked after.
     pub(super) warm_at: tokio::time::Instant,
     pub(super) clock: Clock,
@@ -148,9 +169,14 @@ impl Engine {
             sound_notice: None,
             certifying: Certifying::default(),
             hosting: Hosting::default(),
+            outbox: Outbox::default(),
+            lookouts: Lookouts::default(),
             ours_too: BTreeSet::new(),
             waiting: Vec::new(),
+            answers: Vec::new(),
             ring: None,
+            playback: None,
+            sound_test: None,
             warm_at: tokio::time::Instant::now() + WARM_EVERY,
             clock: Clock::start(),
             rng: Rng::new(os_seed()),
@@ -163,9 +189,11 @@ impl Engine {
 
     async fn run(mut self) {
         self.list_devices();
+        self.list_voice_messages();
         self.ask_key_store();
         self.watch_lan();
         self.resume_hosts();
+        self.show_knocking();
         self.publish();
         loop {
             self.step().await;
@@ -177,6 +205,10 @@ impl Engine {
             }
             self.ring();
             self.publish();
+            for (reply, result) in self.answers.drain(..) {
+                // Whoever has asked may not wait any more.
+                let _ = reply.send(result);
+            }
             if self.is_ending && !remain && self.hosting.is_empty() {
                 return;
             }
@@ -188,12 +220,16 @@ impl Engine {
         let busy = self.calls.is_any_talking() || self.flows.is_any_temporary();
         tokio::select! {
             command = self.backend.commands.recv(), if !self.is_ending => match command {
-                Some(command) => self.command(command),
+                Some(command) => drop(self.command(command)),
                 None => {
                     self.is_ending = true;
                     self.leave_all();
                 }
             },
+            Some((command, reply)) = self.backend.asks.recv(), if !self.is_ending => {
+                let result = self.command(command);
+                self.answers.push((reply, result));
+            }
             report = self.inbox.recv() => {
                 if let Some(report) = report {
                     self.report(report).await;
@@ -201,23 +237,33 @@ impl Engine {
             }
             () = self.clock.sleep_until(self.accounts.sip_deadline()) => self.sip_timeout(),
             () = self.accounts.leaving_overdue() => {}
+            () = until(self.outbox.due()) => self.deliver_due(),
             () = tokio::time::sleep_until(self.warm_at) => self.keep_warm(),
             () = tokio::time::sleep(DURATION_STEP), if busy => {}
         }
     }
 
-    pub(super) fn command(&mut self, command: Command) {
+    /// Carries out a command; that it could not be is a notice, too.
+    pub(super) fn command(&mut self, command: Command) -> Result<(), String> {
         if self.waits_for_keys(&command) {
-            return;
+            return Ok(());
         }
         // Every command takes the notice away but those which may come by themselves.
-        if !matches!(command, Command::Count | Command::Inspect) {
+        if !matches!(
+            command,
+            Command::Count
+                | Command::Inspect
+                | Command::LookFor(_)
+                | Command::Messages(MessageJob::Read(_))
+        ) {
             self.snapshot.notice = None;
             self.sound_notice = None;
         }
-        if let Err(sentence) = self.carry_out(command) {
-            self.notice(sentence);
+        let result = self.carry_out(command);
+        if let Err(sentence) = &result {
+            self.notice(sentence.clone());
         }
+        result
     }
 
     fn carry_out(&mut self, command: Command) -> Result<(), String> {
@@ -244,13 +290,14 @@ impl Engine {
             Command::Answer(call) => self.answer(call),
             Command::Decline(call) => self.decline(call),
             Command::HangUp(call) => self.hang_up(call),
-            Command::Mute(call, muted) => {
-                self.calls.mute(call, muted);
-                Ok(())
-            }
+            Command::Mute(call, muted) => self.mute(call, muted),
             Command::Hold(call, is_held) => self.hold(call, is_held),
+            Command::VoiceMessage(job) => self.voice_message_job(job),
+            Command::TestSound(test) => self.try_sound(test),
+            Command::Record(call, is_wanted) => self.record(call, is_wanted),
             Command::Digit(call, label) => self.press(call, label),
             Command::Transfer { call, to } => self.transfer(call, &to),
+            Command::Merge { call, other } => self.merge(call, other),
             Command::TransferTo { call, other } => self.transfer_to(call, other),
             Command::Dismiss(call) => {
                 self.calls.dismiss(call);
@@ -262,7 +309,9 @@ impl Engine {
             }
             Command::ClearHistory => self.clear_history(),
             Command::Contacts(job) => self.contact_job(job),
-            Command::Configure(settings) => self.configure(settings),
+            Command::Messages(job) => self.message_job(job),
+            Command::LookFor(names) => self.look_for(names),
+            Command::Configure(settings) => self.configure(*settings),
             Command::Forward(to) => self.forward(to.as_deref()),
             Command::Protect(password) => self.protect(&password),
             Command::Unlock(password) => self.unlock(password.as_ref()),
@@ -292,6 +341,8 @@ impl Engine {
         match report {
             Report::Call(call, report) => self.call_report(call, report),
             Report::Warm(target, flow) => self.warm_flow_up(&target, *flow),
+            Report::Outbox(peer, number, report) => self.outbox_report(&peer, number, report),
+            Report::Whereabouts(name, found) => self.found_somebody(name, found),
             Report::Sip(flow, Some(bytes)) => self.sip_datagram(flow, &bytes),
             Report::Sip(flow, None) => self.sip_flow_down(flow),
             Report::Account(id, report) => self.account_report(id, report).await,
@@ -302,6 +353,9 @@ impl Engine {
                 self.snapshot.nearby = overlays;
             }
             Report::Nearby(_) => {}
+            Report::Played(name, fault) => self.played(&name, fault),
+            Report::SoundTest(level) => self.sound_test_level(level),
+            Report::SoundTested(fault) => self.sound_tested(fault),
             Report::KeyStore(answer) => self.key_store_answered(answer),
             Report::Devices(microphones, speakers) => {
                 self.snapshot.microphones = microphones;
@@ -319,7 +373,10 @@ impl Engine {
     fn configure(&mut self, settings: Settings) -> Result<(), String> {
         self.options.state.save_settings(&settings).map_err(|e| e.to_string())?;
         let before = std::mem::replace(&mut self.settings, settings.clone());
-        if (&before.forward_to, before.sips_only) != (&settings.forward_to, settings.sips_only) {
+        let published = |settings: &Settings| {
+            (settings.forward_to.clone(), settings.sips_only, settings.is_unlisted)
+        };
+        if published(&before) != published(&settings) {
             self.register_again();
         }
         if before.hidden_on_lan != settings.hidden_on_lan {
@@ -329,6 +386,7 @@ impl Engine {
             self.lend_anew();
         }
         self.snapshot.settings = settings;
+        self.show_knocking();
         self.list_devices();
         Ok(())
     }
@@ -363,8 +421,8 @@ impl Engine {
         });
     }
 
-    /// Where our sound comes from and goes to, as chosen.
-    pub(super) fn choices(&self) -> (SourceChoice, SinkChoice) {
+    /// The user, with what they have chosen to hear and be heard with.
+    pub(super) fn user(&self) -> Who {
         let source = match &self.options.play {
             Some(recording) => SourceChoice::Recording(recording.clone()),
             None => self.settings.microphones(),
@@ -373,7 +431,9 @@ impl Engine {
             Some(path) => SinkChoice::File(path.clone()),
             None => self.settings.speakers(),
         };
-        (source, sink)
+        let sound = &self.settings.sound;
+        let (voice_processing, hold_music) = (sound.voice_processing, sound.hold_music.clone());
+        Who::User { source, sink, voice_processing, hold_music }
     }
 
     pub(super) fn now(&self) -> Now {
@@ -410,6 +470,14 @@ impl Engine {
         if changed {
             self.backend.snapshot.send_replace(Arc::new(self.snapshot.clone()));
         }
+    }
+}
+
+/// Waits for a moment; for ever without one.
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

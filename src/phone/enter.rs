@@ -411,6 +411,7 @@ fn user_agent(config: &OverlayConfig, aor: &Aor, node: &Node) -> Result<UserAgen
         contact: format!("sip:{contact}")
             .parse()
             .map_err(|e| format!("Our own contact can't be written: {e}."))?,
+        line: None,
         seed: os_seed(),
     }))
 }

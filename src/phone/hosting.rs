@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
 
 use super::account::Account as OwnMembership;
@@ -29,7 +30,8 @@ use crate::enroll::prepared_account;
 use crate::enroll::server::{Account, Registration, random_password};
 
 /// How a new overlay gives out names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum OverlayKind {
     /// Whoever takes a name first has it: certificates are self-signed.
     SelfSigned,
@@ -42,7 +44,7 @@ pub enum OverlayKind {
 }
 
 /// An overlay whose names this computer gives out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HostedOverlay {
     /// Its name.
     pub overlay: String,
@@ -65,7 +67,8 @@ pub struct HostedOverlay {
 }
 
 /// Whether a host runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HostState {
     /// It will in a moment.
     Starting,

@@ -14,7 +14,8 @@ use crate::crypto::{
 };
 
 /// What an enrollment server knows a user by (RFC 6940 §11.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// The account's name, which need not be the user name.
     pub account: String,

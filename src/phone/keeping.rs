@@ -33,7 +33,7 @@ impl Engine {
             *problem = Some(sentence.clone());
         }
         for command in std::mem::take(&mut self.waiting) {
-            self.command(command);
+            let _ = self.command(command);
         }
         self.enter_all_hosted();
     }

@@ -15,16 +15,23 @@
 //! | `welcome` | calls that ring, knock, or go on to somebody else | RFC 3261 §21.3 |
 //! | `transfer` | calls that are handed over | RFC 3515, 3891 |
 //! | `session`, `moving` | hold; a call in another network | RFC 3261 §14, 3264 §8 |
+//! | `conference` | calls that hear each other | |
 //! | `contacts` | devices that calls have reached, so that the next is quick | |
+//! | `messages` | conversations; texts that are delivered until they have arrived | RFC 3428 |
+//! | `whereabouts` | whether somebody is there | RFC 6940 §6.5.3 |
 //! | `book`, `vcard` | the user's contacts; in files of other programs | RFC 6350 |
 //! | `failure`, `trace` | why a call did not come about; how far it came | |
 //! | `lent`, `network` | what is lent to others; what is known of the network | |
-//! | `sound` | the sound that is wished | |
+//! | `sound`, `sound_test`, `quality` | the sound that is wished; tried; what it is like | |
+//! | `machine` | the answering machine and its messages | |
+//! | `voice`, `recording` | our end of a call's sound; on record | RFC 7866 |
+//! | `control` | programs on this computer that steer the phone | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
 //! | `state`, `data` | the user's folder and its database | |
 //! | `identity`, `backup` | keys and certificates in it; all of it as one file | |
 //! | `protection`, `keystore`, `keeping` | how private keys are encrypted, and by whose wish | |
+//! | `sip_account` | ordinary SIP accounts, at a registrar | RFC 3261 §10 |
 //! | `words` | sentences that end calls | |
 
 mod account;
@@ -33,7 +40,9 @@ mod backup;
 mod book;
 mod calls;
 mod certify;
+mod conference;
 mod contacts;
+mod control;
 mod data;
 mod devices;
 mod dial;
@@ -49,6 +58,8 @@ mod identity;
 mod keeping;
 mod keystore;
 mod lent;
+mod machine;
+mod messages;
 mod moving;
 mod names;
 mod network;
@@ -57,13 +68,17 @@ mod people;
 mod pins;
 mod presence;
 mod protection;
+mod quality;
+mod recording;
 mod refresh;
 mod revocation;
 mod ring;
 mod search;
 mod session;
 mod signal;
+mod sip_account;
 mod sound;
+mod sound_test;
 mod state;
 mod talk;
 #[cfg(test)]
@@ -72,16 +87,20 @@ mod trace;
 mod transfer;
 mod trust;
 mod vcard;
+mod voice;
 mod welcome;
+mod whereabouts;
 mod words;
 
 pub use api::{
-    Call, CallId, CallReport, CallState, Command, Device, Direction, Ending, Event, HistoryEntry,
-    Language, Me, Membership, OverlayState, Quality, Settings, Snapshot, Theme, Verified,
+    Call, CallId, CallReport, CallState, Command, DesktopSettings, Device, Direction, Ending,
+    Event, HistoryEntry, Language, Me, Membership, OverlayState, Quality, Settings, Snapshot,
+    Theme, Verified,
 };
 pub use backup::{Backup, Restored};
 pub use book::{Contact, ContactJob, Imported};
 pub use certify::{CertificateFacts, CredentialsWanted};
+pub use control::{Client, Control, ControlError, Wish, to_dial};
 pub use devices::OwnDevice;
 pub use document::{DocumentFacts, first_document, next_document};
 pub use engine::{PhoneOptions, start};
@@ -91,13 +110,20 @@ pub use hosting::{HostState, HostedOverlay, OverlayKind};
 pub use identity::{Credentials, Standing, StoredIdentity};
 pub use keystore::{KeyStore, platform_key_store};
 pub use lent::LentRelay;
+pub use machine::{MachineSettings, VoiceMessage, VoiceMessageJob};
+pub use messages::{Conversation, Delivery, Message, MessageId, MessageJob, Obstacle};
 pub use names::{callee, forwarding, own_name};
 pub use network::NetworkFacts;
 pub use people::AccountJob;
 pub use pins::{KeyAlarm, KeyAnswer, SeenKey, key_words};
 pub use protection::{KeyStoreJob, Protection, StoreKey};
+pub use quality::SoundTrouble;
+pub use recording::CallRecording;
 pub use search::{Entrance, OverlaySearch};
+pub use sip_account::{SipAccount, SipPhone, SipPhoneOptions, SipTransport};
 pub use sound::SoundSettings;
+pub use sound_test::{RunningTest, SoundTest};
 pub use state::{StateError, StateFolder};
 pub use trace::{CallStep, CallTrace, Candidates, StepState};
 pub use welcome::Welcome;
+pub use whereabouts::Whereabouts;

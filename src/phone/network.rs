@@ -1,12 +1,14 @@
 //! What is known of the network in each overlay: whether others reach us there, what is lent, and
 //! our links.
 
+use serde::Serialize;
+
 use super::account::AccountId;
 use super::engine::Engine;
 use crate::link::{LinkFacts, Reach};
 
 /// What is known of the network in one overlay.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NetworkFacts {
     /// Whether others reach us at our port.
     pub reach: Reach,

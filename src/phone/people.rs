@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use super::engine::{Engine, Report};
 use super::hosting::{HostReport, HostedOverlay, not_ours};
 use super::identity::Credentials;
@@ -11,7 +13,8 @@ use crate::enroll::{Invitation, prepared_account};
 use crate::link::unix_ms;
 
 /// What the owner of an overlay does with accounts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum AccountJob {
     /// Make [`HostedOverlay::invitation`], a link with which one person can make one account.
     Invite,

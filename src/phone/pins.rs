@@ -8,11 +8,12 @@
 //! §11.3.1).
 
 use rusqlite::{OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 
 use super::data::Data;
 
 /// A key under a name that had another one before.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyAlarm {
     /// The overlay's name.
     pub overlay: String,
@@ -25,7 +26,7 @@ pub struct KeyAlarm {
 }
 
 /// A key that was seen under a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SeenKey {
     /// Its Node-ID in hexadecimal.
     pub node_id: String,
@@ -43,7 +44,8 @@ impl SeenKey {
 }
 
 /// What the user says of a key in an alarm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum KeyAnswer {
     /// It is another device of the same person: both keys count.
     AnotherDevice,

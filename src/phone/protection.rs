@@ -20,7 +20,8 @@ use super::state::{ACCOUNT, KEY, OVERLAYS, StateError, StateFolder};
 use crate::crypto::{Password, SealingKey, Secret, VaultError, is_sealed};
 
 /// How private keys are kept in the user's folder, and whether we can read them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Protection {
     /// As they are: whoever can read the user's files has them.
     #[default]

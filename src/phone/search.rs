@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
 
 use super::api::{Event, Me, Membership, OverlayState};
@@ -19,7 +20,8 @@ use crate::enroll::{
 use crate::link::unix_ms;
 
 /// Where the way into an overlay begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Entrance {
     /// At its name: its document is looked for on all roads.
     Name(String),
@@ -32,7 +34,7 @@ pub enum Entrance {
 }
 
 /// How far the roads to an overlay have come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OverlaySearch {
     /// The name that is looked for.
     pub overlay: String,

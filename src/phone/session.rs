@@ -33,6 +33,8 @@ pub(super) struct Session {
     agreed: Option<Agreed>,
     /// Whether the other side knows that we hold the call.
     is_hold_known: bool,
+    /// Whether the other side knows that we record the call.
+    is_recording_known: bool,
     /// Whether the other side takes no sound of ours.
     pub(super) is_held_by_them: bool,
 }
@@ -51,7 +53,14 @@ impl Session {
     /// A session that is not agreed on yet.
     pub(super) fn new(device: Option<(NodeId, u16)>, session_id: u64) -> Self {
         let origin = Origin { session_id, version: 0 };
-        Self { device, origin, agreed: None, is_hold_known: false, is_held_by_them: false }
+        Self {
+            device,
+            origin,
+            agreed: None,
+            is_hold_known: false,
+            is_recording_known: false,
+            is_held_by_them: false,
+        }
     }
 
     /// Both sides have agreed, the other one by its offer.
@@ -71,6 +80,7 @@ impl Session {
 
     fn agreed(&mut self, local: &MediaDescription, negotiated: &Negotiated) {
         self.is_hold_known = !local.direction.receives();
+        self.is_recording_known = local.recording == Some(true);
         self.agreed = Some(Agreed {
             local: local.clone(),
             remote: negotiated.remote.clone(),
@@ -89,16 +99,26 @@ impl Session {
         &self,
         moved: Option<MediaDescription>,
         setup: Setup,
-        is_held: bool,
+        (is_held, is_recorded): (bool, bool),
     ) -> Option<MediaDescription> {
         let direction = Direction::from_flows(!(is_held && self.is_held_by_them), !is_held);
         let local = moved.or_else(|| self.agreed.as_ref().map(|agreed| agreed.local.clone()))?;
-        Some(MediaDescription { setup, direction, ..local })
+        Some(MediaDescription { setup, direction, recording: Some(is_recorded), ..local })
     }
 
     /// The part in DTLS that we have had from the beginning.
     fn setup(&self) -> Setup {
         self.agreed.as_ref().map_or(Setup::ActPass, |agreed| agreed.setup)
+    }
+
+    /// What the other side says of recording; `None` if its phone knows nothing of it.
+    fn recording_there(&self) -> Option<bool> {
+        self.agreed.as_ref()?.remote.recording
+    }
+
+    /// Whether the other side says that it records the call.
+    pub(super) fn is_recorded_by_them(&self) -> bool {
+        self.recording_there() == Some(true)
     }
 
     /// Whether an offer goes on with the same certificate, without which there is no going on.
@@ -124,7 +144,17 @@ impl Running {
     pub(super) fn direct_sound(&self) {
         let agreed = self.legs.values().find_map(|leg| leg.session.agreed.as_ref());
         let (Some(talk), Some(agreed)) = (&self.talk, agreed) else { return };
-        talk.direct(if self.is_held { Direction::Inactive } else { agreed.direction });
+        talk.direct(agreed.direction, self.is_held);
+    }
+
+    /// Whether the other side's phone tells its user that we record the call.
+    pub(super) fn knows_recording(&self) -> bool {
+        self.legs.values().any(|leg| leg.session.recording_there().is_some())
+    }
+
+    /// What the session is to be: whether on hold, and whether recorded.
+    fn wish(&self) -> (bool, bool) {
+        (self.is_held, self.is_recorded)
     }
 
     fn move_sound(&self, agent: IceAgent, remote: &MediaDescription) {
@@ -144,12 +174,21 @@ impl Engine {
         call.is_held = is_held;
         if !is_held {
             self.hold_others(id);
+            for other in self.together(id) {
+                self.hold(other, false)?;
+            }
         }
         if let Some(call) = self.calls.running.get(&id) {
             call.direct_sound();
         }
         self.tell_hold(id);
         self.settle(id);
+        Ok(())
+    }
+
+    /// Cuts the microphone off, or lets it in again.
+    pub(super) fn mute(&mut self, id: CallId, muted: bool) -> Result<(), String> {
+        self.calls.mute(id, muted);
         Ok(())
     }
 
@@ -171,7 +210,12 @@ impl Engine {
 
     /// Puts all calls but one on hold: sound flows in one at a time.
     pub(super) fn hold_others(&mut self, id: CallId) {
-        let others: Vec<_> = self.calls.running.keys().copied().filter(|o| *o != id).collect();
+        let together = self.together(id);
+        let is_other = |(other, call): &(&CallId, &Running)| {
+            !together.contains(other) && call.message.is_none()
+        };
+        let others = self.calls.running.iter().filter(is_other);
+        let others: Vec<_> = others.map(|(other, _)| *other).collect();
         for other in others {
             // Nothing can fail here: the calls are running.
             let _ = self.hold(other, true);
@@ -181,15 +225,16 @@ impl Engine {
     /// Asks the other side for the session to be what we want it to be, if it is not.
     pub(super) fn settle(&mut self, id: CallId) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
-        let is_held = call.is_held;
+        let wish = call.wish();
         let Some((leg_id, leg)) = call.talking_leg() else { return };
-        let is_settled = leg.agent.is_none() && leg.session.is_hold_known == is_held;
+        let known = (leg.session.is_hold_known, leg.session.is_recording_known);
+        let is_settled = leg.agent.is_none() && known == wish;
         if is_settled || leg.local.is_some() || leg.offer.is_some() {
             return;
         }
         let Some(account) = self.accounts.get(leg.account) else { return };
         let moved = leg.agent.as_ref().map(|agent| talk::description(agent, &account.certificate));
-        let Some(local) = leg.session.description(moved, Setup::ActPass, is_held) else { return };
+        let Some(local) = leg.session.description(moved, Setup::ActPass, wish) else { return };
         leg.session.origin.version += 1;
         let offer = sdp::offer(leg.session.origin, &local).into_bytes();
         leg.local = Some(local);
@@ -249,11 +294,11 @@ impl Engine {
     /// The other side wants to change the session, or asks what we want it to be.
     pub(super) fn reoffered(&mut self, account: AccountId, leg_id: LegId, offer: Option<Vec<u8>>) {
         let Some((id, call)) = self.calls.of_leg(account, leg_id) else { return };
-        let (role, is_held) = (role(call.direction), call.is_held);
+        let (role, wish) = (role(call.direction), call.wish());
         let Some(leg) = call.legs.get_mut(&leg_id) else { return };
         let session = &mut leg.session;
         let Some(offer) = offer else {
-            let local = session.description(None, Setup::ActPass, is_held);
+            let local = session.description(None, Setup::ActPass, wish);
             let Some(local) = local else { return };
             session.origin.version += 1;
             let answer = sdp::offer(session.origin, &local).into_bytes();
@@ -278,7 +323,7 @@ impl Engine {
     /// has moved, if it has.
     pub(super) fn follow(&mut self, id: CallId, leg_id: LegId, mut agent: Option<IceAgent>) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
-        let (is_held, is_relayed) = (call.is_held, call.is_relayed());
+        let (wish, is_relayed) = (call.wish(), call.is_relayed());
         let Some(leg) = call.legs.get_mut(&leg_id) else { return };
         let (Some(offer), Some(account)) = (leg.offer.take(), self.accounts.get(leg.account))
         else {
@@ -292,7 +337,7 @@ impl Engine {
         }
         let moved = agent.as_ref().map(|agent| talk::description(agent, &account.certificate));
         let setup = leg.session.setup();
-        let Some(local) = leg.session.description(moved, setup, is_held) else { return };
+        let Some(local) = leg.session.description(moved, setup, wish) else { return };
         leg.session.origin.version += 1;
         let (answer, negotiated) = offer.answer(leg.session.origin, &local);
         leg.session.answered(&local, &negotiated);
@@ -308,6 +353,7 @@ impl Engine {
 
     /// Tells who holds a call, if that is news.
     fn tell_hold(&mut self, id: CallId) {
+        self.tell_recording(id);
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         let now = (call.is_held, call.is_held_by_them());
         if std::mem::replace(&mut call.hold_told, now) != now {

@@ -17,6 +17,7 @@ use super::talk::{self, Talk, TalkReport, TalkSetup};
 use super::trace::Candidates;
 use super::transfer::Referral;
 use super::trust::{Judgement, named};
+use super::voice::Who;
 use super::words;
 use crate::link::{
     AppFlow, FlowInfo, IceAgent, IceRole, LinkError, PcapDirection, PcapProtocol, os_seed,
@@ -49,8 +50,9 @@ impl Engine {
             // The engine has ended otherwise.
             let _ = reports.send(Report::Sip(id, None)).await;
         });
-        let named = named(&certificate).and_then(|aor| sip_aor(&aor).ok());
-        let verified_users = named.into_iter().collect();
+        let named = named(&certificate);
+        let peer = named.as_ref().map(ToString::to_string);
+        let verified_users = named.and_then(|aor| sip_aor(&aor).ok()).into_iter().collect();
         let reader = reader.abort_handle();
         let (idle_since, is_kept) = (None, false);
         let flow = Flow {
@@ -66,6 +68,9 @@ impl Engine {
         };
         self.flows.open.insert(id, flow);
         self.sip_input(account, Input::FlowUp { flow: id, verified_users });
+        if let Some(peer) = peer.filter(|_| !is_ours) {
+            self.is_there(&peer);
+        }
         id
     }
 
@@ -216,7 +221,7 @@ impl Engine {
         Some(leg)
     }
 
-    fn is_domain_unverified(&self, account: AccountId, domain: &str) -> bool {
+    pub(super) fn is_domain_unverified(&self, account: AccountId, domain: &str) -> bool {
         let account = self.accounts.get(account);
         account.is_some_and(|a| is_domain_unverified(&a.document.config, domain))
     }
@@ -294,10 +299,12 @@ impl Engine {
         leg.session.answered(&local, &negotiated);
         leg.offer = None;
         call.talking(now);
-        let peer = call.peer.clone();
+        let (peer, is_machine) = (call.peer.clone(), call.message.is_some());
         let answer = answer.into_bytes();
         self.replace(id);
-        self.hold_others(id);
+        if !is_machine {
+            self.hold_others(id);
+        }
         self.sip_command(account_id, Command::Answer { leg: leg_id, answer });
         self.talk(id, account_id, agent, negotiated);
         self.event(Event::Answered { call: id, peer });
@@ -305,20 +312,23 @@ impl Engine {
 
     /// Begins a call's sound.
     fn talk(&mut self, id: CallId, account: AccountId, agent: IceAgent, negotiated: Negotiated) {
+        // A call takes the devices.
+        self.test_sound(None);
         let is_held = self.calls.running.get(&id).is_some_and(|call| call.is_held);
         let direction = if is_held { sdp::Direction::Inactive } else { negotiated.direction };
         let negotiated = Negotiated { direction, ..negotiated };
         let Some(account) = self.accounts.get(account) else { return };
         let Some(within) = self.calls.running.get(&id).map(Running::time_for_sound) else { return };
-        let (source, sink) = self.choices();
+        let who = match self.machine(id) {
+            Some(machine) => Who::Machine(machine),
+            None => self.user(),
+        };
         let candidates = Candidates::of(&agent, &negotiated);
         let setup = TalkSetup {
             agent,
             negotiated,
             local: account.local.clone(),
-            source,
-            sink,
-            voice_processing: self.settings.sound.voice_processing,
+            who,
             muted: self.calls.is_muted(id),
             within,
             seed: os_seed(),
@@ -326,7 +336,7 @@ impl Engine {
         let reports = self.reports.clone();
         let talk = Talk::start(setup, move |report| {
             // Figures come again; what is final is not lost unless the engine has ended.
-            let last = matches!(report, Some(TalkReport::Failed(_) | TalkReport::Digit(_)));
+            let last = !matches!(report, Some(TalkReport::Statistics(_)));
             let report = Report::Call(id, CallReports::Talk(report));
             if let Err(TrySendError::Full(report)) = reports.try_send(report)
                 && last
@@ -395,6 +405,12 @@ impl Engine {
                     call.heard(leg);
                 }
             }
+            sip::Event::Message { leg, flow, from, text } => {
+                self.message_arrived(account, (leg, flow), &from, &text);
+            }
+            sip::Event::MessageOver { leg, receipt } => self.message_over(account, leg, &receipt),
+            // Nobody registers with a peer of an overlay.
+            sip::Event::Registered { .. } | sip::Event::Unregistered { .. } => {}
             sip::Event::Acked { .. } | sip::Event::Refused { .. } => {}
         }
     }
@@ -447,6 +463,8 @@ impl Engine {
         if self.options.auto_answer || self.answers_at_once(peer) || self.may_replace(id) {
             // Nothing can fail here: the call has just come in.
             let _ = self.answer(id);
+        } else if self.machine_answers_at_once() {
+            self.answer_by_machine(id);
         }
     }
 
@@ -513,7 +531,7 @@ impl Engine {
     }
 
     /// What the certificate of a flow says of the name in it.
-    fn judge_flow(
+    pub(super) fn judge_flow(
         &mut self,
         account: AccountId,
         flow: FlowId,

@@ -1,5 +1,7 @@
 //! What the user has chosen for the sound of calls.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::api::Settings;
@@ -19,6 +21,8 @@ pub struct SoundSettings {
     pub speakers: Vec<String>,
     /// The same for where it rings; without any name that is the speaker of calls.
     pub ringers: Vec<String>,
+    /// What the other side hears while we hold a call, a WAV file; without one it is silence.
+    pub hold_music: Option<PathBuf>,
 }
 
 impl Default for SoundSettings {
@@ -28,6 +32,7 @@ impl Default for SoundSettings {
             microphones: Vec::new(),
             speakers: Vec::new(),
             ringers: Vec::new(),
+            hold_music: None,
         }
     }
 }

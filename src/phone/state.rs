@@ -4,6 +4,8 @@
 //! settings.toml                      what the user chose
 //! vault.toml                         how private keys are sealed, if they are
 //! chordial.db                        recent calls, keys seen, the overlay joined last
+//! recordings/                        calls that were recorded
+//! voice/                             messages that the answering machine has taken
 //! overlays/NAME/document.xml         the overlay's configuration document
 //! overlays/NAME/bootstrap.txt        where it was entered or can be, one address a line
 //! overlays/NAME/USER/certificate.der our certificate there

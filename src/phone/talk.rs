@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::failure::SoundFailure;
+use super::voice::{Voice, Who};
 use crate::base::{Now, Rng};
 use crate::crypto::Certificate;
 use crate::link;
@@ -20,9 +21,8 @@ use crate::media::sdp::{
     TELEPHONE_EVENT_PAYLOAD_TYPE,
 };
 use crate::media::{
-    AudioSession, AudioSink, AudioSource, AudioStatistics, Digit, FRAME_SAMPLES, Profile,
-    SAMPLE_RATE, SILENCE, SessionSettings, SinkChoice, SoundError, SourceChoice, SrtpKeys,
-    VoiceProcessor,
+    AudioSession, AudioStatistics, CallRecorder, ConferencePort, Digit, FRAME_SAMPLES, Profile,
+    SAMPLE_RATE, SessionSettings, SrtpKeys,
 };
 
 /// What a call's sound needs.
@@ -33,12 +33,8 @@ pub(super) struct TalkSetup {
     pub negotiated: Negotiated,
     /// What we show in DTLS.
     pub local: LocalCertificate,
-    /// Where our sound comes from.
-    pub source: SourceChoice,
-    /// Where the other side's sound goes.
-    pub sink: SinkChoice,
-    /// Whether echo and noise are taken out of a microphone's sound.
-    pub voice_processing: bool,
+    /// Who talks.
+    pub who: Who,
     /// Whether the microphone is cut off from the start.
     pub muted: bool,
     /// How long it may take until sound flows.
@@ -58,6 +54,8 @@ pub(super) enum TalkReport {
     Digit(char),
     /// Figures, several times a second and a last time at the end.
     Statistics(Box<AudioStatistics>),
+    /// The answering machine has taken the message.
+    MessageTaken,
     /// There is no way for sound, or it was lost.
     Failed(SoundFailure),
 }
@@ -72,8 +70,12 @@ pub(super) struct Talk {
 enum Control {
     /// Cut the microphone off, or let it in again.
     Mute(bool),
-    /// Let sound flow this way only.
-    Direct(sdp::Direction),
+    /// Let sound flow this way only, and whether we hold the call.
+    Direct(sdp::Direction, bool),
+    /// Record both sides, or no more; and whether the other side's phone says so.
+    Record(Option<CallRecorder>, bool),
+    /// Connect this call with another one.
+    Join(ConferencePort),
     /// Send a key.
     Digit(Digit),
     /// Go on by another path, between these candidates of ours and of the other side.
@@ -101,14 +103,24 @@ impl Talk {
         let _ = self.control.try_send(Control::Mute(muted));
     }
 
+    /// Connects this call with another one: each is heard in the other.
+    pub(super) fn join(&self, other: ConferencePort) {
+        let _ = self.control.try_send(Control::Join(other));
+    }
+
     /// Sends a key.
     pub(super) fn digit(&self, digit: Digit) {
         let _ = self.control.try_send(Control::Digit(digit));
     }
 
-    /// Lets sound flow this way only.
-    pub(super) fn direct(&self, direction: sdp::Direction) {
-        let _ = self.control.try_send(Control::Direct(direction));
+    /// Lets sound flow this way only; while we hold the call, only music to the other side.
+    pub(super) fn direct(&self, direction: sdp::Direction, is_held: bool) {
+        let _ = self.control.try_send(Control::Direct(direction, is_held));
+    }
+
+    /// Records both sides, or no more; `is_told` is whether the other side's phone says so.
+    pub(super) fn record(&self, recorder: Option<CallRecorder>, is_told: bool) {
+        let _ = self.control.try_send(Control::Record(recorder, is_told));
     }
 
     /// Goes on by another path as soon as it is found. Until then the present one is used.
@@ -130,6 +142,7 @@ pub(super) fn description(agent: &IceAgent, certificate: &Certificate) -> MediaD
         copies_payload_type: Some(COPIES_PAYLOAD_TYPE),
         telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
         direction: sdp::Direction::SendRecv,
+        recording: Some(false),
     }
 }
 
@@ -138,17 +151,15 @@ async fn run(
     mut control: mpsc::Receiver<Control>,
     report: &(impl Fn(Option<TalkReport>) + Send + Sync),
 ) -> Result<(), SoundFailure> {
-    let TalkSetup { agent, negotiated, local, source, sink, muted, within, seed, .. } = setup;
-    let is_processed = setup.voice_processing && matches!(source, SourceChoice::Device(_));
-    let processor = is_processed.then(VoiceProcessor::new);
-    let sound = tokio::task::spawn_blocking(move || open(&source, &sink));
+    let TalkSetup { agent, negotiated, local, who, muted, within, seed } = setup;
+    let sound = tokio::task::spawn_blocking(move || who.open());
     let flow = tokio::select! {
         flow = timeout(within, connect(agent, &negotiated, local)) => {
             flow.unwrap_or(Err(SoundFailure::TooSlow(within)))?
         }
         () = closed(&mut control) => return Ok(()),
     };
-    let (source, sink, fault) =
+    let (mut voice, fault) =
         sound.await.map_err(|_| SoundFailure::Here("The sound system failed.".to_owned()))?;
     if let Some(fault) = fault {
         report(Some(TalkReport::Fault(fault)));
@@ -169,9 +180,9 @@ async fn run(
     };
     let keys = SrtpKeys { profile, keying: &keying, role: media_role(flow.info().role) };
     let session = AudioSession::new(now, settings, keys, rng);
-    let mut session = session.map_err(|error| SoundFailure::Here(error.to_string()))?;
-    session.mute(muted);
-    let mut call = Sound { session, flow, clock, source, sink, processor };
+    let session = session.map_err(|error| SoundFailure::Here(error.to_string()))?;
+    voice.mute(muted);
+    let mut call = Sound { session, flow, clock, voice };
     call.run(&mut control, report).await
 }
 
@@ -180,9 +191,7 @@ struct Sound {
     session: AudioSession,
     flow: MediaFlow,
     clock: Clock,
-    source: Box<dyn AudioSource>,
-    sink: Box<dyn AudioSink>,
-    processor: Option<VoiceProcessor>,
+    voice: Voice,
 }
 
 impl Sound {
@@ -218,12 +227,16 @@ impl Sound {
                     self.session.handle_timeout(self.clock.now());
                 }
                 told = control.recv() => match told {
-                    Some(Control::Mute(muted)) => self.session.mute(muted),
+                    Some(Control::Mute(muted)) => self.voice.mute(muted),
+                    Some(Control::Record(recorder, is_told)) => {
+                        self.voice.record(recorder, is_told);
+                    }
+                    Some(Control::Join(other)) => self.voice.join(other),
                     Some(Control::Digit(digit)) => {
                         // Whether the other side takes keys, and how many wait, is known above.
                         let _ = self.session.send_digit(digit, DIGIT_LENGTH);
                     }
-                    Some(Control::Direct(direction)) => self.session.set_direction(direction),
+                    Some(Control::Direct(direction, is_held)) => self.direct(direction, is_held),
                     Some(Control::Move(agent, remote)) => {
                         let sender = self.flow.sender();
                         moves.spawn(async move { sender.move_to(*agent, &remote).await });
@@ -250,17 +263,23 @@ impl Sound {
 
     fn frame(&mut self, report: &(impl Fn(Option<TalkReport>) + Send + Sync)) {
         let now = self.clock.now();
-        let played = self.session.playout(now);
-        self.sink.write(&played);
-        let mut frame = SILENCE;
-        self.source.read(&mut frame);
-        if let Some(processor) = &mut self.processor {
-            processor.clean(&played, &mut frame);
+        let heard = self.session.playout(now);
+        let said = self.voice.turn(&heard);
+        self.session.capture(now, &said);
+        if self.voice.is_over() {
+            report(Some(TalkReport::MessageTaken));
         }
-        self.session.capture(now, &frame);
-        for fault in [self.source.take_fault(), self.sink.take_fault()].into_iter().flatten() {
+        for fault in self.voice.take_faults() {
             report(Some(TalkReport::Fault(fault.to_string())));
         }
+    }
+
+    /// While we hold the call nothing is heard, and nothing is said but music.
+    fn direct(&mut self, agreed: sdp::Direction, is_held: bool) {
+        self.voice.hold(is_held);
+        let sends = agreed.sends() && (!is_held || self.voice.has_music());
+        let direction = sdp::Direction::from_flows(sends, agreed.receives() && !is_held);
+        self.session.set_direction(direction);
     }
 
     fn flush(&mut self) {
@@ -313,36 +332,6 @@ async fn connect(
     })
 }
 
-/// Opens both ends; what cannot be opened is silent until it can, and reported.
-fn open(
-    source: &SourceChoice,
-    sink: &SinkChoice,
-) -> (Box<dyn AudioSource>, Box<dyn AudioSink>, Option<String>) {
-    let mut faults = Vec::new();
-    let source = source.open().unwrap_or_else(|error| {
-        faults.push(error);
-        source.wait()
-    });
-    let sink = sink.open().unwrap_or_else(|error| {
-        faults.push(error);
-        sink.wait()
-    });
-    (source, sink, fault_words(&faults))
-}
-
-/// One sentence about what could not be opened.
-fn fault_words(faults: &[SoundError]) -> Option<String> {
-    match faults {
-        [] => None,
-        [SoundError::NoDevice(_), SoundError::NoDevice(_)] => {
-            Some("No microphone and no speaker were found: this call has no sound.".into())
-        }
-        // Both have the same cause.
-        [first, second] if first == second => Some(first.to_string()),
-        faults => Some(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
-    }
-}
-
 async fn closed(control: &mut mpsc::Receiver<Control>) {
     while control.recv().await.is_some() {}
 }
@@ -374,24 +363,3 @@ const BYE_MAX: Duration = Duration::from_secs(12);
 const TICKS_PER_REPORT: u32 = 5;
 /// Presses of the mute button on their way.
 const CONTROLS_MAX: usize = 16;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::media::DeviceKind;
-
-    #[test]
-    fn what_is_missing_is_one_sentence() {
-        let (microphone, speaker) = (
-            SoundError::NoDevice(DeviceKind::Microphone),
-            SoundError::NoDevice(DeviceKind::Speaker),
-        );
-        assert_eq!(fault_words(&[]), None);
-        let one = fault_words(std::slice::from_ref(&speaker));
-        assert_eq!(one.as_deref(), Some("No speaker was found: you can't hear the other side."));
-        let both = fault_words(&[microphone, speaker]).expect("a sentence");
-        assert_eq!(both.matches('.').count(), 1, "{both}");
-        let same = fault_words(&[SoundError::NotBuilt, SoundError::NotBuilt]).expect("a sentence");
-        assert_eq!(same, SoundError::NotBuilt.to_string());
-    }
-}

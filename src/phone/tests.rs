@@ -2,8 +2,11 @@
 
 mod book;
 mod certify;
+mod conference;
 mod forwarding;
 mod hosting;
+mod machine;
+mod messages;
 mod reasons;
 mod redial;
 mod several;
@@ -50,12 +53,20 @@ impl Phone {
     }
 
     fn playing(folder: tempfile::TempDir, play: Option<Recording>) -> Self {
+        Self::recording(folder, play, None)
+    }
+
+    fn recording(
+        folder: tempfile::TempDir,
+        play: Option<Recording>,
+        record: Option<PathBuf>,
+    ) -> Self {
         let options = PhoneOptions {
             state: StateFolder::open(folder.path()).expect("usable"),
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             auto_answer: false,
             play,
-            record: None,
+            record,
             pcap: None,
             is_attended: false,
         };
@@ -162,7 +173,7 @@ async fn several_overlays_at_once() {
     for (name, caller) in [("alice@one.example", "bob@one.example"), ("alison", "bob@two.example")]
     {
         let default_overlay = default_overlay.clone();
-        bob.send(Command::Configure(Settings { default_overlay, ..Settings::default() }));
+        bob.send(Command::Configure(Box::new(Settings { default_overlay, ..Settings::default() })));
         bob.send(Command::Dial(name.into()));
         let peer = alice.event(|e| match e {
             Event::Incoming { peer, .. } => Some(peer.clone()),

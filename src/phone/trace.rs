@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::api::{CallId, CallReport, Direction, Ending, HistoryEntry};
 use super::calls::Running;
 use super::engine::Engine;
@@ -11,7 +13,7 @@ use crate::link::IceAgent;
 use crate::media::sdp::Negotiated;
 
 /// How far a call has come, and what was tried.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CallTrace {
     /// The call.
     pub id: CallId,
@@ -34,7 +36,8 @@ pub struct CallTrace {
 }
 
 /// A step of a call, from the name to the sound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CallStep {
     /// Fetch: which devices have the name.
     LookUp,
@@ -95,7 +98,7 @@ impl CallTrace {
 
 /// The candidates of both sides for a call's sound, as lines of session descriptions have them
 /// (RFC 8839 §5.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Candidates {
     /// Ours.
     pub ours: Vec<String>,

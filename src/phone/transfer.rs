@@ -5,7 +5,7 @@
 //! other side of a call in which both talk can ask; the user sees it and can hang up.
 
 use super::account::{AccountId, sip_aor};
-use super::api::{CallId, Event};
+use super::api::{CallId, Direction, Event};
 use super::calls::{Phase, Running};
 use super::engine::Engine;
 use super::names::forwarding;
@@ -161,8 +161,11 @@ impl Engine {
             return;
         };
         let Some((before, call)) = self.calls.of_leg(account, leg) else { return };
-        let (sentence, was_held) =
-            (format!("{} connected you to {peer}.", call.peer), call.is_held);
+        let sentence = match call.phase {
+            Phase::Talking => format!("{} connected you to {peer}.", call.peer),
+            _ => format!("{peer} answered in the place of {}.", call.peer),
+        };
+        let was_held = call.is_held;
         self.hang_up_legs(before, None);
         self.end_call(before, sentence);
         // Nobody hears the user whom the user has not let in.
@@ -172,11 +175,13 @@ impl Engine {
         }
     }
 
-    /// Whether a call may replace another one unasked: both sides talk in that, and nothing is
-    /// wrong with the new caller's key.
+    /// Whether a call may replace another one unasked: both sides talk in that, or we have called
+    /// and wait, and nothing is wrong with the new caller's key.
     pub(super) fn may_replace(&mut self, id: CallId) -> bool {
         let Some(call) = self.calls.running.get(&id) else { return false };
         let (Some((account, leg)), None) = (call.replaces, &call.unproven) else { return false };
-        self.calls.of_leg(account, leg).is_some_and(|(_, call)| call.phase == Phase::Talking)
+        self.calls.of_leg(account, leg).is_some_and(|(_, call)| {
+            call.direction == Direction::Outgoing || call.phase == Phase::Talking
+        })
     }
 }

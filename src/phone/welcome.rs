@@ -80,7 +80,7 @@ impl Engine {
                 self.send_on(account, leg, id, to);
             }
             return true;
-        } else if self.settings.welcome.do_not_disturb {
+        } else if self.settings.welcome.do_not_disturb && !self.machine_answers_at_once() {
             let sentence = format!("You missed a call from {peer}: you wanted to be left alone.");
             (rsip::StatusCode::TemporarilyUnavailable, sentence)
         } else if self.calls.is_full()
@@ -126,9 +126,11 @@ impl Engine {
     /// Sends a call on that nobody answers, after a while, if that is wished.
     pub(super) fn watch_unanswered(&mut self, id: CallId) {
         let Welcome { forward_unanswered, unanswered_s, .. } = &self.settings.welcome;
-        let (Some(_), reports) = (forward_unanswered, self.reports.clone()) else { return };
+        let after_s = forward_unanswered.as_ref().map(|_| *unanswered_s);
+        let Some(after_s) = after_s.or(self.machine_after_s()) else { return };
+        let reports = self.reports.clone();
         let Some(call) = self.calls.running.get_mut(&id) else { return };
-        let while_it_rings = Duration::from_secs((*unanswered_s).into());
+        let while_it_rings = Duration::from_secs(after_s.into());
         call.dial_tasks.spawn(async move {
             sleep(while_it_rings).await;
             // The engine has ended otherwise.
@@ -143,7 +145,7 @@ impl Engine {
         };
         let forward = self.settings.welcome.forward_unanswered.as_deref();
         let Some((uri, name)) = forward.and_then(|to| forward_uri(to, &call.overlay)) else {
-            return;
+            return self.answer_by_machine(id);
         };
         let legs: Vec<_> = call.legs.iter().map(|(id, leg)| (*id, leg.account)).collect();
         for (leg, account) in legs {

@@ -1,7 +1,5 @@
 //! How calls end and how they sound, in one sentence or word for people.
 
-use std::time::Duration;
-
 use crate::sip::{End, Side};
 
 /// How an incoming call ends that the user does not want.
@@ -71,19 +69,6 @@ pub(super) fn no_codec(peer: &str) -> String {
     format!("{peer}'s phone and this one have no way to encode sound in common.")
 }
 
-/// What the sound is like: loss that concealment hides, loss that is heard, loss that hurts; and
-/// a delay that makes people talk at once (ITU-T G.114 draws the lines at 150 and 400 ms one way).
-pub(super) fn quality(loss: f32, rtt: Option<Duration>) -> &'static str {
-    let rtt = rtt.unwrap_or_default();
-    if loss > 0.10 || rtt > Duration::from_millis(800) {
-        "Poor"
-    } else if loss > 0.03 || rtt > Duration::from_millis(300) {
-        "Fair"
-    } else {
-        "Good"
-    }
-}
-
 /// The path of a call's sound: whether another computer passes it on.
 pub(super) fn path(path: &str) -> &'static str {
     if is_relayed(path) { "through a relay" } else { "direct" }
@@ -95,6 +80,8 @@ pub(super) fn is_relayed(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::phone::{Direction, Ending, HistoryEntry};
 
@@ -114,13 +101,6 @@ mod tests {
     fn a_path_is_told_without_addresses() {
         assert_eq!(path("host 192.0.2.7:1 to srflx 192.0.2.8:2 over UDP, IPv4"), "direct");
         assert_eq!(path("relay 192.0.2.7:1 to host 192.0.2.8:2 over UDP"), "through a relay");
-    }
-
-    #[test]
-    fn quality_has_three_words() {
-        assert_eq!(quality(0.0, None), "Good");
-        assert_eq!(quality(0.05, None), "Fair");
-        assert_eq!(quality(0.0, Some(Duration::from_secs(1))), "Poor");
     }
 
     /// What the list of calls tells apart is what is said of calls here.

@@ -24,7 +24,7 @@ pub trait Topology {
 
     /// Who keeps copies of what we are responsible for, in the order of their replica numbers,
     /// which start at 1.
-    fn replicas(&self) -> &[NodeId];
+    fn replicas(&self) -> Vec<NodeId>;
 
     /// The peers next to us, each once.
     fn neighbors(&self) -> Vec<NodeId>;

@@ -40,6 +40,7 @@ pub(super) fn ring(world: &World) -> Vec<String> {
         let before = world.ring.before(own);
         let is_right = |list: &[crate::base::NodeId],
                         truth: &mut dyn Iterator<Item = (u128, u32)>| {
+            let mut truth = truth.filter(|(_, other)| !world.network.is_walled(number, *other));
             list.len() >= least
                 && list.iter().all(|n| truth.next().map(|t| t.0) == Some(n.to_u128()))
         };
@@ -51,6 +52,13 @@ pub(super) fn ring(world: &World) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Whether a peer cannot join, as it cannot be linked to the one that would admit it.
+pub(super) fn is_shut_out(world: &World, number: u32) -> bool {
+    let place = world.identity(number).node_id.to_u128();
+    let mut behind = world.ring.from(place.wrapping_add(1));
+    behind.next().is_some_and(|(_, admitting)| world.network.is_walled(number, admitting))
 }
 
 /// The rules of RFC 6940 §7.3 for the Kinds of our overlays, written down a second time.

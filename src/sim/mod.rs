@@ -26,7 +26,8 @@
 //! often, without a word; a new user comes in the same moment. Hostile peers are real ones behind
 //! a mask that drops, misroutes, forges, replays or floods, or sits next to a victim's key. What
 //! one of them is responsible for may be lost with it: nobody else makes copies of that. Some first
-//! peers last for ever, like the bootstrap nodes that a document names.
+//! peers last for ever, like the bootstrap nodes that a document names. Between some pairs of the
+//! others there may be walls: they can never be linked, though others reach both.
 //!
 //! # The trace
 //!

@@ -55,6 +55,9 @@ pub(super) struct Network {
     rng: Rng,
     /// Whether east and west cannot reach each other.
     is_split: bool,
+    /// The share of pairs that can never reach each other, and how many of the first peers can be
+    /// reached by everybody.
+    walls: (f64, u32),
     members: Vec<Member>,
     rows: Vec<Side>,
     free: Vec<u32>,
@@ -101,12 +104,28 @@ impl Network {
             faults: Faults::default(),
             rng,
             is_split: false,
+            walls: (0.0, 0),
             members: Vec::new(),
             rows: Vec::new(),
             free: Vec::new(),
             accepted: 0,
             bytes_sent: 0,
         }
+    }
+
+    /// Puts walls between this share of all pairs; the first peers are reached by everybody.
+    pub(super) fn wall_off(&mut self, share: f64, public: u32) {
+        self.walls = (share, public);
+    }
+
+    /// Whether there is a wall between two peers.
+    pub(super) fn is_walled(&self, a: u32, b: u32) -> bool {
+        let (share, public) = self.walls;
+        if share <= 0.0 || a.min(b) < public {
+            return false;
+        }
+        let pair = u64::from(a.min(b)) << 32 | u64::from(a.max(b));
+        Rng::from_number(pair).unit() < share
     }
 
     /// The next peer, whose place is on the map already.
@@ -439,7 +458,8 @@ impl Network {
 
     fn reaches(&self, from: u32, to: u32) -> bool {
         let is_alive = self.members.get(to as usize).is_some_and(|member| member.is_alive);
-        is_alive && !(self.is_split && self.map.is_west(from) != self.map.is_west(to))
+        let is_cut = self.is_split && self.map.is_west(from) != self.map.is_west(to);
+        is_alive && !is_cut && !self.is_walled(from, to)
     }
 }
 

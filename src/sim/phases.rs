@@ -269,9 +269,11 @@ impl Run<'_> {
         for what in checks::forbidden(&self.world) {
             self.find("forbidden", |f| &mut f.forbidden, &what);
         }
-        let joined = |(_, peer): &(u32, &crate::peer::Peer)| peer.is_joined();
-        let outside: Vec<u32> =
-            self.world.peers().filter(|p| !joined(p)).map(|(number, _)| number).collect();
+        let outside = self.world.peers().filter(|(_, peer)| !peer.is_joined());
+        let outside: Vec<u32> = outside
+            .map(|(number, _)| number)
+            .filter(|number| !checks::is_shut_out(&self.world, *number))
+            .collect();
         for number in outside {
             self.find("not_joined", |f| &mut f.not_joined, &format!("peer={number}"));
         }
@@ -297,7 +299,11 @@ impl Run<'_> {
     }
 
     fn is_healed(&self) -> bool {
-        self.world.peers().all(|(_, peer)| peer.is_joined()) && checks::ring(&self.world).is_empty()
+        let is_in = |number, peer: &crate::peer::Peer| {
+            peer.is_joined() || checks::is_shut_out(&self.world, number)
+        };
+        self.world.peers().all(|(number, peer)| is_in(number, peer))
+            && checks::ring(&self.world).is_empty()
     }
 
     /// Some peers become hostile, each in another way; those that want to sit next to a victim's

@@ -80,9 +80,11 @@ impl<'a> Run<'a> {
         tell: &'a mut dyn FnMut(&str),
     ) -> Result<Self, WorldError> {
         let mut rng = Rng::from_number(scenario.seed);
+        let mut world = World::new(scenario, &mut rng)?;
+        world.network.wall_off(scenario.walls, scenario.bootstrap_nodes());
         Ok(Self {
             scenario,
-            world: World::new(scenario, &mut rng)?,
+            world,
             rng,
             users: Vec::new(),
             summary: Summary { peers: scenario.peers, ..Summary::default() },

@@ -35,6 +35,9 @@ pub struct Scenario {
     pub faults: Faults,
     /// The share of peers that are hostile.
     pub hostile: f64,
+    /// The share of pairs of peers that can never be linked, although others reach both of them.
+    /// The first peers, through which others join, are reached by everybody.
+    pub walls: f64,
     /// Whether each event gets a line.
     pub is_traced: bool,
 }
@@ -56,6 +59,7 @@ impl Scenario {
             partition: Duration::ZERO,
             faults: Faults::default(),
             hostile: 0.0,
+            walls: 0.0,
             is_traced: false,
         }
     }

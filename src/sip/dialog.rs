@@ -126,6 +126,19 @@ impl Dialog {
         self.with_cseq(method, self.local_cseq)
     }
 
+    /// The next request in an early dialog of this INVITE, which shares the numbers of all that
+    /// the same INVITE has begun.
+    pub(super) fn request_in(&mut self, early: &Self, method: rsip::Method) -> Request {
+        self.local_cseq += 1;
+        early.with_cseq(method, self.local_cseq)
+    }
+
+    /// The number for a request that is sent again as another one.
+    pub(super) fn next_cseq(&mut self) -> u32 {
+        self.local_cseq += 1;
+        self.local_cseq
+    }
+
     /// The ACK for the 2xx to the INVITE numbered `cseq`, without Via (RFC 3261 §13.2.2.4).
     pub(super) fn ack(&self, cseq: u32) -> Request {
         self.with_cseq(rsip::Method::Ack, cseq)

@@ -7,12 +7,17 @@ use std::time::Duration;
 
 use rsip::StatusCode;
 
-use super::message::{CSeq, Host, Message, NameAddr, Response, Via};
+use super::message::{
+    CSeq, Challenge, Host, Message, NameAddr, RAck, Response, SessionExpires, Via, first_in_stream,
+};
 use super::*;
 use crate::base::{DecodeError, Instant, Now, Reader};
 
 /// A datagram: what can be read can be written, and reads the same again.
 pub fn message(bytes: &[u8]) {
+    if let Ok(Some(length)) = first_in_stream(bytes) {
+        assert!((1..=bytes.len()).contains(&length));
+    }
     let Ok(message) = Message::parse(bytes) else { return };
     let (headers, written) = match &message {
         Message::Request(request) => {
@@ -23,6 +28,7 @@ pub fn message(bytes: &[u8]) {
     };
     let _ = (headers.via(), headers.from(), headers.to(), headers.call_id(), headers.cseq());
     let _ = (headers.contact(), headers.reason(), headers.list("Record-Route"));
+    let _ = Challenge::topmost(headers, "WWW-Authenticate");
     let Ok(again) = Message::parse(&written) else {
         panic!("{message:?} is written as {:?}", String::from_utf8_lossy(&written));
     };
@@ -37,13 +43,15 @@ pub fn message(bytes: &[u8]) {
 pub fn word(bytes: &[u8]) {
     let Some((choice, text)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    let targets: [fn(&str); 8] = [
+    let targets: [fn(&str); 10] = [
         text_round_trip::<Uri>,
         text_round_trip::<NameAddr>,
         text_round_trip::<Via>,
         text_round_trip::<CSeq>,
         text_round_trip::<Reason>,
         text_round_trip::<Replaces>,
+        text_round_trip::<RAck>,
+        text_round_trip::<SessionExpires>,
         text_round_trip::<Aor>,
         text_round_trip::<Host>,
     ];
@@ -223,7 +231,7 @@ fn agent(name: &str, seed: u8) -> UserAgent {
     let users = vec![aor(name)];
     let contact = Uri::of(&aor(name));
     let overlay: Host = "o".parse().expect("a host");
-    UserAgent::new(UaConfig { overlay, users, contact, seed: [seed; 32] })
+    UserAgent::new(UaConfig { overlay, users, contact, line: None, seed: [seed; 32] })
 }
 
 fn aor(text: &str) -> Aor {

@@ -15,10 +15,14 @@
 //!
 //! # Who may call
 //!
-//! No SIP credential is ever asked for or given. A request is believed because the user name in
-//! its From is one of those that its flow's certificate proves; any other is answered 403 and told
-//! to the room above. A dialog lives on its flow: the same request on another flow is refused,
-//! but a re-INVITE moves the dialog to a flow that proves the same name.
+//! In an overlay no SIP credential is ever asked for or given. A request is believed because the
+//! user name in its From is one of those that its flow's certificate proves; any other is answered
+//! 403 and told to the room above. A dialog lives on its flow: the same request on another flow is
+//! refused, but a re-INVITE moves the dialog to a flow that proves the same name.
+//! Texts outside of calls (RFC 3428) are believed in the same way.
+//!
+//! A user agent with a [`Line`] is the phone of an ordinary registrar's user instead: its one flow
+//! leads to the registrar, whose word is taken for who calls, and who asks for the password.
 
 mod dialog;
 #[cfg(any(test, fuzzing))]
@@ -30,9 +34,10 @@ mod ua;
 #[cfg(test)]
 mod tests;
 
-pub use message::{Aor, Reason, Replaces, Uri};
+pub use message::{Aor, Credentials, Reason, Replaces, Uri};
 pub use ua::{
-    Command, End, Event, Failure, FlowId, Input, LegId, Output, Side, UaConfig, UserAgent,
+    Command, End, Event, Failure, FlowId, Input, LegId, Line, Output, Receipt, Side, Text,
+    UaConfig, UserAgent,
 };
 
 /// Bounds of this room, each with its reason.
@@ -62,8 +67,18 @@ pub mod limits {
     pub const SERVER_TRANSACTIONS_MAX: usize = 512;
     /// Server transactions of one flow, so that one peer cannot take all of them.
     pub const FLOW_SERVER_TRANSACTIONS_MAX: usize = 64;
-    /// Client transactions at once: an INVITE, a CANCEL and a BYE for each leg.
-    pub const CLIENT_TRANSACTIONS_MAX: usize = 3 * LEGS_MAX;
+    /// Client transactions at once: an INVITE, a CANCEL and a BYE for each leg, and texts.
+    pub const CLIENT_TRANSACTIONS_MAX: usize = 3 * LEGS_MAX + MESSAGES_MAX;
+    /// Texts on their way at once, and as many that come in: one for each device of some names.
+    pub const MESSAGES_MAX: usize = 64;
+    /// The longest MESSAGE that we send, with all that is around the text: our flows know no
+    /// congestion, and RFC 3428 §8 permits no more there.
+    pub const MESSAGE_REQUEST_BYTES_MAX: usize = 1300;
+    /// The longest text in bytes that fits into a MESSAGE whatever names are around it, as long as
+    /// these have no more than 80 bytes each.
+    pub const MESSAGE_TEXT_BYTES_MAX: usize = 640;
+    /// The longest text in bytes that is read; other programs may send more than we do.
+    pub const MESSAGE_TEXT_READ_MAX: usize = 16_384;
     /// How long an outgoing call may take to be answered before it is cancelled. RFC 3261 gives a
     /// proxy's timer C more than 180 s; a person has hung up by then.
     pub const RING_MAX: Duration = Duration::from_secs(180);
@@ -72,6 +87,23 @@ pub mod limits {
     /// How often a 180 is repeated, since it is lost unnoticed otherwise. RFC 3261 §13.3.1.1 asks
     /// for once a minute.
     pub const RING_REPEAT: Duration = Duration::from_secs(4);
+    /// How often a 180 is said once more that the caller has confirmed (RFC 3261 §13.3.1.1).
+    pub const RELIABLE_RING_REPEAT: Duration = Duration::from_secs(60);
+    /// Early dialogs of one call: devices behind a proxy that rings several.
+    pub const EARLY_DIALOGS_MAX: usize = 8;
+    /// How long a session lives without a refresh (RFC 4028 §4 recommends it).
+    pub const SESSION_INTERVAL: Duration = Duration::from_secs(1800);
+    /// How often one request is sent again because a password or a longer time was asked for.
+    pub const ASKED_AGAIN_MAX: u8 = 4;
+    /// Registrars and proxies whose challenges are remembered.
+    pub const REALMS_MAX: usize = 4;
+    /// The shortest and the longest registration in seconds, whatever a registrar says: more
+    /// often is no use, and more seldom would lose calls after a restart of it.
+    pub const REGISTRATION_S_MIN: u32 = 20;
+    /// See [`REGISTRATION_S_MIN`].
+    pub const REGISTRATION_S_MAX: u32 = 7200;
+    /// When a registrar is asked again that has refused, or said nothing.
+    pub const REGISTER_AGAIN: Duration = Duration::from_secs(60);
     /// How long a call outlives its flow until it must have been moved to another one.
     pub const REBIND_MAX: Duration = Duration::from_secs(30);
 }

@@ -5,6 +5,7 @@
 pub mod halting;
 pub mod internet;
 pub mod lan;
+pub mod registrar;
 pub mod router;
 pub mod served;
 
@@ -105,6 +106,11 @@ impl Overlay {
     /// Starts a peer; a user's state is in the folder of that name.
     pub fn peer(&self, user: &str, options: &[&str]) -> Phone {
         self.start(program().arg("peer"), user, user, options)
+    }
+
+    /// Starts another command of `user`, on the folder of that name.
+    pub fn run(&self, command: &[&str], user: &str, options: &[&str]) -> Phone {
+        self.start(program().args(command), user, user, options)
     }
 
     /// Starts a peer of `user` whose state is in another folder.
@@ -258,6 +264,11 @@ impl Phone {
         words.filter_map(|word| word.parse().ok()).next().expect("a number")
     }
 
+    /// The process's number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends what Ctrl-C sends.
     pub fn interrupt(&self) {
         self.signal("INT");
@@ -304,6 +315,19 @@ impl Drop for Phone {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a process has used of a processor, in seconds, as the system counts it.
+#[cfg(target_os = "linux")]
+pub fn cpu_s(pid: u32) -> f64 {
+    /// Of the system's own clock.
+    const TICKS_PER_S: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, which may hold anything, ends with the last parenthesis.
+    let figures = stat.rsplit(')').next().unwrap_or_default();
+    let figures: Vec<f64> =
+        figures.split_whitespace().filter_map(|figure| figure.parse().ok()).collect();
+    figures.get(10..12).map_or(0.0, |ticks| ticks.iter().sum::<f64>() / TICKS_PER_S)
 }
 
 /// Fails unless a recording has what was said.

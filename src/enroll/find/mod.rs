@@ -20,6 +20,7 @@ mod web;
 use std::fmt;
 use std::net::SocketAddr;
 
+use serde::{Serialize, Serializer};
 use thiserror::Error;
 
 use super::dns::{DnsError, Resolver};
@@ -110,11 +111,13 @@ pub enum Road {
 }
 
 /// How far a road has come, for a face that shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RoadNews {
     /// Which road.
+    #[serde(serialize_with = "displayed")]
     pub road: Road,
     /// How far.
+    #[serde(serialize_with = "displayed")]
     pub state: RoadState,
 }
 
@@ -176,6 +179,15 @@ pub struct FindFailure {
     pub overlay: OverlayName,
     /// Why, for each road that was tried.
     pub roads: Vec<(Road, RoadFailure)>,
+}
+
+/// As it is displayed.
+fn displayed<T, S>(value: &T, serializer: S) -> Result<S::Ok, S::Error>
+where
+    T: fmt::Display,
+    S: Serializer,
+{
+    serializer.collect_str(value)
 }
 
 impl fmt::Display for RoadState {

@@ -3,6 +3,7 @@
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 
 use super::error::RegistryError;
 use super::limits;
@@ -13,7 +14,7 @@ use crate::config::SignedConfig;
 use crate::enroll::prepare::{prepared_account, prepared_password};
 
 /// An account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Account {
     /// Its name: the part of the user name before the `@`.
     pub name: String,
@@ -26,7 +27,7 @@ pub struct Account {
 }
 
 /// A Node-ID of an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AccountNode {
     /// The Node-ID.
     pub node_id: NodeId,
@@ -37,7 +38,8 @@ pub struct AccountNode {
 }
 
 /// Whether an account can enroll.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AccountState {
     /// It can.
     Active,

@@ -1,6 +1,7 @@
 //! Calls: dialling, answering, the card of a call, the list.
 
 use super::*;
+use crate::phone::SoundTrouble;
 
 #[test]
 fn a_name_and_enter_dial() {
@@ -298,16 +299,21 @@ fn an_ended_call_says_why_and_is_called_again_or_dismissed() {
 #[test]
 fn quality_is_one_word_with_the_reason_behind_it() {
     let mut snapshot = with_call(talking());
+    snapshot.calls[0].trouble = Some(SoundTrouble::Gaps);
     snapshot.calls[0].quality = Some(Quality {
         word: "Poor",
         loss: 0.12,
         rtt: Some(Duration::from_millis(310)),
         buffer: Duration::from_millis(120),
+        score: Some(2.61),
+        score_there: None,
         path: "direct, 192.0.2.7".into(),
     });
     let (harness, _backend) = open(snapshot, WIDE);
     harness.get_by_label("Sound: poor");
     harness.get_by_label_contains("12 % lost");
+    harness.get_by_label_contains("2.6 of 5 points");
+    harness.get_by_label_contains("Parts of what bob says");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod book;
 mod calls;
+mod conversations;
 mod first;
 mod history;
 mod keeping;
@@ -11,6 +12,7 @@ mod names;
 mod network;
 mod people;
 mod reach;
+mod sound;
 
 use std::time::Duration;
 
@@ -23,9 +25,9 @@ use super::view::{Page, Setup, ViewState};
 use super::window::Window;
 use super::{look, words};
 use crate::phone::{
-    Backend, Backup, Call, CallId, CallState, Command, Device, Direction, DocumentFacts,
-    HistoryEntry, Language, Me, Membership, OverlayState, Quality, Settings, Snapshot,
-    SoundSettings, Theme, Verified, Welcome, channel,
+    Backend, Backup, Call, CallId, CallRecording, CallState, Command, DesktopSettings, Device,
+    Direction, DocumentFacts, HistoryEntry, Language, Me, Membership, OverlayState, Quality,
+    Settings, Snapshot, SoundSettings, Theme, Verified, Welcome, channel,
 };
 
 /// A window on `snapshot`, and the phone's end of it.
@@ -42,13 +44,13 @@ fn open<'a>(snapshot: Snapshot, size: [f32; 2]) -> (Harness<'a, Window>, Backend
 }
 
 /// High enough for each page: what has to be scrolled to cannot be clicked on.
-const WIDE: [f32; 2] = [960.0, 2000.0];
-const NARROW: [f32; 2] = [400.0, 2000.0];
+const WIDE: [f32; 2] = [960.0, 2800.0];
+const NARROW: [f32; 2] = [400.0, 2800.0];
 
 /// What the user has asked for; not what the pages ask for by themselves.
 fn commands(backend: &mut Backend) -> Vec<Command> {
     let all = std::iter::from_fn(|| backend.commands.try_recv().ok());
-    all.filter(|command| *command != Command::Inspect).collect()
+    all.filter(|command| !matches!(command, Command::Inspect | Command::LookFor(_))).collect()
 }
 
 /// Lets the phone say something new.
@@ -152,6 +154,8 @@ fn call(id: u64, state: CallState) -> Call {
         verified: Verified::SelfSignedKnown,
         is_domain_unverified: false,
         forwarded_to: None,
+        takes_message: false,
+        conference: None,
         muted: false,
         is_knocking: false,
         transferring_to: None,
@@ -161,6 +165,8 @@ fn call(id: u64, state: CallState) -> Call {
         level_sent: 0.1,
         level_received: 0.5,
         quality: None,
+        trouble: None,
+        recording: CallRecording::default(),
     }
 }
 
@@ -187,6 +193,8 @@ fn clearing_the_list_asks_first() {
 fn leaving_asks_before_calls_are_lost() {
     let (mut harness, mut backend) = open(with_call(talking()), WIDE);
     click(&mut harness, words::settings());
+    harness.get_by_label(words::leave()).scroll_to_me();
+    harness.run();
     click(&mut harness, words::leave());
     harness.get_by_label("The running call ends.");
     harness.key_press(Key::Escape);
@@ -204,36 +212,43 @@ fn settings_send_what_was_chosen_and_keep_the_rest() {
     harness.get_by_label(words::join_at_start()).click();
     harness.run();
     let chosen = Settings { join_at_start: true, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
     harness.get_by_label(words::voice_processing()).click();
     harness.run();
     let sound = SoundSettings { voice_processing: false, ..SoundSettings::default() };
     let chosen = Settings { sound, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
     harness.get_by_label(words::do_not_disturb()).click();
     harness.run();
     let welcome = Welcome { do_not_disturb: true, ..Welcome::default() };
     let chosen = Settings { welcome, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
     harness.get_by_label(words::strangers_ring()).click();
     harness.run();
     let welcome = Welcome { strangers_ring: true, ..Welcome::default() };
     let chosen = Settings { welcome, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
     harness.get_by_label(words::hidden_on_lan()).click();
     harness.run();
     let chosen = Settings { hidden_on_lan: true, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
+    harness.get_by_label(words::pause_players()).click();
+    harness.run();
+    let desktop = DesktopSettings { pause_players: false, ..DesktopSettings::default() };
+    let chosen = Settings { desktop, ..Settings::default() };
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
     harness.get_by_label(words::theme_light()).click();
     harness.run();
     let chosen = Settings { theme: Theme::Light, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
     harness.get_by_role_and_label(Role::ComboBox, words::microphone()).click();
     harness.run();
     harness.get_by_label("USB headset").click();
     harness.run();
-    let chosen = Settings { microphone: Some("m1".into()), ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(chosen)]);
+    let sound =
+        SoundSettings { microphones: vec!["USB headset".into()], ..SoundSettings::default() };
+    let chosen = Settings { sound, ..Settings::default() };
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(chosen))]);
 }
 
 /// The whole window changes its language at once.
@@ -247,7 +262,7 @@ fn the_window_speaks_german() {
     harness.get_by_role_and_label(Role::RadioButton, "English").click();
     harness.run();
     let settings = Settings { language: Language::English, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(settings.clone())]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(settings.clone()))]);
     tell(&mut harness, &backend, Snapshot { settings, ..joined() });
     harness.get_by_label("Join when the program starts");
 }
@@ -277,6 +292,7 @@ fn everything_is_reached_by_the_tab_key() {
     let wanted = [
         words::calls(),
         words::contacts(),
+        words::messages(),
         words::network(),
         words::settings(),
         words::dial(),
@@ -312,7 +328,7 @@ fn everything_that_takes_the_focus_has_a_name() {
         with_call(CallState::Incoming),
     ];
     for snapshot in scenes {
-        for page in [Page::Calls, Page::Contacts, Page::Network, Page::Settings] {
+        for page in [Page::Calls, Page::Contacts, Page::Messages, Page::Network, Page::Settings] {
             for setup in [Setup::Choices, Setup::Join, Setup::Start, Setup::Restore] {
                 let (mut harness, _backend) = open(snapshot.clone(), WIDE);
                 harness.state_mut().view.kept.page = page;

@@ -46,7 +46,7 @@ fn several_overlays_are_listed_and_handled_one_by_one() {
     click(&mut harness, words::make_default());
     let default_overlay = Some("jones".to_owned());
     let settings = Settings { default_overlay, ..Settings::default() };
-    assert_eq!(commands(&mut backend), [Command::Configure(settings)]);
+    assert_eq!(commands(&mut backend), [Command::Configure(Box::new(settings))]);
     click(&mut harness, &words::leave_which("jones"));
     harness.get_by_label_contains("Nobody in jones can call you");
     click(&mut harness, words::yes_leave());

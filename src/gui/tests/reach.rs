@@ -37,7 +37,8 @@ fn what_is_lent_is_chosen_and_switched_off() {
     let (mut harness, mut backend) = open(with(facts), WIDE);
     click(&mut harness, words::settings());
     harness.get_by_label("In use by 2 connections now.");
-    let configured = |relay| Command::Configure(Settings { relay, ..Settings::default() });
+    let configured =
+        |relay| Command::Configure(Box::new(Settings { relay, ..Settings::default() }));
     let normal = LentRelay::default();
     for (list, choice, relay) in [
         (words::lend_rate(), "500 kbit/s", LentRelay { kbit_per_s: 500, ..normal }),

@@ -21,6 +21,8 @@ macro_rules! say {
 }
 
 mod book;
+mod conversations;
+mod desktop;
 mod first;
 mod keeping;
 mod language;
@@ -28,10 +30,13 @@ mod links;
 mod overlays;
 mod people;
 mod reach;
+mod sound;
 #[cfg(test)]
 mod tests;
 
 pub use book::*;
+pub use conversations::*;
+pub use desktop::*;
 pub use first::*;
 pub use keeping::*;
 pub use language::{choose as choose_language, find_system_language};
@@ -39,6 +44,7 @@ pub use links::*;
 pub use overlays::*;
 pub use people::*;
 pub use reach::*;
+pub use sound::*;
 
 use std::time::Duration;
 
@@ -107,7 +113,6 @@ texts! {
     strangers_ring,
     strangers_ring_hint,
     system_choice,
-    not_plugged_in,
     look,
     theme,
     theme_system,
@@ -195,6 +200,7 @@ fn doing(snapshot: &Snapshot) -> Option<String> {
         });
     }
     match snapshot.overlay() {
+        OverlayState::Joined { .. } if snapshot.settings.is_unlisted => None,
         OverlayState::Joining { .. } | OverlayState::Joined { registered: false, .. } => {
             Some(say!(doing_joining))
         }
@@ -290,6 +296,9 @@ pub fn quality_details(quality: &Quality) -> String {
     let mut parts = vec![say!(quality_lost, percent = percent)];
     if let Some(rtt) = quality.rtt {
         parts.push(say!(quality_rtt, ms = rtt.as_millis().to_string()));
+    }
+    if let Some(score) = quality.score {
+        parts.push(say!(quality_score, score = format!("{score:.1}")));
     }
     parts.push(say!(quality_buffered, ms = quality.buffer.as_millis().to_string()));
     match quality.path.as_str() {

@@ -2,13 +2,16 @@
 //!
 //! A description holds one audio stream of Opus (RFC 7587) on SRTP keyed by DTLS (RFC 5763), with
 //! every ICE candidate in it (RFC 8839; nothing trickles) and RTCP on the same port (RFC 5761).
+//! Toward phones that know nothing of all that there is [`PlainDescription`]: Opus on bare RTP.
 //! The crate `sdp` reads and writes the lines; their meaning is decided here.
 
+mod plain;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use plain::{PlainDescription, PlainNegotiated, PlainOffer};
 pub use read::Offer;
 
 /// One side's audio stream.
@@ -35,6 +38,9 @@ pub struct MediaDescription {
     pub telephone_event: Option<u8>,
     /// Which way sound flows, seen from this side.
     pub direction: Direction,
+    /// Whether this side records the call; `None` for one that knows nothing of recording
+    /// (RFC 7866 §6.1.2).
+    pub recording: Option<bool>,
 }
 
 /// The payload type that we offer for Opus: the first dynamic one browsers use too.

@@ -110,7 +110,7 @@ pub(super) fn answered_stream(text: &str) -> Result<Stream, SdpError> {
     stream(&session, media)
 }
 
-fn parse(text: &str) -> Result<SessionDescription, SdpError> {
+pub(super) fn parse(text: &str) -> Result<SessionDescription, SdpError> {
     if text.len() > limits::TEXT_MAX {
         return Err(SdpError::TooLong(text.len()));
     }
@@ -155,19 +155,20 @@ fn stream(
         copies_payload_type: copies(&lines, opus_payload_type),
         telephone_event: telephone_event(&lines),
         direction: direction(&lines),
+        recording: recording(&lines),
     };
     Ok(Stream { description, opus, mid: lines.text("mid")? })
 }
 
 /// The attribute lines of a stream, and behind them those of the session.
-struct Lines<'a> {
-    session: &'a SessionDescription,
-    media: &'a wire::MediaDescription,
+pub(super) struct Lines<'a> {
+    pub(super) session: &'a SessionDescription,
+    pub(super) media: &'a wire::MediaDescription,
 }
 
 impl<'a> Lines<'a> {
     /// The values of the stream's own lines of this name.
-    fn own(&self, key: &'a str) -> impl Iterator<Item = Option<&'a str>> {
+    pub(super) fn own(&self, key: &'a str) -> impl Iterator<Item = Option<&'a str>> {
         let lines = self.media.attributes.iter().filter(move |a| a.key == key);
         lines.map(|a| a.value.as_deref())
     }
@@ -209,7 +210,7 @@ fn copies(lines: &Lines<'_>, opus: u8) -> Option<u8> {
 }
 
 /// The payload type of the first Opus among the stream's formats, and its parameters.
-fn opus(lines: &Lines<'_>) -> Result<(u8, OpusWish), SdpError> {
+pub(super) fn opus(lines: &Lines<'_>) -> Result<(u8, OpusWish), SdpError> {
     // RFC 7587 §7: always 48000 and 2, whatever is really sent.
     let format = lines.format("opus/48000/2").ok_or(SdpError::NoCommonCodec)?;
     let payload_type = format.parse().ok().filter(|t| *t < 128);
@@ -232,7 +233,7 @@ fn opus(lines: &Lines<'_>) -> Result<(u8, OpusWish), SdpError> {
 
 /// The payload type of the first telephone events that share Opus's clock (RFC 4733 §2.1). All that
 /// take any take the sixteen keys (§2.4.1).
-fn telephone_event(lines: &Lines<'_>) -> Option<u8> {
+pub(super) fn telephone_event(lines: &Lines<'_>) -> Option<u8> {
     lines.format("telephone-event/48000")?.parse().ok().filter(|number| *number < 128)
 }
 
@@ -249,6 +250,13 @@ fn fingerprint(lines: &Lines<'_>) -> Result<[u8; 32], SdpError> {
     bytes.collect::<Result<Vec<u8>, _>>()?.try_into().map_err(|_| bad())
 }
 
+/// Whether the writer records the call. Whoever says what they prefer knows of recording as well
+/// (RFC 7866 §6.1.2, §6.2.2).
+fn recording(lines: &Lines<'_>) -> Option<bool> {
+    let state = lines.all("record").flatten().next().map(|state| state.trim() == "on");
+    state.or_else(|| lines.all("recordpref").next().map(|_| false))
+}
+
 /// Who opens DTLS; without the line, whoever wrote the description does (RFC 4145 §4.1).
 fn setup(lines: &Lines<'_>) -> Result<Setup, SdpError> {
     match lines.text("setup")?.as_deref() {
@@ -260,7 +268,7 @@ fn setup(lines: &Lines<'_>) -> Result<Setup, SdpError> {
 }
 
 /// Which way the writer wants sound to flow; both without a line (RFC 8866 §6.7).
-fn direction(lines: &Lines<'_>) -> Direction {
+pub(super) fn direction(lines: &Lines<'_>) -> Direction {
     let words = [
         ("sendrecv", Direction::SendRecv),
         ("sendonly", Direction::SendOnly),

@@ -20,7 +20,23 @@ fn side(name: &str, byte: u8) -> MediaDescription {
         copies_payload_type: Some(COPIES_PAYLOAD_TYPE),
         telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
         direction: Direction::SendRecv,
+        recording: Some(false),
     }
+}
+
+/// RFC 7866 §6.1.2: each side says whether it records, in a line that others may not know.
+#[test]
+fn who_records_says_so() {
+    let alice = MediaDescription { recording: Some(true), ..side("alice", 1) };
+    let text = offer(ORIGIN, &alice);
+    assert!(text.contains("a=record:on\r\n"), "{text}");
+    let (answer_text, at_bob) = answer(&text, ORIGIN, &side("bob", 2)).expect("a good offer");
+    assert_eq!(at_bob.remote.recording, Some(true));
+    let accepted = |text: &str| accept(&alice, text).expect("an answer").remote.recording;
+    assert_eq!(accepted(&answer_text), Some(false));
+    assert_eq!(accepted(&answer_text.replace("a=record:off\r\n", "")), None);
+    let other = answer_text.replace("a=record:off", "a=recordpref:nopreference");
+    assert_eq!(accepted(&other), Some(false));
 }
 
 #[test]

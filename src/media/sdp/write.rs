@@ -70,7 +70,12 @@ pub(super) fn audio(
     }
     add("ptime", Some("20".into()));
     add(direction_word(local.direction), None);
+    if let Some(is_recorded) = local.recording {
+        add("record", Some(if is_recorded { "on" } else { "off" }.into()));
+    }
     add("rtcp-mux", None);
+    // RFC 3611 §5.1.
+    add("rtcp-xr", Some("voip-metrics".into()));
     add("setup", Some(setup_word(local.setup).into()));
     add("fingerprint", Some(format!("sha-256 {}", colon_hex(&local.fingerprint))));
     add("ice-ufrag", Some(local.ice_ufrag.clone()));
@@ -131,7 +136,7 @@ fn default_destination(candidates: &[String]) -> (String, isize) {
         .map_or_else(|| ("0.0.0.0".into(), 9), |(_, _, address, port)| (address, port))
 }
 
-fn direction_word(direction: Direction) -> &'static str {
+pub(super) fn direction_word(direction: Direction) -> &'static str {
     match direction {
         Direction::SendRecv => "sendrecv",
         Direction::SendOnly => "sendonly",

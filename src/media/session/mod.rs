@@ -6,6 +6,7 @@
 //! network ─► receive ─► SRTP ─► RTP ─► jitter buffer ─► playout ─► Opus ─► stretch ─► speaker
 //! ```
 
+mod statistics;
 #[cfg(test)]
 mod tests;
 
@@ -13,13 +14,16 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+pub use statistics::AudioStatistics;
 use webrtc_util::marshal::{Marshal, Unmarshal};
 
 use super::codec::{CodecError, Decoder, Encoder, FRAME_SAMPLES, Frame, SILENCE};
 use super::digit::{Digit, DigitReceiver, DigitSender, EventPacket};
-use super::jitter::{Arrival, Insertion, JitterBuffer, JitterCounters, Pace, Pull};
+use super::jitter::{Arrival, Insertion, JitterBuffer, Pace, Pull};
 use super::level::LevelMeter;
+use super::metrics::{Heard, HeardThere};
 use super::path::{Path, Plan};
+use super::quality::Misses;
 use super::red::{self, Copies};
 use super::report::{Reception, Reporter, Sent};
 use super::sdp::{Direction, DtlsRole, Negotiated, PayloadTypes};
@@ -36,7 +40,8 @@ use crate::base::{Instant, Now, Rng};
 #[derive(Debug)]
 pub struct AudioSession {
     settings: SessionSettings,
-    srtp: SrtpSession,
+    /// `None` where nobody encrypts: with phones that know nothing of it.
+    srtp: Option<SrtpSession>,
     rng: Rng,
     encoder: Encoder,
     decoder: Decoder,
@@ -58,10 +63,12 @@ pub struct AudioSession {
     digits_heard: DigitReceiver,
     level_sent: LevelMeter,
     level_received: LevelMeter,
-    is_muted: bool,
     is_over: bool,
     peer_said_goodbye: bool,
     round_trip: Option<Duration>,
+    jitter_sent: Option<Duration>,
+    misses: Misses,
+    heard_there: HeardThere,
     /// Whether the frame before was sent.
     is_talkspurt: bool,
     refused: u64,
@@ -113,39 +120,6 @@ pub enum SessionError {
     Codec(#[from] CodecError),
 }
 
-/// Figures of a call's sound.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct AudioStatistics {
-    /// RTP packets sent.
-    pub packets_sent: u64,
-    /// RTP packets received, late ones too.
-    pub packets_received: u64,
-    /// RTP packets to us that never came.
-    pub packets_lost: u64,
-    /// Datagrams thrown away: forged, replayed, not media, or not Opus.
-    pub packets_refused: u64,
-    /// Share of the packets to us that were lost, 0 to 1, over the whole call.
-    pub loss_received: f32,
-    /// Share of our packets that the other side lost lately, 0 to 1, as it reports.
-    pub loss_sent: f32,
-    /// Variation of the packets' transit (RFC 3550 §6.4.1).
-    pub jitter: Duration,
-    /// How long a packet takes to the other side and back, once it has reported.
-    pub round_trip: Option<Duration>,
-    /// How long the jitter buffer holds sound.
-    pub buffer_delay: Duration,
-    /// What the jitter buffer had to do.
-    pub buffer: JitterCounters,
-    /// Loudness of what we send, 0 to 1, for a meter.
-    pub level_sent: f32,
-    /// Loudness of what we play, 0 to 1, for a meter.
-    pub level_received: f32,
-    /// Whether sound that was not silence was sent.
-    pub sound_sent: bool,
-    /// Whether sound that was not silence was received.
-    pub sound_received: bool,
-}
-
 /// Datagrams that may wait to be sent; a driver that polls leaves none behind.
 const OUTBOUND_MAX: usize = 64;
 /// Longest datagram taken in: nothing longer crosses an ordinary network in one piece.
@@ -178,8 +152,30 @@ impl AudioSession {
     /// The keys do not fit their profile, or the codec does not start.
     pub fn new(
         now: Now,
-        mut settings: SessionSettings,
+        settings: SessionSettings,
         keys: SrtpKeys<'_>,
+        rng: Rng,
+    ) -> Result<Self, SessionError> {
+        let srtp = SrtpSession::new(keys.profile, keys.keying, keys.role)?;
+        Self::with(now, settings, Some(srtp), rng)
+    }
+
+    /// The sound of a call that is not encrypted (`RTP/AVP`, RFC 3551), about to begin.
+    ///
+    /// # Errors
+    /// The codec does not start.
+    pub fn unencrypted(
+        now: Now,
+        settings: SessionSettings,
+        rng: Rng,
+    ) -> Result<Self, SessionError> {
+        Self::with(now, settings, None, rng)
+    }
+
+    fn with(
+        now: Now,
+        mut settings: SessionSettings,
+        srtp: Option<SrtpSession>,
         mut rng: Rng,
     ) -> Result<Self, SessionError> {
         while settings.cname.len() > 255 {
@@ -187,7 +183,7 @@ impl AudioSession {
         }
         let source = rng.u64() as u32;
         Ok(Self {
-            srtp: SrtpSession::new(keys.profile, keys.keying, keys.role)?,
+            srtp,
             encoder: Encoder::new(settings.in_band_fec, settings.dtx)?,
             decoder: Decoder::new()?,
             jitter: JitterBuffer::default(),
@@ -208,10 +204,12 @@ impl AudioSession {
             digits_heard: DigitReceiver::default(),
             level_sent: LevelMeter::default(),
             level_received: LevelMeter::default(),
-            is_muted: false,
             is_over: false,
             peer_said_goodbye: false,
             round_trip: None,
+            jitter_sent: None,
+            misses: Misses::default(),
+            heard_there: HeardThere::default(),
             is_talkspurt: false,
             refused: 0,
             settings,
@@ -221,7 +219,6 @@ impl AudioSession {
 
     /// Sends 20 ms of sound from the microphone.
     pub fn capture(&mut self, now: Instant, frame: &Frame) {
-        let frame = if self.is_muted { &SILENCE } else { frame };
         self.level_sent.watch(frame);
         let timestamp = self.timestamp;
         self.timestamp = timestamp.wrapping_add(FRAME_SAMPLES as u32);
@@ -309,7 +306,8 @@ impl AudioSession {
         if self.is_over || now < self.reporter.deadline() {
             return;
         }
-        let reception = self.reception.as_mut();
+        let heard = Heard::of(&self.misses, &self.jitter, self.round_trip, self.heard_there.there);
+        let reception = self.reception.as_mut().map(|reception| (reception, heard));
         if let Some(report) = self.reporter.report(now, &mut self.rng, &self.sent, reception) {
             self.send_rtcp(&report);
         }
@@ -325,15 +323,12 @@ impl AudioSession {
         if self.is_over {
             return;
         }
-        if let Some(goodbye) = self.reporter.goodbye(now, &self.sent, self.reception.as_mut()) {
+        let heard = Heard::of(&self.misses, &self.jitter, self.round_trip, self.heard_there.there);
+        let reception = self.reception.as_mut().map(|reception| (reception, heard));
+        if let Some(goodbye) = self.reporter.goodbye(now, &self.sent, reception) {
             self.send_rtcp(&goodbye);
         }
         self.is_over = true;
-    }
-
-    /// Sends silence instead of the microphone's sound, or stops doing so.
-    pub fn mute(&mut self, is_muted: bool) {
-        self.is_muted = is_muted;
     }
 
     /// Changes which way sound flows, after a new offer and answer.
@@ -344,30 +339,6 @@ impl AudioSession {
     /// Whether the other side has ended its sound.
     pub fn peer_said_goodbye(&self) -> bool {
         self.peer_said_goodbye
-    }
-
-    /// The call's figures up to now.
-    pub fn statistics(&self) -> AudioStatistics {
-        let (received, lost) = self.reception.map_or((0, 0), |r| (r.received(), r.lost()));
-        let received = self.earlier.0 + received;
-        let lost = (self.earlier.1 + lost).max(0).unsigned_abs();
-        let expected = (received + lost).max(1);
-        AudioStatistics {
-            packets_sent: self.sent.packets,
-            packets_received: received,
-            packets_lost: lost,
-            packets_refused: self.refused,
-            loss_received: lost as f32 / expected as f32,
-            loss_sent: self.path.loss(),
-            jitter: self.reception.map_or(Duration::ZERO, |r| r.jitter()),
-            round_trip: self.round_trip,
-            buffer_delay: self.jitter.delay(),
-            buffer: self.jitter.counters(),
-            level_sent: self.level_sent.level(),
-            level_received: self.level_received.level(),
-            sound_sent: self.sent.packets > 0 && self.level_sent.has_heard_sound(),
-            sound_received: self.level_received.has_heard_sound(),
-        }
     }
 
     fn send(&mut self, datagram: Bytes) {
@@ -402,7 +373,10 @@ impl AudioSession {
         };
         self.sent.octets += payload.len() as u64;
         let packet = rtp::packet::Packet { header, payload };
-        let sealed = packet.marshal().ok().and_then(|packet| self.srtp.protect_rtp(&packet).ok());
+        let sealed = packet.marshal().ok().and_then(|packet| match &mut self.srtp {
+            Some(srtp) => srtp.protect_rtp(&packet).ok(),
+            None => Some(packet),
+        });
         if let Some(sealed) = sealed {
             self.sent.packets += 1;
             self.sent.last = Some((timestamp, now));
@@ -411,13 +385,20 @@ impl AudioSession {
     }
 
     fn send_rtcp(&mut self, compound: &[u8]) {
-        if let Ok(sealed) = self.srtp.protect_rtcp(compound) {
+        let sealed = match &mut self.srtp {
+            Some(srtp) => srtp.protect_rtcp(compound).ok(),
+            None => Some(Bytes::copy_from_slice(compound)),
+        };
+        if let Some(sealed) = sealed {
             self.send(sealed);
         }
     }
 
     fn receive_rtp(&mut self, now: Instant, datagram: &[u8]) -> Option<()> {
-        let mut packet = self.srtp.unprotect_rtp(datagram).ok()?;
+        let mut packet = match &mut self.srtp {
+            Some(srtp) => srtp.unprotect_rtp(datagram).ok()?,
+            None => Bytes::copy_from_slice(datagram),
+        };
         let packet = rtp::packet::Packet::unmarshal(&mut packet).ok()?;
         let header = &packet.header;
         if self.settings.digits.is_some_and(|types| types.receive == header.payload_type) {
@@ -496,9 +477,14 @@ impl AudioSession {
     }
 
     fn receive_rtcp(&mut self, now: Instant, datagram: &[u8]) -> Option<()> {
-        let compound = self.srtp.unprotect_rtcp(datagram).ok()?;
+        let compound = match &mut self.srtp {
+            Some(srtp) => srtp.unprotect_rtcp(datagram).ok()?,
+            None => Bytes::copy_from_slice(datagram),
+        };
         let feedback = self.reporter.read(now, &compound);
         self.round_trip = feedback.round_trip.or(self.round_trip);
+        self.jitter_sent = feedback.jitter.or(self.jitter_sent);
+        self.heard_there = feedback.heard.unwrap_or(self.heard_there);
         self.peer_said_goodbye |= feedback.goodbye;
         if let Some(fraction) = feedback.fraction_lost {
             self.path.report(fraction, feedback.round_trip);
@@ -514,7 +500,11 @@ impl AudioSession {
 
     fn decode_more(&mut self, now: Instant) {
         let Self { decoder, decoded, level_received: level, .. } = self;
-        let done = match self.jitter.pull(now, decoded.len() as u32) {
+        let lost_before = self.jitter.counters().lost;
+        let pull = self.jitter.pull(now, decoded.len() as u32);
+        let lost = self.jitter.counters().lost - lost_before;
+        self.misses.note(&pull, lost);
+        let done = match pull {
             Pull::Packet(payload, pace) => decoder.decode(&payload).map(|sound| {
                 level.watch(sound);
                 match pace {

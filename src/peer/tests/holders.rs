@@ -20,7 +20,7 @@ fn seconds(s: u64) -> Duration {
 }
 
 /// A ring in which everybody has registered.
-fn registered(seed: u64, count: usize) -> Net {
+pub(super) fn registered(seed: u64, count: usize) -> Net {
     let mut net = Net::ring(seed, count);
     for node in 0..count {
         let spec = net.registration(node);
@@ -30,12 +30,12 @@ fn registered(seed: u64, count: usize) -> Net {
     net
 }
 
-fn resource_of(net: &Net, node: usize) -> ResourceId {
+pub(super) fn resource_of(net: &Net, node: usize) -> ResourceId {
     resource_id(net.user(node).as_bytes())
 }
 
 /// The nodes clockwise from a resource, the responsible one first.
-fn line(net: &Net, resource: &ResourceId) -> Vec<usize> {
+pub(super) fn line(net: &Net, resource: &ResourceId) -> Vec<usize> {
     let k = resource.to_u128().expect("16 bytes");
     let mut nodes = net.joined();
     nodes.sort_by_key(|node| net.id(*node).to_u128().wrapping_sub(k));
@@ -46,18 +46,18 @@ fn identity(net: &Net, node: usize) -> Identity {
     CheapProvider.identity(net.id(node), net.user(node)).expect("an identity")
 }
 
-fn peer(net: &mut Net, node: usize) -> &mut Peer {
+pub(super) fn peer(net: &mut Net, node: usize) -> &mut Peer {
     net.peers[node].as_mut().expect("alive")
 }
 
 /// What a node keeps at a resource.
-fn copy_at(net: &mut Net, node: usize, resource: &ResourceId) -> Option<StoreCopy> {
+pub(super) fn copy_at(net: &mut Net, node: usize, resource: &ResourceId) -> Option<StoreCopy> {
     let now = net.clock();
     peer(net, node).storage.copies(now, resource, 1, usize::MAX).pop()
 }
 
 /// Puts back what a node kept before.
-fn put_back(net: &mut Net, node: usize, copy: &StoreCopy) {
+pub(super) fn put_back(net: &mut Net, node: usize, copy: &StoreCopy) {
     let now = net.clock();
     let identities: Vec<Identity> = (0..net.peers.len()).map(|n| identity(net, n)).collect();
     let storage = &mut peer(net, node).storage;

@@ -159,6 +159,48 @@ fn a_new_peer_has_everything_from_the_first_moment() {
     assert!(own.iter().all(|resource| net.peer(joiner).storage().holds(resource)));
 }
 
+/// R6940-10.5-06, R6940-10.5-07: the Update that makes it responsible comes right behind the Stores
+/// and waits for no answers to them.
+#[test]
+fn a_new_peer_waits_for_no_answers_to_stores() {
+    let mut net = Net::ring(4, 8);
+    for node in net.joined() {
+        let spec = net.registration(node);
+        net.ask(node, Command::Publish(spec)).expect("stored");
+    }
+    net.run(seconds(5));
+    let place = resource_id(net.user(3).as_bytes()).to_u128().expect("16 bytes");
+    let joiner = net.add_at(NodeId::from_u128(place.wrapping_add(1)));
+    let begin = net.trace.len();
+    net.join(joiner, 0);
+    run_until(&mut net, |net| has_joined(net, joiner));
+    let trace = &net.trace[begin..];
+    let to_it = |method: Method| {
+        trace.iter().filter(move |t| t.2 == joiner && t.3 == Some(method.request()))
+    };
+    let last_store = to_it(Method::Store).next_back().expect("a Store");
+    let update = to_it(Method::Update).next_back().expect("an Update");
+    assert_eq!(last_store.0, update.0);
+}
+
+/// Who admits a node passes nothing on: it finds its neighbours all the same and takes no more of
+/// the ring than its own part.
+#[test]
+fn an_admitting_peer_that_passes_nothing_on_is_gone_around() {
+    let mut net = Net::ring(4, 12);
+    let joiner = net.add();
+    let own = net.id(joiner).to_u128();
+    let mut line: Vec<usize> = (0..12).collect();
+    line.sort_by_key(|node| net.id(*node).to_u128().wrapping_sub(own));
+    net.mute.insert(line[0]);
+    net.join(joiner, line[6]);
+    net.run(seconds(20));
+    assert!(has_joined(&net, joiner));
+    let (predecessors, successors) = net.peer(joiner).neighbors();
+    assert_eq!(predecessors[..2], [net.id(line[11]), net.id(line[10])]);
+    assert_eq!(successors[0], net.id(line[0]));
+}
+
 /// R6940-6.4.2.1-06: an answer to the Join that somebody else has signed is no answer.
 #[test]
 fn a_forged_answer_to_a_join_is_ignored() {

@@ -56,6 +56,8 @@ pub struct Net {
     pub unheard: BTreeSet<(usize, Method)>,
     /// Nodes between which no link comes up.
     pub walls: BTreeSet<(usize, usize)>,
+    /// Nodes that pass on no requests.
+    pub mute: BTreeSet<usize>,
     /// What peers have wanted of links, without what they have sent.
     pub actions: Vec<(Instant, usize, LinkId, LinkAction)>,
     /// Every message that was delivered.
@@ -86,6 +88,7 @@ impl Net {
             loss_permille: 0,
             unheard: BTreeSet::new(),
             walls: BTreeSet::new(),
+            mute: BTreeSet::new(),
             actions: Vec::new(),
             trace: Vec::new(),
             config: PeerConfig::new("example.org"),
@@ -337,6 +340,10 @@ impl Net {
                 if let Some(packet) = self.decode(&bytes) {
                     self.sent.insert(end.0, packet.header.transaction_id);
                     self.last.insert(end.0, bytes.clone());
+                }
+                let is_passed_on = |p: Packet| !p.header.via_list.is_empty();
+                if self.mute.contains(&end.0) && self.decode(&bytes).is_some_and(is_passed_on) {
+                    return;
                 }
                 if self.rng.below(1000) >= self.loss_permille {
                     self.later(LATENCY, Happening::Message(end, other, bytes));

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::phone::quality::SoundTrouble;
+use crate::phone::recording::CallRecording;
 use crate::phone::words;
 
 /// Names one call for as long as the phone runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CallId(pub u64);
 
 /// Which side began a call.
@@ -21,7 +23,7 @@ pub enum Direction {
 }
 
 /// One call on the screen.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Call {
     /// The call's name in commands.
     pub id: CallId,
@@ -47,6 +49,10 @@ pub struct Call {
     /// Who has brought the call about, if somebody else has: proven if we are the ones who call,
     /// else in the caller's words.
     pub transferred_by: Option<String>,
+    /// Whether the answering machine has it.
+    pub takes_message: bool,
+    /// The conference that it is in: calls of the same one hear each other.
+    pub conference: Option<CallId>,
     /// Whether our microphone is cut off.
     pub muted: bool,
     /// Whether we have put it on hold: no sound flows.
@@ -59,10 +65,15 @@ pub struct Call {
     pub level_received: f32,
     /// One word and the figures behind it, while talking.
     pub quality: Option<Quality>,
+    /// What is wrong with the sound, for as long as it is.
+    pub trouble: Option<SoundTrouble>,
+    /// Whether the call is recorded, and by whom.
+    pub recording: CallRecording,
 }
 
 /// How far a call has come.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CallState {
     /// On the way to the other side; the step in plain words.
     Dialling {
@@ -105,7 +116,7 @@ pub enum Verified {
 }
 
 /// What the sound is like.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quality {
     /// One word: "Good", "Fair" or "Poor".
     pub word: &'static str,
@@ -115,6 +126,10 @@ pub struct Quality {
     pub rtt: Option<Duration>,
     /// How long the jitter buffer holds sound.
     pub buffer: Duration,
+    /// What people would say of what we hear, 1 (bad) to 4.5, as the E-model estimates it.
+    pub score: Option<f32>,
+    /// What they would say of what the other side hears, as it reports.
+    pub score_there: Option<f32>,
     /// The path in a word, such as "direct".
     pub path: String,
 }
@@ -208,6 +223,10 @@ pub struct CallReport {
     pub sound_sent: bool,
     /// Whether sound that was not silence came in.
     pub sound_received: bool,
+    /// What people would say of what we heard at the end, 1 (bad) to 4.5 (RFC 3611 §4.7.5).
+    pub mos: Option<f32>,
+    /// The same of what the other side heard, as it reported.
+    pub mos_there: Option<f32>,
     /// The path that media took, such as "host 127.0.0.1:40000 - host 127.0.0.1:40002".
     pub path: Option<String>,
 }

@@ -3,17 +3,23 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use serde::Deserialize;
+
 use super::{CallId, Settings};
 use crate::crypto::Password;
 use crate::phone::book::ContactJob;
 use crate::phone::hosting::OverlayKind;
 use crate::phone::identity::Credentials;
+use crate::phone::machine::VoiceMessageJob;
+use crate::phone::messages::MessageJob;
 use crate::phone::people::AccountJob;
 use crate::phone::pins::KeyAnswer;
 use crate::phone::search::Entrance;
+use crate::phone::sound_test::SoundTest;
 
 /// What a face asks of the phone.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// Make an overlay `name` on this machine and join it as `user`.
     StartOverlay {
@@ -82,6 +88,12 @@ pub enum Command {
     Mute(CallId, bool),
     /// Put a call on hold, so that no sound flows, or go on with it.
     Hold(CallId, bool),
+    /// Try microphone, speaker or ringer, or stop.
+    TestSound(Option<SoundTest>),
+    /// Work on a message in [`Snapshot::voice_messages`](super::Snapshot::voice_messages).
+    VoiceMessage(VoiceMessageJob),
+    /// Record a call to a file in the user's folder, both sides; or stop. The other side is told.
+    Record(CallId, bool),
     /// Press a key of a telephone in a call: 0 to 9, `*`, `#` or A to D.
     Digit(CallId, char),
     /// Connect the other side of a call to somebody else. Our call ends once they talk.
@@ -98,16 +110,29 @@ pub enum Command {
         /// The call whose other side is called, and whose place the new call takes.
         other: CallId,
     },
+    /// Let the other sides of two calls, and of those merged with them before, hear each other.
+    Merge {
+        /// A call.
+        call: CallId,
+        /// Another call.
+        other: CallId,
+    },
     /// Take an ended call's card away.
     Dismiss(CallId),
     /// Take the notice away, and what was told of a backup.
     DismissNotice,
+    /// Look whether these Addresses of Record are there, to be told in
+    /// [`Snapshot::whereabouts`](super::Snapshot::whereabouts). A face asks now and then for those
+    /// that it shows.
+    LookFor(Vec<String>),
     /// Forget the recent calls.
     ClearHistory,
     /// Work on the user's contacts.
     Contacts(ContactJob),
+    /// Work on the conversations.
+    Messages(MessageJob),
     /// Change the settings.
-    Configure(Settings),
+    Configure(Box<Settings>),
     /// Have all calls to us forwarded to a name, or to nobody from now on.
     Forward(Option<String>),
     /// Encrypt private keys under a password, or give them another one.

@@ -1,13 +1,19 @@
 //! What happened, for faces that print it line by line.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Serialize, Serializer};
 
 use super::{CallId, CallReport};
 use crate::enroll::{Road, RoadNews};
 use crate::link::{NodeCounters, NodeStatus};
+use crate::phone::messages::{Delivery, MessageId};
+use crate::phone::quality::SoundTrouble;
 
 /// What happened, for faces that print it line by line.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// We are a peer of an overlay.
     Joined {
@@ -35,6 +41,7 @@ pub enum Event {
         /// The name that is looked for.
         overlay: String,
         /// Which road, and how far.
+        #[serde(flatten)]
         news: RoadNews,
     },
     /// The document of an overlay was found.
@@ -42,8 +49,10 @@ pub enum Event {
         /// The name that was looked for.
         overlay: String,
         /// How it came.
+        #[serde(serialize_with = "displayed")]
         road: Road,
         /// Whether anything proves that it is the right one.
+        #[serde(rename = "proved")]
         is_proved: bool,
     },
     /// A call has come in.
@@ -89,6 +98,28 @@ pub enum Event {
         /// The key's label.
         digit: char,
     },
+    /// A recording of a call has begun or ended.
+    Recording {
+        /// The call.
+        call: CallId,
+        /// The other side's Address of Record.
+        peer: String,
+        /// Whether we record it now.
+        by_us: bool,
+        /// Whether the other side does.
+        by_them: bool,
+        /// Where our last recording of the call is.
+        file: Option<PathBuf>,
+    },
+    /// The sound of a call has got bad, or is good again.
+    Quality {
+        /// The call.
+        call: CallId,
+        /// The other side's Address of Record.
+        peer: String,
+        /// What is wrong with it now.
+        trouble: Option<SoundTrouble>,
+    },
     /// A call is over.
     Ended {
         /// The call.
@@ -98,7 +129,32 @@ pub enum Event {
         /// The sentence.
         reason: String,
         /// Figures of the call.
+        #[serde(flatten)]
         report: Box<CallReport>,
+    },
+    /// Somebody has written.
+    Message {
+        /// The text's name in commands.
+        id: MessageId,
+        /// The writer's Address of Record.
+        peer: String,
+        /// The text.
+        text: String,
+        /// When it was written, milliseconds since the Unix epoch.
+        unix_ms: u64,
+        /// Whether the writer is a stranger, who is to be told of quietly.
+        #[serde(rename = "knocks")]
+        is_knocking: bool,
+    },
+    /// A text of ours is kept to be delivered, or something has become of it.
+    Delivery {
+        /// The text's name in commands.
+        id: MessageId,
+        /// The Address of Record that it is for.
+        peer: String,
+        /// What has become of it.
+        #[serde(flatten)]
+        delivery: Delivery,
     },
     /// Something failed: one sentence.
     Error {
@@ -112,12 +168,19 @@ pub enum Event {
     },
     /// What the node of an overlay has counted since it was started: the answer to
     /// [`Command::Count`](super::Command::Count), for each overlay.
+    #[serde(rename = "counters")]
     Counted {
         /// The overlay's name.
         overlay: String,
         /// Nodes with a link to us, and values that we keep.
+        #[serde(flatten)]
         status: NodeStatus,
         /// Messages and links, and what was wrong with them.
+        #[serde(flatten)]
         counters: Box<NodeCounters>,
     },
+}
+
+fn displayed<S: Serializer>(road: &Road, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(road)
 }

@@ -11,5 +11,5 @@ pub use call::{
 };
 pub use command::Command;
 pub use event::Event;
-pub use settings::{Language, Settings, Theme};
+pub use settings::{DesktopSettings, Language, Settings, Theme};
 pub use snapshot::{Device, Me, Membership, OverlayState, Snapshot};

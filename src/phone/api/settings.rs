@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::phone::lent::LentRelay;
+use crate::phone::machine::MachineSettings;
 use crate::phone::sound::SoundSettings;
 use crate::phone::welcome::Welcome;
 
@@ -30,15 +31,42 @@ pub struct Settings {
     pub forward_to: Option<String>,
     /// Whether callers are to use SIPS, and SIP is refused (RFC 7904 §5.1).
     pub sips_only: bool,
+    /// Whether our names are not stored in overlays: nobody sees that we are there, and nobody can
+    /// call.
+    pub is_unlisted: bool,
     /// What becomes of our sound.
     #[serde(flatten)]
     pub sound: SoundSettings,
     /// How calls to us are met.
     #[serde(flatten)]
     pub welcome: Welcome,
+    /// Whom the answering machine answers.
+    #[serde(flatten)]
+    pub machine: MachineSettings,
+    /// How the program lives on the user's desktop.
+    #[serde(flatten)]
+    pub desktop: DesktopSettings,
     /// What is lent to others whose networks let nothing else through.
     #[serde(flatten)]
     pub relay: LentRelay,
+}
+
+/// How the program lives on the user's desktop, kept with the other settings in `settings.toml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DesktopSettings {
+    /// Whether a window that is closed leaves the phone in the tray, where there is one.
+    pub close_to_tray: bool,
+    /// Whether the program starts with the user's session, in the tray.
+    pub start_at_login: bool,
+    /// Whether players of music and films are paused during a call.
+    pub pause_players: bool,
+}
+
+impl Default for DesktopSettings {
+    fn default() -> Self {
+        Self { close_to_tray: true, start_at_login: false, pause_players: true }
+    }
 }
 
 /// The language of the window.

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::{Call, HistoryEntry, Settings};
 use crate::phone::backup::Backup;
 use crate::phone::book::{Contact, Imported};
@@ -12,14 +14,18 @@ use crate::phone::certify::{CertificateFacts, CredentialsWanted};
 use crate::phone::devices::OwnDevice;
 use crate::phone::document::DocumentFacts;
 use crate::phone::hosting::HostedOverlay;
+use crate::phone::machine::VoiceMessage;
+use crate::phone::messages::Conversation;
 use crate::phone::network::NetworkFacts;
 use crate::phone::pins::KeyAlarm;
 use crate::phone::protection::Protection;
 use crate::phone::search::OverlaySearch;
+use crate::phone::sound_test::RunningTest;
 use crate::phone::trace::CallTrace;
+use crate::phone::whereabouts::Whereabouts;
 
 /// All that a face draws, at one moment.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Snapshot {
     /// The overlays that we are in, on the way into or could not get into, in the order in which
     /// they were entered.
@@ -28,12 +34,20 @@ pub struct Snapshot {
     pub calls: Vec<Call>,
     /// Recent calls, the newest first.
     pub history: Vec<HistoryEntry>,
+    /// Messages that the answering machine has taken, the newest first.
+    pub voice_messages: Vec<VoiceMessage>,
     /// The user's contacts, in the order of their addresses.
     pub contacts: Arc<Vec<Contact>>,
+    /// Conversations, that with the latest text first.
+    pub conversations: Arc<Vec<Arc<Conversation>>>,
+    /// Whether those are there who were looked for last, by Address of Record.
+    pub whereabouts: Arc<BTreeMap<String, Whereabouts>>,
     /// What the last command to import contacts has brought.
     pub imported: Option<Imported>,
     /// One sentence about the last command that could not be carried out.
     pub notice: Option<String>,
+    /// How sound is tried now, if it is.
+    pub sound_test: Option<RunningTest>,
     /// Microphones by stable id and name.
     pub microphones: Vec<Device>,
     /// Speakers by stable id and name.
@@ -103,7 +117,7 @@ impl Snapshot {
 }
 
 /// An overlay that we are in, on the way into or could not get into.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Membership {
     /// Who we are there.
     pub me: Me,
@@ -114,7 +128,7 @@ pub struct Membership {
 }
 
 /// Our own identity in an overlay.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Me {
     /// The user part of the Address of Record.
     pub user: String,
@@ -132,7 +146,7 @@ impl Me {
 }
 
 /// A sound device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Device {
     /// The id that settings keep.
     pub id: String,
@@ -141,7 +155,8 @@ pub struct Device {
 }
 
 /// How far we are in the overlay.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OverlayState {
     /// In none.
     #[default]

@@ -22,6 +22,12 @@ impl Overlay {
         Self::founded_by(Phone::humming()).await
     }
 
+    /// Alice speaks whenever she is in a call.
+    pub(super) async fn speaking(speech: Recording) -> (Self, Phone) {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self::founded_by(Phone::playing(folder, Some(speech))).await
+    }
+
     async fn founded_by(mut alice: Phone) -> (Self, Phone) {
         let papers = tempfile::tempdir().expect("a folder");
         let config = OverlayConfig::self_signed("one.example").expect("a name");
@@ -39,6 +45,12 @@ impl Overlay {
     /// A new device of a user who is heard whenever there is a call.
     pub(super) async fn hummer(&self, user: &str) -> Phone {
         self.joined(Phone::humming(), user).await
+    }
+
+    /// A new device of a user who speaks in calls, and records what is heard.
+    pub(super) async fn recorder(&self, user: &str, play: Recording, to: PathBuf) -> Phone {
+        let folder = tempfile::tempdir().expect("a folder");
+        self.joined(Phone::recording(folder, Some(play), Some(to)), user).await
     }
 
     async fn joined(&self, mut phone: Phone, user: &str) -> Phone {
@@ -169,7 +181,8 @@ async fn connections_for_sip_are_used_again() {
 async fn a_phone_that_wants_sips_is_called_by_it() {
     let (overlay, mut alice) = Overlay::new().await;
     let mut bob = overlay.device("bob").await;
-    bob.set(Command::Configure(Settings { sips_only: true, ..Settings::default() })).await;
+    bob.set(Command::Configure(Box::new(Settings { sips_only: true, ..Settings::default() })))
+        .await;
     let report = alice.rings_at("bob", &mut bob).await;
     assert!(report.attach_ms.is_some(), "{report:?}");
 }

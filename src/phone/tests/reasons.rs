@@ -76,6 +76,7 @@ async fn bob(document: &OverlayConfig, at: SocketAddr, manner: Manner) -> Node {
             overlay: OVERLAY.parse().expect("a host"),
             users: vec!["bob@one.example".parse().expect("a name")],
             contact: format!("sip:{contact}").parse().expect("a URI"),
+            line: None,
             seed: os_seed(),
         })
     };

@@ -2,7 +2,7 @@
 
 use super::forwarding::Overlay;
 use super::*;
-use crate::phone::{Call, CallId};
+use crate::phone::{Call, CallId, SoundSettings, SoundTest};
 
 impl Phone {
     fn call(&self, id: CallId) -> Call {
@@ -151,6 +151,79 @@ async fn four_calls_are_enough() {
     assert_eq!(carol.over().await.0, "alice@one.example is busy.");
     alice.send(Command::Dial("bob".into()));
     alice.noticed("as many calls").await;
+}
+
+/// RFC 7866: whose call is recorded sees it, for as long as it is; both sides are in the file.
+#[tokio::test]
+async fn a_call_is_recorded_and_the_other_side_told() {
+    let (_overlay, mut alice, at_alice, mut bob, at_bob) = talking().await;
+    for is_on in [true, false] {
+        alice.send(Command::Record(at_alice, is_on));
+        let told = bob.event(|e| match e {
+            Event::Recording { call, by_us, by_them, .. } if *call == at_bob => {
+                Some((*by_us, *by_them))
+            }
+            _ => None,
+        });
+        assert_eq!(told.await, (false, is_on));
+        assert_eq!(bob.call(at_bob).recording.by_them, is_on);
+        if is_on {
+            alice.hears(at_alice, true).await;
+            bob.hears(at_bob, true).await;
+            alice.hold(at_alice, true);
+            alice.hears(at_alice, false).await;
+            alice.hold(at_alice, false);
+            alice.hears(at_alice, true).await;
+        }
+    }
+    let file = alice.call(at_alice).recording.file.expect("a recording");
+    let mut reader = hound::WavReader::open(file).expect("a readable file");
+    let samples: Vec<i16> = reader.samples().map(|sample| sample.expect("a sample")).collect();
+    for side in 0..2 {
+        let loudest = samples.iter().skip(side).step_by(2).map(|sample| sample.unsigned_abs());
+        assert!(loudest.max() > Some(1000), "side {side}");
+    }
+}
+
+/// Whoever is on hold hears music, if the holder wants it, and no microphone.
+#[tokio::test]
+async fn music_is_heard_on_hold() {
+    let (overlay, mut alice) = Overlay::new().await;
+    let mut bob = overlay.device("bob").await;
+    let music = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/speech-alice.wav"));
+    let sound = SoundSettings { hold_music: Some(music), ..SoundSettings::default() };
+    alice.send(Command::Configure(Box::new(Settings { sound, ..Settings::default() })));
+    alice.send(Command::Dial("bob".into()));
+    let at_bob = bob.rings().await;
+    bob.send(Command::Answer(at_bob));
+    alice.talks().await;
+    let at_alice = alice.handle.snapshot().calls[0].id;
+    alice.hold(at_alice, true);
+    assert_eq!(bob.held(at_bob).await, (false, true));
+    bob.hears(at_bob, true).await;
+    alice.hold(at_alice, false);
+    bob.hears(at_bob, false).await;
+}
+
+/// One hears oneself through all of a call; what is tried ends when a call begins.
+#[tokio::test]
+async fn sound_is_tried_without_a_call() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let heard = folder.path().join("heard.wav");
+    let music = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/speech-alice.wav"));
+    let play = Recording::read(&music).expect("speech");
+    let mut phone =
+        Phone::recording(tempfile::tempdir().expect("a folder"), Some(play), Some(heard.clone()));
+    let test = SoundTest::Loopback { delay_ms: 100, loss_percent: 0 };
+    phone.send(Command::TestSound(Some(test)));
+    phone.until("a level", |s| s.sound_test.is_some_and(|test| test.level > 0.3)).await;
+    let is_loud = || {
+        let sound = crate::media::read_wav(&heard).unwrap_or_default();
+        sound.iter().any(|sample| sample.abs() > 0.1)
+    };
+    phone.until("oneself", |_| is_loud()).await;
+    phone.send(Command::TestSound(None));
+    phone.until("the end", |s| s.sound_test.is_none()).await;
 }
 
 /// RFC 4733: keys that are pressed in a call are told at the other side, in their order.

@@ -5,7 +5,7 @@ use crate::phone::{CallId, Direction, Welcome};
 
 impl Phone {
     fn welcome(&self, welcome: Welcome) {
-        self.send(Command::Configure(Settings { welcome, ..Settings::default() }));
+        self.send(Command::Configure(Box::new(Settings { welcome, ..Settings::default() })));
     }
 
     fn is_knocking(&self, id: CallId) -> bool {

@@ -3,7 +3,8 @@
 //! The peers that we are linked to and that have sent us an Update (§6.5.1) are kept in one list,
 //! in the order of their distance from us. The Neighbor Table is its two ends, and a finger is
 //! whoever of them lies in the finger's range. So a lost peer is replaced by the best match in
-//! the same moment (§10.7.1, §10.7.2), and the two tables cannot disagree.
+//! the same moment (§10.7.1, §10.7.2), and the two tables cannot disagree. Who is next to us and
+//! cannot be linked to is in a list of its own (`unlinked`).
 //!
 //! A [`Table::Wide`] has more fingers than one for each power of two, prefers those with a short
 //! round trip, and keeps as many neighbours as the ring's size asks for; a [`Table::Plain`] is
@@ -14,6 +15,7 @@ mod proximity;
 pub mod ring;
 #[cfg(test)]
 mod tests;
+mod unlinked;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -24,6 +26,7 @@ use crate::message::ChordUpdateContents;
 
 use super::topology::Topology;
 use fingers::{Slot, Sought};
+use unlinked::Unlinked;
 
 /// How much a peer wants to know of the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub struct Chord {
     predecessors: Vec<NodeId>,
     /// Nearest first.
     successors: Vec<NodeId>,
+    /// Peers next to us that we cannot be linked to.
+    unlinked: Vec<Unlinked>,
     /// Slots that the table has grown to hold.
     sought: BTreeMap<Slot, Sought>,
 }
@@ -108,6 +113,7 @@ impl Chord {
             side: table.side_min(),
             predecessors: Vec::new(),
             successors: Vec::new(),
+            unlinked: Vec::new(),
             sought: BTreeMap::new(),
         }
     }
@@ -290,9 +296,11 @@ impl Chord {
         k.to_u128().is_some_and(|k| ring::in_range(k, after.to_u128(), to.to_u128()))
     }
 
-    /// The nearest predecessor, or we ourselves if there is none: our range begins behind it.
+    /// The nearest predecessor, linked to us or not, or we ourselves if there is none: our range
+    /// begins behind it.
     pub fn range_start(&self) -> NodeId {
         let known = self.predecessors.first().copied().into_iter().chain(self.start);
+        let known = known.chain(self.unlinked.iter().map(|unlinked| unlinked.node));
         let nearest = known.min_by_key(|p| ring::distance(p.to_u128(), self.position));
         nearest.unwrap_or(self.own)
     }
@@ -388,6 +396,7 @@ impl Chord {
         let neighbors = successors != self.successors || predecessors != self.predecessors;
         self.successors = successors;
         self.predecessors = predecessors;
+        self.prune_unlinked();
         self.choose_routes();
         Change { neighbors, range: self.range_start() != start }
     }
@@ -439,6 +448,9 @@ impl Topology for Chord {
         }
         let distance = ring::distance(self.position, k);
         let owner = self.peers.partition_point(|p| p.distance < distance);
+        if let Some(through) = self.way_to_unlinked(k, owner) {
+            return Some(through);
+        }
         // §6.1.2 asks for the peer most likely to be responsible. Where our Neighbor Table tells
         // which one is, it goes before §10.3: that would ask the peer before it first.
         let hop = match self.table {
@@ -456,12 +468,13 @@ impl Topology for Chord {
 
     fn detour(&self, k: u128, lost: NodeId) -> Option<NodeId> {
         let mut others = self.clone();
+        others.forget_start(|start| start == lost);
         others.remove(lost);
         if others.is_responsible(k) { Some(self.own) } else { others.next_hop(k) }
     }
 
-    fn replicas(&self) -> &[NodeId] {
-        &self.successors[..COPIES.min(self.successors.len())]
+    fn replicas(&self) -> Vec<NodeId> {
+        self.nearest_behind()
     }
 
     fn neighbors(&self) -> Vec<NodeId> {

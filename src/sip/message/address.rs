@@ -31,6 +31,11 @@ impl NameAddr {
         &self.uri
     }
 
+    /// The parameters of the header field.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
     /// The tag, half of a dialog's identity (RFC 3261 §19.3).
     pub fn tag(&self) -> Option<&str> {
         self.params.value("tag").filter(|t| !t.is_empty())

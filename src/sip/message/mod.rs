@@ -6,9 +6,12 @@
 //! every constructor and [`Headers::push`] keep control characters out.
 
 mod address;
+mod digest;
+mod extensions;
 mod method;
 mod parse;
 mod replaces;
+mod stream;
 mod text;
 mod uri;
 
@@ -19,9 +22,12 @@ use rsip::StatusCode;
 use thiserror::Error;
 
 pub use address::{CSeq, NameAddr, Reason, Via};
+pub use digest::{Challenge, Credentials};
+pub use extensions::{RAck, Refresher, SessionExpires};
 pub use method::Method;
 pub use parse::ParseError;
 pub use replaces::Replaces;
+pub use stream::first_in_stream;
 pub use text::Params;
 pub use uri::{Aor, Host, SipUri, Uri};
 
@@ -105,6 +111,11 @@ impl Request {
     /// It does not follow the grammar; the request is answered 400 then.
     pub fn uri(&self) -> Result<Uri, HeaderError> {
         self.target.parse().map_err(|_| HeaderError::Invalid("Request-URI"))
+    }
+
+    /// The Request-URI as it is written.
+    pub fn target(&self) -> &str {
+        &self.target
     }
 
     /// Whether the version is SIP/2.0; any other is answered 505 (RFC 3261 §21.5.6).
@@ -229,6 +240,16 @@ impl Headers {
             Some(at) => self.0[at].1 = one_line(value),
             None => self.push(name, value),
         }
+    }
+
+    /// Removes every field of that name.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+    }
+
+    /// Whether a list names this token.
+    pub fn lists(&self, name: &str, token: &str) -> bool {
+        self.list(name).iter().any(|element| element.eq_ignore_ascii_case(token))
     }
 
     /// The values of that name, one for each line.

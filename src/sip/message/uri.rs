@@ -35,6 +35,14 @@ impl Uri {
         })
     }
 
+    /// The URI of an Address of Record's domain, where its registrar is (RFC 3261 §10.2).
+    pub fn of_domain(aor: &Aor) -> Self {
+        match Self::of(aor) {
+            Self::Sip(uri) => Self::Sip(SipUri { user: None, ..uri }),
+            other => other,
+        }
+    }
+
     /// The URI as a Request-URI, where header fields may not stand (RFC 3261 §19.1.1).
     #[must_use]
     pub fn without_headers(mut self) -> Self {
@@ -277,6 +285,18 @@ impl fmt::Display for Host {
 pub struct Aor {
     user: String,
     host: Host,
+}
+
+impl Aor {
+    /// The user part, without escapes.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The domain.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
 }
 
 impl FromStr for Aor {

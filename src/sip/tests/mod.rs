@@ -3,9 +3,14 @@
 mod calls;
 mod changes;
 mod faults;
+mod messages;
+mod provisional;
 mod refer;
+mod register;
 mod requests;
+mod timers;
 mod torture;
+mod updates;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -148,11 +153,14 @@ impl World {
         self.now = end;
     }
 
-    /// Runs until nothing is left to happen; within ten minutes everything must have calmed down.
+    /// Runs until nothing is left to happen but that calls are refreshed or expire; within ten
+    /// minutes everything must have calmed down.
     fn run_dry(&mut self) {
         let end = self.now.as_millis() + 600_000;
         self.run_until(end);
-        assert!(self.flying.is_empty() && self.agents.iter().all(|a| a.deadline().is_none()));
+        let soon = self.now + Duration::from_secs(60);
+        let is_calm = |agent: &UserAgent| agent.deadline().is_none_or(|at| at > soon);
+        assert!(self.flying.is_empty() && self.agents.iter().all(is_calm));
     }
 
     fn invite(&mut self) {
@@ -226,6 +234,52 @@ impl World {
         let answers = self.sent[before..].iter().filter(|(who, _, _)| *who == BOB);
         answers.filter_map(|(_, _, text)| response(text)).collect()
     }
+
+    /// The newest request of a method that a side has sent.
+    fn last(&self, who: usize, method: &str) -> Request {
+        let sent =
+            self.sent.iter().rev().filter(|(w, _, text)| *w == who && text.starts_with(method));
+        sent.filter_map(|(_, _, text)| request(text)).next().expect("was sent")
+    }
+
+    /// Answers Alice's newest request of a method as a stranger's phone would.
+    fn answer_alice(&mut self, method: &str, code: u16, lines: &str, body: &str) {
+        let asked = self.last(ALICE, method);
+        let mut response = Response::to(&asked, rsip::StatusCode::from(code), Some("theirs"));
+        for (name, value) in lines.lines().filter_map(|line| line.split_once(": ")) {
+            response.headers.push(name, value);
+        }
+        if !body.is_empty() {
+            response.set_body("application/sdp", body.as_bytes().to_vec());
+        }
+        let bytes = response.to_bytes();
+        self.input(ALICE, Input::Datagram { flow: FLOW, bytes: &bytes });
+    }
+
+    /// A call of Alice's that nobody at the other end hears: the test answers it.
+    fn calling_nobody() -> Self {
+        let mut world =
+            Self::with_law(|who, _| if who == ALICE { Fate::Lose } else { Fate::Deliver });
+        world.invite();
+        world
+    }
+
+    /// A request from Alice to Bob that a stranger's phone has written.
+    fn ask_bob_for(&mut self, method: &str, cseq: u32, lines: &str, body: &str) -> Vec<Response> {
+        let tag = self.of(BOB).iter().any(|e| matches!(e, Event::Incoming { .. }));
+        let to = self.sent.iter().rev().filter(|(who, _, _)| *who == BOB);
+        let to = to.filter_map(|(_, _, text)| response(text)).find_map(|r| r.headers.to().ok());
+        let tag = to.filter(|_| tag).and_then(|to| to.tag().map(|tag| format!(";tag={tag}")));
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\n" };
+        let (tag, length) = (tag.unwrap_or_default(), body.replace('\n', "\r\n").len());
+        let branch = self.sent.len();
+        self.ask_bob(&format!(
+            "{method} sip:bob@o SIP/2.0\nVia: SIP/2.0/UDP o;branch=z9hG4bK{branch}{cseq}\n\
+             From: <sip:alice@o>;tag=a\nTo: <sip:bob@o>{tag}\nCall-ID: stranger\n\
+             CSeq: {cseq} {method}\nContact: <sip:alice@o;gr=x>\n{kind}{lines}\
+             Content-Length: {length}\n\n{body}"
+        ))
+    }
 }
 
 fn agent(user: &str, seed: u8) -> UserAgent {
@@ -233,6 +287,7 @@ fn agent(user: &str, seed: u8) -> UserAgent {
         overlay: "o".parse().expect("host"),
         users: vec![aor(user)],
         contact: format!("sip:{user};gr=device{seed}").parse().expect("URI"),
+        line: None,
         seed: [seed; 32],
     })
 }

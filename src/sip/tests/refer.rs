@@ -164,3 +164,54 @@ fn a_call_takes_the_place_of_another() {
     world.hang_up(BOB);
     assert_eq!(call(&mut world, &format!("Replaces: {name}\n")), Some(603));
 }
+
+/// RFC 4488 §4: who wants no news of the call that it asks for gets none.
+#[test]
+fn a_wish_without_news() {
+    let mut world = World::new().talking();
+    let text = world.in_dialog("REFER", "Refer-To: <sip:carol@o>\nRefer-Sub: false\n");
+    let answer = world.ask_bob(&text).remove(0);
+    assert_eq!((answer.code(), answer.headers.first("Refer-Sub")), (202, Some("false")));
+    assert!(world.has(BOB, |e| matches!(e, Event::Referred { .. })));
+    world.notify(200);
+    assert_eq!(world.sent(BOB, "NOTIFY"), 0);
+}
+
+/// RFC 3891 §3: a call that rings is taken by whoever knows its name, at the caller's phone; at the
+/// phone that rings it is not to be taken.
+#[test]
+fn a_call_that_rings_is_taken_by_another_phone() {
+    let mut world = World::new();
+    world.invite();
+    world.run_until(100);
+    world.command(BOB, Command::Ring { leg: INCOMING });
+    world.run_until(200);
+    let sent = world.sent.iter().find(|(who, _, text)| *who == BOB && text.contains(" 180 "));
+    let ringing = sent.and_then(|(_, _, text)| response(text)).expect("a 180");
+    let tag = |address: Result<crate::sip::message::NameAddr, _>| {
+        address.ok().and_then(|a| a.tag().map(str::to_owned)).expect("a tag")
+    };
+    let call_id = ringing.headers.call_id().expect("Call-ID").to_owned();
+    let (alice, bob) = (tag(ringing.headers.from()), tag(ringing.headers.to()));
+    let invite = |who: &str, mine: &str, theirs: &str, number: u32| {
+        format!(
+            "INVITE sip:{who}@o SIP/2.0\r\nVia: SIP/2.0/UDP o;branch=z9hG4bKe{number}\r\n\
+             From: <sip:carol@o>;tag=c\r\nTo: <sip:{who}@o>\r\nCall-ID: e{number}\r\n\
+             CSeq: 1 INVITE\r\nContact: <sip:carol@o;gr=x>\r\nRequire: replaces\r\n\
+             Replaces: {call_id};to-tag={mine};from-tag={theirs};early-only\r\n\r\n"
+        )
+    };
+    let carol = FlowId(2);
+    world.flow_up(ALICE, carol, "carol@o");
+    world.flow_up(BOB, carol, "carol@o");
+    let wrong = invite("alice", &alice, "other", 1);
+    world.input(ALICE, Input::Datagram { flow: carol, bytes: wrong.as_bytes() });
+    assert_eq!(world.sent(ALICE, "SIP/2.0 481"), 1);
+    let right = invite("alice", &alice, &bob, 2);
+    world.input(ALICE, Input::Datagram { flow: carol, bytes: right.as_bytes() });
+    let Some(Event::Incoming { replaces: Some(LEG), .. }) = world.of(ALICE).last() else {
+        panic!("{:?}", world.of(ALICE))
+    };
+    let at_bob = invite("bob", &bob, &alice, 3);
+    assert_eq!(world.ask_bob_on(carol, &at_bob)[0].code(), 481);
+}

@@ -49,7 +49,7 @@ fn what_cannot_be_served_is_refused_with_the_right_code() {
             |e: &Event| matches!(e, Event::Refused { status, .. } if status.code() == code);
         assert_eq!(world.has(BOB, refused), code != 481, "told unless it is within a dialog");
         if code == 420 {
-            assert_eq!(answers[0].headers.first("Unsupported"), Some("100rel, gruu"));
+            assert_eq!(answers[0].headers.first("Unsupported"), Some("gruu"));
         }
     }
 }
@@ -84,7 +84,8 @@ fn methods_that_we_do_not_serve() {
         assert_eq!(codes(&answers), [code], "{method}");
         if code == 405 || method == "OPTIONS" {
             let allow = answers[0].headers.list("Allow");
-            assert_eq!(allow, ["INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "REFER", "NOTIFY"]);
+            let known = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, PRACK, UPDATE, MESSAGE";
+            assert_eq!(allow.join(", "), known);
         }
         assert!(answers[0].headers.to().is_ok_and(|to| to.tag().is_some()));
     }

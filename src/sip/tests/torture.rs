@@ -21,6 +21,7 @@ fn fate(message: &str) -> (Fate4475, Vec<Response>) {
         overlay: "example.com".parse().expect("host"),
         users: users.map(aor).collect(),
         contact: "sip:user@example.com;gr=1".parse().expect("URI"),
+        line: None,
         seed: [1; 32],
     });
     let bytes = message.replace('\n', "\r\n").into_bytes();

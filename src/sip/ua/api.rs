@@ -7,6 +7,8 @@ use bytes::Bytes;
 use rsip::StatusCode;
 use thiserror::Error;
 
+use super::message::{Receipt, Text};
+use super::register::Line;
 use crate::sip::limits;
 use crate::sip::message::{Aor, Host, Reason, Replaces, Uri, phrase};
 
@@ -36,6 +38,8 @@ pub struct UaConfig {
     pub users: Vec<Aor>,
     /// Our Contact: the GRUU of this device, so that a lost flow can be made again.
     pub contact: Uri,
+    /// The line, if this is the phone of a registrar's user and no device of an overlay.
+    pub line: Option<Line>,
     /// Where tags, branches and Call-IDs come from; from the operating system outside tests.
     pub seed: [u8; 32],
 }
@@ -124,7 +128,8 @@ pub enum Command {
         /// Why, for the other side.
         reason: Option<Reason>,
     },
-    /// Change the session of a call that both sides talk in (RFC 3261 §14.1).
+    /// Change the session of a call that both sides talk in (RFC 3261 §14.1), or of one of ours
+    /// that is not answered yet but whose offer is (RFC 3311 §5.1).
     Change {
         /// The leg.
         leg: LegId,
@@ -149,12 +154,40 @@ pub enum Command {
         /// What we were answered.
         status: StatusCode,
     },
+    /// Have calls to the first of our users sent here, over this flow, until it is said otherwise
+    /// with 0 seconds; it is refreshed in time. Only for a user agent with a [`Line`].
+    Register {
+        /// The flow to the registrar.
+        flow: FlowId,
+        /// For how long, in seconds; the registrar may say less.
+        seconds: u32,
+    },
     /// Move a leg to another flow to the same peer: one that proves one of the same user names.
     Rebind {
         /// The leg.
         leg: LegId,
         /// Its new flow.
         flow: FlowId,
+    },
+    /// Send a text outside of any call. A name must have no other text on its way (RFC 3428 §8).
+    Message {
+        /// A new number, of the same row as those of legs.
+        leg: LegId,
+        /// The flow to the device.
+        flow: FlowId,
+        /// Which of our users writes.
+        from: Aor,
+        /// To whom.
+        to: Uri,
+        /// What.
+        text: Text,
+    },
+    /// Answer a text: 200 once it is kept, 603 if it is not wanted.
+    Receive {
+        /// The number of the text.
+        leg: LegId,
+        /// The answer.
+        status: StatusCode,
     },
 }
 
@@ -173,7 +206,8 @@ pub enum Output {
     Event(Event),
 }
 
-/// News about legs. Each leg ends with exactly one [`Event::Ended`], and it is the last one.
+/// News about legs and texts. Each leg ends with exactly one [`Event::Ended`], and it is the last
+/// one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// Somebody calls; they have been sent a 100 and wait for Ring, Answer or Reject.
@@ -274,6 +308,34 @@ pub enum Event {
         leg: LegId,
         /// How.
         end: End,
+    },
+    /// Somebody has sent a text, and waits for Receive.
+    Message {
+        /// The number of the text.
+        leg: LegId,
+        /// The flow that it came over.
+        flow: FlowId,
+        /// Who has written it, as the flow's certificate proves it.
+        from: Aor,
+        /// What.
+        text: Text,
+    },
+    /// A text of ours was answered, or will not be.
+    MessageOver {
+        /// The number of the text.
+        leg: LegId,
+        /// What came of it.
+        receipt: Receipt,
+    },
+    /// Calls to us are sent here from now on.
+    Registered {
+        /// Until they no longer are, if it is not refreshed.
+        seconds: u32,
+    },
+    /// Calls to us are not sent here.
+    Unregistered {
+        /// Why: what the registrar says, 408 if that is nothing. `None` if that was the wish.
+        status: Option<StatusCode>,
     },
     /// A call was refused without asking anybody.
     Refused {
@@ -382,6 +444,12 @@ pub enum Failure {
     /// Our 200 was repeated for 32 s without an ACK.
     #[error("The caller never confirmed that the call was answered.")]
     AckMissing,
+    /// Our 180 was repeated for 32 s without the PRACK that the caller had promised.
+    #[error("The caller never confirmed that the phone rings.")]
+    PrackMissing,
+    /// Nobody has refreshed the session in time (RFC 4028 §10).
+    #[error("The other side's phone was silent for too long.")]
+    Expired,
     /// The other side has forgotten the call (481).
     #[error("The other side's phone knows nothing of this call any more.")]
     Forgotten,

@@ -2,11 +2,13 @@
 
 use rsip::{Method, StatusCode};
 
+use super::UserAgent;
 use super::api::{End, Event, Failure, FlowId, LegId, Side};
-use super::leg::{Incoming, Leg, Stage, Unacked, ring_limit};
-use super::screen::{Essentials, Refusal, check_body, description};
-use super::table::{RequestId, ServerKey};
-use super::{ALLOW, PRODUCT, SDP, SUPPORTED, UserAgent};
+use super::leg::{Incoming, Leg, Stage, ring_limit};
+use super::reply::complete;
+use super::screen::{Asked, Essentials, Refusal, check_body, description};
+use super::table::ServerKey;
+use super::timer::check_session;
 use crate::base::Instant;
 use crate::sip::dialog::{Dialog, Order};
 use crate::sip::limits;
@@ -34,11 +36,12 @@ impl UserAgent {
             Err(refusal) => return self.refuse(now, key, &request, refusal),
         };
         if request.method().is(Method::Cancel) {
-            return self.on_cancel(now, key, &request, essentials.id);
+            return self.on_cancel(now, key, &request, &essentials);
         }
+        let asked = Asked { key: &key, request: &request, essentials: &essentials };
         let outcome = match essentials.to.tag() {
-            Some(_) => self.in_dialog(now, &key, &request, &essentials),
-            None => self.out_of_dialog(now, &key, &request, &essentials),
+            Some(_) => self.in_dialog(now, asked),
+            None => self.out_of_dialog(now, asked),
         };
         if let Err(refusal) = outcome {
             self.refuse(now, key, &request, refusal);
@@ -55,6 +58,9 @@ impl UserAgent {
         let mut response = Response::to(&incoming.invite, StatusCode::Ringing, tag);
         complete(&mut response, &incoming.invite, contact);
         let (key, flow) = (incoming.key.clone(), leg.flow);
+        if !self.make_reliable(now, id, &mut response) {
+            return;
+        }
         let bytes = self.table.respond(now, &key, &response);
         self.send_all(flow, bytes);
     }
@@ -79,11 +85,11 @@ impl UserAgent {
     pub(super) fn reject(&mut self, now: Instant, id: LegId, status: StatusCode) {
         let refusal = (300..700).contains(&status.code());
         let status = if refusal { status } else { StatusCode::Decline };
-        if self.refuse_incoming(now, id, &status) {
+        if self.refuse_incoming(now, id, &status.clone().into()) {
             self.end(id, End::rejected_by_us(&status));
             self.legs.remove(&id);
         } else {
-            self.refuse_change(now, id, &status);
+            self.refuse_change(now, id, &status.into());
         }
     }
 
@@ -91,7 +97,7 @@ impl UserAgent {
     pub(super) fn redirect(&mut self, now: Instant, id: LegId, to: Uri) {
         let status = StatusCode::MovedTemporarily;
         let contact = NameAddr::new(to.without_headers()).to_string();
-        if self.refuse_incoming_with(now, id, &status, Some(("Contact", contact))) {
+        if self.refuse_incoming(now, id, &Refusal::with(status.clone(), "Contact", &contact)) {
             self.end(id, End::rejected_by_us(&status));
             self.legs.remove(&id);
         }
@@ -103,7 +109,7 @@ impl UserAgent {
             Some(Stage::Calling(_)) => self.give_up_calling(now, id),
             Some(Stage::Incoming(incoming)) => {
                 let status = incoming.give_up_status.clone();
-                self.refuse_incoming(now, id, &status);
+                self.refuse_incoming(now, id, &status.clone().into());
                 self.end(id, End::Failed(Failure::NoAnswer));
                 self.legs.remove(&id);
             }
@@ -148,34 +154,34 @@ impl UserAgent {
         }
     }
 
-    fn on_cancel(&mut self, now: Instant, key: ServerKey, request: &Request, id: RequestId) {
+    fn on_cancel(
+        &mut self,
+        now: Instant,
+        key: ServerKey,
+        request: &Request,
+        essentials: &Essentials,
+    ) {
         let Some(leg) = self.table.invite(&key.of_invite()) else {
             let status = StatusCode::CallTransactionDoesNotExist;
             return self.refuse(now, key, request, status.into());
         };
         let tag = leg.and_then(|id| self.legs.get(&id)).and_then(|leg| leg.dialog.local().tag());
         let tag = tag.map_or_else(|| "cancelled".to_owned(), str::to_owned);
-        self.respond_other(now, key, request, id, (StatusCode::OK, &tag));
+        let asked = Asked { key: &key, request, essentials };
+        self.respond_other(now, asked, (StatusCode::OK, &tag), &[]);
         let Some(leg) = leg else { return };
-        if self.refuse_incoming(now, leg, &StatusCode::RequestTerminated) {
+        if self.refuse_incoming(now, leg, &StatusCode::RequestTerminated.into()) {
             self.end(leg, End::Cancelled { by: Side::Them, reason: request.headers.reason() });
             self.legs.remove(&leg);
         }
     }
 
-    fn out_of_dialog(
-        &mut self,
-        now: Instant,
-        key: &ServerKey,
-        request: &Request,
-        essentials: &Essentials,
-    ) -> Result<(), Refusal> {
+    fn out_of_dialog(&mut self, now: Instant, asked: Asked<'_>) -> Result<(), Refusal> {
+        let Asked { key, request, essentials } = asked;
         self.check_sender(key.flow(), &essentials.from, None)?;
         self.check_request(request)?;
-        if request.method().is(Method::Bye) {
-            return Err(StatusCode::CallTransactionDoesNotExist.into());
-        }
-        if request.method().is(Method::Notify) {
+        let is_of_dialog = [Method::Bye, Method::Notify, Method::PRack, Method::Update];
+        if is_of_dialog.into_iter().any(|method| request.method().is(method)) {
             return Err(StatusCode::CallTransactionDoesNotExist.into());
         }
         self.check_target(request)?;
@@ -187,20 +193,20 @@ impl UserAgent {
             return Err(StatusCode::LoopDetected.into());
         }
         if request.method().is(Method::Options) {
-            self.answer_options(now, key.clone(), request, essentials);
+            let tag = self.token();
+            self.respond_other(now, asked, (StatusCode::OK, &tag), &[]);
             return Ok(());
         }
+        if request.method().is(Method::Message) {
+            return self.on_message(asked);
+        }
         check_body(request)?;
-        self.begin_incoming(now, key, request, essentials)
+        check_session(request)?;
+        self.begin_incoming(now, asked)
     }
 
-    fn in_dialog(
-        &mut self,
-        now: Instant,
-        key: &ServerKey,
-        request: &Request,
-        essentials: &Essentials,
-    ) -> Result<(), Refusal> {
+    fn in_dialog(&mut self, now: Instant, asked: Asked<'_>) -> Result<(), Refusal> {
+        let Asked { key, request, essentials } = asked;
         let id = self.leg_of(essentials);
         let leg = id.and_then(|id| self.legs.get(&id));
         self.check_sender(key.flow(), &essentials.from, leg.map(|leg| &leg.dialog))?;
@@ -217,27 +223,29 @@ impl UserAgent {
         }
         self.check_request(request)?;
         if request.method().is(Method::Bye) {
-            self.on_bye(now, key, request, essentials, id);
+            self.on_bye(now, asked, id);
             Ok(())
         } else if request.method().is(Method::Options) {
-            self.answer_options(now, key.clone(), request, essentials);
+            let tag = self.token();
+            self.respond_other(now, asked, (StatusCode::OK, &tag), &[]);
             Ok(())
         } else if request.method().is(Method::Refer) {
-            self.on_refer(now, key, request, essentials, id)
+            self.on_refer(now, asked, id)
         } else if request.method().is(Method::Notify) {
-            self.on_notify(now, key, request, essentials, id)
+            self.on_notify(now, asked, id)
+        } else if request.method().is(Method::PRack) {
+            self.on_prack(now, asked, id)
+        } else if request.method().is(Method::Update) {
+            self.on_update(now, asked, id)
+        } else if request.method().is(Method::Message) {
+            self.on_message(asked)
         } else {
-            self.on_reinvite(now, key, request, essentials, id)
+            self.on_reinvite(now, asked, id)
         }
     }
 
-    fn begin_incoming(
-        &mut self,
-        now: Instant,
-        key: &ServerKey,
-        request: &Request,
-        essentials: &Essentials,
-    ) -> Result<(), Refusal> {
+    fn begin_incoming(&mut self, now: Instant, asked: Asked<'_>) -> Result<(), Refusal> {
+        let Asked { key, request, essentials } = asked;
         let replaces = self.replaced(request)?;
         let incoming = self.legs.keys().filter(|id| id.0 >= LegId::FIRST_INCOMING).count();
         if incoming >= limits::INCOMING_LEGS_MAX || self.legs.len() >= limits::LEGS_MAX {
@@ -248,7 +256,10 @@ impl UserAgent {
         let bad = |_| Refusal::from(StatusCode::BadRequest);
         let dialog = Dialog::of_callee(request, &tag, cseq).map_err(bad)?;
         let uri = request.uri().map_err(bad)?;
-        let (Some(from), Some(to)) = (essentials.from.uri().aor(), uri.aor()) else {
+        // A registrar may hide who calls (RFC 3323 §4.1).
+        let hidden = || ANONYMOUS.parse().ok().filter(|_| self.config.line.is_some());
+        let from = essentials.from.uri().aor().or_else(hidden);
+        let (Some(from), Some(to)) = (from, uri.aor()) else {
             return Err(StatusCode::BadRequest.into());
         };
         let id = LegId(self.next_incoming);
@@ -258,12 +269,14 @@ impl UserAgent {
             key: key.clone(),
             invite: request.clone(),
             ring: None,
+            reliable: None,
             give_up,
             give_up_status,
         });
         let flow = key.flow();
         let peer = self.flows.get(&flow).cloned().unwrap_or_default();
-        let leg = Leg::new(flow, peer, dialog, stage);
+        let mut leg = Leg::new(flow, peer, dialog, stage);
+        leg.note_allow(&request.headers);
         let offer = description(&request.headers, request.body());
         self.legs.insert(id, leg);
         self.table.open_invite(key.clone(), essentials.id.clone(), Some(id));
@@ -279,31 +292,17 @@ impl UserAgent {
         Ok(())
     }
 
-    fn on_bye(
-        &mut self,
-        now: Instant,
-        key: &ServerKey,
-        request: &Request,
-        essentials: &Essentials,
-        id: LegId,
-    ) {
+    fn on_bye(&mut self, now: Instant, asked: Asked<'_>, id: LegId) {
         let Some(leg) = self.legs.get(&id) else { return };
-        let tag = leg.dialog.local().tag().unwrap_or("").to_owned();
         let calling = match &leg.stage {
             Stage::Calling(calling) => Some(calling.key.clone()),
             _ => None,
         };
         let closing = matches!(leg.stage, Stage::Closing);
-        self.respond_other(
-            now,
-            key.clone(),
-            request,
-            essentials.id.clone(),
-            (StatusCode::OK, &tag),
-        );
-        let reason = request.headers.reason();
-        self.refuse_change(now, id, &StatusCode::RequestTerminated);
-        if self.refuse_incoming(now, id, &StatusCode::RequestTerminated) {
+        self.respond_in_dialog(now, id, asked, StatusCode::OK, &[]);
+        let reason = asked.request.headers.reason();
+        self.refuse_change(now, id, &StatusCode::RequestTerminated.into());
+        if self.refuse_incoming(now, id, &StatusCode::RequestTerminated.into()) {
             self.end(id, End::Cancelled { by: Side::Them, reason });
         } else {
             self.end(id, End::HungUp { by: Side::Them, reason });
@@ -316,126 +315,13 @@ impl UserAgent {
         }
     }
 
-    /// Sends the 200 to an INVITE and goes on sending it until the ACK comes.
-    pub(super) fn accept(&mut self, now: Instant, id: LegId, key: &ServerKey, invite: &Request) {
-        let contact = self.config.contact.clone();
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        let tag = leg.dialog.local().tag();
-        let mut response = Response::to(invite, StatusCode::OK, tag);
-        complete(&mut response, invite, contact);
-        response.headers.push("Allow", ALLOW);
-        response.headers.push("Supported", SUPPORTED);
-        response.set_body(SDP, leg.description.clone());
-        let cseq = invite.headers.cseq().map_or(0, |cseq| cseq.number);
-        let (flow, bytes) = (leg.flow, response.to_bytes().into());
-        let is_offer = description(&invite.headers, invite.body()).is_none();
-        leg.unacked = Some(Unacked::new(now, cseq, bytes, is_offer));
-        let bytes = self.table.respond(now, key, &response);
-        self.send_all(flow, bytes);
-    }
-
-    fn answer_options(
-        &mut self,
-        now: Instant,
-        key: ServerKey,
-        request: &Request,
-        essentials: &Essentials,
-    ) {
-        let tag = self.token();
-        self.respond_other(now, key, request, essentials.id.clone(), (StatusCode::OK, &tag));
-    }
-
-    /// Answers a request that is no INVITE, for good.
-    pub(super) fn respond_other(
-        &mut self,
-        now: Instant,
-        key: ServerKey,
-        request: &Request,
-        id: RequestId,
-        (status, tag): (StatusCode, &str),
-    ) {
-        let mut response = Response::to(request, status, Some(tag));
-        if request.method().is(Method::Refer) {
-            response.headers.push("Contact", &contact_for(request, self.config.contact.clone()));
-        }
-        if request.method().is(Method::Options) {
-            response.headers.push("Allow", ALLOW);
-            response.headers.push("Supported", SUPPORTED);
-            response.headers.push("Accept", SDP);
-            response.headers.push("Contact", &contact_for(request, self.config.contact.clone()));
-        }
-        response.headers.push("Server", PRODUCT);
-        let flow = key.flow();
-        let bytes = self.table.open_other(now, key, id, &response);
-        self.send_all(flow, bytes);
-    }
-
-    /// Refuses a request by ourselves; the room above hears of a call that was refused so.
-    fn refuse(&mut self, now: Instant, key: ServerKey, request: &Request, refusal: Refusal) {
-        let mut response = Response::to(request, refusal.status.clone(), Some(&self.token()));
-        if let Some((name, value)) = &refusal.header {
-            response.headers.push(name, value);
-        }
-        response.headers.push("Server", PRODUCT);
-        let headers = &request.headers;
-        let from = headers.from().ok();
-        let id = RequestId {
-            call_id: headers.call_id().unwrap_or("").to_owned(),
-            from_tag: from.as_ref().and_then(NameAddr::tag).map(str::to_owned),
-            cseq: headers.cseq().map_or(0, |cseq| cseq.number),
-        };
-        let flow = key.flow();
-        if !request.method().is(Method::Invite) {
-            let bytes = self.table.open_other(now, key, id, &response);
-            return self.send_all(flow, bytes);
-        }
-        self.table.open_invite(key.clone(), id, None);
-        let bytes = self.table.respond(now, &key, &response);
-        self.send_all(flow, bytes);
-        // Within a dialog there is a call already, and it goes on.
-        if headers.to().is_ok_and(|to| to.tag().is_some()) {
-            return;
-        }
-        let claimed = from.and_then(|from| from.uri().aor());
-        self.event(Event::Refused { flow, claimed, status: refusal.status });
-    }
-
     /// Refuses the INVITE of an incoming leg; `false` if it has been answered already.
-    fn refuse_incoming(&mut self, now: Instant, id: LegId, status: &StatusCode) -> bool {
-        self.refuse_incoming_with(now, id, status, None)
-    }
-
-    fn refuse_incoming_with(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        status: &StatusCode,
-        header: Option<(&str, String)>,
-    ) -> bool {
+    pub(super) fn refuse_incoming(&mut self, now: Instant, id: LegId, refusal: &Refusal) -> bool {
         let Some(leg) = self.legs.get(&id) else { return false };
         let Stage::Incoming(incoming) = &leg.stage else { return false };
-        let tag = leg.dialog.local().tag();
-        let mut response = Response::to(&incoming.invite, status.clone(), tag);
-        if let Some((name, value)) = header {
-            response.headers.push(name, &value);
-        }
-        response.headers.push("Server", PRODUCT);
-        let (key, flow) = (incoming.key.clone(), leg.flow);
-        let bytes = self.table.respond(now, &key, &response);
-        self.send_all(flow, bytes);
+        let (key, invite) = (incoming.key.clone(), incoming.invite.clone());
+        self.refuse_invite(now, id, (&key, &invite), refusal);
         true
-    }
-
-    /// Too much goes on to remember another request: the sender may try again (RFC 3261 §8.2.7).
-    fn refuse_without_state(&mut self, flow: FlowId, request: &Request) {
-        if request.method().is(Method::Cancel) {
-            return;
-        }
-        // Retransmissions must get the same tag, so that it cannot be random.
-        let mut response =
-            Response::to(request, StatusCode::ServiceUnavailable, Some("overloaded"));
-        response.headers.push("Retry-After", "32");
-        self.send(flow, response.to_bytes().into());
     }
 
     fn leg_of(&self, essentials: &Essentials) -> Option<LegId> {
@@ -449,20 +335,5 @@ impl UserAgent {
     }
 }
 
-/// Adds what a response that creates a dialog must have (RFC 3261 §12.1.1).
-fn complete(response: &mut Response, invite: &Request, contact: Uri) {
-    for value in invite.headers.all("Record-Route") {
-        response.headers.push("Record-Route", value);
-    }
-    response.headers.push("Contact", &contact_for(invite, contact));
-    response.headers.push("Server", PRODUCT);
-}
-
-/// Our Contact for the sender of a request.
-fn contact_for(request: &Request, contact: Uri) -> String {
-    let contact = match request.uri() {
-        Ok(uri) => contact.with_scheme_of(&uri),
-        Err(_) => contact,
-    };
-    NameAddr::new(contact).to_string()
-}
+/// Who calls if that is hidden.
+const ANONYMOUS: &str = "anonymous@anonymous.invalid";

@@ -1,17 +1,20 @@
 //! What we ask of the other side: INVITE, CANCEL, ACK and BYE (RFC 3261 §8.1, §9.1, §13.2,
 //! §15.1).
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use rsip::{Method, StatusCode};
 
 use super::api::{End, Event, Failure, FlowId, LegId, Side};
-use super::leg::{Calling, Cancel, Leg, Stage};
+use super::leg::{Calling, Cancel, Change, Leg, Stage};
+use super::message::Receipt;
 use super::table::{ClientKey, Matched};
 use super::{ALLOW, SDP, SUPPORTED, UserAgent};
 use crate::base::Instant;
 use crate::sip::dialog::Dialog;
 use crate::sip::limits;
-use crate::sip::message::{Aor, NameAddr, Reason, Replaces, Request, Response, Uri};
+use crate::sip::message::{self, Aor, CSeq, NameAddr, Reason, Replaces, Request, Response, Uri};
 use crate::sip::transaction::GIVE_UP;
 
 impl UserAgent {
@@ -53,6 +56,8 @@ impl UserAgent {
             add_transfer(&mut invite, replaces.as_ref(), &by);
         }
         invite.headers.push("Expires", &limits::RING_MAX.as_secs().to_string());
+        let seconds = limits::SESSION_INTERVAL.as_secs().to_string();
+        invite.headers.push("Session-Expires", &seconds);
         invite.set_body(SDP, offer.clone());
         let key = ClientKey::new(&branch, Method::Invite);
         let stage = Stage::Calling(Calling {
@@ -60,6 +65,7 @@ impl UserAgent {
             invite: invite.clone(),
             trying: false,
             ringing: false,
+            early: BTreeMap::new(),
             give_up: now + limits::RING_MAX,
             cancel: Cancel::No,
         });
@@ -104,9 +110,17 @@ impl UserAgent {
             Matched::Old(bytes) => self.send_all(flow, bytes),
             Matched::News(leg, bytes) => {
                 self.send_all(flow, bytes);
+                if self.answer_challenge(now, leg, &key.1, response)
+                    || self.lengthen_session(now, leg, &key.1, response)
+                    || self.on_change_response(now, leg, &key.1, response)
+                {
+                    return;
+                }
                 match key.0 {
                     Method::Invite => self.on_invite_response(now, leg, response),
+                    Method::Register => self.on_register_response(now, response),
                     Method::Refer => self.on_refer_response(leg, response),
+                    Method::Message => self.on_message_response(leg, response),
                     Method::Bye if response.code() >= 200 => {
                         self.legs.remove(&leg);
                     }
@@ -120,6 +134,9 @@ impl UserAgent {
 
     /// Timer B or F: nothing came back.
     pub(super) fn on_client_timeout(&mut self, now: Instant, id: LegId, key: &ClientKey) {
+        if key.is(Method::Register) {
+            return self.register_failed(now, None);
+        }
         let over = match self.legs.get(&id).map(|leg| &leg.stage) {
             Some(Stage::Calling(calling)) => calling.key == *key,
             Some(Stage::Closing) => key.is(Method::Bye),
@@ -130,6 +147,8 @@ impl UserAgent {
             self.legs.remove(&id);
         } else if key.is(Method::Refer) {
             self.refer_over(id, StatusCode::RequestTimeout);
+        } else if key.is(Method::Message) {
+            self.message_over(id, Receipt::Unanswered);
         } else {
             self.on_change_timeout(now, id, key);
         }
@@ -143,9 +162,11 @@ impl UserAgent {
 
     /// Ends a dialog with BYE (RFC 3261 §15.1.1).
     pub(super) fn bye(&mut self, now: Instant, id: LegId, reason: Option<Reason>) {
+        self.refuse_change(now, id, &StatusCode::RequestTerminated.into());
         let Some(leg) = self.legs.get_mut(&id) else { return };
         leg.stage = Stage::Closing;
         leg.unacked = None;
+        leg.session = None;
         if leg.detached.is_some() {
             // Nobody can be told.
             self.legs.remove(&id);
@@ -158,6 +179,46 @@ impl UserAgent {
         }
         let key = ClientKey::new(&self.stamp(&mut bye), Method::Bye);
         let bytes = self.table.start_other(now, key, (flow, id), &bye);
+        self.send_all(flow, bytes);
+    }
+
+    /// Sends a request of a leg once more as another one, with what `edit` puts into it.
+    pub(super) fn send_again(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        key: &ClientKey,
+        edit: impl FnOnce(&Leg, &mut Request),
+    ) {
+        let Some((flow, mut request)) = self.table.sent(key) else { return };
+        let message::Method::Known(method) = *request.method() else { return };
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let cseq = leg.dialog.next_cseq();
+        let number = CSeq { number: cseq, method: method.into() };
+        request.headers.replace("CSeq", &number.to_string());
+        request.headers.remove("Via");
+        edit(leg, &mut request);
+        let again = ClientKey::new(&self.stamp(&mut request), method);
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        if let Stage::Calling(calling) = &mut leg.stage
+            && calling.key == *key
+        {
+            (calling.key, calling.invite) = (again.clone(), request.clone());
+            (calling.trying, calling.ringing) = (false, false);
+            calling.early.clear();
+        }
+        if let Some(Change::Ours { key: ours, cseq: number, .. }) = &mut leg.change
+            && ours == key
+        {
+            (*ours, *number) = (again.clone(), cseq);
+        }
+        if method == Method::Refer && leg.referring.is_some() {
+            leg.referring = Some(cseq);
+        }
+        let bytes = match method {
+            Method::Invite => self.table.start_invite(now, again, (flow, id), request),
+            _ => self.table.start_other(now, again, (flow, id), &request),
+        };
         self.send_all(flow, bytes);
     }
 
@@ -187,9 +248,6 @@ impl UserAgent {
     }
 
     fn on_invite_response(&mut self, now: Instant, id: LegId, response: &Response) {
-        if self.on_change_response(now, id, response) {
-            return;
-        }
         match response.code() {
             100..200 => self.on_provisional(now, id, response),
             200..300 => self.on_ok(now, id, response),
@@ -209,6 +267,9 @@ impl UserAgent {
     }
 
     fn on_provisional(&mut self, now: Instant, id: LegId, response: &Response) {
+        if !self.on_early(now, id, response) {
+            return;
+        }
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Stage::Calling(calling) = &mut leg.stage else { return };
         let first = !std::mem::replace(&mut calling.trying, true);
@@ -245,14 +306,27 @@ impl UserAgent {
             Cancel::Wanted(reason) | Cancel::Sent(_, reason) => reason.clone(),
             Cancel::No => None,
         };
+        let Ok(cseq) = response.headers.cseq() else { return };
         if leg.dialog.confirm(response).is_err() {
             return;
         }
-        let mut ack = leg.dialog.ack(leg.dialog.local_cseq());
+        let mut ack = leg.dialog.ack(cseq.number);
+        leg.asked_again = 0;
+        // An ACK can't be asked for a password: it has the answer of its INVITE (§22.1).
+        for name in ["Authorization", "Proxy-Authorization"] {
+            for value in calling.invite.headers.all(name) {
+                ack.headers.push(name, value);
+            }
+        }
         let flow = leg.flow;
+        // The answer may have come before (RFC 3262 §5).
+        let early = leg.dialog.remote().tag().and_then(|tag| calling.early.get(tag));
+        let early = early.and_then(|early| early.answer.clone());
+        let answer = super::screen::description(&response.headers, response.body()).or(early);
         leg.stage = Stage::Talking { bye: None, acked: true };
-        let answer = super::screen::description(&response.headers, response.body());
+        leg.note_allow(&response.headers);
         let unwanted = leg.reported;
+        self.session_answered(now, id, &response.headers);
         self.stamp(&mut ack);
         let ack = Bytes::from(ack.to_bytes());
         if let Some(leg) = self.legs.get_mut(&id) {
@@ -293,6 +367,19 @@ fn add_transfer(invite: &mut Request, replaces: Option<&Replaces>, by: &Aor) {
     invite.headers.push("Referred-By", &NameAddr::new(Uri::of(by)).to_string());
 }
 
+/// The methods of our requests that have an answer.
+const OURS: [Method; 9] = [
+    Method::Invite,
+    Method::Bye,
+    Method::Cancel,
+    Method::Refer,
+    Method::Notify,
+    Method::PRack,
+    Method::Update,
+    Method::Message,
+    Method::Register,
+];
+
 /// The transaction that a response claims to answer. It must be whole and have our Via alone
 /// (RFC 3261 §8.1.3.3).
 fn response_key(response: &Response) -> Option<(Method, ClientKey)> {
@@ -303,8 +390,6 @@ fn response_key(response: &Response) -> Option<(Method, ClientKey)> {
     if !response.is_body_complete() || !whole || headers.list("Via").len() != 1 {
         return None;
     }
-    let method = [Method::Invite, Method::Bye, Method::Cancel, Method::Refer, Method::Notify]
-        .into_iter()
-        .find(|method| cseq.method.is(*method))?;
+    let method = OURS.into_iter().find(|method| cseq.method.is(*method))?;
     Some((method, ClientKey::new(via.branch()?, method)))
 }

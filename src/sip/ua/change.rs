@@ -7,74 +7,98 @@ use rsip::{Method, StatusCode};
 
 use super::api::{End, Event, Failure, FlowId, LegId};
 use super::leg::{Change, Stage};
-use super::screen::{Essentials, Refusal, check_body, description};
-use super::table::{ClientKey, ServerKey};
-use super::{ALLOW, PRODUCT, SDP, UserAgent};
+use super::screen::{Asked, Refusal, check_body, description};
+use super::table::ClientKey;
+use super::timer::check_session;
+use super::{ALLOW, SDP, UserAgent};
 use crate::base::Instant;
-use crate::sip::message::{NameAddr, Reason, Request, Response};
+use crate::sip::message::{Reason, Request, Response};
 use crate::sip::transaction::T1;
 
 impl UserAgent {
     /// `Command::Change`.
     pub(super) fn change(&mut self, now: Instant, id: LegId, offer: Vec<u8>) {
+        if self.change_early(now, id, &offer) {
+            return;
+        }
         let Some(leg) = self.legs.get_mut(&id) else { return };
-        let is_talking = matches!(leg.stage, Stage::Talking { bye: None, .. });
-        if !is_talking || leg.detached.is_some() || leg.unacked.is_some() || leg.change.is_some() {
+        if leg.is_busy() {
             return self.event(Event::Unchanged { leg: id, again_after: Some(T1) });
         }
         let flow = leg.flow;
         let mut invite = leg.dialog.request(Method::Invite);
         let cseq = leg.dialog.local_cseq();
-        let contact = self.config.contact.clone().with_scheme_of(leg.dialog.remote().uri());
         let branch = self.stamp(&mut invite);
-        invite.headers.push("Contact", &NameAddr::new(contact).to_string());
+        self.add_contact(id, &mut invite);
         invite.headers.push("Allow", ALLOW);
         invite.headers.push("Accept", SDP);
         invite.set_body(SDP, offer.clone());
         let key = ClientKey::new(&branch, Method::Invite);
         if let Some(leg) = self.legs.get_mut(&id) {
-            leg.change = Some(Change::Ours { key: key.clone(), cseq, offer });
+            let key = key.clone();
+            leg.change = Some(Change::Ours { key, cseq, offer, is_refresh: false });
         }
         let bytes = self.table.start_invite(now, key, (flow, id), invite);
         self.send_all(flow, bytes);
     }
 
-    /// The other side has answered our re-INVITE; `false` if we have sent none.
+    /// The other side has answered our re-INVITE or UPDATE; `false` if this is no answer to one.
     pub(super) fn on_change_response(
         &mut self,
         now: Instant,
         id: LegId,
+        key: &ClientKey,
         response: &Response,
     ) -> bool {
         let Some(leg) = self.legs.get_mut(&id) else { return false };
-        let Some(Change::Ours { cseq, .. }) = &leg.change else { return false };
+        let is_ours =
+            |change: &mut Change| matches!(change, Change::Ours { key: k, .. } if k == key);
         if response.code() < 200 {
-            return true;
+            return leg.change.as_mut().is_some_and(is_ours);
         }
-        let mut ack = leg.dialog.ack(*cseq);
-        let Some(Change::Ours { offer, .. }) = leg.change.take() else { return true };
+        let Some(Change::Ours { offer, cseq, is_refresh, .. }) = leg.change.take_if(is_ours) else {
+            return false;
+        };
         if response.code() >= 300 {
-            self.on_change_refused(now, id, response);
+            self.on_change_refused(now, id, is_refresh, response);
             return true;
         }
         leg.dialog.refresh_target(&response.headers);
+        leg.note_allow(&response.headers);
         let answer = description(&response.headers, response.body());
         leg.description = offer;
-        let flow = leg.flow;
+        if key.is(Method::Invite) {
+            self.acknowledge(id, cseq);
+        }
+        self.session_answered(now, id, &response.headers);
+        if !is_refresh {
+            self.event(Event::Changed { leg: id, answer });
+        }
+        true
+    }
+
+    /// Sends the ACK for the 2xx to our re-INVITE.
+    fn acknowledge(&mut self, id: LegId, cseq: u32) {
+        let Some(leg) = self.legs.get(&id) else { return };
+        let (flow, mut ack) = (leg.flow, leg.dialog.ack(cseq));
         self.stamp(&mut ack);
         let ack = bytes::Bytes::from(ack.to_bytes());
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.ack = Some(ack.clone());
         }
         self.send(flow, ack);
-        self.event(Event::Changed { leg: id, answer });
-        true
     }
 
     /// Our re-INVITE was refused. Where the other side is gone the call is over (RFC 3261
     /// §12.2.1.2); where both sides have asked at once, whoever began the call waits for longer
     /// (§14.1).
-    fn on_change_refused(&mut self, now: Instant, id: LegId, response: &Response) {
+    fn on_change_refused(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        is_refresh: bool,
+        response: &Response,
+    ) {
         let again_after = match response.code() {
             408 => return self.lost(now, id, Failure::Timeout),
             481 => return self.lost(now, id, Failure::Forgotten),
@@ -91,7 +115,11 @@ impl UserAgent {
             }
             _ => None,
         };
-        self.event(Event::Unchanged { leg: id, again_after });
+        if is_refresh {
+            self.refresh_refused(now, id, response);
+        } else {
+            self.event(Event::Unchanged { leg: id, again_after });
+        }
     }
 
     /// Nothing came back to our re-INVITE, if that is what timed out: the call is over (RFC 3261
@@ -106,6 +134,10 @@ impl UserAgent {
 
     /// The other side has lost the dialog; BYE is for the case that it has not.
     fn lost(&mut self, now: Instant, id: LegId, failure: Failure) {
+        if self.legs.get(&id).is_some_and(|leg| matches!(leg.stage, Stage::Calling(_))) {
+            // The INVITE says how that ends.
+            return self.event(Event::Unchanged { leg: id, again_after: None });
+        }
         self.end(id, End::Failed(failure));
         self.bye(now, id, Some(Reason::sip(481, "dialog lost")));
     }
@@ -115,13 +147,14 @@ impl UserAgent {
     pub(super) fn on_reinvite(
         &mut self,
         now: Instant,
-        key: &ServerKey,
-        request: &Request,
-        essentials: &Essentials,
+        asked: Asked<'_>,
         id: LegId,
     ) -> Result<(), Refusal> {
+        let Asked { key, request, essentials } = asked;
         check_body(request)?;
+        check_session(request)?;
         let Some(leg) = self.legs.get_mut(&id) else { return Ok(()) };
+        leg.note_allow(&request.headers);
         let offer = description(&request.headers, request.body());
         let is_free = leg.unacked.is_none() && leg.change.is_none();
         match &leg.stage {
@@ -132,9 +165,7 @@ impl UserAgent {
                 return Err(StatusCode::RequestPending.into());
             }
             Stage::Incoming(_) | Stage::Talking { .. } => {
-                let seconds = self.rng.below(11).to_string();
-                let header = Some(("Retry-After", seconds));
-                return Err(Refusal { status: StatusCode::ServerInternalError, header });
+                return Err(self.later());
             }
         }
         leg.dialog.refresh_target(&request.headers);
@@ -147,29 +178,34 @@ impl UserAgent {
         Ok(())
     }
 
+    /// Something else is under way: the other side may ask again soon (RFC 3261 §14.2).
+    pub(super) fn later(&mut self) -> Refusal {
+        let seconds = self.rng.below(11).to_string();
+        Refusal::with(StatusCode::ServerInternalError, "Retry-After", &seconds)
+    }
+
     /// Takes the change that the other side wants.
     pub(super) fn answer_change(&mut self, now: Instant, id: LegId, answer: Vec<u8>) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         match leg.change.take() {
             Some(Change::Theirs { key, invite }) => {
-                leg.description = answer;
-                self.accept(now, id, &key, &invite);
+                leg.description.clone_from(&answer);
+                if invite.method().is(Method::Invite) {
+                    self.accept(now, id, &key, &invite);
+                } else {
+                    self.accept_update(now, id, &key, &invite, Some(answer));
+                }
             }
             other => leg.change = other,
         }
     }
 
     /// Refuses the change that the other side wants, if it wants one.
-    pub(super) fn refuse_change(&mut self, now: Instant, id: LegId, status: &StatusCode) {
+    pub(super) fn refuse_change(&mut self, now: Instant, id: LegId, refusal: &Refusal) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         match leg.change.take() {
             Some(Change::Theirs { key, invite }) => {
-                let tag = leg.dialog.local().tag();
-                let mut response = Response::to(&invite, status.clone(), tag);
-                response.headers.push("Server", PRODUCT);
-                let flow = leg.flow;
-                let bytes = self.table.respond(now, &key, &response);
-                self.send_all(flow, bytes);
+                self.refuse_invite(now, id, (&key, &invite), refusal);
             }
             other => leg.change = other,
         }

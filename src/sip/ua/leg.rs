@@ -1,14 +1,17 @@
 //! One leg: an INVITE, its dialog, and the timers that belong to neither transaction.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::provisional::{Early, Reliable};
+use super::timer::{LEAST_S, SessionTimer};
 use super::{ClientKey, FlowId, ServerKey};
 use crate::base::Instant;
 use crate::sip::dialog::Dialog;
 use crate::sip::limits;
-use crate::sip::message::{Aor, Reason, Request};
+use crate::sip::message::{Aor, Reason, Replaces, Request};
 use crate::sip::transaction::{GIVE_UP, T1, T2};
 
 /// All that is known of one leg.
@@ -29,6 +32,16 @@ pub(super) struct Leg {
     pub(super) referring: Option<u32>,
     /// The number of the REFER whose outcome the other side waits for.
     pub(super) referred: Option<u32>,
+    /// Whether the other side knows UPDATE.
+    pub(super) allows_update: bool,
+    /// How long the session lives, once both sides have agreed that it ends some time.
+    pub(super) session: Option<SessionTimer>,
+    /// The shortest session in seconds that everybody on the way takes, and how often we have heard
+    /// that ours was shorter.
+    pub(super) session_least_s: u32,
+    pub(super) session_raised: u8,
+    /// How often a request has been sent again because a password was asked for.
+    pub(super) asked_again: u8,
     /// Our ACK, sent again for each 200 that comes again.
     pub(super) ack: Option<Bytes>,
     /// Whether the end has been reported. What still goes on is only good manners.
@@ -55,7 +68,7 @@ pub(super) enum Stage {
     Closing,
 }
 
-/// A re-INVITE without a final response.
+/// A re-INVITE or UPDATE without a final response.
 pub(super) enum Change {
     /// We want it.
     Ours {
@@ -63,6 +76,8 @@ pub(super) enum Change {
         /// The number that its ACK must have.
         cseq: u32,
         offer: Vec<u8>,
+        /// Whether nothing is to change: the session is to live on.
+        is_refresh: bool,
     },
     /// The other side wants it.
     Theirs { key: ServerKey, invite: Request },
@@ -76,6 +91,8 @@ pub(super) struct Calling {
     /// (RFC 3261 §9.1).
     pub(super) trying: bool,
     pub(super) ringing: bool,
+    /// What devices have said so far, by their tags.
+    pub(super) early: BTreeMap<String, Early>,
     pub(super) give_up: Instant,
     pub(super) cancel: Cancel,
 }
@@ -95,6 +112,8 @@ pub(super) struct Incoming {
     pub(super) invite: Request,
     /// When to repeat the 180.
     pub(super) ring: Option<Instant>,
+    /// Our provisional responses, if the caller wants to be sure of them.
+    pub(super) reliable: Option<Reliable>,
     pub(super) give_up: Instant,
     /// What is said then.
     pub(super) give_up_status: rsip::StatusCode,
@@ -133,6 +152,14 @@ pub(super) enum Timer {
     RingMax,
     /// Say 180 once more.
     RingAgain,
+    /// Say a provisional response once more that was not confirmed.
+    ProvisionalAgain,
+    /// It will never be confirmed.
+    ProvisionalOver,
+    /// Refresh the session.
+    Refresh,
+    /// Nobody has refreshed the session.
+    SessionOver,
     /// The cancelled INVITE will never be answered.
     CancelOver,
     /// Say 200 once more.
@@ -155,9 +182,36 @@ impl Leg {
             change: None,
             referring: None,
             referred: None,
+            allows_update: false,
+            session: None,
+            session_least_s: LEAST_S,
+            session_raised: 0,
+            asked_again: 0,
             ack: None,
             reported: false,
             detached: None,
+        }
+    }
+
+    /// Whether both sides talk and neither has hung up.
+    pub(super) fn is_talking(&self) -> bool {
+        matches!(self.stage, Stage::Talking { bye: None, .. }) && !self.reported
+    }
+
+    /// Whether its session can't be changed now.
+    pub(super) fn is_busy(&self) -> bool {
+        let is_open = self.unacked.is_some() || self.change.is_some();
+        !self.is_talking() || self.detached.is_some() || is_open
+    }
+
+    /// Whether the other side means this dialog, before or after the call was answered (RFC 3891
+    /// §3): before that, only one that we have begun.
+    pub(super) fn is_named(&self, replaces: &Replaces) -> bool {
+        match &self.stage {
+            Stage::Calling(calling) => {
+                calling.early.values().any(|early| early.dialog.is_named(replaces))
+            }
+            _ => self.dialog.is_named(replaces),
         }
     }
 
@@ -173,10 +227,22 @@ impl Leg {
             Stage::Talking { .. } | Stage::Closing => (None, None, None),
         };
         let unacked = self.unacked.as_ref();
+        let waiting = match &self.stage {
+            Stage::Incoming(incoming) => {
+                incoming.reliable.as_ref().and_then(|r| r.waiting.as_ref())
+            }
+            _ => None,
+        };
+        let is_talking = matches!(self.stage, Stage::Talking { .. });
+        let session = self.session.filter(|_| is_talking);
         [
             (Timer::RingMax, ring_max),
             (Timer::RingAgain, ring),
             (Timer::CancelOver, cancel),
+            (Timer::ProvisionalOver, waiting.map(|w| w.give_up)),
+            (Timer::ProvisionalAgain, waiting.map(|w| w.resend)),
+            (Timer::SessionOver, session.map(|s| s.over)),
+            (Timer::Refresh, session.and_then(|s| s.refresh)),
             (Timer::AckOver, unacked.map(|u| u.give_up)),
             (Timer::OkAgain, unacked.map(|u| u.resend)),
             (Timer::DetachedOver, self.detached),

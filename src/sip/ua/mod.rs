@@ -1,28 +1,42 @@
 //! The user agent: one door in, one door out.
 //!
-//! `api` holds the types of the two doors; `table` the transactions in progress; `caller` is what
-//! RFC 3261 calls the UAC and `callee` the UAS, with the checks of `screen` before it; `change` is
-//! both in the middle of a call, and `refer` when it is handed over.
+//! `api` holds the types of the two doors; `table` the transactions in progress and `leg` what they
+//! are about; `caller` is what RFC 3261 calls the UAC and `callee` the UAS, with the checks of
+//! `screen` before it and the answers of `reply` after it. `change` is both in the middle of a
+//! call, and `refer` when it is handed over; `register` is for a phone at a registrar.
+//! `provisional`, `update` and `timer` are RFC 3262, 3311 and 4028.
+//! `message` is texts outside of calls, with the `date` of each.
 
 mod api;
 mod callee;
 mod caller;
 mod change;
+mod date;
 mod leg;
+mod message;
+mod provisional;
 mod refer;
+mod register;
+mod reply;
 mod screen;
 mod table;
+mod timer;
+mod update;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
 pub use api::{Command, End, Event, Failure, FlowId, Input, LegId, Output, Side, UaConfig};
+pub use message::{Receipt, Text};
+pub use register::Line;
 
 use crate::base::{Instant, Now, Rng};
 use crate::sip::limits;
 use crate::sip::message::{Aor, Message, Request, Via};
 use leg::{Leg, Stage, Timer};
+use message::Texts;
+use register::{Known, Registration};
 use table::{ClientKey, ServerKey, Table};
 
 /// A SIP user agent for one identity, over any number of flows.
@@ -35,8 +49,12 @@ pub struct UserAgent {
     flows: BTreeMap<FlowId, Vec<Aor>>,
     legs: BTreeMap<LegId, Leg>,
     table: Table,
+    texts: Texts,
     outputs: VecDeque<Output>,
     next_incoming: u64,
+    registration: Option<Registration>,
+    /// Who has asked for the password, the latest first.
+    known: Vec<Known>,
     deadline: Option<Instant>,
     dropped: u64,
 }
@@ -44,9 +62,9 @@ pub struct UserAgent {
 /// What our User-Agent and Server header fields say.
 pub(super) const PRODUCT: &str = concat!("Chordial/", env!("CARGO_PKG_VERSION"));
 /// The methods that we answer, as the Allow header field lists them.
-const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY";
+const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REFER, NOTIFY, PRACK, UPDATE, MESSAGE";
 /// The extensions that we know, as the Supported header field lists them.
-const SUPPORTED: &str = "replaces";
+const SUPPORTED: &str = "replaces, 100rel, timer, norefersub, record-aware";
 /// The only body that we read.
 const SDP: &str = "application/sdp";
 
@@ -59,8 +77,11 @@ impl UserAgent {
             flows: BTreeMap::new(),
             legs: BTreeMap::new(),
             table: Table::default(),
+            texts: Texts::default(),
             outputs: VecDeque::new(),
             next_incoming: LegId::FIRST_INCOMING,
+            registration: None,
+            known: Vec::new(),
             deadline: None,
             dropped: 0,
         }
@@ -81,7 +102,8 @@ impl UserAgent {
             Input::Command(command) => self.command(now, command),
         }
         let legs = self.legs.values().flat_map(|leg| leg.timers().map(|(_, at)| at));
-        self.deadline = legs.chain(self.table.deadline()).min();
+        let refresh = self.registration.as_ref().and_then(|registration| registration.refresh);
+        self.deadline = legs.chain(self.table.deadline()).chain(refresh).min();
     }
 
     /// The next thing to do, until there is none.
@@ -118,7 +140,12 @@ impl UserAgent {
             Command::Change { leg, offer } => self.change(now, leg, offer),
             Command::Refer { leg, to, replaces } => self.refer(now, leg, to, replaces.as_ref()),
             Command::Notify { leg, status } => self.notify(now, leg, &status),
+            Command::Register { flow, seconds } => self.register(now, flow, seconds),
             Command::Rebind { leg, flow } => self.rebind(leg, flow),
+            Command::Message { leg, flow, from, to, text } => {
+                self.message(now, (leg, flow), &from, &to, text);
+            }
+            Command::Receive { leg, status } => self.receive(now, leg, status),
         }
     }
 
@@ -132,12 +159,16 @@ impl UserAgent {
     }
 
     fn timeout(&mut self, now: Instant) {
-        for (flow, bytes) in self.table.fire_servers(now) {
+        // Nothing is lost on a stream (RFC 3261 §17.1.1.2); the timers are for the answers.
+        let repeats = self.config.line.as_ref().is_none_or(|line| line.transport == Line::UDP);
+        let fired = self.table.fire_clients(now);
+        let again = self.table.fire_servers(now).into_iter().chain(fired.sends);
+        for (flow, bytes) in again.filter(|_| repeats) {
             self.send(flow, bytes);
         }
-        let fired = self.table.fire_clients(now);
-        for (flow, bytes) in fired.sends {
-            self.send(flow, bytes);
+        let refresh = self.registration.as_ref().and_then(|registration| registration.refresh);
+        if refresh.is_some_and(|at| at <= now) {
+            self.send_register(now);
         }
         for (key, leg) in fired.timed_out {
             self.on_client_timeout(now, leg, &key);
@@ -159,6 +190,10 @@ impl UserAgent {
         match timer {
             Timer::RingMax => self.ring_max(now, id),
             Timer::RingAgain => self.ring(now, id),
+            Timer::ProvisionalAgain => self.provisional_again(now, id),
+            Timer::ProvisionalOver => self.provisional_over(now, id),
+            Timer::Refresh => self.refresh_session(now, id),
+            Timer::SessionOver => self.session_over(now, id),
             Timer::CancelOver => {
                 if let Stage::Calling(calling) = &leg.stage {
                     self.table.forget_client(&calling.key);
@@ -183,6 +218,7 @@ impl UserAgent {
     fn flow_down(&mut self, now: Instant, flow: FlowId) {
         self.flows.remove(&flow);
         self.table.forget_flow(flow);
+        self.messages_down(flow);
         let on_it = |(id, leg): (&LegId, &Leg)| (leg.flow == flow).then_some(*id);
         let ids: Vec<LegId> = self.legs.iter().filter_map(on_it).collect();
         for id in ids {
@@ -240,9 +276,13 @@ impl UserAgent {
     /// Puts our Via with a fresh branch on a request and says who wrote it.
     fn stamp(&mut self, request: &mut Request) -> String {
         let branch = format!("{}{}", Via::MAGIC_COOKIE, self.token());
-        let via = Via::new(&self.config.overlay, &branch);
-        request.headers.push_front("Via", &via.to_string());
-        request.headers.push("User-Agent", PRODUCT);
+        let via = match &self.config.line {
+            None => Via::new(&self.config.overlay, &branch).to_string(),
+            Some(line) => line.via(&branch),
+        };
+        request.headers.push_front("Via", &via);
+        request.headers.replace("User-Agent", PRODUCT);
+        self.authorize(request);
         branch
     }
 }

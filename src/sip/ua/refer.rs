@@ -7,8 +7,8 @@ use rsip::{Method, StatusCode};
 
 use super::api::{Event, LegId};
 use super::leg::{Leg, Stage};
-use super::screen::{Essentials, Refusal};
-use super::table::{ClientKey, ServerKey};
+use super::screen::{Asked, Refusal};
+use super::table::ClientKey;
 use super::{ALLOW, UserAgent};
 use crate::base::Instant;
 use crate::sip::message::{NameAddr, Replaces, Request, Response, Uri};
@@ -67,11 +67,10 @@ impl UserAgent {
     pub(super) fn on_refer(
         &mut self,
         now: Instant,
-        key: &ServerKey,
-        request: &Request,
-        essentials: &Essentials,
+        asked: Asked<'_>,
         id: LegId,
     ) -> Result<(), Refusal> {
+        let request = asked.request;
         let Some(leg) = self.legs.get_mut(&id) else { return Ok(()) };
         if !leg.is_talking() {
             return Err(StatusCode::Forbidden.into());
@@ -83,20 +82,21 @@ impl UserAgent {
         };
         if uri.params().value("method").is_some_and(|method| !method.eq_ignore_ascii_case("INVITE"))
         {
-            let header = Some(("Allow", ALLOW.to_owned()));
-            return Err(Refusal { status: StatusCode::MethodNotAllowed, header });
+            return Err(Refusal::with(StatusCode::MethodNotAllowed, "Allow", ALLOW));
         }
         let replaces = uri.replaces().map_err(bad)?;
         if leg.referred.is_some() {
             return Err(StatusCode::RequestPending.into());
         }
-        leg.referred = Some(essentials.id.cseq);
+        // Who wants no news gets none (RFC 4488 §4).
+        let wants_news = !request.headers.lists("Refer-Sub", "false");
+        leg.referred = wants_news.then_some(asked.essentials.id.cseq);
         leg.dialog.refresh_target(&request.headers);
-        let tag = leg.dialog.local().tag().unwrap_or("").to_owned();
         let by = request.headers.first("Referred-By").and_then(|by| by.parse::<NameAddr>().ok());
         let by = by.and_then(|by| by.uri().aor());
         let accepted = StatusCode::Other(202, "Accepted".to_owned());
-        self.respond_other(now, key.clone(), request, essentials.id.clone(), (accepted, &tag));
+        let told: &[(&str, &str)] = if wants_news { &[] } else { &[("Refer-Sub", "false")] };
+        self.respond_in_dialog(now, id, asked, accepted, told);
         self.notify(now, id, &StatusCode::Trying);
         let to = to.uri().clone().without_headers();
         self.event(Event::Referred { leg: id, to, replaces, by });
@@ -107,11 +107,10 @@ impl UserAgent {
     pub(super) fn on_notify(
         &mut self,
         now: Instant,
-        key: &ServerKey,
-        request: &Request,
-        essentials: &Essentials,
+        asked: Asked<'_>,
         id: LegId,
     ) -> Result<(), Refusal> {
+        let request = asked.request;
         let Some(leg) = self.legs.get_mut(&id) else { return Ok(()) };
         let event = request.headers.first("Event").unwrap_or("");
         let (package, number) = match event.split_once(';') {
@@ -121,8 +120,7 @@ impl UserAgent {
             None => (event, None),
         };
         if !package.trim().eq_ignore_ascii_case("refer") {
-            let header = Some(("Allow-Events", "refer".to_owned()));
-            return Err(Refusal { status: StatusCode::BadEvent, header });
+            return Err(Refusal::with(StatusCode::BadEvent, "Allow-Events", "refer"));
         }
         let is_known = |cseq| number.is_none_or(|number| number.parse() == Ok(cseq));
         if !leg.referring.is_some_and(is_known) {
@@ -139,14 +137,7 @@ impl UserAgent {
         if is_over || status.code() >= 200 {
             leg.referring = None;
         }
-        let tag = leg.dialog.local().tag().unwrap_or("").to_owned();
-        self.respond_other(
-            now,
-            key.clone(),
-            request,
-            essentials.id.clone(),
-            (StatusCode::OK, &tag),
-        );
+        self.respond_in_dialog(now, id, asked, StatusCode::OK, &[]);
         self.event(Event::Transferring { leg: id, status });
         Ok(())
     }
@@ -166,14 +157,16 @@ impl UserAgent {
         }
     }
 
-    fn add_contact(&self, id: LegId, request: &mut Request) {
+    /// Says in a request of a leg where we are.
+    pub(super) fn add_contact(&self, id: LegId, request: &mut Request) {
         let Some(leg) = self.legs.get(&id) else { return };
         let contact = self.config.contact.clone().with_scheme_of(leg.dialog.remote().uri());
         request.headers.push("Contact", &NameAddr::new(contact).to_string());
     }
 
     /// The call of ours that an INVITE is to replace, if it names one (RFC 3891 §3): both sides
-    /// have to talk in it, and whoever knows its name has it from one of them.
+    /// talk in it, or we have begun it and it rings. Whoever knows its name has it from one of
+    /// them.
     pub(super) fn replaced(&self, invite: &Request) -> Result<Option<LegId>, Refusal> {
         let values: Vec<&str> = invite.headers.all("Replaces").collect();
         let replaces: Replaces = match values[..] {
@@ -182,21 +175,15 @@ impl UserAgent {
             _ => return Err(StatusCode::BadRequest.into()),
         };
         let mut legs = self.legs.iter();
-        match legs.find(|(_, leg)| leg.dialog.is_named(&replaces)) {
+        match legs.find(|(_, leg)| leg.is_named(&replaces)) {
             Some((_, Leg { reported: true, .. })) => Err(StatusCode::Decline.into()),
             Some((_, leg)) if leg.is_talking() && replaces.early_only => {
                 Err(StatusCode::BusyHere.into())
             }
             Some((id, leg)) if leg.is_talking() => Ok(Some(*id)),
+            Some((id, Leg { stage: Stage::Calling(_), .. })) => Ok(Some(*id)),
             _ => Err(StatusCode::CallTransactionDoesNotExist.into()),
         }
-    }
-}
-
-impl Leg {
-    /// Whether both sides talk and neither has hung up.
-    pub(super) fn is_talking(&self) -> bool {
-        matches!(self.stage, Stage::Talking { bye: None, .. }) && !self.reported
     }
 }
 

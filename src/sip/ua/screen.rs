@@ -3,16 +3,24 @@
 use rsip::{Method as Known, StatusCode};
 
 use super::api::FlowId;
-use super::table::RequestId;
-use super::{ALLOW, SDP, SUPPORTED, UserAgent};
+use super::table::{RequestId, ServerKey};
+use super::{ALLOW, PRODUCT, SDP, SUPPORTED, UserAgent};
 use crate::sip::dialog::Dialog;
-use crate::sip::message::{Headers, Method, NameAddr, Request, Uri, Via};
+use crate::sip::message::{Aor, Headers, Method, NameAddr, Request, Response, Uri, Via};
 
 /// The header fields that every request has.
 pub(super) struct Essentials {
     pub(super) from: NameAddr,
     pub(super) to: NameAddr,
     pub(super) id: RequestId,
+}
+
+/// A request to be decided on, with its transaction's name and what it always says.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) key: &'a ServerKey,
+    pub(super) request: &'a Request,
+    pub(super) essentials: &'a Essentials,
 }
 
 /// A refusal: the status, and a header field that says more.
@@ -24,6 +32,21 @@ pub(super) struct Refusal {
 impl From<StatusCode> for Refusal {
     fn from(status: StatusCode) -> Self {
         Self { status, header: None }
+    }
+}
+
+impl Refusal {
+    /// The refusal with a header field that says more.
+    pub(super) fn with(status: StatusCode, name: &'static str, value: &str) -> Self {
+        Self { status, header: Some((name, value.to_owned())) }
+    }
+
+    /// Adds what a refusing response says beside its status.
+    pub(super) fn explain(&self, response: &mut Response) {
+        if let Some((name, value)) = &self.header {
+            response.headers.push(name, value);
+        }
+        response.headers.push("Server", PRODUCT);
     }
 }
 
@@ -60,6 +83,10 @@ impl UserAgent {
         from: &NameAddr,
         dialog: Option<&Dialog>,
     ) -> Result<(), Refusal> {
+        if self.config.line.is_some() {
+            // The registrar answers for those whose calls it sends on.
+            return Ok(());
+        }
         let Some(aor) = from.uri().aor() else { return Err(StatusCode::Forbidden.into()) };
         let verified = self.flows.get(&flow).is_some_and(|users| users.contains(&aor));
         let same = dialog.is_some_and(|d| d.remote().uri().aor().as_ref() == Some(&aor));
@@ -70,19 +97,25 @@ impl UserAgent {
     pub(super) fn check_request(&self, request: &Request) -> Result<(), Refusal> {
         match request.method() {
             Method::Known(
-                Known::Invite | Known::Bye | Known::Options | Known::Refer | Known::Notify,
+                Known::Invite
+                | Known::Bye
+                | Known::Options
+                | Known::Refer
+                | Known::Notify
+                | Known::PRack
+                | Known::Update
+                | Known::Message,
             ) => {}
             Method::Known(_) => {
-                let header = Some(("Allow", ALLOW.to_owned()));
-                return Err(Refusal { status: StatusCode::MethodNotAllowed, header });
+                return Err(Refusal::with(StatusCode::MethodNotAllowed, "Allow", ALLOW));
             }
             Method::Unknown(_) => return Err(StatusCode::NotImplemented.into()),
         }
         let mut required = request.headers.list("Require");
         required.retain(|tag| !SUPPORTED.split(", ").any(|known| known == *tag));
         if !required.is_empty() {
-            let header = Some(("Unsupported", required.join(", ")));
-            return Err(Refusal { status: StatusCode::BadExtension, header });
+            let required = required.join(", ");
+            return Err(Refusal::with(StatusCode::BadExtension, "Unsupported", &required));
         }
         Ok(())
     }
@@ -98,7 +131,11 @@ impl UserAgent {
         }
         let aor = uri.aor();
         let ours = aor.is_some_and(|aor| {
-            self.config.users.contains(&aor) || self.config.contact.aor() == Some(aor)
+            // A registrar may know this device by another address than we do.
+            let is_same = |user: &Aor| user.user() == aor.user();
+            (self.config.line.is_some() && self.config.users.iter().any(is_same))
+                || self.config.users.contains(&aor)
+                || self.config.contact.aor() == Some(aor)
         });
         if ours { Ok(()) } else { Err(StatusCode::NotFound.into()) }
     }
@@ -119,9 +156,8 @@ pub(super) fn check_body(request: &Request) -> Result<(), Refusal> {
     if request.body().is_empty() || is_optional(headers) || (is_sdp(headers) && !coded) {
         return Ok(());
     }
-    let header = if coded { ("Accept-Encoding", "identity") } else { ("Accept", SDP) };
-    let header = Some((header.0, header.1.to_owned()));
-    Err(Refusal { status: StatusCode::UnsupportedMediaType, header })
+    let (name, value) = if coded { ("Accept-Encoding", "identity") } else { ("Accept", SDP) };
+    Err(Refusal::with(StatusCode::UnsupportedMediaType, name, value))
 }
 
 /// The session description of a message, if it has one that we can read.

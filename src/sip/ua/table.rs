@@ -93,7 +93,7 @@ pub(super) struct Client {
 
 enum ClientMachine {
     Invite { machine: InviteClient, request: Request },
-    Other(OtherClient),
+    Other { machine: OtherClient, request: Request },
 }
 
 struct Server {
@@ -104,6 +104,8 @@ struct Server {
 
 enum ServerMachine {
     Invite(InviteServer),
+    /// The room above has yet to say how a request is answered that is no INVITE.
+    Waiting,
     Other(OtherServer),
 }
 
@@ -154,11 +156,8 @@ impl Table {
         request: &Request,
     ) -> Option<Bytes> {
         let (machine, effect) = OtherClient::start(now, request.to_bytes().into());
-        self.insert_client(
-            key,
-            Client { flow, leg, machine: ClientMachine::Other(machine) },
-            effect,
-        )
+        let machine = ClientMachine::Other { machine, request: request.clone() };
+        self.insert_client(key, Client { flow, leg, machine }, effect)
     }
 
     fn insert_client(&mut self, key: ClientKey, client: Client, effect: Effect) -> Option<Bytes> {
@@ -184,12 +183,22 @@ impl Table {
             ClientMachine::Invite { machine, request } => {
                 machine.on_response(now, response.code(), || ack_of_refusal(request, response))
             }
-            ClientMachine::Other(machine) => machine.on_response(now, response.code()),
+            ClientMachine::Other { machine, .. } => machine.on_response(now, response.code()),
         };
         match effect.notice {
             Some(_) => Matched::News(client.leg, effect.send),
             None => Matched::Old(effect.send),
         }
+    }
+
+    /// The request of a client transaction, and where it went.
+    pub(super) fn sent(&self, key: &ClientKey) -> Option<(FlowId, Request)> {
+        let client = self.clients.get(key)?;
+        Some(match &client.machine {
+            ClientMachine::Invite { request, .. } | ClientMachine::Other { request, .. } => {
+                (client.flow, request.clone())
+            }
+        })
     }
 
     pub(super) fn forget_client(&mut self, key: &ClientKey) {
@@ -207,6 +216,7 @@ impl Table {
     pub(super) fn on_request(&self, key: &ServerKey) -> Option<Effect> {
         Some(match &self.servers.get(key)?.machine {
             ServerMachine::Invite(machine) => machine.on_request(),
+            ServerMachine::Waiting => Effect::default(),
             ServerMachine::Other(machine) => machine.on_request(),
         })
     }
@@ -235,16 +245,28 @@ impl Table {
         effect.send
     }
 
-    /// Hands a response to the transaction of an INVITE: what to send.
+    /// Begins the server transaction of another request that the room above answers.
+    pub(super) fn open_waiting(&mut self, key: ServerKey, id: RequestId, leg: LegId) {
+        self.servers.insert(key, Server { leg: Some(leg), id, machine: ServerMachine::Waiting });
+    }
+
+    /// Hands a response to the transaction of an INVITE, or of a request that waits for it: what
+    /// to send.
     pub(super) fn respond(
         &mut self,
         now: Instant,
         key: &ServerKey,
         response: &Response,
     ) -> Option<Bytes> {
-        match &mut self.servers.get_mut(key)?.machine {
+        let machine = &mut self.servers.get_mut(key)?.machine;
+        match machine {
             ServerMachine::Invite(machine) => {
                 machine.respond(now, response.code(), response.to_bytes().into()).send
+            }
+            ServerMachine::Waiting => {
+                let (answered, effect) = OtherServer::answer(now, response.to_bytes().into());
+                *machine = ServerMachine::Other(answered);
+                effect.send
             }
             ServerMachine::Other(_) => None,
         }
@@ -265,7 +287,7 @@ impl Table {
         match &server.machine {
             ServerMachine::Invite(machine) if machine.is_unanswered() => Some(server.leg),
             ServerMachine::Invite(_) => Some(None),
-            ServerMachine::Other(_) => None,
+            ServerMachine::Waiting | ServerMachine::Other(_) => None,
         }
     }
 
@@ -273,7 +295,7 @@ impl Table {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let clients = self.clients.values().filter_map(|c| match &c.machine {
             ClientMachine::Invite { machine, .. } => machine.deadline(),
-            ClientMachine::Other(machine) => machine.deadline(),
+            ClientMachine::Other { machine, .. } => machine.deadline(),
         });
         clients.chain(self.servers.values().filter_map(Server::deadline)).min()
     }
@@ -300,7 +322,9 @@ impl Table {
                 ClientMachine::Invite { machine, .. } => {
                     (machine.on_timer(now), machine.is_terminated())
                 }
-                ClientMachine::Other(machine) => (machine.on_timer(now), machine.is_terminated()),
+                ClientMachine::Other { machine, .. } => {
+                    (machine.on_timer(now), machine.is_terminated())
+                }
             };
             fired.sends.extend(effect.send.map(|bytes| (client.flow, bytes)));
             if effect.notice == Some(Notice::TimedOut) {
@@ -315,10 +339,11 @@ impl Table {
     pub(super) fn is_waiting(&self, flow: FlowId) -> bool {
         let client = |c: &Client| match &c.machine {
             ClientMachine::Invite { machine, .. } => machine.is_pending(),
-            ClientMachine::Other(machine) => machine.is_pending(),
+            ClientMachine::Other { machine, .. } => machine.is_pending(),
         };
         let server = |s: &Server| match &s.machine {
             ServerMachine::Invite(machine) => machine.is_pending(),
+            ServerMachine::Waiting => true,
             ServerMachine::Other(_) => false,
         };
         self.clients.values().any(|c| c.flow == flow && client(c))
@@ -349,6 +374,7 @@ impl Server {
     fn deadline(&self) -> Option<Instant> {
         match &self.machine {
             ServerMachine::Invite(machine) => machine.deadline(),
+            ServerMachine::Waiting => None,
             ServerMachine::Other(machine) => Some(machine.deadline()),
         }
     }

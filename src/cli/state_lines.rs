@@ -1,0 +1,69 @@
+//! Parts of a running phone's snapshot as lines for people.
+
+use serde_json::Value;
+
+use crate::link::unix_ms;
+
+/// How far a call or a membership has come, by the name of its state.
+pub(super) fn state_of(row: &Value) -> &str {
+    let state = &row["state"];
+    let first = || state.as_object().and_then(|state| state.keys().next()).map(String::as_str);
+    state.as_str().or_else(first).unwrap_or_default()
+}
+
+/// A call: its number, how far it has come, with whom.
+pub(super) fn call_line(call: &Value) -> String {
+    let what = match state_of(call) {
+        "dialling" => call["state"]["dialling"]["step"].as_str().unwrap_or("calling").to_owned(),
+        "ringing" => "ringing there".to_owned(),
+        "incoming" => "calls you".to_owned(),
+        "talking" => format!("talking for {} s", call["state"]["talking"]["duration"]["secs"]),
+        _ => call["state"]["ended"]["reason"].as_str().unwrap_or("ended").to_owned(),
+    };
+    let flags = [("muted", "muted"), ("held_by_us", "on hold"), ("held_by_them", "held there")];
+    let flags = flags.iter().filter(|(name, _)| call[*name] == true);
+    let flags: String = flags.map(|(_, words)| format!(", {words}")).collect();
+    format!("{}  {}  {what}{flags}", call["id"], text(call, "peer"))
+}
+
+/// A contact: the address, the name, what is to be remembered.
+pub(super) fn contact_line(contact: &Value) -> String {
+    let flags = [("is_favourite", "favourite"), ("is_blocked", "blocked")];
+    let flags = flags.iter().filter(|(name, _)| contact[*name] == true).map(|(_, words)| *words);
+    let words = [text(contact, "aor"), text(contact, "name"), text(contact, "note")];
+    let words: Vec<&str> = words.into_iter().filter(|w| !w.is_empty()).chain(flags).collect();
+    words.join("  ")
+}
+
+/// A past call: how long ago, which way, with whom, and how it went.
+pub(super) fn history_line(entry: &Value) -> String {
+    let way = if entry["direction"] == "incoming" { "from" } else { "to" };
+    let minutes = unix_ms().saturating_sub(entry["unix_ms"].as_u64().unwrap_or_default()) / 60_000;
+    let ago = match minutes {
+        0..60 => format!("{minutes} min ago"),
+        60..1440 => format!("{} h ago", minutes / 60),
+        _ => format!("{} days ago", minutes / 1440),
+    };
+    let (peer, outcome) = (text(entry, "peer"), text(entry, "outcome"));
+    format!("{ago}  {way} {peer}  {} s  {outcome}", entry["duration"]["secs"])
+}
+
+/// A membership: who we are there, and whether others reach us.
+pub(super) fn joined_line(membership: &Value) -> String {
+    let me = &membership["me"];
+    let state = &membership["state"];
+    let what = match state_of(membership) {
+        "joined" if state["joined"]["registered"] == true => {
+            format!("joined, can be called; {} links", state["joined"]["links"])
+        }
+        "joined" => format!("joined, can't be called yet; {} links", state["joined"]["links"]),
+        "joining" => text(&state["joining"], "step").to_owned(),
+        "failed" => text(&state["failed"], "reason").to_owned(),
+        _ => "not joined".to_owned(),
+    };
+    format!("{}@{}: {what}", text(me, "user"), text(me, "overlay"))
+}
+
+fn text<'a>(row: &'a Value, name: &str) -> &'a str {
+    row[name].as_str().unwrap_or_default()
+}

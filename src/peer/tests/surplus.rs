@@ -1,0 +1,52 @@
+//! What somebody keeps who need not, while its owner lacks it.
+
+use std::time::Duration;
+
+use super::holders::{copy_at, line, peer, put_back, registered, resource_of};
+
+/// R6940-6.4.2.3-02: what only a peer far behind its owner keeps, as those between have lost it, is
+/// with its owner and the replicas again once the ring changes next to that peer, which drops it
+/// only then.
+#[test]
+fn what_its_owner_lacks_comes_from_far_away() {
+    let mut net = registered(65, 24);
+    let resource = resource_of(&net, 5);
+    // Its user cannot store it once more.
+    net.kill(5);
+    net.run(Duration::from_secs(200));
+    let line = line(&net, &resource);
+    let copy = copy_at(&mut net, line[0], &resource).expect("a registration");
+    for node in &line[..3] {
+        peer(&mut net, *node).storage.remove(&resource);
+    }
+    let far = line[12];
+    put_back(&mut net, far, &copy);
+    net.kill(line[13]);
+    net.run(Duration::from_secs(40));
+    for node in &line[..3] {
+        assert!(net.peer(*node).storage().holds(&resource), "{node}");
+    }
+    assert!(net.peer(far).storage().holds(&resource), "nothing is dropped at once");
+    net.run(Duration::from_secs(200));
+    assert!(!net.peer(far).storage().holds(&resource), "it need not keep it");
+}
+
+/// What nobody takes is not dropped.
+#[test]
+fn what_its_owner_does_not_take_stays() {
+    let mut net = registered(66, 24);
+    let resource = resource_of(&net, 5);
+    net.kill(5);
+    net.run(Duration::from_secs(200));
+    let line = line(&net, &resource);
+    let copy = copy_at(&mut net, line[0], &resource).expect("a registration");
+    for node in &line[..3] {
+        peer(&mut net, *node).storage.remove(&resource);
+        net.unheard.insert((*node, crate::message::Method::Stat));
+    }
+    let far = line[12];
+    put_back(&mut net, far, &copy);
+    net.kill(line[13]);
+    net.run(Duration::from_secs(300));
+    assert!(net.peer(far).storage().holds(&resource));
+}

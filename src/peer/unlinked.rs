@@ -1,0 +1,56 @@
+//! Neighbours that answer our Attach through others and that no link comes up with, as not every
+//! pair of nodes can reach each other. They are there, so their part of the ring is not ours, and
+//! what is for them goes through a neighbour that is linked to them.
+
+use crate::base::NodeId;
+
+use super::Peer;
+use super::attach::{AttachPlan, Reason};
+use super::links::LinkState;
+use super::upkeep::Cause;
+
+impl Peer {
+    /// No link has come up with a node that agreed to one.
+    pub(super) fn unlinked(&mut self, node: NodeId, plan: &AttachPlan) {
+        let Some(teacher) = teacher_of(plan) else { return };
+        let start = self.chord.range_start();
+        let change = self.chord.note_unlinked(node, teacher);
+        self.ring_changed(change, Cause::Arrived);
+        if change.range && self.chord.range_start() == node {
+            // While we took it for lost we may have been given what is its own (§6.4.2.3).
+            self.pass_on(start, node, node);
+        }
+    }
+
+    /// A node does not answer: if it is one that we cannot be linked to, it is gone.
+    pub(super) fn unlinked_lost(&mut self, node: NodeId) {
+        let change = self.chord.forget_unlinked(node);
+        self.ring_changed(change, Cause::Failed);
+    }
+
+    /// Takes those for present that have answered our Attach, although no link with them is up.
+    pub(super) fn note_answered(&mut self) {
+        let answered = |state: &LinkState| match state {
+            LinkState::Connecting(c) => Some((c.node, teacher_of(c.plan.as_ref()?)?)),
+            _ => None,
+        };
+        let pending = self.links.pending();
+        let answered: Vec<_> = pending.filter_map(|(_, link)| answered(&link.state)).collect();
+        for (node, teacher) in answered {
+            self.chord.note_unlinked(node, teacher);
+        }
+    }
+
+    /// Tries again to be linked to those: they may have moved, or be gone.
+    pub(super) fn retry_unlinked(&mut self) {
+        for (node, through) in self.chord.unlinked().collect::<Vec<_>>() {
+            self.start_attach(AttachPlan::to_neighbor(through, node));
+        }
+    }
+}
+
+/// Who told us of a neighbour that a plan is for.
+fn teacher_of(plan: &AttachPlan) -> Option<NodeId> {
+    let teacher = plan.route.first()?.node();
+    teacher.filter(|teacher| plan.reason == Reason::Neighbor && plan.node != Some(*teacher))
+}

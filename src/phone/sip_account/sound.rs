@@ -1,0 +1,176 @@
+//! A call's sound on bare RTP, in a task of its own: a frame every 20 ms.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::base::{Now, Rng};
+use crate::link::{Clock, os_seed, unix_ms};
+use crate::media::sdp::{Direction, PlainNegotiated};
+use crate::media::{
+    AudioSession, AudioStatistics, DatagramKind, FRAME_SAMPLES, SAMPLE_RATE, SessionSettings,
+    SinkChoice, SourceChoice,
+};
+use crate::phone::voice::{Voice, Who};
+
+/// A running call's sound; it ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct BareSound {
+    control: mpsc::Sender<Change>,
+}
+
+/// What both sides have agreed on anew.
+#[derive(Debug)]
+struct Change {
+    remote: SocketAddr,
+    direction: Direction,
+}
+
+/// What a call's sound reports.
+#[derive(Debug)]
+pub(super) enum SoundReport {
+    /// Something can't be used: one sentence. The call goes on without.
+    Fault(String),
+    /// Figures, several times a second and a last time at the end.
+    Statistics(Box<AudioStatistics>),
+}
+
+impl BareSound {
+    /// Begins on a socket whose address the other side knows.
+    pub(super) fn start(
+        socket: UdpSocket,
+        negotiated: &PlainNegotiated,
+        (source, sink): (SourceChoice, SinkChoice),
+        report: impl Fn(SoundReport) + Send + Sync + 'static,
+    ) -> Self {
+        let (control, inbox) = mpsc::channel(CHANGES_MAX);
+        let mut rng = Rng::new(os_seed());
+        let settings = SessionSettings {
+            send_payload_type: negotiated.opus.send,
+            receive_payload_type: negotiated.opus.receive,
+            in_band_fec: negotiated.wish.in_band_fec,
+            copies: None,
+            dtx: negotiated.wish.dtx,
+            bitrate_max: negotiated.wish.bitrate_max,
+            digits: negotiated.digits,
+            direction: negotiated.direction,
+            cname: rng.ice_string(16),
+        };
+        let (remote, has_mux) = (negotiated.remote.address, negotiated.remote.has_rtcp_mux);
+        let who = Who::User { source, sink, voice_processing: true, hold_music: None };
+        tokio::spawn(async move {
+            let opened = tokio::task::spawn_blocking(move || who.open()).await;
+            let Ok((voice, fault)) = opened else { return };
+            if let Some(fault) = fault {
+                report(SoundReport::Fault(fault));
+            }
+            let clock = Clock::start();
+            let now = Now::new(clock.now(), unix_ms());
+            match AudioSession::unencrypted(now, settings, rng) {
+                Ok(session) => {
+                    let sound = Running { session, socket, remote, has_mux, clock, voice };
+                    sound.run(inbox, &report).await;
+                }
+                Err(error) => report(SoundReport::Fault(error.to_string())),
+            }
+        });
+        Self { control }
+    }
+
+    /// Goes on as both sides have agreed anew.
+    pub(super) fn change(&self, negotiated: &PlainNegotiated) {
+        let (remote, direction) = (negotiated.remote.address, negotiated.direction);
+        let _ = self.control.try_send(Change { remote, direction });
+    }
+}
+
+/// Sound in both directions.
+struct Running {
+    session: AudioSession,
+    socket: UdpSocket,
+    remote: SocketAddr,
+    /// Whether reports go to the port of sound. The other side's own port for them is not used.
+    has_mux: bool,
+    clock: Clock,
+    voice: Voice,
+}
+
+impl Running {
+    async fn run(
+        mut self,
+        mut control: mpsc::Receiver<Change>,
+        report: &(impl Fn(SoundReport) + Send + Sync),
+    ) {
+        let mut tick = interval(FRAME);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let mut ticks = 0_u32;
+        let mut buffer = [0; DATAGRAM_MAX];
+        loop {
+            let deadline = self.session.deadline();
+            tokio::select! {
+                _ = tick.tick() => {
+                    self.frame(report);
+                    ticks = ticks.wrapping_add(1);
+                    if ticks.is_multiple_of(TICKS_PER_REPORT) {
+                        report(self.statistics());
+                    }
+                }
+                read = self.socket.recv_from(&mut buffer) => {
+                    // Whoever sends from elsewhere is not who we talk to.
+                    if let Ok((length, from)) = read && from.ip() == self.remote.ip() {
+                        self.session.receive(self.clock.now(), &buffer[..length]);
+                    }
+                }
+                () = self.clock.sleep_until(deadline) => {
+                    self.session.handle_timeout(self.clock.now());
+                }
+                change = control.recv() => match change {
+                    Some(Change { remote, direction }) => {
+                        self.remote = remote;
+                        self.session.set_direction(direction);
+                    }
+                    None => break,
+                },
+            }
+            self.flush();
+        }
+        self.session.end(self.clock.now());
+        self.flush();
+        report(self.statistics());
+    }
+
+    fn frame(&mut self, report: &(impl Fn(SoundReport) + Send + Sync)) {
+        let now = self.clock.now();
+        let heard = self.session.playout(now);
+        let said = self.voice.turn(&heard);
+        self.session.capture(now, &said);
+        for fault in self.voice.take_faults() {
+            report(SoundReport::Fault(fault.to_string()));
+        }
+    }
+
+    fn flush(&mut self) {
+        while let Some(packet) = self.session.poll() {
+            if self.has_mux || DatagramKind::of(&packet) == DatagramKind::Rtp {
+                // A full queue is loss like any other.
+                let _ = self.socket.try_send_to(&packet, self.remote);
+            }
+        }
+    }
+
+    fn statistics(&self) -> SoundReport {
+        SoundReport::Statistics(Box::new(self.session.statistics()))
+    }
+}
+
+/// Length of a frame.
+const FRAME: Duration = Duration::from_millis(1000 * FRAME_SAMPLES as u64 / SAMPLE_RATE as u64);
+/// Figures go out ten times a second.
+const TICKS_PER_REPORT: u32 = 5;
+/// Changes on their way.
+const CHANGES_MAX: usize = 8;
+/// The longest datagram: nothing longer crosses an ordinary network in one piece.
+const DATAGRAM_MAX: usize = 1500;
