@@ -30,7 +30,6 @@ use webrtc_util::vnet::net::Net;
 use super::addresses;
 use super::candidate::{Candidate, CandidateKind, IceParameters};
 use super::error::LinkError;
-use super::facts::CandidatePair;
 use super::listen::bind;
 use super::pairs::{self, Pair, Pairs, Readers, Route};
 use super::ports::{MappedPort, MappedPorts};
@@ -372,9 +371,11 @@ impl IceAgent {
         };
         let first = timeout(longest, first).await.map_err(|_| LinkError::NoPath)??;
         let (_, data) = mpsc::channel(1);
-        Ok(IceConn {
+        let conn = IceConn {
             pairs: self.pairs.clone(),
             first,
+            selection: self.pairs.selection(),
+            route: watch::Sender::new(self.pairs.route(first)),
             data: std::mem::replace(&mut self.data, data),
             readers: self.readers.take(),
             relayed: self.relayed.take(),
@@ -386,7 +387,9 @@ impl IceAgent {
             _mapped: self.mapped.take(),
             agent: self.agent.take(),
             state: self.state.clone(),
-        })
+        };
+        conn.tell();
+        Ok(conn)
     }
 
     /// What the agent is shown of the other side's candidates.
@@ -490,6 +493,8 @@ pub struct IceConn {
     pairs: Arc<Pairs>,
     /// The pair that was valid first; it serves until the agent has selected one.
     first: Pair,
+    selection: watch::Receiver<Option<usize>>,
+    route: watch::Sender<Route>,
     data: mpsc::Receiver<Bytes>,
     readers: Option<Readers>,
     relayed: Option<RelayedBase>,
@@ -507,31 +512,22 @@ pub struct IceConn {
 }
 
 impl IceConn {
-    /// Our end of the pair in use.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.route().local
+    /// The pair in use, from now on.
+    pub(super) fn route(&self) -> watch::Receiver<Route> {
+        self.route.subscribe()
     }
 
-    /// The other end of the pair in use.
-    pub fn remote_addr(&self) -> SocketAddr {
-        self.route().remote
-    }
-
-    /// The pair in use in words, for people.
-    pub fn path(&self) -> String {
-        self.route().words
-    }
-
-    /// The types of the pair in use.
-    pub fn pair(&self) -> CandidatePair {
-        self.route().pair
-    }
-
-    fn route(&self) -> Route {
+    /// Tells of the pair in use if it is another one.
+    fn tell(&self) {
         let pair = self.current();
         let relayed = self.relayed.as_ref().filter(|_| self.pairs.is_on_our_relay(pair));
         let route = relayed.and_then(|relayed| relayed.route(pair.remote));
-        route.unwrap_or_else(|| self.pairs.route(pair))
+        let route = route.unwrap_or_else(|| self.pairs.route(pair));
+        self.route.send_if_modified(|told| {
+            let is_new = *told != route;
+            *told = route;
+            is_new
+        });
     }
 
     fn current(&self) -> Pair {
@@ -581,16 +577,21 @@ impl IceConn {
                 };
             }
             let settles_at = self.settles_at.unwrap_or_else(Instant::now);
-            tokio::select! {
+            let is_time = tokio::select! {
                 datagram = self.data.recv() => {
                     return datagram.map(|it| take(it, buffer)).ok_or(LinkError::Closed);
                 }
                 _ = self.state.wait_for(|state| {
                     matches!(state, ConnectionState::Failed | ConnectionState::Closed)
                 }) => return Err(LinkError::Lost),
-                () = sleep_until(settles_at), if self.settles_at.is_some() => {}
+                () = sleep_until(settles_at), if self.settles_at.is_some() => true,
+                Ok(()) = self.selection.changed() => false,
+            };
+            if is_time {
+                self.settle();
+            } else {
+                self.tell();
             }
-            self.settle();
         }
     }
 

@@ -23,6 +23,7 @@ use webrtc_util::Conn;
 use super::facts::{CandidatePair, CandidateType};
 use super::ice::limits::PREFER_DIRECT;
 use super::stun::{Binding, Packet, answer_check, proven_answer};
+use super::transport::Transport;
 use super::transport::limits::DATAGRAM_MAX;
 
 /// Bounds and times.
@@ -57,16 +58,32 @@ pub(super) struct Pair {
 }
 
 /// A pair as others see it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Route {
     /// Our end.
     pub(super) local: SocketAddr,
     /// The other one.
     pub(super) remote: SocketAddr,
-    /// The types of both.
-    pub(super) pair: CandidatePair,
+    /// The types of both; none without ICE.
+    pub(super) pair: Option<CandidatePair>,
     /// For people.
     pub(super) words: String,
+}
+
+impl Route {
+    /// One that does not change.
+    pub(super) fn without_ice(
+        local: SocketAddr,
+        remote: SocketAddr,
+        transport: Transport,
+    ) -> watch::Receiver<Self> {
+        let over = match transport {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+        };
+        let words = format!("{local} to {remote} over {over}, no ICE");
+        watch::channel(Self { local, remote, pair: None, words }).1
+    }
 }
 
 /// All pairs of one agent, and the sockets below.
@@ -78,6 +95,8 @@ pub(super) struct Pairs {
     credentials: (String, String),
     state: Mutex<State>,
     valid: watch::Sender<Valid>,
+    /// What the agent has selected.
+    selected: watch::Sender<Option<usize>>,
     checks: mpsc::Sender<Check>,
     data: mpsc::Sender<Bytes>,
 }
@@ -93,8 +112,6 @@ struct State {
     password: Option<String>,
     /// The transactions of our checks, with their pairs.
     asked: VecDeque<([u8; 12], usize)>,
-    /// What the agent has selected.
-    selected: Option<usize>,
 }
 
 /// The first pairs that have proved valid.
@@ -117,8 +134,18 @@ impl Pairs {
     ) -> (Arc<Self>, Arc<dyn UDPMux + Send + Sync>, mpsc::Receiver<Bytes>) {
         let (checks, inbox) = mpsc::channel(limits::WAITING_MAX);
         let (data, incoming) = mpsc::channel(limits::WAITING_MAX);
-        let (state, valid) = (Mutex::default(), watch::Sender::default());
-        let pairs = Arc::new(Self { bases, relayed_base, credentials, state, valid, checks, data });
+        let (state, valid, selected) =
+            (Mutex::default(), watch::Sender::default(), watch::Sender::default());
+        let pairs = Arc::new(Self {
+            bases,
+            relayed_base,
+            credentials,
+            state,
+            valid,
+            selected,
+            checks,
+            data,
+        });
         let inbox = tokio::sync::Mutex::new(inbox);
         let socket = Arc::new(AgentSocket { pairs: pairs.clone(), inbox });
         (pairs, Arc::new(AgentNetwork(socket)), incoming)
@@ -194,13 +221,18 @@ impl Pairs {
 
     /// The agent has selected the pair with this stand.
     pub(super) fn select(&self, at: SocketAddr) {
-        self.state().selected = place_of(at);
+        self.selected.send_replace(place_of(at));
     }
 
     /// The pair that the agent has selected, as the other side's agent has.
     pub(super) fn selected(&self) -> Option<Pair> {
-        let state = self.state();
-        state.selected.and_then(|place| state.pairs.get(place).copied())
+        let place = *self.selected.borrow();
+        place.and_then(|place| self.state().pairs.get(place).copied())
+    }
+
+    /// Tells when the agent has selected a pair.
+    pub(super) fn selection(&self) -> watch::Receiver<Option<usize>> {
+        self.selected.subscribe()
     }
 
     /// One of our sockets.
@@ -215,7 +247,7 @@ impl Pairs {
         let version = if remote.is_ipv4() { "IPv4" } else { "IPv6" };
         let words = format!("host {local} to {remote_type} {remote} over UDP, {version}");
         let pair = CandidatePair { local: CandidateType::Host, remote: remote_type };
-        Route { local, remote, pair, words }
+        Route { local, remote, pair: Some(pair), words }
     }
 
     /// Whether a pair goes through a relay of ours.

@@ -106,7 +106,7 @@ impl RelayedBase {
         Some(Route {
             local: self.allocation.relayed(),
             remote,
-            pair: CandidatePair { local: CandidateType::Relay, remote: remote_type },
+            pair: Some(CandidatePair { local: CandidateType::Relay, remote: remote_type }),
             words: format!("relay {} to {remote}", self.allocation.path()),
         })
     }

@@ -91,10 +91,10 @@ async fn links_and_media_pass_through_a_relay() {
             SecureFlow::over_ice(two, &of_one, DtlsRole::Client, &bob),
         );
         let (one, two) = (one.unwrap(), two.unwrap());
-        let paths = [one.info().path.clone(), two.info().path.clone()];
+        let paths = [one.info().path(), two.info().path()];
         assert!(paths.iter().any(|path| path.starts_with("relay")), "{paths:?}");
         for info in [one.info(), two.info()] {
-            assert!(info.pair.is_some_and(|pair| pair.is_relayed()), "{info:?}");
+            assert!(info.pair().is_some_and(|pair| pair.is_relayed()), "{info:?}");
         }
         let (mut one, mut two) = (OverlayLink::new(one, None), OverlayLink::new(two, None));
         for number in 0..100u32 {
