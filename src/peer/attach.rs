@@ -235,8 +235,16 @@ impl Peer {
                 if crossed && plan.node.is_some_and(|n| self.adopt(n, &plan)) {
                     return;
                 }
-                if let (Failure::Timeout, Some(node)) = (failure, plan.node) {
-                    self.unlinked_lost(node);
+                match (failure, plan.node) {
+                    (Failure::Timeout, Some(node)) => self.unlinked_lost(node),
+                    // It is there (§6.5.1.2).
+                    (
+                        Failure::Refused(ErrorCode::IN_PROGRESS | ErrorCode::FORBIDDEN),
+                        Some(node),
+                    ) => {
+                        self.unlinked(node, Some(&plan));
+                    }
+                    _ => {}
                 }
                 return match failure {
                     Failure::Refused(code) if plan.reason == Reason::Admitting => {

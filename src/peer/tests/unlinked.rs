@@ -108,8 +108,9 @@ fn who_can_be_reached_later_is_linked_to() {
 #[test]
 fn two_families_meet_at_one_peer() {
     let mut admitted = 0;
-    for seed in 80..120 {
+    for (seed, no_path_after) in (80..120).zip([1, 4, 7, 20].into_iter().cycle()) {
         let mut net = Net::new(seed);
+        net.no_path_after = seconds(no_path_after);
         let both = net.add();
         net.command(both, Command::Found);
         let spec = net.registration(both);
