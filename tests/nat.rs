@@ -186,6 +186,13 @@ impl<'a> Lab<'a> {
     }
 }
 
+/// What proves that there was sound does not take one voice for the other.
+#[test]
+#[should_panic(expected = "speech-alice")]
+fn another_voice_is_not_what_was_said() {
+    assert_heard_in_pieces(SPEECH_ALICE, Path::new(SPEECH_BOB));
+}
+
 /// R6940-6.5.1.3-01: everybody calls everybody, whatever NAT is in front of them; the sound goes
 /// from one to the other without a third wherever the two NATs allow that.
 #[test]

@@ -69,7 +69,8 @@ fn overlays_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
             let is_chosen = about.as_ref() == Some(&membership.me.overlay);
             let is_default =
                 snapshot.memberships.len() > 1 && default == Some(membership.me.overlay.as_str());
-            if overlay_row_ui(ui, membership, is_chosen, is_default).clicked() {
+            let state = state_words(membership, snapshot.settings.is_unlisted, roles(ui));
+            if overlay_row_ui(ui, membership, state, (is_chosen, is_default)).clicked() {
                 view.overlay = Some(membership.me.overlay.clone());
             }
         }
@@ -84,11 +85,10 @@ fn overlays_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
 fn overlay_row_ui(
     ui: &mut Ui,
     membership: &Membership,
-    is_chosen: bool,
-    is_default: bool,
+    (state, colour): (String, egui::Color32),
+    (is_chosen, is_default): (bool, bool),
 ) -> egui::Response {
     let roles = roles(ui);
-    let (state, colour) = state_words(membership, roles);
     let aor = membership.me.aor();
     let name = words::overlay_row(&aor, &state);
     let (rect, response) = widgets::row(ui, &name, ROW_HEIGHT, is_chosen);
@@ -107,12 +107,17 @@ fn overlay_row_ui(
     response
 }
 
-fn state_words(membership: &Membership, roles: &super::look::Roles) -> (String, egui::Color32) {
+fn state_words(
+    membership: &Membership,
+    is_unlisted: bool,
+    roles: &super::look::Roles,
+) -> (String, egui::Color32) {
     match &membership.state {
         OverlayState::Out => (words::offline().to_owned(), roles.quiet),
         OverlayState::Joining { step } => (step.clone(), roles.warn),
         OverlayState::Failed { .. } => (words::not_joined_because().to_owned(), roles.bad),
         OverlayState::Joined { registered: true, .. } => (words::joined().to_owned(), roles.good),
+        OverlayState::Joined { .. } if is_unlisted => (words::unlisted().to_owned(), roles.quiet),
         OverlayState::Joined { .. } => (words::not_reachable_yet().to_owned(), roles.warn),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::base::{Encode, NodeId, ResourceId};
+use crate::base::{Encode, Instant, NodeId, ResourceId};
 use crate::crypto::Certificate;
 use crate::message::{
     AppAttach, Attach, Destination, ErrorCode, ErrorResponse, IceCandidate, Method, ROLE_ACTIVE,
@@ -71,6 +71,15 @@ pub(super) enum Gathering {
     AppAnswer(Box<Question>, AppAttach),
 }
 
+/// A node that could not be attached to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unreachable {
+    /// When it may be tried again.
+    until: Instant,
+    /// How often in a row.
+    failures: u32,
+}
+
 impl Peer {
     /// Begins to make a link; `false` if it exists, is on its way, or must wait.
     pub(super) fn start_attach(&mut self, plan: AttachPlan) -> bool {
@@ -107,7 +116,7 @@ impl Peer {
 
     /// Whether a node could not be attached to lately.
     pub(super) fn is_shunned(&self, node: NodeId) -> bool {
-        self.unreachable.get(&node).is_some_and(|until| self.now.instant < *until)
+        self.unreachable.get(&node).is_some_and(|known| self.now.instant < known.until)
     }
 
     fn gather(&mut self, gathering: Gathering) -> bool {
@@ -226,8 +235,16 @@ impl Peer {
                 if crossed && plan.node.is_some_and(|n| self.adopt(n, &plan)) {
                     return;
                 }
-                if let (Failure::Timeout, Some(node)) = (failure, plan.node) {
-                    self.unlinked_lost(node);
+                match (failure, plan.node) {
+                    (Failure::Timeout, Some(node)) => self.unlinked_lost(node),
+                    // It is there (§6.5.1.2).
+                    (
+                        Failure::Refused(ErrorCode::IN_PROGRESS | ErrorCode::FORBIDDEN),
+                        Some(node),
+                    ) => {
+                        self.unlinked(node, Some(&plan));
+                    }
+                    _ => {}
                 }
                 return match failure {
                     Failure::Refused(code) if plan.reason == Reason::Admitting => {
@@ -276,11 +293,14 @@ impl Peer {
         if let Some(node) = plan.node {
             if self.unreachable.len() >= UNREACHABLE_MAX {
                 let now = self.now.instant;
-                self.unreachable.retain(|_, until| *until > now);
+                self.unreachable.retain(|_, known| known.until > now);
             }
             if self.unreachable.len() < UNREACHABLE_MAX {
-                let until = self.soon(UNREACHABLE_FOR);
-                self.unreachable.insert(node, until);
+                let failures = self.unreachable.get(&node).map_or(0, |known| known.failures);
+                let pause = UNREACHABLE_FOR.saturating_mul(1 << failures.min(UNREACHABLE_DOUBLED));
+                let until = self.soon(pause);
+                let known = Unreachable { until, failures: failures.saturating_add(1) };
+                self.unreachable.insert(node, known);
             }
         }
         if plan.reason == Reason::Finger {
@@ -540,7 +560,9 @@ const UNSUITABLE: &str = "candidates with ICE in an overlay without, or the reve
 
 /// Links being made at a time.
 const PENDING_MAX: usize = 64;
-/// How long a node that could not be attached to is left alone, at least.
+/// How long a node that could not be attached to is left alone, at least; twice as long each time.
 const UNREACHABLE_FOR: Duration = Duration::from_secs(30);
+/// How often that doubles: 8 minutes.
+const UNREACHABLE_DOUBLED: u32 = 4;
 /// Nodes left alone at a time.
 pub(super) const UNREACHABLE_MAX: usize = 256;

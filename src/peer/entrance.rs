@@ -109,6 +109,12 @@ impl Peer {
         }
     }
 
+    /// Who told us of a peer while we take our place.
+    pub(super) fn entrance_teacher(&self, node: NodeId) -> Option<NodeId> {
+        let Stage::Joined { entrance: Some(entrance), .. } = &self.stage else { return None };
+        entrance.circle.known.get(&node).copied().filter(|teacher| *teacher != node)
+    }
+
     /// Attaches to neighbours that we have no link with; takes our place once there is none left.
     pub(super) fn check_entrance(&mut self) {
         let Stage::Joined { entrance: Some(entrance), .. } = &self.stage else { return };
@@ -162,12 +168,12 @@ impl Peer {
     /// Takes our place. Who has not even answered by now is taken for lost, as a peer that has just
     /// died would be, and met later.
     pub(super) fn enter(&mut self) {
+        self.note_answered();
         let Stage::Joined { entrance, .. } = &mut self.stage else { return };
         if let Some(Entrance { bootstrap_link, .. }) = entrance.take() {
             if let Some(link) = bootstrap_link {
                 self.close(link);
             }
-            self.note_answered();
             self.chord.forget_start(|start| !self.links.is_attached(start));
             self.timers.stop(Timer::Join);
             self.drop_spares();

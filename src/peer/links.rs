@@ -462,9 +462,10 @@ impl Peer {
                 self.done(request, Err(super::RequestError::NoCandidates));
             }
             Some(LinkState::Connecting(connecting)) => {
-                if let Some(plan) = connecting.plan {
-                    self.unlinked(connecting.node, &plan);
-                    self.attach_failed(&plan);
+                self.unlinked(connecting.node, connecting.plan.as_ref());
+                match connecting.plan {
+                    Some(plan) => self.attach_failed(&plan),
+                    None => self.entrance_lost(connecting.node),
                 }
             }
             Some(LinkState::Spare(_)) => {}

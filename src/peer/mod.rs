@@ -69,6 +69,7 @@ pub use inspect::Load;
 pub use timers::Deadline;
 
 use admit::Admission;
+use attach::Unreachable;
 use client::Client;
 use configure::Configuration;
 use copies::Copies;
@@ -120,8 +121,8 @@ pub struct Peer {
     /// Whether our place under the user's name is found.
     has_user_certificate: bool,
     fingers: Fingers,
-    /// Nodes that could not be attached to, and when they may be tried again.
-    unreachable: BTreeMap<NodeId, Instant>,
+    /// Nodes that could not be attached to.
+    unreachable: BTreeMap<NodeId, Unreachable>,
     /// For which there are connections when somebody asks.
     applications: Vec<u16>,
     /// Messages from us to us.

@@ -10,9 +10,9 @@ use super::links::LinkState;
 use super::upkeep::Cause;
 
 impl Peer {
-    /// No link has come up with a node that agreed to one.
-    pub(super) fn unlinked(&mut self, node: NodeId, plan: &AttachPlan) {
-        let Some(teacher) = teacher_of(plan) else { return };
+    /// No link has come up with a node that has answered us, or asked for one itself.
+    pub(super) fn unlinked(&mut self, node: NodeId, plan: Option<&AttachPlan>) {
+        let Some(teacher) = self.teacher_of(node, plan) else { return };
         let start = self.chord.range_start();
         let change = self.chord.note_unlinked(node, teacher);
         self.ring_changed(change, Cause::Arrived);
@@ -28,10 +28,10 @@ impl Peer {
         self.ring_changed(change, Cause::Failed);
     }
 
-    /// Takes those for present that have answered our Attach, although no link with them is up.
+    /// Takes those for present that a link is coming up with, as they have answered us.
     pub(super) fn note_answered(&mut self) {
         let answered = |state: &LinkState| match state {
-            LinkState::Connecting(c) => Some((c.node, teacher_of(c.plan.as_ref()?)?)),
+            LinkState::Connecting(c) => Some((c.node, self.teacher_of(c.node, c.plan.as_ref())?)),
             _ => None,
         };
         let pending = self.links.pending();
@@ -47,10 +47,12 @@ impl Peer {
             self.start_attach(AttachPlan::to_neighbor(through, node));
         }
     }
-}
 
-/// Who told us of a neighbour that a plan is for.
-fn teacher_of(plan: &AttachPlan) -> Option<NodeId> {
-    let teacher = plan.route.first()?.node();
-    teacher.filter(|teacher| plan.reason == Reason::Neighbor && plan.node != Some(*teacher))
+    /// Who told us of a neighbour: the plan for a link with it says so, or whoever we have heard of
+    /// it from while we take our place.
+    fn teacher_of(&self, node: NodeId, plan: Option<&AttachPlan>) -> Option<NodeId> {
+        let plan = plan.filter(|plan| plan.reason == Reason::Neighbor);
+        let planned = plan.and_then(|plan| plan.route.first()?.node());
+        planned.filter(|teacher| *teacher != node).or_else(|| self.entrance_teacher(node))
+    }
 }

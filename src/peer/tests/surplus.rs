@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use super::holders::{copy_at, line, peer, put_back, registered, resource_of};
+use super::net::Net;
+use crate::base::ResourceId;
 
-/// R6940-6.4.2.3-02: what only a peer far behind its owner keeps, as those between have lost it, is
-/// with its owner and the replicas again once the ring changes next to that peer, which drops it
-/// only then.
-#[test]
-fn what_its_owner_lacks_comes_from_far_away() {
-    let mut net = registered(65, 24);
+/// A ring in which only the peer at place 12 behind its owner keeps a registration, whose user
+/// cannot store it once more; and the places.
+fn kept_far_away(seed: u64) -> (Net, ResourceId, Vec<usize>) {
+    let mut net = registered(seed, 24);
     let resource = resource_of(&net, 5);
-    // Its user cannot store it once more.
     net.kill(5);
     net.run(Duration::from_secs(200));
     let line = line(&net, &resource);
@@ -19,8 +18,17 @@ fn what_its_owner_lacks_comes_from_far_away() {
     for node in &line[..3] {
         peer(&mut net, *node).storage.remove(&resource);
     }
+    put_back(&mut net, line[12], &copy);
+    (net, resource, line)
+}
+
+/// R6940-6.4.2.3-02: what only a peer far behind its owner keeps, as those between have lost it, is
+/// with its owner and the replicas again once the ring changes next to that peer, which drops it
+/// only then.
+#[test]
+fn what_its_owner_lacks_comes_from_far_away() {
+    let (mut net, resource, line) = kept_far_away(65);
     let far = line[12];
-    put_back(&mut net, far, &copy);
     net.kill(line[13]);
     net.run(Duration::from_secs(40));
     for node in &line[..3] {
@@ -34,18 +42,11 @@ fn what_its_owner_lacks_comes_from_far_away() {
 /// What nobody takes is not dropped.
 #[test]
 fn what_its_owner_does_not_take_stays() {
-    let mut net = registered(66, 24);
-    let resource = resource_of(&net, 5);
-    net.kill(5);
-    net.run(Duration::from_secs(200));
-    let line = line(&net, &resource);
-    let copy = copy_at(&mut net, line[0], &resource).expect("a registration");
+    let (mut net, resource, line) = kept_far_away(66);
+    let far = line[12];
     for node in &line[..3] {
-        peer(&mut net, *node).storage.remove(&resource);
         net.unheard.insert((*node, crate::message::Method::Stat));
     }
-    let far = line[12];
-    put_back(&mut net, far, &copy);
     net.kill(line[13]);
     net.run(Duration::from_secs(300));
     assert!(net.peer(far).storage().holds(&resource));

@@ -338,23 +338,18 @@ impl Chord {
             || (before_us == 0 && self.successors.contains(&sender))
     }
 
-    /// Our Neighbor Table for an Update.
-    pub fn neighbors_update(&self) -> ChordUpdateContents {
-        ChordUpdateContents::Neighbors {
-            predecessors: self.predecessors.clone(),
-            successors: self.successors.clone(),
-        }
+    /// Our Neighbor Table for an Update to a node.
+    pub fn neighbors_update(&self, to: NodeId) -> ChordUpdateContents {
+        let (predecessors, successors) = (self.predecessors_for(to), self.successors.clone());
+        ChordUpdateContents::Neighbors { predecessors, successors }
     }
 
-    /// Our Neighbor and Finger Tables for an Update.
-    pub fn full_update(&self) -> ChordUpdateContents {
+    /// Our Neighbor and Finger Tables for an Update to a node.
+    pub fn full_update(&self, to: NodeId) -> ChordUpdateContents {
         let mut fingers = self.fingers();
         fingers.sort_unstable();
-        ChordUpdateContents::Full {
-            predecessors: self.predecessors.clone(),
-            successors: self.successors.clone(),
-            fingers,
-        }
+        let (predecessors, successors) = (self.predecessors_for(to), self.successors.clone());
+        ChordUpdateContents::Full { predecessors, successors, fingers }
     }
 
     /// About how many peers the ring has, from how densely they sit next to us.

@@ -2,7 +2,8 @@
 //! pair of nodes can reach each other. What is theirs is not ours (RFC 6940 §10.1), so our range
 //! ends where theirs begins, and what is for them goes through a neighbour that names them.
 //!
-//! They are in none of the tables of §6.5.1, and no Update of ours names them.
+//! They are in none of the tables of §6.5.1, and our Updates name them only to peers between them
+//! and us.
 
 use super::{COPIES, Change, Chord, ring};
 use crate::base::NodeId;
@@ -89,6 +90,21 @@ impl Chord {
         }
         unlinked.retain(|known| !known.through.is_empty() && self.is_better(known.node));
         self.unlinked = unlinked;
+    }
+
+    /// Our predecessors as an Update to a node names them: those that we cannot be linked to are
+    /// among them if the node is between them and us, as its own range then begins behind them.
+    /// Word of them thus runs one way only, so that nobody keeps alive what others have from it.
+    pub(super) fn predecessors_for(&self, to: NodeId) -> Vec<NodeId> {
+        let is_between = |peer: NodeId| ring::in_range(to.to_u128(), peer.to_u128(), self.position);
+        let unlinked = self.unlinked.iter().map(|known| known.node);
+        let named = unlinked.filter(|peer| to != self.own && is_between(*peer));
+        let mut nearest: Vec<NodeId> = self.predecessors.iter().copied().chain(named).collect();
+        if nearest.len() > self.predecessors.len() {
+            nearest.sort_by_key(|node| ring::distance(node.to_u128(), self.position));
+            nearest.truncate(self.side);
+        }
+        nearest
     }
 
     /// Through whom a message for position `k` goes if its owner is one of those that we cannot be
