@@ -14,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use webrtc_ice::agent::Agent;
 use webrtc_ice::agent::agent_config::AgentConfig;
 use webrtc_ice::candidate::candidate_base::CandidateBaseConfig;
@@ -29,16 +29,15 @@ use webrtc_util::vnet::net::Net;
 
 use super::addresses;
 use super::candidate::{Candidate, CandidateKind, IceParameters};
+pub use super::conn::IceConn;
 use super::error::LinkError;
 use super::listen::bind;
-use super::pairs::{self, Pair, Pairs, Readers, Route};
+use super::pairs::{self, Pairs, Readers};
 use super::ports::{MappedPort, MappedPorts};
 use super::reflexive::{Hosts, reflexive};
 use super::relay::{OpenPort, OpenPorts, RelayServer};
 use super::servers::StunServers;
-use super::settled::Settled;
 pub use super::settled::Upkeep;
-use super::stun::binding_indication;
 use super::surroundings::{Network, Surroundings};
 use super::through::{self, RelayedBase};
 use crate::base::Rng;
@@ -488,142 +487,6 @@ impl Drop for IceAgent {
     }
 }
 
-/// A path to the other side: datagrams in and out, kept alive and watched.
-pub struct IceConn {
-    pairs: Arc<Pairs>,
-    /// The pair that was valid first; it serves until the agent has selected one.
-    first: Pair,
-    selection: watch::Receiver<Option<usize>>,
-    route: watch::Sender<Route>,
-    data: mpsc::Receiver<Bytes>,
-    readers: Option<Readers>,
-    relayed: Option<RelayedBase>,
-    upkeep: Upkeep,
-    /// Our user name fragment and password.
-    credentials: (String, String),
-    /// Takes the place of the agent and of what passes by it.
-    settled: Option<Settled>,
-    /// When what the selected pair does not need is given back.
-    settles_at: Option<Instant>,
-    agent: Option<Arc<Agent>>,
-    state: watch::Receiver<ConnectionState>,
-    _ports: Vec<OpenPort>,
-    _mapped: Option<MappedPort>,
-}
-
-impl IceConn {
-    /// The pair in use, from now on.
-    pub(super) fn route(&self) -> watch::Receiver<Route> {
-        self.route.subscribe()
-    }
-
-    /// Tells of the pair in use if it is another one.
-    fn tell(&self) {
-        let pair = self.current();
-        let relayed = self.relayed.as_ref().filter(|_| self.pairs.is_on_our_relay(pair));
-        let route = relayed.and_then(|relayed| relayed.route(pair.remote));
-        let route = route.unwrap_or_else(|| self.pairs.route(pair));
-        self.route.send_if_modified(|told| {
-            let is_new = *told != route;
-            *told = route;
-            is_new
-        });
-    }
-
-    fn current(&self) -> Pair {
-        self.pairs.selected().unwrap_or(self.first)
-    }
-
-    /// Sends one datagram. What the network loses is not an error.
-    pub async fn send(&self, datagram: &[u8]) {
-        if let Some(settled) = &self.settled {
-            settled.send(datagram).await;
-        } else {
-            let Pair { base, remote, .. } = self.current();
-            let _ = self.pairs.base(base).send_to(datagram, remote).await;
-        }
-    }
-
-    /// After how much silence of our own [`Self::keep_alive`] is to be called, if at all.
-    pub fn keep_alive_every(&self) -> Option<Duration> {
-        match self.upkeep {
-            Upkeep::Consent => None,
-            Upkeep::KeepAlive { every, .. } => Some(every),
-        }
-    }
-
-    /// Sends a Binding indication: 28 bytes, 56 with IPv4 and UDP.
-    pub async fn keep_alive(&mut self) {
-        self.settle();
-        if let Some(indication) = binding_indication() {
-            self.send(&indication).await;
-        }
-    }
-
-    /// Waits for the next datagram that is not STUN and says how much of `buffer` it fills; an
-    /// error once the other side is lost.
-    pub async fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, LinkError> {
-        let take = |datagram: Bytes, buffer: &mut [u8]| {
-            let length = datagram.len().min(buffer.len());
-            buffer[..length].copy_from_slice(&datagram[..length]);
-            length
-        };
-        loop {
-            if let Some(settled) = &mut self.settled {
-                // What came before.
-                return match self.data.try_recv() {
-                    Ok(datagram) => Ok(take(datagram, buffer)),
-                    Err(_) => settled.recv(buffer).await,
-                };
-            }
-            let settles_at = self.settles_at.unwrap_or_else(Instant::now);
-            let is_time = tokio::select! {
-                datagram = self.data.recv() => {
-                    return datagram.map(|it| take(it, buffer)).ok_or(LinkError::Closed);
-                }
-                _ = self.state.wait_for(|state| {
-                    matches!(state, ConnectionState::Failed | ConnectionState::Closed)
-                }) => return Err(LinkError::Lost),
-                () = sleep_until(settles_at), if self.settles_at.is_some() => true,
-                Ok(()) = self.selection.changed() => false,
-            };
-            if is_time {
-                self.settle();
-            } else {
-                self.tell();
-            }
-        }
-    }
-
-    /// Gives back what the selected pair does not need; the agent too, where the path is kept
-    /// without it.
-    fn settle(&mut self) {
-        if self.settled.is_some() {
-            return;
-        }
-        let Some(pair) = self.pairs.selected() else {
-            self.settles_at = Some(Instant::now() + SETTLE);
-            return;
-        };
-        self.settles_at = None;
-        self.relayed.take_if(|_| !self.pairs.is_on_our_relay(pair));
-        if self.keep_alive_every().is_some() {
-            let (socket, credentials) =
-                (self.pairs.base(pair.base).clone(), self.credentials.clone());
-            let lost = self.upkeep.lost();
-            self.settled = Some(Settled::new(socket, pair.remote, credentials, lost));
-            self.readers = None;
-            close(self.agent.take());
-        }
-    }
-}
-
-impl Drop for IceConn {
-    fn drop(&mut self) {
-        close(self.agent.take());
-    }
-}
-
 /// A user name fragment and a password for one attempt: more than the 24 and 128 bits of randomness
 /// that RFC 8445 §5.3 asks for.
 pub(super) fn credentials(rng: &mut Rng) -> (String, String) {
@@ -668,7 +531,7 @@ fn watch_agent(agent: &Agent, pairs: &Arc<Pairs>) -> watch::Receiver<ConnectionS
 }
 
 /// An agent's tasks end only when it is told so.
-fn close(agent: Option<Arc<Agent>>) {
+pub(super) fn close(agent: Option<Arc<Agent>>) {
     if let (Some(agent), Ok(runtime)) = (agent, tokio::runtime::Handle::try_current()) {
         runtime.spawn(async move { timeout(CLOSE, agent.close()).await });
     }

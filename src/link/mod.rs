@@ -9,6 +9,7 @@
 //! | [`pool`] | sockets that stand ready | |
 //! | [`ports`] | what the router opens for us | RFC 6886, 6887 |
 //! | [`surroundings`] | what stood in the way of one | RFC 4787 |
+//! | `conn` | the path that was found | |
 //! | `settled` | what is left of it once it is found | RFC 8445 §11 |
 //! | [`cookie`] | proof of an address | RFC 6347 §4.2.1 |
 //! | [`dtls`] | mutual certificates, keys for media | RFC 6347, 5764 |
@@ -43,6 +44,7 @@ mod borrow;
 mod cache;
 pub mod candidate;
 mod clock;
+mod conn;
 mod convert;
 pub mod cookie;
 mod counters;
