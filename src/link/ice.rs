@@ -7,6 +7,7 @@
 //! one: `pairs` has the sockets and what passes on them. What a relay reaches stands on loopback:
 //! `through` has that.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -353,7 +354,10 @@ impl IceAgent {
             for candidate in &usable {
                 let _ = agent.add_remote_candidate(candidate);
             }
-            self.pairs.first_valid().await
+            tokio::select! {
+                pair = self.pairs.first_valid() => pair,
+                never = self.meet_unnamed(&agent) => match never {},
+            }
         };
         let failed = async {
             match checks.await {
@@ -417,6 +421,23 @@ impl IceAgent {
         Ok(usable)
     }
 
+    /// Has the agent check what the other side checks from addresses that it has not named.
+    async fn meet_unnamed(&self, agent: &Agent) -> Infallible {
+        let (mut unnamed, mut met) = (self.pairs.unnamed(), 0);
+        loop {
+            let new = unnamed.borrow_and_update()[met..].to_vec();
+            met += new.len();
+            for stand in new {
+                if let Ok(candidate) = shown(stand, PEER_REFLEXIVE, false) {
+                    let _ = agent.add_remote_candidate(&candidate);
+                }
+            }
+            if unnamed.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Whoever talks to us through a relay from an address that nobody has named is a candidate
     /// of the other side too.
     fn meet_others(&self, agent: &Arc<Agent>) {
@@ -433,6 +454,9 @@ impl IceAgent {
         }));
     }
 }
+
+/// The priority of an address that the other side has not named (RFC 8445 §5.1.2.1).
+const PEER_REFLEXIVE: u32 = 110 << 24 | 0xffff << 8 | 255;
 
 /// A candidate of the other side as the agent has it.
 type AgentCandidate = Arc<dyn Described + Send + Sync>;

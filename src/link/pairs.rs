@@ -95,6 +95,9 @@ pub(super) struct Pairs {
     credentials: (String, String),
     state: Mutex<State>,
     valid: watch::Sender<Valid>,
+    /// The stands of pairs on which the other side has checked from an address that it has not
+    /// named, in the order of their first checks.
+    unnamed: watch::Sender<Vec<SocketAddr>>,
     /// What the agent has selected.
     selected: watch::Sender<Option<usize>>,
     checks: mpsc::Sender<Check>,
@@ -134,14 +137,14 @@ impl Pairs {
     ) -> (Arc<Self>, Arc<dyn UDPMux + Send + Sync>, mpsc::Receiver<Bytes>) {
         let (checks, inbox) = mpsc::channel(limits::WAITING_MAX);
         let (data, incoming) = mpsc::channel(limits::WAITING_MAX);
-        let (state, valid, selected) =
-            (Mutex::default(), watch::Sender::default(), watch::Sender::default());
+        let (state, valid, unnamed, selected) = Default::default();
         let pairs = Arc::new(Self {
             bases,
             relayed_base,
             credentials,
             state,
             valid,
+            unnamed,
             selected,
             checks,
             data,
@@ -219,6 +222,12 @@ impl Pairs {
         }
     }
 
+    /// The stands of pairs that the other side has checked without naming its address. The agent
+    /// is to check them too (RFC 8445 §7.3.1.4): it does not hear of what was answered before.
+    pub(super) fn unnamed(&self) -> watch::Receiver<Vec<SocketAddr>> {
+        self.unnamed.subscribe()
+    }
+
     /// The agent has selected the pair with this stand.
     pub(super) fn select(&self, at: SocketAddr) {
         self.selected.send_replace(place_of(at));
@@ -282,9 +291,7 @@ impl Pairs {
         let place = match answer_check(datagram, source, (ufrag, password)) {
             Some(answer) => {
                 let _ = self.bases[base].send_to(&answer, source).await;
-                let is_relayed = Some(base) == self.relayed_base;
-                let remote_type = CandidateType::PeerReflexive;
-                self.state().place(Pair { base, remote: source, remote_type, is_relayed })
+                self.place_checked(base, source)
             }
             None => self.note_answer((base, source), datagram),
         };
@@ -292,6 +299,20 @@ impl Pairs {
         if let Some(place) = place.filter(|_| is_met) {
             let _ = self.checks.try_send((Bytes::copy_from_slice(datagram), stand(place)));
         }
+    }
+
+    /// The place of a pair that the other side has checked.
+    fn place_checked(&self, base: usize, remote: SocketAddr) -> Option<usize> {
+        let is_relayed = Some(base) == self.relayed_base;
+        let pair = Pair { base, remote, remote_type: CandidateType::PeerReflexive, is_relayed };
+        let mut state = self.state();
+        let is_new = !state.places.contains_key(&(base, remote));
+        let place = state.place(pair)?;
+        drop(state);
+        if is_new && !is_relayed {
+            self.unnamed.send_modify(|stands| stands.push(stand(place)));
+        }
+        Some(place)
     }
 
     /// Notes that a pair is valid if this is the answer to a check on it (RFC 8445 §7.2.5.3.2). Its
