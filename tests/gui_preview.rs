@@ -14,7 +14,9 @@ use chordial::base::NodeId;
 use chordial::enroll::server::{Account, AccountNode, AccountState, Registration};
 use chordial::enroll::{Road, RoadFailure, RoadNews, RoadState};
 use chordial::gui::{WindowOptions, run};
-use chordial::link::{CandidatePair, CandidateType, LinkFacts, LinkKind, Reach};
+use chordial::link::{
+    CandidatePair, CandidateType, LinkFacts, LinkKind, PortMapping, PortProblem, Reach,
+};
 use chordial::phone::{
     Backup, Call, CallId, CallRecording, CallReport, CallState, CallStep, CallTrace, Candidates,
     Command, Contact, Conversation, Delivery, Device, Direction, DocumentFacts, HistoryEntry,
@@ -331,7 +333,8 @@ fn network() -> NetworkFacts {
         link(0x77ab_98cd_0102_0304, LinkKind::DtlsUdpSr, host, 9, 3),
         link(0x8800_0000_dead_beef, LinkKind::DtlsUdpSr, host, 17, 0),
     ];
-    NetworkFacts { reach: Reach::Blocked(address), lent: Some(2), relays: 3, links }
+    let router = PortMapping::Closed(PortProblem::Silent);
+    NetworkFacts { reach: Reach::Blocked(address), router, lent: Some(2), relays: 3, links }
 }
 
 /// A call that found no path.

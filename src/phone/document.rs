@@ -318,6 +318,7 @@ mod tests {
             loopback: true,
             stun_servers: Vec::new(),
             relays: RelayOptions::default(),
+            opens_ports: false,
             values: None,
             pcap: None,
             seed: os_seed(),

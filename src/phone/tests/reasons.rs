@@ -52,6 +52,7 @@ async fn bob(document: &OverlayConfig, at: SocketAddr, manner: Manner) -> Node {
         loopback: true,
         stun_servers: Vec::new(),
         relays: RelayOptions::default(),
+        opens_ports: false,
         values: None,
         pcap: None,
         seed: os_seed(),
