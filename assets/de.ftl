@@ -222,6 +222,10 @@ protects = Was es schützt
 protects_not = Was es nicht schützt
 self_signed_protects = Anrufe sind zwischen euch beiden verschlüsselt. Ein Name gehört dem, der ihn zuerst nahm; ändert sich je sein Schlüssel, erfährst du es, bevor du sprichst.
 self_signed_protects_not = Niemand prüft, wer hinter einem neuen Namen steht, und niemand kann wieder ausgeschlossen werden. Achte beim ersten Anruf auf die Stimme.
+unproved_password = Dein Konto und sein Passwort gingen an den, der es sich ausgedacht hat.
+unproved_refuse = Nicht beitreten
+unproved_join = Trotzdem beitreten
+unproved_mark = In diesem Netz gefunden; nichts belegt, dass es das richtige ist.
 
 ## The network around
 
@@ -258,7 +262,7 @@ stop_server = Server anhalten
 start_server = Server starten
 reached_at = Andere erreichen ihn unter
 kept_in = Seine Schlüssel und Konten sind in
-kept_in_hint = Wer diesen Ordner hat, kann Namen vergeben. Er ist nicht verschlüsselt und nicht in deiner Sicherung: halte den Server an, kopiere den Ordner und verwahre die Kopie sicher.
+kept_in_hint = Wer diesen Ordner hat, kann Namen vergeben. Seine Schlüssel sind so geschützt wie deine eigenen, und deine Sicherung enthält, was bei ihr schon da war.
 copy_folder = Diesen Pfad kopieren
 copy_url = Diese Adresse kopieren
 
@@ -557,6 +561,10 @@ backup_made = Letzte Sicherung: { $ago }.
 forget_whose = Den Schlüssel von { $name } vergessen
 ask_forget_body = Der nächste Schlüssel, der als { $name } kommt, gilt ohne Frage.
 key_changed_hint = Es kann ein neues Telefon von { $name } sein, oder jemand, der sich für { $name } ausgibt. Bitte { $name } auf anderem Weg, dir die Worte des Schlüssels vorzulesen. Bis du entscheidest, ist nichts zu hören.
+unproved_title = Ist das das richtige { $overlay }?
+unproved_from = Der Rechner { $address } in diesem Netz sagt, dass er in { $overlay } ist. Nichts belegt das.
+unproved_from_somebody = Jemand in diesem Netz sagt, in { $overlay } zu sein. Nichts belegt das.
+unproved_hint = Das kann jeder in diesem Netz sagen; er sähe dann, wen du dort anrufst, und könnte sich für jeden ausgeben. Sicherer ist es, jemanden in { $overlay } um einen Link zu bitten. Tritt ohne Link nur bei, wenn du allen in diesem Netz traust.
 account_title = { $overlay } fragt nach deinem Konto
 certificate_ended = Dein Zertifikat ist abgelaufen; erneuere es.
 certificate_ends =

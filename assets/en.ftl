@@ -222,6 +222,10 @@ protects = What it protects
 protects_not = What it does not
 self_signed_protects = Calls are encrypted between the two of you. A name belongs to whoever took it first; if its key ever changes, you are told before you talk.
 self_signed_protects_not = Nobody checks who is behind a new name, and nobody can be put out again. On a first call, make sure by the voice that it is the right person.
+unproved_password = Your account and its password would go to whoever made it up.
+unproved_refuse = Don't join
+unproved_join = Join all the same
+unproved_mark = Found on this network; nothing proves that it is the right one.
 
 ## The network around
 
@@ -258,7 +262,7 @@ stop_server = Stop the server
 start_server = Start the server
 reached_at = Others reach it at
 kept_in = Its keys and accounts are in
-kept_in_hint = Whoever has this folder can give out names. It is not encrypted, and not in your backup: stop the server, copy it and keep the copy safe.
+kept_in_hint = Whoever has this folder can give out names. Its keys are protected like your own, and your backup has what was there when it was made.
 copy_folder = Copy this path
 copy_url = Copy this address
 
@@ -557,6 +561,10 @@ backup_made = Last backup: { $ago }.
 forget_whose = Forget the key of { $name }
 ask_forget_body = The next key that comes as { $name } is taken for theirs without a question.
 key_changed_hint = It may be a new phone of { $name }, or somebody who pretends to be { $name }. Ask { $name } in another way to read you the words of their key. Until you decide, nothing is heard.
+unproved_title = Is this the right { $overlay }?
+unproved_from = The computer at { $address } on this network says that it is in { $overlay }. Nothing proves it.
+unproved_from_somebody = Somebody on this network says to be in { $overlay }. Nothing proves it.
+unproved_hint = Anybody on this network can say so, and would then see whom you call there and could pretend to be anybody. It is safer to ask somebody who is in { $overlay } for a link. Join without one only if you trust everybody on this network.
 account_title = { $overlay } asks for your account
 certificate_ended = Your certificate has ended; renew it.
 certificate_ends =

@@ -212,6 +212,26 @@ fn curl_and_openssl_enroll() {
     assert_eq!(again.status, "200", "{again:?}");
 }
 
+/// Somebody who has forgotten the password gets another one from the operator, while the server
+/// runs: the old one is refused like any wrong one, certificates and Node-ID stay.
+#[test]
+fn an_operator_replaces_a_password() {
+    let lab = Lab::start(&["--name", OVERLAY, "--invitation-only"]);
+    let password = |told: String| told.trim().rsplit(' ').next().expect("a password").to_owned();
+    let forgotten = password(lab.account(&["add", "alice"]));
+    lab.request("alice", "alice");
+    assert_eq!(lab.enroll("alice", "alice", &forgotten).status, "200");
+    let before = lab.node_id("alice");
+    let new = password(lab.account(&["password", "alice"]));
+    assert_eq!(lab.enroll("alice", "alice", &forgotten), refused("failed_authentication"));
+    assert_eq!(lab.enroll("alice", "alice", &new).status, "200");
+    assert_eq!(lab.node_id("alice"), before);
+    lab.account(&["disable", "alice"]);
+    let newest = password(lab.account(&["password", "alice"]));
+    let shut = lab.enroll("alice", "alice", &newest);
+    assert_eq!(shut, refused("failed_authentication"), "a shut account stays shut");
+}
+
 /// Accounts by invitation: the code makes one account under a free name.
 #[test]
 fn an_invitation_is_a_password() {
@@ -346,6 +366,40 @@ fn a_killed_server_starts_again() {
         assert_eq!(nodes.matches("node_id").count(), 6 * (round + 1), "one each: {nodes}");
     }
     assert_eq!(lab.document().config.sequence, 1, "nothing has changed in it");
+}
+
+/// An authority whose private keys are under a password issues and revokes with it alone.
+#[test]
+fn an_authority_is_under_a_password() {
+    let secrets = tempfile::tempdir().expect("a folder");
+    let [right, wrong] = ["correct horse", "correct house"].map(|password| {
+        let path = secrets.path().join(password);
+        std::fs::write(&path, password).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    });
+    let mut lab = Lab::start(&["--name", OVERLAY, "--open", "--password-file", &right]);
+    lab.request("alice", "alice");
+    assert_eq!(lab.enroll("alice", "alice", "open sesame").status, "200");
+    let state = lab.path("overlay");
+    let run = |arguments: &[&str]| {
+        let mut command = program();
+        let output = command.arg("overlay").args(arguments).arg("--state").arg(&state).output();
+        let output = output.expect("the program starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let revoke = ["account", "revoke", "alice"];
+    let (code, told) = run(&revoke);
+    assert!(code == Some(2) && told.contains("private keys are encrypted"), "{told}");
+    let with = |file| run(&[&revoke[..], &["--keys-password-file", file]].concat());
+    let (code, told) = with(&wrong);
+    assert!(code == Some(2) && told.contains("is wrong"), "{told}");
+    assert_eq!(with(&right), (Some(0), String::new()));
+    let document = std::fs::read(lab.0.document()).expect("written");
+    let document = SignedConfig::parse(&document, Some(OVERLAY)).expect("a document");
+    assert_eq!(document.config.bad_nodes, [lab.node_id("alice")]);
+    lab.0.server.kill();
+    let (code, told) = run(&["serve", "--listen", "127.0.0.1:0", "--peer", "127.0.0.1:0"]);
+    assert!(code == Some(2) && told.contains("private keys are encrypted"), "{told}");
 }
 
 /// What cannot be used is one sentence and changes nothing.

@@ -60,8 +60,20 @@ impl Lab {
 
     /// Joins the overlay by `what` and calls bob until both have heard the other: all events.
     fn call(&self, host: &Host, user: &str, what: &str, founder: &mut Phone) -> Vec<Value> {
+        self.call_with(host, user, what, founder, &[])
+    }
+
+    /// The same with further options.
+    fn call_with(
+        &self,
+        host: &Host,
+        user: &str,
+        what: &str,
+        founder: &mut Phone,
+        further: &[&str],
+    ) -> Vec<Value> {
         let options = ["call", "bob", "--seconds", TALK_S, "--play", SPEECH_ALICE];
-        let mut call = self.phone(host, user, what, &options);
+        let mut call = self.phone(host, user, what, &[&options[..], further].concat());
         let (code, events) = call.finish();
         assert_eq!(code, 0, "{user} calls bob: {events:?}\n{}", call.stderr());
         founder.wait("ended");
@@ -224,14 +236,25 @@ fn a_name_in_dns_is_enough() {
 }
 
 /// R6940-11.4-05: without DNS, two computers on one network meet by the name of their overlay; the
-/// one that has no document yet is told that nothing proves the one that it got.
+/// one that has no document yet is asked first, for nothing proves the one that it got. Who has
+/// said yes is not asked again.
 #[test]
 fn without_dns_the_network_is_enough() {
     let lab = Lab::new("lan");
     let [bob, alice] = [lab.lan.host(), lab.lan.host()];
     let mut founder = lab.founder(&bob);
-    let events = lab.call(&alice, "alice", OVERLAY, &mut founder);
+    let sentence = lab.refusal(&alice, "alice", OVERLAY);
+    assert!(sentence.contains("nothing proves that what was found on this network"), "{sentence}");
+    let kept = lab.path("alice").join("overlays").join(OVERLAY).join("document.xml");
+    assert!(!kept.exists(), "what was refused is not kept");
+    let yes = ["--accept-unproved"];
+    let events = lab.call_with(&alice, "alice", OVERLAY, &mut founder, &yes);
     assert_eq!(found(&events), ("This network", false));
+    let question = events.iter().find(|event| event["event"] == "unproved").expect("a question");
+    assert_eq!(question["overlay"], OVERLAY);
+    assert_eq!(question["from"], format!("{}:6084", bob.address()));
+    let again = lab.call(&alice, "alice", OVERLAY, &mut founder);
+    assert!(again.iter().all(|event| event["event"] != "unproved"), "{again:?}");
 }
 
 /// R6940-11.2-08: who is seen by nobody and sees nobody joins by an invitation alone. Another

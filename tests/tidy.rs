@@ -133,6 +133,21 @@ fn only_simulations_do_without_signatures() {
     }
 }
 
+/// R7890-2.5-02, R6940-6.3.4-16: multicast is a hint to the way in. Nothing of RELOAD is sent or
+/// heard by it, and whoever looks somebody up has nothing to do with it.
+#[test]
+fn multicast_is_for_the_way_in_alone() {
+    let sources = sources(&["src"]);
+    let users = |what: &str| -> Vec<&str> {
+        let uses = sources.iter().filter(|(_, text)| code_only(text).contains(what));
+        uses.map(|(path, _)| path.as_str()).filter(|path| !path.contains("/tests/")).collect()
+    };
+    assert_eq!(users("mdns_sd"), ["src/enroll/lan.rs"]);
+    assert_eq!(users("join_multicast"), [""; 0]);
+    let seekers = ["enroll/find/mod.rs", "enroll/lan.rs", "enroll/mod.rs", "phone/search.rs"];
+    assert_eq!(users("LanPeers"), seekers.map(|path| format!("src/{path}")));
+}
+
 #[test]
 fn nothing_is_left_unfinished() {
     let mut files = read(&["src", "tests", "packaging"], &["rs", "sh"]);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::keeping::registry_folder;
 use super::{DONE, bad_input, json_line};
 use crate::base::NodeId;
 use crate::enroll::server::{
@@ -21,6 +22,10 @@ pub struct AccountArguments {
     /// Folder in which the overlay's authority, document and accounts are
     #[arg(long, value_name = "DIR", global = true)]
     state: Option<PathBuf>,
+    /// File with the password of the private keys there on its first line; needed to revoke, if
+    /// they are encrypted
+    #[arg(long, value_name = "FILE", global = true)]
+    keys_password_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -28,6 +33,15 @@ enum AccountCommand {
     /// Make an account and print its password
     Add {
         /// The part of the user name before the @
+        name: String,
+        /// File with the password on its first line [default: one is made up]
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Give an account another password and print it, for somebody who has forgotten theirs; their
+    /// devices stay in the overlay, and ask for it when they renew their certificates
+    Password {
+        /// The account
         name: String,
         /// File with the password on its first line [default: one is made up]
         #[arg(long, value_name = "FILE")]
@@ -64,7 +78,8 @@ enum AccountCommand {
 /// Does what was asked for and gives the exit code.
 pub(super) fn run(arguments: &AccountArguments) -> u8 {
     let Some(state) = &arguments.state else { return bad_input("--state DIR is missing.") };
-    match answer(&arguments.command, state) {
+    let keys = arguments.keys_password_file.as_deref();
+    match answer(&arguments.command, state, keys) {
         Ok(lines) => {
             lines.iter().for_each(|line| println!("{line}"));
             DONE
@@ -73,19 +88,31 @@ pub(super) fn run(arguments: &AccountArguments) -> u8 {
     }
 }
 
-fn answer(command: &AccountCommand, state: &Path) -> Result<Vec<String>, String> {
+fn answer(
+    command: &AccountCommand,
+    state: &Path,
+    keys: Option<&Path>,
+) -> Result<Vec<String>, String> {
     let sentence = |error: RegistryError| error.to_string();
     let mut registry = Registry::open(state).map_err(sentence)?;
+    if keys.is_some() {
+        registry = Registry::open(registry_folder(state, keys)?).map_err(sentence)?;
+    }
     let lines = match command {
         AccountCommand::Add { name, password_file } => {
-            let password = match password_file {
-                Some(path) => first_line(path)?,
-                None => random_password().map_err(sentence)?,
-            };
+            let password = password(password_file.as_deref())?;
             registry.add_account(name, &password, unix_ms()).map_err(sentence)?;
             vec![match password_file {
                 Some(_) => format!("The account {name} can enroll with its password."),
                 None => format!("The account {name} can enroll with the password {password}"),
+            }]
+        }
+        AccountCommand::Password { name, password_file } => {
+            let password = password(password_file.as_deref())?;
+            registry.set_password(name, &password).map_err(sentence)?;
+            vec![match password_file {
+                Some(_) => format!("The account {name} has its new password."),
+                None => format!("The account {name} has the new password {password}"),
             }]
         }
         AccountCommand::Invite => {
@@ -160,6 +187,14 @@ fn describe(account: &Account, json: bool) -> Vec<String> {
 
 fn node_id(text: &str) -> Result<NodeId, String> {
     text.parse().map_err(|_| format!("{text:?} is no Node-ID: it has 32 hexadecimal digits."))
+}
+
+/// The password in a file, or one that is made up.
+fn password(file: Option<&Path>) -> Result<String, String> {
+    match file {
+        Some(path) => first_line(path),
+        None => random_password().map_err(|error| error.to_string()),
+    }
 }
 
 fn first_line(path: &Path) -> Result<String, String> {

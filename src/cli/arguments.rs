@@ -175,6 +175,10 @@ pub struct PhoneArguments {
     /// A peer to join through, beside those of the document; may be repeated
     #[arg(long, value_name = "IP:PORT")]
     pub bootstrap: Vec<SocketAddr>,
+    /// Join an overlay that was found on this network by its name alone, though nothing proves
+    /// that it is the right one [default: ask, where there is somebody to ask]
+    #[arg(long)]
+    pub accept_unproved: bool,
     /// Found the overlay: be its first peer
     #[arg(long)]
     pub first: bool,

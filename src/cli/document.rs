@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::arguments::KeyArguments;
-use super::keeping::{open_keys, tell};
+use super::keeping::{open_keys, registry_folder, tell};
 use crate::config::{OverlayConfig, SignedConfig};
 use crate::enroll::server::{Registry, RegistryError};
 use crate::link::unix_ms;
@@ -72,8 +72,11 @@ pub(super) fn sign(arguments: &SignArguments) -> u8 {
         Ok(document) => document,
         Err(sentence) => return super::bad_input(&sentence),
     };
-    tell(match Registry::open(&arguments.keys.state) {
-        Ok(registry) => amend(registry, &document),
+    let (state, password) = (&arguments.keys.state, arguments.keys.password_file.as_deref());
+    tell(match Registry::open(state) {
+        Ok(_) => registry_folder(state, password)
+            .and_then(|folder| Registry::open(folder).map_err(|e| e.to_string()))
+            .and_then(|registry| amend(registry, &document)),
         Err(RegistryError::NotFounded(_)) => sign_as_user(arguments, &document),
         Err(error) => Err(error.to_string()),
     })

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::link::{NodeCounters, NodeStatus};
-use crate::phone::{CallReport, Delivery, Event, Protection};
+use crate::phone::{CallReport, Delivery, Event, Protection, UnprovedOverlay};
 
 /// Prints events with the time since the start.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +94,20 @@ fn object(event: &Event) -> Value {
     serde_json::to_value(event).unwrap_or_default()
 }
 
+/// The question, as somebody at a terminal reads it.
+fn unproved(question: &UnprovedOverlay) -> String {
+    let overlay = &question.overlay;
+    let who = question.from.map_or("Somebody".to_owned(), |from| format!("The peer at {from}"));
+    let password = match question.enrollment_servers.is_empty() {
+        true => "",
+        false => " Your account's password would go to whoever made it up.",
+    };
+    format!(
+        "{who} on this network says to be in {overlay}, and nothing proves it: anybody here can \
+         say so, and would then see whom you call there and could pretend to be anybody.{password}"
+    )
+}
+
 fn sentence(event: &Event) -> String {
     match event {
         Event::Joined { node_id, listen: Some(SocketAddr::V6(listen)), .. }
@@ -118,6 +132,7 @@ fn sentence(event: &Event) -> String {
             "The overlay {overlay} was found on this network; nothing proves that its document is \
              the right one."
         ),
+        Event::Unproved(question) => unproved(question),
         Event::Incoming { peer, .. } => format!("{peer} calls."),
         Event::Answered { peer, .. } => format!("Talking to {peer}."),
         Event::Held { peer, by_us: false, by_them: false, .. } => {

@@ -1,6 +1,7 @@
 //! A phone without a window.
 
 use std::collections::BTreeSet;
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use serde_json::json;
@@ -169,6 +170,7 @@ fn open(
     let phone = start(options).map_err(|e| e.to_string())?;
     printer.keys(&protection);
     let events = phone.events();
+    tokio::spawn(answer_unproved(phone.clone(), phone.events(), arguments.accept_unproved));
     let before = phone.snapshot().settings.clone();
     let relay = LentRelay { kbit_per_s: arguments.lend, sessions: arguments.lend_sessions };
     let settings = Settings { forward_to, sips_only: arguments.sips_only, relay, ..before.clone() };
@@ -207,6 +209,31 @@ fn give_credentials(
         phone.send(Command::EnterBeside { overlay, user });
     }
     Ok(())
+}
+
+/// Answers for the user, or asks who is at the terminal, whether to join what nothing proves.
+async fn answer_unproved(phone: Handle, mut events: Receiver<Event>, is_accepted: bool) {
+    while let Some(event) = next(&mut events).await {
+        let Event::Unproved(question) = event else { continue };
+        let is_wanted = is_accepted || asked().await;
+        phone.send(Command::AnswerUnproved { overlay: question.overlay, is_wanted });
+    }
+}
+
+/// Whether somebody is at the terminal and says yes.
+async fn asked() -> bool {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return false;
+    }
+    eprint!("Join all the same? [y/N] ");
+    let answered = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        let _ = stdin.read_line(&mut line);
+        line
+    });
+    let answer = answered.await.unwrap_or_default();
+    ["y", "yes"].iter().any(|yes| answer.trim().eq_ignore_ascii_case(yes))
 }
 
 /// Asks for the counters again and again, if they are wanted.

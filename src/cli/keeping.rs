@@ -8,6 +8,7 @@ use std::path::Path;
 use super::arguments::KeyArguments;
 use super::{DONE, bad_input};
 use crate::crypto::Password;
+use crate::enroll::server::RegistryFolder;
 use crate::link::unix_ms;
 use crate::phone::{Protection, StateFolder, platform_key_store};
 
@@ -37,6 +38,16 @@ pub(super) fn open_keys(arguments: &KeyArguments) -> Result<StateFolder, String>
         }
     }
     Ok(state)
+}
+
+/// The folder of an overlay's server with its private keys open, if a password file is given that
+/// opens them. Keys that were in plain are encrypted from now on.
+pub(super) fn registry_folder(
+    state: &Path,
+    password_file: Option<&Path>,
+) -> Result<RegistryFolder, String> {
+    let Some(file) = password_file else { return Ok(state.into()) };
+    RegistryFolder::with_password(state, &password_in(file)?).map_err(|e| e.to_string())
 }
 
 /// Writes a backup.

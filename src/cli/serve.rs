@@ -7,9 +7,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::events::Printer;
+use super::keeping::registry_folder;
 use super::{DONE, FAILED, bad_input, interrupted};
 use crate::config::OverlayName;
-use crate::enroll::server::Registration;
+use crate::enroll::server::{Registration, Registry, RegistryFolder};
 use crate::phone::{Host, HostEvent, HostOptions};
 
 /// A server of one's own overlay.
@@ -18,6 +19,10 @@ pub struct ServeArguments {
     /// Folder in which the overlay's authority, document and accounts are
     #[arg(long, value_name = "DIR")]
     state: PathBuf,
+    /// File with a password on its first line, under which the authority's private keys in the
+    /// folder are encrypted [default: they stay as they are]
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
     /// Where the HTTPS server listens; port 0 is any at first, and the same one later
     #[arg(long, value_name = "IP:PORT")]
     listen: SocketAddr,
@@ -55,8 +60,12 @@ pub(super) async fn serve(arguments: ServeArguments) -> u8 {
         (_, true) => Some(Registration::InvitationOnly),
         (false, false) => None,
     };
+    let folder = match folder(&arguments) {
+        Ok(folder) => folder,
+        Err(sentence) => return bad_input(&sentence),
+    };
     let options = HostOptions {
-        folder: arguments.state,
+        folder,
         name: arguments.name,
         registration,
         https: arguments.listen,
@@ -96,6 +105,15 @@ pub(super) async fn serve(arguments: ServeArguments) -> u8 {
     };
     host.stop().await;
     code
+}
+
+fn folder(arguments: &ServeArguments) -> Result<RegistryFolder, String> {
+    let ServeArguments { state, password_file, name, .. } = arguments;
+    if name.is_none() {
+        // Nothing is made where nothing is to be founded.
+        Registry::open(state).map_err(|error| error.to_string())?;
+    }
+    registry_folder(state, password_file.as_deref())
 }
 
 fn print(printer: Printer, event: &HostEvent) {

@@ -5,12 +5,12 @@ use egui::{RichText, Ui};
 use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::widgets::{self, Kind};
-use super::words;
+use super::{unproved, words};
 use crate::phone::{Command, KeyAlarm, KeyAnswer, SeenKey, Snapshot};
 
 /// A card for each alarm, above whatever else the page shows.
 pub fn alarms_ui(ui: &mut Ui, snapshot: &Snapshot) -> Vec<Command> {
-    let mut commands = Vec::new();
+    let mut commands = unproved::questions_ui(ui, snapshot);
     for alarm in &snapshot.key_alarms {
         let is_own = is_own(snapshot, alarm);
         let answer = widgets::card(ui, |ui| alarm_ui(ui, alarm, is_own));

@@ -32,6 +32,7 @@ mod ring;
 mod sound;
 #[cfg(test)]
 mod tests;
+mod unproved;
 mod view;
 mod welcome;
 mod whereabouts;

@@ -193,6 +193,9 @@ fn figures_ui(ui: &mut Ui, membership: &Membership) {
         OverlayState::Joined { .. } => words::not_registered().to_owned(),
     };
     figure_ui(ui, words::state(), &state, None);
+    if membership.document.is_unproved {
+        widgets::sentence(ui, Icon::Warning, roles(ui).warn, words::unproved_mark());
+    }
     let node_id = match me.node_id.as_str() {
         "" => words::node_id_unknown(),
         id => id,

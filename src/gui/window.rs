@@ -386,7 +386,9 @@ fn narrow_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comm
 
 /// What has to be read before the calls, alone in a window of one column.
 fn urgent_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Vec<Command>> {
-    let asks = !snapshot.key_alarms.is_empty() || !snapshot.credentials_wanted.is_empty();
+    let asks = !snapshot.key_alarms.is_empty()
+        || !snapshot.unproved.is_empty()
+        || !snapshot.credentials_wanted.is_empty();
     let is_urgent = asks || keeping::is_offered(snapshot, view);
     if !is_urgent || card::running(snapshot) > 0 {
         return None;

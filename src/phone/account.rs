@@ -205,6 +205,8 @@ pub(super) enum AccountReport {
     Status,
     /// The document has expired: a sentence.
     Expired(String),
+    /// A document is proved, where nothing proves the present one.
+    Proved(Box<SignedConfig>),
     /// An authority has answered, or can't be asked.
     Enrolled(Box<Enrolled>),
     /// Nobody says who has a certificate under our name.
@@ -226,6 +228,7 @@ impl Engine {
             AccountReport::Node(event) => self.node_event(id, event),
             AccountReport::Status => self.status(id),
             AccountReport::Expired(sentence) => self.notice(sentence),
+            AccountReport::Proved(document) => self.proved(id, *document),
             AccountReport::Enrolled(enrolled) => self.enrolled(id, *enrolled),
             AccountReport::RenewalDue => self.renew(id),
             AccountReport::Revoked(revoked) => self.revoked(id, *revoked),
@@ -363,11 +366,21 @@ impl Engine {
         }
     }
 
+    /// Leaves an overlay for good, or all because the program ends.
+    pub(super) fn leave_one_or_all(&mut self, overlay: Option<&str>) -> Result<(), String> {
+        match overlay {
+            Some(overlay) => self.leave(overlay),
+            None => self.leave_all(),
+        }
+        Ok(())
+    }
+
     /// Leaves an overlay for good, or gives up entering it.
     pub(super) fn leave(&mut self, overlay: &str) {
         // A list of calls that cannot be written to has been reported already.
         let _ = self.data.remove_joined(overlay);
         self.searches.give_up(Some(overlay));
+        self.forget_questions(Some(overlay));
         self.snapshot.credentials_wanted.retain(|wanted| wanted.overlay != overlay);
         self.accounts.entering.retain(|_, entering| entering.me.overlay != overlay);
         match self.accounts.named(overlay) {
@@ -380,6 +393,7 @@ impl Engine {
     pub(super) fn leave_all(&mut self) {
         self.hosting.is_ending = true;
         self.searches.give_up(None);
+        self.forget_questions(None);
         self.accounts.entering.clear();
         let ids: Vec<_> = self.accounts.running.keys().copied().collect();
         for id in ids {
@@ -465,7 +479,9 @@ impl Engine {
     }
 
     /// Shows a membership in its place, or behind the others if it is new.
-    pub(super) fn show_membership(&mut self, membership: Membership) {
+    pub(super) fn show_membership(&mut self, mut membership: Membership) {
+        let is_proved = self.options.state.is_document_proved(&membership.me.overlay);
+        membership.document.is_unproved = !is_proved;
         let memberships = &mut self.snapshot.memberships;
         match memberships.iter_mut().find(|m| m.me.overlay == membership.me.overlay) {
             Some(known) => *known = membership,
@@ -480,6 +496,7 @@ pub(super) fn facts(config: &OverlayConfig) -> DocumentFacts {
         sequence: config.sequence,
         expires_unix_ms: config.expiration_unix_ms,
         is_self_signed: config.self_signed_permitted.is_some(),
+        is_unproved: false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! One encrypted file with all that makes a user of overlays: documents, certificates and private
-//! keys, what the phone remembers, and the settings.
+//! keys, the authorities and accounts of overlays that are run here, what the phone remembers, and
+//! the settings.
 //!
 //! Restoring first reads everything and compares it with what is here; only then the first file
 //! is written. Whatever stops it in the middle, doing it again completes it.
@@ -13,6 +14,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::api::Settings;
+use super::backup_hosts::{ArchivedHost, of_host};
 use super::data::{Data, Memories};
 use super::state::{
     ACCOUNT, CERTIFICATE, DOCUMENT, KEY, OVERLAYS, StateError, StateFolder, folder_name,
@@ -53,6 +55,8 @@ struct Archive {
     settings: Settings,
     overlays: Vec<ArchivedOverlay>,
     memories: Memories,
+    #[serde(default)]
+    hosted: Vec<ArchivedHost>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,11 +78,15 @@ struct ArchivedUser {
 
 /// Bytes, as JSON has them.
 #[derive(Serialize, Deserialize)]
-struct Base64(String);
+pub(super) struct Base64(String);
 
 impl Base64 {
-    fn new(bytes: &[u8]) -> Self {
+    pub(super) fn new(bytes: &[u8]) -> Self {
         Self(BASE64_STANDARD.encode(bytes))
+    }
+
+    pub(super) fn bytes(&self) -> Option<Vec<u8>> {
+        BASE64_STANDARD.decode(&self.0).ok()
     }
 }
 
@@ -102,7 +110,8 @@ impl StateFolder {
     /// Whether there is a backup of every identity here.
     pub fn backup_state(&self, data: &Data) -> Backup {
         let (made_unix_ms, users) = data.backed_up().unwrap_or_default();
-        let is_complete = self.users().iter().all(|user| users.contains(user));
+        let hosted = self.hosted_overlays().into_iter().map(of_host);
+        let is_complete = self.users().into_iter().chain(hosted).all(|user| users.contains(&user));
         Backup { made_unix_ms, is_complete }
     }
 
@@ -125,7 +134,9 @@ impl StateFolder {
         let overlays = self.archived_overlays(&users)?;
         let (settings, _) = self.settings();
         let memories = data.memories().map_err(|e| StateError::Database(e.to_string()))?;
-        let archive = Archive { made_unix_ms: unix_ms, settings, overlays, memories };
+        let hosted = self.archived_hosts(data)?;
+        let in_it: Vec<_> = hosted.iter().map(|host| of_host(host.name.clone())).collect();
+        let archive = Archive { made_unix_ms: unix_ms, settings, overlays, memories, hosted };
         let refused = |reason: String| StateError::Backup { path: path.to_path_buf(), reason };
         let text = serde_json::to_vec(&archive).map_err(|e| refused(e.to_string()))?;
         let sealed =
@@ -141,7 +152,7 @@ impl StateFolder {
         write_private(Path::new(&temporary), &sealed)
             .and_then(|()| fs::rename(&temporary, path))
             .map_err(|e| StateError::file(path, &e))?;
-        let remembered = data.set_backed_up(unix_ms, &users);
+        let remembered = data.set_backed_up(unix_ms, &[users, in_it].concat());
         remembered.map_err(|e| StateError::Database(e.to_string()))
     }
 
@@ -172,6 +183,11 @@ impl StateFolder {
             let found = self.files_of(overlay)?;
             files.extend(found.ok_or_else(|| refused(VaultError::Damaged.to_string()))?);
         }
+        let hosts = self.new_hosts(&archive.hosted)?;
+        let hosts = hosts.ok_or_else(|| refused(VaultError::Damaged.to_string()))?;
+        for (folder, database, key) in hosts {
+            folder.put_back(&database, key.as_ref())?;
+        }
         for NewFile { place, bytes, is_secret } in files {
             let sealed = if is_secret { self.seal(&place, &bytes)? } else { bytes.to_vec() };
             self.write(&place, &sealed)?;
@@ -181,7 +197,12 @@ impl StateFolder {
         }
         let database = |e: rusqlite::Error| StateError::Database(e.to_string());
         data.add_memories(&archive.memories).map_err(database)?;
-        data.set_backed_up(archive.made_unix_ms, &users).map_err(database)?;
+        for host in &archive.hosted {
+            data.add_hosted(&host.row()).map_err(database)?;
+        }
+        let hosted = archive.hosted.iter().map(|host| of_host(host.name.clone()));
+        let in_it: Vec<_> = users.iter().cloned().chain(hosted).collect();
+        data.set_backed_up(archive.made_unix_ms, &in_it).map_err(database)?;
         Ok(Restored { users, made_unix_ms: archive.made_unix_ms })
     }
 
@@ -411,6 +432,7 @@ mod tests {
                 settings: Settings::default(),
                 overlays: vec![overlay],
                 memories: Memories::default(),
+                hosted: Vec::new(),
             };
             let text = serde_json::to_vec(&archive).expect("JSON");
             let path = other_dir.path().with_extension("backup");

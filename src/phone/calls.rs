@@ -13,6 +13,7 @@ use super::api::{
 use super::dial::{DIAL_MAX, DialReport, SET_UP_MAX, Target};
 use super::engine::Engine;
 use super::failure::Worst;
+use super::outside::{Outside, OutsideReport};
 use super::quality::{self, QualityWatch};
 use super::session::Session;
 use super::talk::{Talk, TalkReport};
@@ -81,8 +82,10 @@ pub(super) struct Running {
     answered: Option<Instant>,
     /// Whatever is dialled ends with the call.
     pub(super) dial_tasks: JoinSet<()>,
+    /// What an ordinary account of ours does for the call.
+    pub(super) outside: Option<Outside>,
     /// Who has answered, if that is not who was called.
-    forwarded_to: Option<String>,
+    pub(super) forwarded_to: Option<String>,
     /// Whether the caller is a stranger, who makes no sound.
     pub(super) is_knocking: bool,
     /// The names that an outgoing call has been sent to.
@@ -164,6 +167,7 @@ pub(super) enum CallReports {
     /// These candidates of ours are for such a path.
     Direct(LegId, Box<IceAgent>),
     Talk(Option<TalkReport>),
+    Outside(OutsideReport),
 }
 
 impl Calls {
@@ -281,6 +285,7 @@ impl Calls {
             started_unix_ms: now.unix_ms,
             answered: None,
             dial_tasks: JoinSet::new(),
+            outside: None,
             forwarded_to: None,
             is_knocking: false,
             asked: Vec::new(),
@@ -338,6 +343,7 @@ impl Running {
     /// A leg is the one that counts.
     pub(super) fn chosen(&mut self, leg: LegId) {
         let Some(leg) = self.legs.get(&leg) else { return };
+        self.outside = None;
         self.verified = leg.verified;
         self.is_domain_unverified = leg.is_domain_unverified;
         self.forwarded_to = (leg.peer != self.peer).then(|| leg.peer.clone());
@@ -429,6 +435,7 @@ impl Engine {
             CallReports::SeekDirect(leg) => self.gather_direct(id, leg),
             CallReports::Direct(leg, agent) => self.offer_direct(id, leg, *agent),
             CallReports::Talk(report) => self.talk_report(id, report),
+            CallReports::Outside(report) => self.outside_report(id, report),
         }
     }
 

@@ -2,6 +2,7 @@
 //! overlay is asked which devices there are now. To those who are called most a connection stays
 //! open, so that their phone rings after one round trip.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::params;
@@ -55,6 +56,37 @@ impl Data {
         })?;
         let known = rows.filter_map(Result::ok);
         Ok(known.filter_map(|(node, app)| Some((node.parse().ok()?, app))).collect())
+    }
+
+    /// Remembers how a certificate writes its domain, which no list of calls does.
+    pub(super) fn remember_written(&self, aor: &Aor, user_name: &str) -> rusqlite::Result<()> {
+        self.connection.execute(
+            "INSERT OR REPLACE INTO written (aor, user_name) VALUES (?1, ?2)",
+            params![aor.to_string(), user_name],
+        )?;
+        self.connection.execute(
+            "DELETE FROM written WHERE rowid NOT IN
+             (SELECT rowid FROM written ORDER BY rowid DESC LIMIT ?1)",
+            [WRITTEN_MAX],
+        )?;
+        Ok(())
+    }
+
+    /// Names that certificates write otherwise.
+    pub(super) fn written_names(&self) -> rusqlite::Result<BTreeMap<Aor, Aor>> {
+        let mut statement = self.connection.prepare("SELECT aor, user_name FROM written")?;
+        let rows = statement.query_map([], |row| {
+            let [aor, written]: [String; 2] = [row.get(0)?, row.get(1)?];
+            Ok(Aor::of_user_name(&aor).zip(Aor::of_user_name(&written)))
+        })?;
+        Ok(rows.filter_map(Result::ok).flatten().collect())
+    }
+
+    /// Under which names somebody may be registered, the likeliest first: a Resource-ID is that of
+    /// the certificate's octets, in whatever case they are (T-27).
+    pub(super) fn spellings(&self, aor: &Aor) -> Vec<Aor> {
+        let written = self.written_names().unwrap_or_default().remove(aor);
+        [Some(aor.clone()), written].into_iter().flatten().collect()
     }
 
     /// Forgets a device that is not one of its name's any more.
@@ -180,12 +212,15 @@ pub(super) const SCHEMA: &str = "
         unix_ms INTEGER NOT NULL,
         PRIMARY KEY (overlay, aor, node_id)
     );
+    CREATE TABLE IF NOT EXISTS written (aor TEXT PRIMARY KEY, user_name TEXT NOT NULL);
 ";
 
 // limits
 
 /// Devices remembered: as many as calls, with room for several of each name.
 const DEVICES_MAX: i64 = 1000;
+/// Certificates remembered whose domain is not in small letters.
+const WRITTEN_MAX: i64 = 200;
 /// Devices of one name that a call goes to before the overlay has answered.
 const DEVICES_OF_NAME_MAX: i64 = 3;
 /// Names to whose devices connections stay open. Each costs about 65 bytes a second each way.

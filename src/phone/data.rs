@@ -155,7 +155,8 @@ impl Data {
 
     /// Forgets all calls, and where they went.
     pub fn clear_calls(&self) -> rusqlite::Result<()> {
-        self.connection.execute_batch("DELETE FROM calls; DELETE FROM devices;")
+        self.connection
+            .execute_batch("DELETE FROM calls; DELETE FROM devices; DELETE FROM written;")
     }
 
     /// Remembers that an overlay was founded here, and where it listened.
@@ -193,6 +194,12 @@ impl Data {
             params![overlay, user, listen.to_string(), host, is_stopped],
         )?;
         Ok(())
+    }
+
+    /// Remembers that an overlay is run here, unless that is known.
+    pub(super) fn add_hosted(&self, row: &HostedRow) -> rusqlite::Result<()> {
+        let is_known = self.hosted()?.iter().any(|known| known.overlay == row.overlay);
+        if is_known { Ok(()) } else { self.set_hosted(row) }
     }
 
     /// The overlays that are run here, by name.

@@ -1,6 +1,7 @@
 //! From a name to secure connections with the devices behind it: Fetch, through the names that it
 //! is forwarded to, then AppAttach to every device (RFC 7904 §4, §5).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -52,6 +53,14 @@ pub(super) struct Directory {
     pub(super) overlays: Overlays,
     pub(super) accounts: Vec<AccountId>,
     pub(super) nodes: Vec<Node>,
+    /// Names that certificates write otherwise.
+    pub(super) written: BTreeMap<Aor, Aor>,
+}
+
+impl Directory {
+    fn spellings(&self, aor: &Aor) -> Vec<Aor> {
+        [Some(aor), self.written.get(aor)].into_iter().flatten().cloned().collect()
+    }
 }
 
 /// Looks a name up, and the names that its calls are forwarded to.
@@ -61,12 +70,11 @@ pub(super) async fn resolve(
     until: Instant,
     report: impl Fn(DialReport),
 ) {
-    let Directory { overlays, accounts, nodes } = directory;
-    let mut search = Resolution::new(overlays, way);
+    let mut search = Resolution::new(directory.overlays.clone(), way);
     let mut is_first = true;
     while let Some((overlay, aor)) = search.next() {
-        let Some(node) = nodes.get(overlay) else { continue };
-        let looked_up = timeout_at(until, look_up(node, &aor)).await;
+        let Some(node) = directory.nodes.get(overlay) else { continue };
+        let looked_up = timeout_at(until, look_up(node, &directory.spellings(&aor))).await;
         match looked_up.unwrap_or(Err(RequestError::Timeout.into())) {
             Ok((contacts, hops)) => {
                 if is_first {
@@ -75,35 +83,57 @@ pub(super) async fn resolve(
                 search.found(overlay, &aor, contacts);
             }
             Err(error) if is_first => {
-                return report(DialReport::Resolved(accounts, Err(Failure::LookUp(error))));
+                let failure = Err(Failure::LookUp(error));
+                return report(DialReport::Resolved(directory.accounts, failure));
             }
             // A name that calls are forwarded to is one among several ways.
             Err(_) => {}
         }
         is_first = false;
     }
-    report(DialReport::Resolved(accounts, Ok(search.finish())));
+    report(DialReport::Resolved(directory.accounts, Ok(search.finish())));
 }
 
-/// What is registered under a name, and how many links the question crossed.
+/// What is registered under a name, in the first of these spellings that is, and how many links
+/// the question crossed.
 pub(super) async fn look_up(
     node: &Node,
-    aor: &Aor,
+    spellings: &[Aor],
 ) -> Result<(Vec<usage::Contact>, u32), NodeError> {
-    let fetched = fetch(node, aor).await?;
-    Ok((contacts(aor, &fetched), fetched.hops))
+    let (contacts, fetched) = found(node, spellings).await?;
+    Ok((contacts, fetched.hops))
 }
 
 /// The devices that are registered under a name, and when each has said so last, milliseconds
 /// since the Unix epoch.
-pub(super) async fn look_up_dated(node: &Node, aor: &Aor) -> Result<Vec<(NodeId, u64)>, NodeError> {
-    let fetched = fetch(node, aor).await?;
+pub(super) async fn look_up_dated(
+    node: &Node,
+    spellings: &[Aor],
+) -> Result<Vec<(NodeId, u64)>, NodeError> {
+    let (contacts, fetched) = found(node, spellings).await?;
     let stored = |device| {
         let of_device = fetched.values.iter().filter(|v| v.signer_node_id == device);
         of_device.map(|value| value.storage_time_ms).max().unwrap_or_default()
     };
-    let contacts = contacts(aor, &fetched).into_iter();
+    let contacts = contacts.into_iter();
     Ok(contacts.map(|contact| (contact.device, stored(contact.device))).collect())
+}
+
+async fn found(
+    node: &Node,
+    spellings: &[Aor],
+) -> Result<(Vec<usage::Contact>, Fetched), NodeError> {
+    let mut last = Err(NodeError::Ended);
+    for aor in spellings {
+        let fetched = fetch(node, aor).await?;
+        let contacts = contacts(aor, &fetched);
+        let is_found = !contacts.is_empty();
+        last = Ok((contacts, fetched));
+        if is_found {
+            break;
+        }
+    }
+    last
 }
 
 async fn fetch(node: &Node, aor: &Aor) -> Result<Fetched, NodeError> {
@@ -160,7 +190,7 @@ pub(super) async fn connect(
     });
     let flow = up.map_err(|error| Failure::connecting(error, path.here, path.there))?;
     let certificate = &flow.certificate;
-    if certificate.user_name != aor.to_string() || !ends_at(device, &certificate.node_ids) {
+    if !aor.is_named(&certificate.user_name) || !ends_at(device, &certificate.node_ids) {
         return Err(Failure::Impostor);
     }
     Ok(flow)

@@ -10,7 +10,7 @@ use super::account::AccountId;
 use super::api::Event;
 use super::certify::has_authority;
 use super::engine::Engine;
-use super::enter::{Again, provider, put_out_words};
+use super::enter::{Again, Entry, provider, put_out_words};
 use super::identity::Standing;
 use super::names::own_name;
 use super::state::StateFolder;
@@ -29,6 +29,8 @@ pub struct DocumentFacts {
     pub expires_unix_ms: Option<u64>,
     /// Whether users sign their own certificates, so that nobody vouches for names.
     pub is_self_signed: bool,
+    /// Whether nothing proves that it is the overlay's.
+    pub is_unproved: bool,
 }
 
 impl Engine {
@@ -59,6 +61,24 @@ impl Engine {
             .map_err(|e| format!("The document was not saved as {}: {e}.", path.display()))?;
         self.snapshot.saved = Some(path.to_path_buf());
         Ok(())
+    }
+
+    /// A document is proved, of an overlay that we are in by one that nothing proves: it takes the
+    /// other one's place, whatever their sequences.
+    pub(super) fn proved(&mut self, id: AccountId, document: SignedConfig) {
+        let Some(account) = self.accounts.get(id) else { return };
+        let (overlay, user) = (account.overlay().to_owned(), account.aor.user.clone());
+        let is_same = account.document.bytes == document.bytes;
+        if let Err(error) = self.options.state.save_document(&document) {
+            return self.notice(error.to_string());
+        }
+        if !is_same {
+            self.notice(format!(
+                "{overlay} is entered again: what you had joined it with was not the right one."
+            ));
+            let entry = Entry::Join(Vec::new());
+            self.begin_leaving(id, Some(Again { document, user, entry }));
+        }
     }
 
     /// An overlay has a newer document. If it cannot be followed without a break, the node is

@@ -25,6 +25,7 @@ use super::ring::Ring;
 use super::search::{SearchReport, Searches};
 use super::sound_test::TestTask;
 use super::state::{StateError, StateFolder};
+use super::unproved::Unproved;
 use super::voice::Who;
 use super::whereabouts::{Lookouts, Whereabouts};
 use crate::base::{Now, Rng};
@@ -117,6 +118,7 @@ pub(super) struct Engine {
     pub(super) snapshot: Snapshot,
     pub(super) accounts: Accounts,
     pub(super) searches: Searches,
+    pub(super) unproved: Unproved,
     pub(super) calls: Calls,
     pub(super) flows: Flows,
     /// Whether we have been in an overlay before, whose port may still be closing.
@@ -163,6 +165,7 @@ impl Engine {
             snapshot,
             accounts: Accounts::default(),
             searches: Searches::default(),
+            unproved: Unproved::default(),
             calls: Calls::default(),
             flows: Flows::default(),
             has_left: false,
@@ -277,14 +280,11 @@ impl Engine {
             Command::Join { entrance, user, bootstrap } => {
                 self.join_by(&entrance, &user, &bootstrap)
             }
-            Command::Rejoin => self.rejoin(),
-            Command::Leave(overlay) => {
-                match overlay {
-                    Some(overlay) => self.leave(&overlay),
-                    None => self.leave_all(),
-                }
-                Ok(())
+            Command::AnswerUnproved { overlay, is_wanted } => {
+                self.answer_unproved(&overlay, is_wanted)
             }
+            Command::Rejoin => self.rejoin(),
+            Command::Leave(overlay) => self.leave_one_or_all(overlay.as_deref()),
             Command::SaveDocument { overlay, path } => self.save_document(&overlay, &path),
             Command::Dial(name) => self.dial(&name),
             Command::Answer(call) => self.answer(call),

@@ -36,6 +36,8 @@ pub(super) enum Failure {
     Mute,
     /// Its phone has said no, or stopped answering.
     Ended(sip::End),
+    /// Whoever is outside of the overlays was not reached: one sentence.
+    Outside(String),
 }
 
 impl Failure {
@@ -49,7 +51,7 @@ impl Failure {
             Self::Securing(_) => 4,
             Self::Impostor | Self::Unproven(_) => 5,
             Self::Mute => 6,
-            Self::Ended(_) => 7,
+            Self::Ended(_) | Self::Outside(_) => 7,
             Self::Redirected(_) => 8,
         }
     }
@@ -61,7 +63,7 @@ impl Failure {
             Self::Asking(_) => CallStep::Ask,
             Self::NoPath(..) => CallStep::Path,
             Self::Securing(_) | Self::Impostor | Self::Unproven(_) => CallStep::Secure,
-            Self::Mute | Self::Ended(_) | Self::Redirected(_) => CallStep::Ring,
+            Self::Mute | Self::Ended(_) | Self::Outside(_) | Self::Redirected(_) => CallStep::Ring,
         }
     }
 
@@ -113,6 +115,7 @@ impl Failure {
                  to the call."
             ),
             Self::Ended(end) => words::end(end, peer, false),
+            Self::Outside(sentence) => sentence.clone(),
         }
     }
 }

@@ -132,7 +132,7 @@ impl Flow {
         let Target { account, device } = target;
         self.account == *account
             && self.application == device.application
-            && self.certificate.user_name == device.aor.to_string()
+            && device.aor.is_named(&self.certificate.user_name)
             && ends_at(device, &self.certificate.node_ids)
             && device.destinations.last().and_then(Destination::node).is_some()
     }

@@ -6,7 +6,7 @@
 //! nobody gets or renews a certificate; whoever has one goes on as before.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::document::kinds;
 use super::enter::reachable_address;
 use crate::config::{BootstrapAddress, BootstrapNode, OverlayName, PORT_DEFAULT, SignedConfig};
 use crate::enroll::server::{
-    FolderLock, Foundation, Places, Registration, Registry, RegistryError, Server,
+    FolderLock, Foundation, Places, Registration, Registry, RegistryError, RegistryFolder, Server,
     ServerCertificate, ServerEvent, ServerOptions, enrollment_url,
 };
 use crate::enroll::{HttpsUrl, Invitation, Share};
@@ -29,8 +29,8 @@ use crate::peer::{Command, ConfigEffect, PeerConfig};
 /// How an overlay of one's own is started.
 #[derive(Clone, Debug)]
 pub struct HostOptions {
-    /// The folder in which all of it is.
-    pub folder: PathBuf,
+    /// The folder in which all of it is, and what opens the private keys there.
+    pub folder: RegistryFolder,
     /// The overlay's name, which is needed the first time.
     pub name: Option<OverlayName>,
     /// Who may make an account, from now on; at first only who is invited.
@@ -149,7 +149,7 @@ impl Host {
 
 /// What runs until it is stopped.
 struct Run {
-    folder: PathBuf,
+    folder: RegistryFolder,
     server: Server,
     share: Share,
     peer: SocketAddr,
@@ -263,8 +263,9 @@ async fn take_folder(options: &HostOptions) -> Result<(FolderLock, Option<(u16, 
         let sentence = |error: RegistryError| error.to_string();
         let registry = Registry::open_named(&folder, name.as_ref()).map_err(sentence)?;
         if registry.is_none() {
-            std::fs::create_dir_all(&folder)
-                .map_err(|e| format!("The folder {} can't be made: {e}.", folder.display()))?;
+            let path = folder.path();
+            std::fs::create_dir_all(path)
+                .map_err(|e| format!("The folder {} can't be made: {e}.", path.display()))?;
         }
         let lock = FolderLock::take(&folder).map_err(sentence)?;
         let Some(registry) = registry else { return Ok((lock, None)) };
@@ -330,11 +331,11 @@ async fn surroundings(
 /// The first peer of the overlay. Where others may have its ring already, among the peers that it
 /// remembers and those that are `known`, it joins that one; otherwise it founds one.
 async fn start_node(
-    folder: &Path,
+    folder: &RegistryFolder,
     listen: SocketAddr,
     known: Vec<SocketAddr>,
 ) -> Result<(Node, mpsc::Receiver<NodeEvent>), String> {
-    let folder = folder.to_path_buf();
+    let folder = folder.clone();
     let (options, mut peers) = blocking(move || node_options(&folder, listen)).await?;
     peers.extend(known);
     peers.retain(|peer| *peer != listen && *peer != reachable_address(listen));
@@ -357,7 +358,7 @@ async fn start_node(
 }
 
 fn node_options(
-    folder: &Path,
+    folder: &RegistryFolder,
     listen: SocketAddr,
 ) -> Result<(NodeOptions, Vec<SocketAddr>), String> {
     let sentence = |error: RegistryError| error.to_string();
@@ -376,7 +377,7 @@ fn node_options(
         stun_servers: Vec::new(),
         relays: RelayOptions::default(),
         opens_ports: true,
-        values: Some(folder.join(VALUES)),
+        values: Some(folder.path().join(VALUES)),
         pcap: None,
         seed: os_seed(),
     };

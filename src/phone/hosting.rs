@@ -24,6 +24,7 @@ use super::identity::Credentials;
 use super::names::own_name;
 use super::people::has_account;
 use super::protection::Protection;
+use super::state::StateError;
 use crate::config::{OverlayConfig, OverlayName};
 use crate::crypto::Password;
 use crate::enroll::prepared_account;
@@ -52,7 +53,7 @@ pub struct HostedOverlay {
     pub user: String,
     /// Whether its server runs.
     pub state: HostState,
-    /// The folder of its authority and accounts, which is in no backup of ours.
+    /// The folder of its authority and accounts.
     pub folder: PathBuf,
     /// Where others ask for certificates: a URL, once the server has run.
     pub url: Option<String>,
@@ -189,16 +190,30 @@ impl Engine {
         Ok(credentials)
     }
 
-    /// Runs every overlay again that was run when the program ended.
+    /// Runs every overlay again that was run when the program ended, once private keys are open.
     pub(super) fn resume_hosts(&mut self) {
         let rows = match self.data.hosted() {
             Ok(rows) => rows,
             Err(error) => return self.notice(format!("No overlay is run here again: {error}.")),
         };
+        let state = match &self.snapshot.protection {
+            Protection::Opening => Some(HostState::Starting),
+            Protection::Locked { .. } => {
+                Some(HostState::Failed { reason: StateError::Locked.to_string() })
+            }
+            Protection::Plain | Protection::KeyStore | Protection::Password => None,
+        };
         for row in rows {
+            if self.hosting.hosts.contains_key(&row.overlay) {
+                continue;
+            }
             if row.is_stopped {
                 self.show_host(&row, HostState::Stopped);
                 self.look_at(&row.overlay);
+            } else if let Some(state) = &state {
+                // Its private keys are behind the same key as ours.
+                self.show_host(&row, state.clone());
+                self.update_host(&row.overlay, |hosted| hosted.state = state.clone());
             } else {
                 self.start_again(row);
             }
@@ -217,7 +232,7 @@ impl Engine {
 
     fn run_host(&mut self, row: HostedRow, credentials: Option<Credentials>, is_new: bool) {
         let options = HostOptions {
-            folder: self.options.state.hosted(&row.overlay),
+            folder: self.options.state.hosted_folder(&row.overlay),
             name: OverlayName::new(&row.overlay).ok(),
             registration: None,
             https: SocketAddr::new(row.listen.ip(), 0),

@@ -32,6 +32,7 @@ impl Engine {
         {
             *problem = Some(sentence.clone());
         }
+        self.resume_hosts();
         for command in std::mem::take(&mut self.waiting) {
             let _ = self.command(command);
         }
@@ -83,6 +84,7 @@ impl Engine {
             *problem = Some(sentence.clone());
         }
         if result.is_ok() {
+            self.resume_hosts();
             self.enter_all_hosted();
         }
         result
@@ -101,6 +103,7 @@ impl Engine {
         let result = self.options.state.restore(&self.data, path, password);
         self.show_keys();
         self.snapshot.restored = result.map_err(|e| e.to_string())?.aors();
+        self.resume_hosts();
         self.settings = self.options.state.settings().0;
         self.snapshot.settings = self.settings.clone();
         self.snapshot.history = self.data.calls().unwrap_or_default();

@@ -6,12 +6,14 @@
 //! | `engine` | the one task that everything below is a part of | |
 //! | `account`, `enter`, `presence` | memberships: the way in, the life, the way out | |
 //! | `search` | an overlay's document, by name or invitation | RFC 6940 §11.2 |
+//! | `unproved` | a document that nothing proves, which waits for the user's word | |
 //! | `document`, `refresh` | the document: started, kept, newer ones looked for | RFC 6940 §11.1 |
 //! | `certify`, `revocation` | certificates: got, renewed, taken back | RFC 6940 §11.3 |
 //! | `host` | an overlay's own server and first peer, with or without a phone | RFC 6940 §11.3 |
 //! | `hosting`, `people` | overlays whose names this computer gives out, and their accounts | |
 //! | `calls`, `outgoing`, `dial`, `signal`, `talk` | a call: begun, found, SIP, sound | RFC 7904 |
 //! | `flows` | connections for SIP | RFC 7904 §5.1 |
+//! | `outside` | calls that leave the overlays, by an ordinary account | RFC 7904 §4.2 |
 //! | `welcome` | calls that ring, knock, or go on to somebody else | RFC 3261 §21.3 |
 //! | `transfer` | calls that are handed over | RFC 3515, 3891 |
 //! | `session`, `moving` | hold; a call in another network | RFC 3261 §14, 3264 §8 |
@@ -29,7 +31,7 @@
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
 //! | `state`, `data` | the user's folder and its database | |
-//! | `identity`, `backup` | keys and certificates in it; all of it as one file | |
+//! | `identity`, `backup`, `backup_hosts` | keys and certificates in it; all of it as one file | |
 //! | `protection`, `keystore`, `keeping` | how private keys are encrypted, and by whose wish | |
 //! | `sip_account` | ordinary SIP accounts, at a registrar | RFC 3261 §10 |
 //! | `words` | sentences that end calls | |
@@ -37,6 +39,7 @@
 mod account;
 mod api;
 mod backup;
+mod backup_hosts;
 mod book;
 mod calls;
 mod certify;
@@ -64,6 +67,7 @@ mod moving;
 mod names;
 mod network;
 mod outgoing;
+mod outside;
 mod people;
 mod pins;
 mod presence;
@@ -86,6 +90,7 @@ mod tests;
 mod trace;
 mod transfer;
 mod trust;
+mod unproved;
 mod vcard;
 mod voice;
 mod welcome;
@@ -125,5 +130,6 @@ pub use sound::SoundSettings;
 pub use sound_test::{RunningTest, SoundTest};
 pub use state::{StateError, StateFolder};
 pub use trace::{CallStep, CallTrace, Candidates, StepState};
+pub use unproved::UnprovedOverlay;
 pub use welcome::Welcome;
 pub use whereabouts::Whereabouts;

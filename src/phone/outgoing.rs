@@ -16,7 +16,7 @@ use super::transfer::Referral;
 use crate::link::IceAgent;
 use crate::message::Destination;
 use crate::sip::{self, FlowId, LegId};
-use crate::usage::{Overlays, Resolved, Way};
+use crate::usage::{Overlays, Resolved, Way, parse_aor};
 
 impl Engine {
     /// Calls a name, or a device by its address.
@@ -36,17 +36,20 @@ impl Engine {
         let history = self.snapshot.history.iter().map(|entry| entry.peer.as_str());
         let calls = self.snapshot.calls.iter().map(|call| call.peer.as_str());
         let name = as_typed(name, history.chain(calls));
-        let way = way(&directory.overlays, &names, &name)?;
+        let way = match directory.overlays.way(&name) {
+            Ok(Way::Elsewhere(name)) if self.can_call_outside(&name) => Way::Elsewhere(name),
+            _ => way(&directory.overlays, &names, &name)?,
+        };
         let (overlay, aor, is_own) = match &way {
-            Way::LookUp(overlay, aor) => (*overlay, aor, true),
-            Way::Device(overlay, gruu) => (*overlay, &gruu.aor, false),
-            Way::Elsewhere(name) => return Err(format!("{name} is in none of your overlays.")),
+            Way::LookUp(overlay, aor) => (*overlay, aor.clone(), true),
+            Way::Device(overlay, gruu) => (*overlay, gruu.aor.clone(), false),
+            Way::Elsewhere(name) => (0, parse_aor(name, "").map_err(|e| e.to_string())?, false),
         };
         let account = directory.accounts.get(overlay);
         let account = account.and_then(|id| Some((*id, self.accounts.get(*id)?)));
         let (account_id, account) = account.ok_or("Join an overlay before calling.")?;
-        if is_own && *aor == account.aor {
-            return Err(own_sentence(aor));
+        if is_own && aor == account.aor {
+            return Err(own_sentence(&aor));
         }
         if let Some(peer) = self.calls.outgoing() {
             return Err(format!("You are calling {peer}: wait for an answer, or hang up first."));
@@ -113,6 +116,8 @@ impl Engine {
             overlays: Overlays::new(documents),
             accounts: running.iter().map(|(id, _)| **id).collect(),
             nodes: running.iter().map(|(_, account)| account.node.clone()).collect(),
+            // What can't be read costs those alone whose domain has capitals.
+            written: self.data.written_names().unwrap_or_default(),
         }
     }
 
@@ -150,6 +155,8 @@ impl Engine {
                 }
                 self.end_if_hopeless(id);
             }
+            // A telephone network has a time of its own.
+            DialReport::TimeUp if call.outside.is_some() => {}
             DialReport::TimeUp if matches!(call.phase, Phase::Dialling(_)) => {
                 if let Some((_, leg)) = call.legs.first_key_value() {
                     call.failure.add(leg.peer.clone(), Failure::Mute);
@@ -200,8 +207,9 @@ impl Engine {
         for target in targets.clone() {
             self.reach(id, target);
         }
+        self.call_outside(id, &resolved.elsewhere);
         if let Some(call) = self.calls.running.get_mut(&id) {
-            if targets.is_empty() {
+            if targets.is_empty() && call.outside.is_none() {
                 call.failure.add(peer, Failure::Nobody(Box::new(resolved.clone())));
             }
             self.end_if_hopeless(id);
@@ -286,7 +294,8 @@ impl Engine {
     pub(super) fn end_if_hopeless(&mut self, id: CallId) {
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         let is_connecting = call.attempts.iter().any(|a| a.connecting.is_some());
-        if call.is_looking_up || is_connecting || !call.legs.is_empty() {
+        let is_outside = call.outside.is_some();
+        if call.is_looking_up || is_connecting || is_outside || !call.legs.is_empty() {
             return;
         }
         let sentence = call.failure.sentence(&call.peer);

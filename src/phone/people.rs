@@ -1,14 +1,14 @@
 //! Accounts of an overlay whose names this computer gives out, as its owner works on them.
 
-use std::path::{Path, PathBuf};
-
 use serde::Deserialize;
 
 use super::engine::{Engine, Report};
 use super::hosting::{HostReport, HostedOverlay, not_ours};
 use super::identity::Credentials;
 use crate::crypto::Password;
-use crate::enroll::server::{Account, AccountState, Registration, Registry, RegistryError};
+use crate::enroll::server::{
+    Account, AccountState, Registration, Registry, RegistryError, RegistryFolder,
+};
 use crate::enroll::{Invitation, prepared_account};
 use crate::link::unix_ms;
 
@@ -72,7 +72,7 @@ impl Engine {
         overlay: &str,
         job: impl FnOnce(&mut Registry) -> Result<Option<String>, RegistryError> + Send + 'static,
     ) {
-        let folder = self.options.state.hosted(overlay);
+        let folder = self.options.state.hosted_folder(overlay);
         let (overlay, reports) = (overlay.to_owned(), self.reports.clone());
         tokio::task::spawn_blocking(move || {
             let done = open(&folder)
@@ -112,7 +112,7 @@ impl Engine {
 
 /// Sees to it that the user who runs an overlay has an account in it.
 pub(super) async fn has_account(
-    folder: PathBuf,
+    folder: RegistryFolder,
     credentials: Option<Credentials>,
 ) -> Result<(), String> {
     let Some(Credentials { account, password }) = credentials else { return Ok(()) };
@@ -150,12 +150,12 @@ fn do_job(registry: &mut Registry, job: AccountJob) -> Result<Option<String>, Re
     Ok(None)
 }
 
-fn look(folder: &Path) -> Result<(Registration, Vec<Account>), String> {
+fn look(folder: &RegistryFolder) -> Result<(Registration, Vec<Account>), String> {
     let registry = open(folder)?;
     let looked = registry.registration().and_then(|open| Ok((open, registry.accounts()?)));
     looked.map_err(|error| error.to_string())
 }
 
-fn open(folder: &Path) -> Result<Registry, String> {
+fn open(folder: &RegistryFolder) -> Result<Registry, String> {
     Registry::open(folder).map_err(|error| error.to_string())
 }

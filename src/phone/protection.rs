@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::keystore::KeyStore;
 use super::state::{ACCOUNT, KEY, OVERLAYS, StateError, StateFolder};
 use crate::crypto::{Password, SealingKey, Secret, VaultError, is_sealed};
+use crate::enroll::server::Registry;
 
 /// How private keys are kept in the user's folder, and whether we can read them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -160,6 +161,11 @@ impl StateFolder {
         }
     }
 
+    /// Whether nobody has given the key to what is sealed here.
+    pub(super) fn is_locked(&self) -> bool {
+        matches!(self.guard, Guard::Locked(_))
+    }
+
     /// Whether a secret that is kept now would be sealed.
     pub(super) fn is_sealing(&self) -> bool {
         matches!(self.guard, Guard::Open { .. })
@@ -230,7 +236,13 @@ impl StateFolder {
             Err(VaultError::WrongKey) => return Err(StateError::KeyOfAnother),
             Err(error) => return Err(self.vault(error)),
         }
+        // A running server has it from now on.
+        let _ = self.hosted_key.set(key.clone());
         self.guard = Guard::Open { file, key, by_password };
+        for overlay in self.hosted_overlays() {
+            // Opening seals; one that is damaged or being made is looked at when it runs.
+            let _ = Registry::open(self.hosted_folder(&overlay));
+        }
         for place in self.secret_places() {
             let path = self.root.join(&place);
             let bytes = std::fs::read(&path).map_err(|e| StateError::file(&path, &e))?;

@@ -157,8 +157,16 @@ impl Surroundings for Overlay {
             ..Query::new(name, unix_ms())
         };
         let found = enroll::find(query, |_| {}).await.map_err(|failure| failure.to_string())?;
-        // What nothing proves cannot be newer than what we have.
-        if found.is_proved { Ok(found.document) } else { Err("what is offered is no proof".into()) }
+        match (found.is_proved, self.is_proved) {
+            (true, true) => Ok(found.document),
+            (true, false) => {
+                let proved = AccountReport::Proved(Box::new(found.document));
+                tell(&self.reports, self.id, proved).await;
+                Err("another one has been proved".into())
+            }
+            // What nothing proves cannot be newer than what we have.
+            (false, _) => Err("what is offered is no proof".into()),
+        }
     }
 
     async fn follow(&self, document: SignedConfig) {

@@ -147,6 +147,7 @@ impl Engine {
         query.kept = self.options.state.document(&overlay).ok();
         query.is_kept_proved = self.options.state.is_document_proved(&overlay);
         query.lan = self.lan().map(|lan| lan.and_then(|lan| lan.peers()));
+        self.forget_questions(Some(&overlay));
         self.searches.last_id += 1;
         let id = self.searches.last_id;
         let (reports, of) = (self.reports.clone(), overlay.clone());
@@ -217,9 +218,13 @@ impl Engine {
         mut bootstrap: Vec<SocketAddr>,
         finding: Finding,
     ) {
-        let Finding { document, road, is_proved, bootstrap: hints } = finding;
+        let Finding { road, is_proved, .. } = finding;
         self.event(Event::Found { overlay: overlay.to_owned(), road, is_proved });
-        bootstrap.extend(hints);
+        bootstrap.extend(&finding.bootstrap);
+        if self.is_question(overlay, &finding) {
+            return self.ask_about(overlay, user, bootstrap, finding);
+        }
+        let document = finding.document;
         let state = &self.options.state;
         let kept = match is_proved {
             true => state.save_document(&document),
@@ -232,15 +237,10 @@ impl Engine {
         self.snapshot.memberships.retain(|m| m.me.overlay != overlay);
         if let Err(reason) = self.enter(document, user, Entry::Join(bootstrap)) {
             self.notice(reason);
-        } else if !is_proved {
-            self.snapshot.notice = Some(format!(
-                "The document of {overlay} came from this network, and nothing proves that it is \
-                 the right one; compare with an invitation if you doubt it."
-            ));
         }
     }
 
-    fn show_search(&mut self, overlay: &str, user: String, state: OverlayState) {
+    pub(super) fn show_search(&mut self, overlay: &str, user: String, state: OverlayState) {
         let me = Me { user, overlay: overlay.to_owned(), node_id: String::new() };
         self.show_membership(Membership { me, state, document: DocumentFacts::default() });
     }

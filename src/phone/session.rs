@@ -188,6 +188,9 @@ impl Engine {
 
     /// Cuts the microphone off, or lets it in again.
     pub(super) fn mute(&mut self, id: CallId, muted: bool) -> Result<(), String> {
+        if let Some(call) = self.calls.running.get(&id) {
+            call.check_inside()?;
+        }
         self.calls.mute(id, muted);
         Ok(())
     }

@@ -49,6 +49,12 @@ impl Engine {
             let _ = reports.send(Report::Sip(id, None)).await;
         });
         let named = named(&certificate);
+        if let Some(aor) = &named
+            && aor.to_string() != certificate.user_name
+        {
+            // Without a memory they can't be called back.
+            let _ = self.data.remember_written(aor, &certificate.user_name);
+        }
         let peer = named.as_ref().map(ToString::to_string);
         let verified_users = named.and_then(|aor| sip_aor(&aor).ok()).into_iter().collect();
         let reader = reader.abort_handle();

@@ -6,6 +6,7 @@
 //! chordial.db                        recent calls, keys seen, the overlay joined last
 //! recordings/                        calls that were recorded
 //! voice/                             messages that the answering machine has taken
+//! sip/NAME.toml                      an ordinary account, by which calls leave the overlays
 //! overlays/NAME/document.xml         the overlay's configuration document
 //! overlays/NAME/bootstrap.txt        where it was entered or can be, one address a line
 //! overlays/NAME/USER/certificate.der our certificate there
@@ -13,14 +14,15 @@
 //! overlays/NAME/USER/account         what the enrollment server knows us by, with the password
 //!                                    only if it is sealed
 //! overlays/NAME/USER/values.db       what our peer keeps for the overlay
-//! hosted/NAME/                       all of an overlay whose names this computer gives out
+//! hosted/NAME/                       all of an overlay whose names this computer gives out; its
+//!                                    private keys are sealed like our own
 //! ```
 
 use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ring::digest::{SHA256, digest};
 use thiserror::Error;
@@ -29,8 +31,10 @@ use super::api::Settings;
 use super::data::Data;
 use super::keystore::KeyStore;
 use super::protection::Guard;
+use super::sip_account::SipAccount;
 use crate::config::{ConfigError, SignedConfig};
-use crate::crypto::{IdentityError, Password, VaultError};
+use crate::crypto::{IdentityError, Password, SealingKey, VaultError};
+use crate::enroll::server::{RegistryError, RegistryFolder};
 
 /// The user's folder, open.
 #[derive(Debug)]
@@ -38,6 +42,8 @@ pub struct StateFolder {
     pub(super) root: PathBuf,
     /// Who has the key to what is secret in the folder.
     pub(super) guard: Guard,
+    /// The same key once we have it, for overlays that are run here.
+    pub(super) hosted_key: Arc<OnceLock<SealingKey>>,
     /// What may keep that key.
     pub(super) key_store: Option<Arc<dyn KeyStore>>,
     /// Held for as long as the folder is open: two programs with one identity would be one node
@@ -54,7 +60,8 @@ impl StateFolder {
         let lock = fs::File::create(root.join(LOCK)).map_err(|e| StateError::folder(&root, &e))?;
         match lock.try_lock() {
             Ok(()) => {
-                Ok(Self { guard: Self::read_guard(&root)?, key_store: None, root, _lock: lock })
+                let (guard, hosted_key) = (Self::read_guard(&root)?, Arc::default());
+                Ok(Self { guard, hosted_key, key_store: None, root, _lock: lock })
             }
             Err(fs::TryLockError::WouldBlock) => Err(StateError::InUse(root)),
             Err(fs::TryLockError::Error(error)) => Err(StateError::folder(&root, &error)),
@@ -167,7 +174,7 @@ impl StateFolder {
     /// Whether something has proved the document that is kept of an overlay.
     pub fn is_document_proved(&self, overlay: &str) -> bool {
         let [path, mark] = document_places(overlay);
-        let marks = self.read(&mark).ok().flatten().unwrap_or_default();
+        let Some(marks) = self.read(&mark).ok().flatten() else { return true };
         let document = self.read(&path).ok().flatten().unwrap_or_default();
         let fingerprint = fingerprint(&document);
         !String::from_utf8_lossy(&marks).lines().any(|line| line == fingerprint)
@@ -206,6 +213,25 @@ impl StateFolder {
     /// Where all of an overlay is whose names this computer gives out.
     pub(super) fn hosted(&self, overlay: &str) -> PathBuf {
         self.root.join(HOSTED).join(overlay)
+    }
+
+    /// The user's ordinary accounts, by the names of their files; one that can't be read is none.
+    pub(super) fn sip_accounts(&self) -> Vec<SipAccount> {
+        let entries = fs::read_dir(self.root.join(SIP)).into_iter().flatten().flatten();
+        let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|suffix| suffix == "toml"));
+        paths.sort();
+        paths.iter().filter_map(|path| SipAccount::read(path).ok()).collect()
+    }
+
+    /// The same with what opens its private keys.
+    pub(super) fn hosted_folder(&self, overlay: &str) -> RegistryFolder {
+        RegistryFolder::sealed_by(self.hosted(overlay), self.hosted_key.clone())
+    }
+
+    /// The overlays whose names this computer gives out, by name.
+    pub(super) fn hosted_overlays(&self) -> Vec<String> {
+        folders_in(&self.root.join(HOSTED))
     }
 
     /// Every user in every overlay that we have been, as the names of their folders.
@@ -356,6 +382,9 @@ pub enum StateError {
          the one from before is kept. Ask whoever runs the server."
     )]
     OtherNode,
+    /// An overlay that is run here can't be used.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// Our identity does not work in this overlay.
     #[error("Our identity cannot be used in this overlay: {0}.")]
     Identity(#[from] IdentityError),
@@ -470,6 +499,7 @@ const SETTINGS: &str = "settings.toml";
 const DATABASE: &str = "chordial.db";
 pub(super) const OVERLAYS: &str = "overlays";
 const HOSTED: &str = "hosted";
+const SIP: &str = "sip";
 pub(super) const DOCUMENT: &str = "document.xml";
 const UNPROVED: &str = "document.unproved";
 pub(super) const CERTIFICATE: &str = "certificate.der";

@@ -7,6 +7,7 @@ mod forwarding;
 mod hosting;
 mod machine;
 mod messages;
+mod outside;
 mod reasons;
 mod redial;
 mod several;

@@ -172,8 +172,9 @@ impl Engine {
     pub(super) fn redirected(&mut self, id: CallId, to: &sip::Uri) {
         let directory = self.directory();
         let own: Vec<_> = self.accounts.running.values().map(|a| a.aor.to_string()).collect();
-        let Some(call) = self.calls.running.get_mut(&id) else { return };
         let text = to.to_string();
+        let leads_out = self.can_call_outside(&text);
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
         let way = directory.overlays.way(&as_typed(&text, std::iter::empty()));
         let mut nobody = Resolved::default();
         let way = match way {
@@ -188,6 +189,7 @@ impl Engine {
                 call.asked.push(text);
                 Some(Way::Device(overlay, gruu))
             }
+            Ok(Way::Elsewhere(to)) if leads_out => Some(Way::Elsewhere(to)),
             _ => {
                 nobody.elsewhere.push(text);
                 None

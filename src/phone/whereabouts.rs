@@ -58,12 +58,13 @@ impl Engine {
             }
             let Some((account_id, aor)) = self.membership_for(&name) else { continue };
             let reports = self.reports.clone();
+            let names = self.data.spellings(&aor);
             let Some(account) = self.accounts.running.get_mut(&account_id) else { continue };
             self.lookouts.begun.insert(name.clone(), now);
             let node = account.node.clone();
             while account.tasks.try_join_next().is_some() {}
             account.tasks.spawn(async move {
-                let found = timeout(LOOK_MAX, look(&node, &aor)).await.ok().flatten();
+                let found = timeout(LOOK_MAX, look(&node, &names)).await.ok().flatten();
                 // The engine has ended otherwise.
                 let _ = reports.send(Report::Whereabouts(name, found)).await;
             });
@@ -86,8 +87,8 @@ impl Engine {
     }
 }
 
-async fn look(node: &Node, aor: &Aor) -> Option<Whereabouts> {
-    let devices = look_up_dated(node, aor).await.ok()?;
+async fn look(node: &Node, names: &[Aor]) -> Option<Whereabouts> {
+    let devices = look_up_dated(node, names).await.ok()?;
     let Some(unix_ms) = devices.iter().map(|(_, unix_ms)| *unix_ms).max() else {
         return Some(Whereabouts::Unregistered);
     };

@@ -32,6 +32,15 @@ impl Aor {
         Some(Self { user: user.to_owned(), domain: domain.to_owned() })
     }
 
+    /// Whether a certificate's user name is this name: the case of a domain means nothing (RFC 3261
+    /// §19.1.4, T-27).
+    pub fn is_named(&self, user_name: &str) -> bool {
+        let named = user_name.rsplit_once('@');
+        named.is_some_and(|(user, domain)| {
+            user == self.user && domain.eq_ignore_ascii_case(&self.domain)
+        })
+    }
+
     /// Where the user's registrations are (RFC 7904 §7).
     pub fn resource(&self) -> ResourceId {
         resource_id(self.to_string().as_bytes())

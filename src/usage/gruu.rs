@@ -137,6 +137,27 @@ mod tests {
         assert_eq!(Gruu::parse(&two.to_string(), 16), Ok(Some(two)));
     }
 
+    /// R7904-6-03: an address that leads through a peer which has compressed the rest of the way
+    /// does not show whose node is at its end, in no form, and can be called as it stands; one
+    /// with another Node-ID of the user shows that one alone.
+    #[test]
+    fn an_anonymous_address_shows_no_node_id_of_its_user() {
+        let compressing = NodeId::from_u128(7);
+        let hidden = vec![compressing.into(), Destination::Opaque(vec![0x81, 0x2a])];
+        let other = vec![Destination::from(NodeId::from_u128(8))];
+        for destinations in [hidden, other] {
+            let aor = Aor { user: "anonymous".into(), domain: "dht.example.com".into() };
+            let gruu = Gruu { aor, destinations: destinations.clone() };
+            let bytes = list_bytes(&gruu.destinations);
+            let shows = |id: NodeId| bytes.windows(16).any(|part| part == id.as_bytes());
+            assert!(!shows(node()) && !gruu.to_string().contains(&node().to_string()));
+            assert!(!gruu.to_string().contains("alice"));
+            let read = Gruu::parse(&format!("sip:{gruu}"), 16).expect("good").expect("a GRUU");
+            assert_eq!(read.destinations, destinations);
+            assert_eq!(read.gr(), gruu.gr());
+        }
+    }
+
     /// R7904-6-01: whatever the user part has, the address names the same device when it is read.
     #[test]
     fn a_user_part_is_escaped() {

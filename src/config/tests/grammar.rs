@@ -99,3 +99,23 @@ fn the_example_is_read_though_not_valid() {
     assert!(only.contains("overlay-reliability-timer"), "{only}");
     assert_eq!(complaints(WHOLE, &[example]), [""; 0]);
 }
+
+/// R6940-11.1.1-01, R7890-5.4-01: the RFC's grammar has no multicast-bootstrap, which RFC 7890
+/// tells of; in a namespace of its own it is valid. We read both, and neither changes anything.
+#[test]
+fn a_setting_for_multicast_is_an_extension() {
+    let plain = OverlayConfig::self_signed("example.org").expect("a name");
+    let with = |element: &str| {
+        plain.write().replace("</configuration>", &format!("{element}</configuration>"))
+    };
+    let legacy = with("<multicast-bootstrap>224.0.1.1</multicast-bootstrap>");
+    let [only] = &complaints(STRICT, &[legacy.clone().into()])[..] else { panic!("one mistake") };
+    assert!(only.contains("multicast-bootstrap"), "{only}");
+    let foreign = with("<x:lan xmlns:x=\"urn:example:lan\">true</x:lan>");
+    assert_eq!(complaints(STRICT, &[foreign.clone().into()]), [""; 0]);
+    for document in [legacy, foreign] {
+        assert_eq!(OverlayConfig::parse(document), Ok(plain.clone()));
+    }
+    let written = documents(60).iter().map(OverlayConfig::write).collect::<String>();
+    assert!(!written.contains("multicast"), "nobody has to know of it");
+}

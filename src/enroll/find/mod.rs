@@ -90,6 +90,8 @@ pub struct Finding {
     /// Whether anything proves that it is the overlay's. If not, the user has to know that
     /// whoever is on the same network could have made it.
     pub is_proved: bool,
+    /// The peer that has handed it out, if one has.
+    pub from: Option<SocketAddr>,
     /// Peers to join through, beside those of the document, at most ten. They are hints: whoever
     /// is there has to show a certificate of the overlay.
     pub bootstrap: Vec<SocketAddr>,

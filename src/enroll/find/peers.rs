@@ -37,8 +37,8 @@ async fn first_of(
     }
     let mut failure = None;
     while let Some(answer) = asked.join_next().await {
-        let Ok(answer) = answer else { continue };
-        match judge(query, answer) {
+        let Ok((from, answer)) = answer else { continue };
+        match judge(query, from, answer) {
             Ok(brought) => return Ok(brought),
             Err(error) => failure = worse(failure, error),
         }
@@ -68,8 +68,8 @@ pub(super) async fn on_lan(query: &Query, news: &Reporter) -> Result<Brought, Ro
         }
         tokio::select! {
             Some(answer) = asked.join_next() => {
-                let Ok(answer) = answer else { continue };
-                match judge(query, answer) {
+                let Ok((from, answer)) = answer else { continue };
+                match judge(query, from, answer) {
                     Ok(brought) => return Ok(brought),
                     Err(error) => failure = worse(failure, error),
                 }
@@ -92,15 +92,15 @@ fn new_peers(query: &Query, peers: &[LanPeer], known: &[SocketAddr]) -> Vec<Sock
 /// What a peer handed out.
 type Handed = Result<bytes::Bytes, share::PeerError>;
 
-fn ask(asked: &mut JoinSet<Handed>, address: SocketAddr) {
-    asked.spawn(share::fetch(address));
+fn ask(asked: &mut JoinSet<(SocketAddr, Handed)>, address: SocketAddr) {
+    asked.spawn(async move { (address, share::fetch(address).await) });
 }
 
 /// What the document of a peer is worth.
-fn judge(query: &Query, handed: Handed) -> Result<Brought, RoadFailure> {
+fn judge(query: &Query, from: SocketAddr, handed: Handed) -> Result<Brought, RoadFailure> {
     let document = document::read(&handed?, &query.overlay, query.unix_ms)?;
     let is_proved = is_proved(query, &document)?;
-    Ok(Brought { document, is_proved })
+    Ok(Brought { document, is_proved, from: Some(from) })
 }
 
 fn is_proved(query: &Query, document: &SignedConfig) -> Result<bool, DocumentError> {

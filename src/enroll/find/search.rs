@@ -41,10 +41,8 @@ pub async fn find(query: Query, report: impl Fn(RoadNews)) -> Result<Finding, Fi
                 let Ok((road, result)) = done else { continue };
                 report(RoadNews { road, state: state_of(&result) });
                 match result {
-                    Ok(Brought { document, is_proved: true }) => {
-                        return Ok(search.finding(document, road, true));
-                    }
-                    Ok(brought) => search.unproved = Some((road, brought.document)),
+                    Ok(brought) if brought.is_proved => return Ok(search.finding(brought, road)),
+                    Ok(brought) => search.unproved = Some((road, brought)),
                     Err(failure) => search.failures.push((road, failure)),
                 }
                 if roads.is_empty() {
@@ -63,7 +61,7 @@ async fn travel(road: Road, query: &Query, reporter: &Reporter) -> Result<Brough
     match road {
         Road::Dns => {
             let document = web::document(query, reporter).await?;
-            Ok(Brought { document, is_proved: true })
+            Ok(Brought { document, is_proved: true, from: None })
         }
         Road::Invitation => peers::invited(query, reporter).await,
         Road::Peers => peers::known(query, reporter).await,
@@ -85,6 +83,7 @@ fn state_of(result: &Result<Brought, RoadFailure>) -> RoadState {
 pub(super) struct Brought {
     pub(super) document: SignedConfig,
     pub(super) is_proved: bool,
+    pub(super) from: Option<SocketAddr>,
 }
 
 struct Search {
@@ -92,7 +91,7 @@ struct Search {
     /// The document from the last time, if it still holds.
     kept: Option<SignedConfig>,
     /// A document for want of a better one.
-    unproved: Option<(Road, SignedConfig)>,
+    unproved: Option<(Road, Brought)>,
     hints: Vec<SocketAddr>,
     failures: Vec<(Road, RoadFailure)>,
 }
@@ -125,26 +124,27 @@ impl Search {
         roads
     }
 
-    fn finding(&self, document: SignedConfig, road: Road, is_proved: bool) -> Finding {
+    fn finding(&self, brought: Brought, road: Road) -> Finding {
         let mut bootstrap: Vec<SocketAddr> = Vec::new();
         for hint in &self.hints {
             if bootstrap.len() < HINTS_MAX && !bootstrap.contains(hint) {
                 bootstrap.push(*hint);
             }
         }
-        Finding { document, road, is_proved, bootstrap }
+        let Brought { document, is_proved, from } = brought;
+        Finding { document, road, is_proved, from, bootstrap }
     }
 
     /// Nothing better will come.
     fn end(mut self, report: &impl Fn(RoadNews)) -> Result<Finding, FindFailure> {
         // What nothing proves comes this far only if it follows what nothing proves.
-        if let Some((road, document)) = self.unproved.take() {
-            return Ok(self.finding(document, road, false));
+        if let Some((road, brought)) = self.unproved.take() {
+            return Ok(self.finding(brought, road));
         }
-        if let Some(kept) = self.kept.take() {
+        if let Some(document) = self.kept.take() {
             report(RoadNews { road: Road::Cache, state: RoadState::Found });
-            let is_proved = self.query.is_kept_proved;
-            return Ok(self.finding(kept, Road::Cache, is_proved));
+            let kept = Brought { document, is_proved: self.query.is_kept_proved, from: None };
+            return Ok(self.finding(kept, Road::Cache));
         }
         self.failures.sort_by_key(|(road, _)| *road);
         Err(FindFailure { overlay: self.query.overlay.clone(), roads: self.failures })

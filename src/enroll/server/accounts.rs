@@ -77,12 +77,22 @@ impl Registry {
         unix_ms: u64,
     ) -> Result<(), RegistryError> {
         let name = legal_name(&self.account_of(name))?;
-        let password = prepared_password(password);
-        if password.is_empty() {
-            return Err(RegistryError::Password);
-        }
-        let hash = PasswordHash::of(&password)?;
+        let hash = new_hash(password)?;
         insert_account(&self.connection, &name, &hash, unix_ms)?;
+        Ok(())
+    }
+
+    /// Gives an account another password in the place of one that was forgotten. Its certificates
+    /// and Node-IDs stay; the old password is of no use from now on.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a name that no account has, and for an empty password.
+    pub fn set_password(&mut self, name: &str, password: &str) -> Result<(), RegistryError> {
+        let id = self.account_id(name)?;
+        let hash = new_hash(password)?;
+        let query = "UPDATE accounts SET password = ?1 WHERE id = ?2";
+        self.connection.execute(query, params![hash.write(), id])?;
         Ok(())
     }
 
@@ -167,7 +177,7 @@ impl Registry {
             let shut = AccountState::Disabled.as_str();
             revoked.execute("UPDATE accounts SET state = ?1 WHERE id = ?2", params![shut, id])?;
         }
-        let document = amend(&revoked, unix_ms, |_| ())?;
+        let document = amend(&revoked, self.folder.key(), unix_ms, |_| ())?;
         revoked.commit()?;
         self.export()?;
         Ok(document)
@@ -203,6 +213,13 @@ pub(super) fn bad_nodes(
     let mut statement = connection.prepare(query)?;
     let rows = statement.query_map([sql_ms(unix_ms)], |row| row.get::<_, Vec<u8>>(0))?;
     rows.map(|row| NodeId::new(&row?).ok_or(RegistryError::Damaged("a Node-ID"))).collect()
+}
+
+fn new_hash(password: &str) -> Result<PasswordHash, RegistryError> {
+    match prepared_password(password) {
+        password if password.is_empty() => Err(RegistryError::Password),
+        password => PasswordHash::of(&password),
+    }
 }
 
 /// Makes the row of an account and gives its id.

@@ -155,7 +155,8 @@ impl Registry {
         let not_after_ms = unix_ms + limits::CERTIFICATE_MS;
         let node_ids = assign(&issued, account, &key, count, unix_ms, not_after_ms)?;
         let validity = unix_ms.saturating_sub(limits::BACKDATED_MS)..not_after_ms;
-        let certificate = authority(&issued)?.issue(&request, &user_name, &node_ids, validity)?;
+        let certificate = authority(&issued, self.folder.key())?
+            .issue(&request, &user_name, &node_ids, validity)?;
         issued.commit()?;
         Ok(certificate)
     }

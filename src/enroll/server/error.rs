@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::config::{ConfigError, OverlayName};
-use crate::crypto::{IdentityError, IssueError};
+use crate::crypto::{IdentityError, IssueError, Password, VaultError};
 
 /// Why an overlay's folder cannot be used as asked.
 #[derive(Debug, Error)]
@@ -61,6 +61,21 @@ pub enum RegistryError {
     /// A password that Argon2 does not take.
     #[error("This password cannot be used: it is empty or too long.")]
     Password,
+    /// Private keys are sealed, and nobody has given the key.
+    #[error(
+        "The overlay's private keys are encrypted; give the file with their password, or \
+         unlock Chordial if it runs the overlay."
+    )]
+    Locked,
+    /// Another password than the one that was chosen for the private keys.
+    #[error("The password of the overlay's private keys is wrong.")]
+    PasswordWrong,
+    /// A password that would protect little.
+    #[error("Choose a password of at least {} characters.", Password::CHARS_MIN)]
+    PasswordShort,
+    /// A sealed private key does not open.
+    #[error("The overlay's private keys cannot be used: {0}.")]
+    Vault(#[from] VaultError),
     /// The operating system gives no randomness.
     #[error("The operating system gives no randomness.")]
     NoRandomness,

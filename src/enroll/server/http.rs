@@ -1,7 +1,6 @@
 //! The HTTPS side: connections, the two things that can be asked for, and patience with nobody.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +24,7 @@ use super::admission::{Form, Grant, Refusal};
 use super::limits;
 use super::rate::{Key, Rates, Rule, source};
 use super::registry::Registry;
+use super::safe::RegistryFolder;
 use super::{ServerEvent, unix_ms};
 use crate::config::{MEDIA_TYPE, SignedConfig};
 use crate::enroll::prepare::prepared_account;
@@ -32,7 +32,7 @@ use crate::enroll::prepare::prepared_account;
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Desk {
-    pub(super) folder: PathBuf,
+    pub(super) folder: RegistryFolder,
     pub(super) document: watch::Receiver<Arc<SignedConfig>>,
     pub(super) events: mpsc::Sender<ServerEvent>,
     pub(super) rates: Mutex<Rates>,

@@ -4,6 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | `registry` | the folder: authority, document, the server's own identity |
+//! | `safe` | private keys at rest |
 //! | `accounts` | what the owner does with accounts and invitations |
 //! | `admission` | who gets which certificate, and with which Node-IDs |
 //! | `password` | Argon2id |
@@ -22,12 +23,12 @@ mod password;
 mod peers;
 mod rate;
 mod registry;
+mod safe;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -41,6 +42,7 @@ use tokio::time::{MissedTickBehavior, interval};
 pub use accounts::{Account, AccountNode, AccountState, random_password};
 pub use error::RegistryError;
 pub use registry::{Foundation, Places, Registration, Registry};
+pub use safe::RegistryFolder;
 pub use tls::ServerCertificate;
 
 use crate::config::{OverlayName, SignedConfig};
@@ -123,7 +125,7 @@ pub mod limits {
 /// nodes. The command line needs no lock.
 #[derive(Debug)]
 pub struct FolderLock {
-    folder: PathBuf,
+    folder: RegistryFolder,
     _file: fs::File,
 }
 
@@ -133,12 +135,15 @@ impl FolderLock {
     /// # Errors
     ///
     /// Fails if another server runs in it.
-    pub fn take(folder: &Path) -> Result<Self, RegistryError> {
-        let path = folder.join(LOCK_FILE);
+    pub fn take(folder: impl Into<RegistryFolder>) -> Result<Self, RegistryError> {
+        let folder = folder.into();
+        let path = folder.path().join(LOCK_FILE);
         let file = fs::File::create(&path).map_err(|error| RegistryError::file(&path, &error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { folder: folder.to_path_buf(), _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(RegistryError::InUse(folder.to_path_buf())),
+            Ok(()) => Ok(Self { folder, _file: file }),
+            Err(fs::TryLockError::WouldBlock) => {
+                Err(RegistryError::InUse(folder.path().to_path_buf()))
+            }
             Err(fs::TryLockError::Error(error)) => Err(RegistryError::file(&path, &error)),
         }
     }

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,18 +14,19 @@ use serde::{Deserialize, Serialize};
 
 use super::error::RegistryError;
 use super::limits;
+use super::safe::{OWN_PLACE, ROOT_PLACE, RegistryFolder, seal, seal_all, unseal};
 use crate::base::NodeId;
 use crate::config::{
     BootstrapNode, KindDefinition, OverlayConfig, OverlayName, SignedConfig, next_sequence,
 };
 use crate::crypto::{
-    Authority, CertificateRequest, Identity, Keys, RequestedCertificate, X509Provider,
+    Authority, CertificateRequest, Identity, Keys, RequestedCertificate, SealingKey, X509Provider,
 };
 
 /// An overlay's folder as its enrollment server has it open.
 #[derive(Debug)]
 pub struct Registry {
-    folder: PathBuf,
+    pub(super) folder: RegistryFolder,
     pub(super) connection: Connection,
 }
 
@@ -65,14 +66,16 @@ impl Registry {
     /// # Errors
     ///
     /// Fails without an overlay in it, and for a database that cannot be used.
-    pub fn open(folder: &Path) -> Result<Self, RegistryError> {
-        if !folder.join(DATABASE).exists() {
-            return Err(RegistryError::NotFounded(folder.to_path_buf()));
+    pub fn open(folder: impl Into<RegistryFolder>) -> Result<Self, RegistryError> {
+        let folder = folder.into();
+        let path = folder.path().to_path_buf();
+        if !path.join(DATABASE).exists() {
+            return Err(RegistryError::NotFounded(path));
         }
         let registry = Self::connect(folder)?;
         match registry.sequence()? {
             Some(_) => Ok(registry),
-            None => Err(RegistryError::NotFounded(folder.to_path_buf())),
+            None => Err(RegistryError::NotFounded(path)),
         }
     }
 
@@ -84,17 +87,19 @@ impl Registry {
     /// Fails if the folder cannot be used or has another overlay; one of the same name is opened
     /// as it is.
     pub fn found(
-        folder: &Path,
+        folder: impl Into<RegistryFolder>,
         foundation: &Foundation,
         unix_ms: u64,
     ) -> Result<Self, RegistryError> {
-        fs::create_dir_all(folder).map_err(|error| RegistryError::file(folder, &error))?;
+        let folder = folder.into();
+        let path = folder.path();
+        fs::create_dir_all(path).map_err(|error| RegistryError::file(path, &error))?;
         let mut registry = Self::connect(folder)?;
         let founded = begin(&mut registry.connection)?;
         if name(&founded)?.is_some() {
             check_name(&founded, &foundation.name)?;
         } else {
-            insert_overlay(&founded, foundation, unix_ms)?;
+            insert_overlay(&founded, registry.folder.key(), foundation, unix_ms)?;
         }
         founded.commit()?;
         registry.export()?;
@@ -108,7 +113,7 @@ impl Registry {
     ///
     /// Fails for the folder of another overlay, and without a name for one without an overlay.
     pub fn open_named(
-        folder: &Path,
+        folder: impl Into<RegistryFolder>,
         wanted: Option<&OverlayName>,
     ) -> Result<Option<Self>, RegistryError> {
         match (Self::open(folder), wanted) {
@@ -121,22 +126,49 @@ impl Registry {
         }
     }
 
-    fn connect(folder: &Path) -> Result<Self, RegistryError> {
-        let path = folder.join(DATABASE);
+    pub(super) fn connect(folder: RegistryFolder) -> Result<Self, RegistryError> {
+        let path = folder.path().join(DATABASE);
         // SQLite gives its other files the permissions of this one: private keys are in it.
         create_private(&path).map_err(|error| RegistryError::file(&path, &error))?;
-        let connection = Connection::open(&path)?;
+        let mut connection = Connection::open(&path)?;
         connection.busy_timeout(limits::DATABASE_WAIT)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.execute_batch(SCHEMA)?;
-        Ok(Self { folder: folder.to_path_buf(), connection })
+        if let Some(key) = folder.key() {
+            seal_all(&mut connection, key)?;
+        }
+        Ok(Self { folder, connection })
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.folder.path()
+    }
+
+    /// All that is kept, as one file, private keys as they are kept.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the folder cannot be written to.
+    pub fn copy(&self) -> Result<Vec<u8>, RegistryError> {
+        let path = self.folder().join(COPY);
+        let refused = |error| RegistryError::file(&path, &error);
+        let _ = fs::remove_file(&path);
+        self.connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
+        let copied = fs::read(&path).map_err(refused);
+        fs::remove_file(&path).map_err(refused)?;
+        copied
+    }
+
+    /// The authority's own certificate in DER, by which an overlay is known from others.
+    ///
+    /// # Errors
+    ///
+    /// Fails for a database that cannot be used.
+    pub fn root_certificate(&self) -> Result<Vec<u8>, RegistryError> {
+        root_certificate(&self.connection)
     }
 
     /// The overlay's document, in the very bytes that are signed.
@@ -189,7 +221,7 @@ impl Registry {
         change: impl FnOnce(&mut OverlayConfig),
     ) -> Result<SignedConfig, RegistryError> {
         let amended = begin(&mut self.connection)?;
-        let document = amend(&amended, unix_ms, change)?;
+        let document = amend(&amended, self.folder.key(), unix_ms, change)?;
         amended.commit()?;
         self.export()?;
         Ok(document)
@@ -214,7 +246,7 @@ impl Registry {
     ///
     /// Fails for a database that cannot be used.
     pub fn authority(&self) -> Result<Authority, RegistryError> {
-        authority(&self.connection)
+        authority(&self.connection, self.folder.key())
     }
 
     /// The identity of the server's own peer, which signs the document, and its bytes.
@@ -223,7 +255,7 @@ impl Registry {
     ///
     /// Fails for a database that cannot be used.
     pub fn identity(&self) -> Result<(Keys, Identity), RegistryError> {
-        identity(&self.connection)
+        identity(&self.connection, self.folder.key())
     }
 
     /// Judges the overlay's certificates.
@@ -233,15 +265,15 @@ impl Registry {
     /// Fails for a database that cannot be used.
     pub fn provider(&self) -> Result<X509Provider, RegistryError> {
         let config = self.document()?.config;
-        Ok(provider(config.instance_name.as_str(), &self.authority()?))
+        Ok(provider(config.instance_name.as_str(), self.root_certificate()?))
     }
 
     /// Writes what others need to know as files: the document, and the root for OpenSSL and curl.
     pub(super) fn export(&self) -> Result<(), RegistryError> {
-        let root = pem("CERTIFICATE", self.authority()?.certificate_der());
+        let root = pem("CERTIFICATE", &self.root_certificate()?);
         for (file, bytes) in [(DOCUMENT_FILE, self.document()?.document), (ROOT_FILE, root.into())]
         {
-            let path = self.folder.join(file);
+            let path = self.folder().join(file);
             if fs::read(&path).is_ok_and(|there| there == bytes) {
                 continue;
             }
@@ -279,18 +311,28 @@ fn check_name(connection: &Connection, wanted: &OverlayName) -> Result<(), Regis
     }
 }
 
-pub(super) fn authority(connection: &Connection) -> Result<Authority, RegistryError> {
+fn root_certificate(connection: &Connection) -> Result<Vec<u8>, RegistryError> {
+    let query = "SELECT root_certificate FROM overlay";
+    Ok(connection.query_row(query, [], |row| row.get(0))?)
+}
+
+pub(super) fn authority(
+    connection: &Connection,
+    key: Option<&SealingKey>,
+) -> Result<Authority, RegistryError> {
     let query = "SELECT name, root_certificate, root_key FROM overlay";
-    let (name, keys) = connection.query_row(query, [], |row| {
+    let (name, mut keys) = connection.query_row(query, [], |row| {
         let keys = Keys { certificate_der: row.get(1)?, private_key_der: row.get(2)? };
         Ok((row.get::<_, String>(0)?, keys))
     })?;
+    keys.private_key_der = unseal(key, ROOT_PLACE, keys.private_key_der)?;
     Ok(Authority::from_keys(&name, keys)?)
 }
 
 /// Makes the next version of the document inside a transaction. See [`Registry::amend`].
 pub(super) fn amend(
     transaction: &Transaction<'_>,
+    key: Option<&SealingKey>,
     unix_ms: u64,
     change: impl FnOnce(&mut OverlayConfig),
 ) -> Result<SignedConfig, RegistryError> {
@@ -302,7 +344,7 @@ pub(super) fn amend(
         return Ok(present);
     }
     config.sequence = next_sequence(present.config.sequence);
-    let (_, identity) = identity(transaction)?;
+    let (_, identity) = identity(transaction, key)?;
     let next = sign(config, &identity)?;
     transaction.execute(
         "UPDATE overlay SET document = ?1, sequence = ?2",
@@ -313,13 +355,14 @@ pub(super) fn amend(
 
 fn insert_overlay(
     transaction: &Transaction<'_>,
+    key: Option<&SealingKey>,
     foundation: &Foundation,
     unix_ms: u64,
 ) -> Result<(), RegistryError> {
     let overlay = foundation.name.as_str();
     let authority = Authority::generate(overlay, unix_ms)?;
     let keys = own_keys(&authority, overlay, unix_ms)?;
-    let identity = keys.identity(&provider(overlay, &authority))?;
+    let identity = keys.identity(&provider(overlay, authority.certificate_der().to_vec()))?;
     let config = first_config(foundation, &authority, identity.node_id);
     let document = sign(config, &identity)?;
     let root = authority.keys();
@@ -331,9 +374,9 @@ fn insert_overlay(
             overlay,
             foundation.registration == Registration::Open,
             root.certificate_der,
-            root.private_key_der,
+            seal(key, ROOT_PLACE, root.private_key_der.clone())?,
             keys.certificate_der,
-            keys.private_key_der,
+            seal(key, OWN_PLACE, keys.private_key_der)?,
             &document.document[..],
             document.config.sequence,
         ],
@@ -380,22 +423,26 @@ fn sign(mut config: OverlayConfig, identity: &Identity) -> Result<SignedConfig, 
     Ok(config.sign(identity)?)
 }
 
-fn identity(connection: &Connection) -> Result<(Keys, Identity), RegistryError> {
+fn identity(
+    connection: &Connection,
+    key: Option<&SealingKey>,
+) -> Result<(Keys, Identity), RegistryError> {
     let query = "SELECT name, own_certificate, own_key FROM overlay";
-    let (name, keys) = connection.query_row(query, [], |row| {
+    let (name, mut keys) = connection.query_row(query, [], |row| {
         let keys = Keys { certificate_der: row.get(1)?, private_key_der: row.get(2)? };
         Ok((row.get::<_, String>(0)?, keys))
     })?;
-    let identity = keys.identity(&provider(&name, &authority(connection)?))?;
+    keys.private_key_der = unseal(key, OWN_PLACE, keys.private_key_der)?;
+    let identity = keys.identity(&provider(&name, root_certificate(connection)?))?;
     Ok((keys, identity))
 }
 
-fn provider(overlay: &str, authority: &Authority) -> X509Provider {
+fn provider(overlay: &str, root_certificate: Vec<u8>) -> X509Provider {
     X509Provider {
         overlay: overlay.to_owned(),
         node_id_length: NodeId::LENGTH_DEFAULT,
         self_signed: None,
-        roots: vec![authority.certificate_der().to_vec()],
+        roots: vec![root_certificate],
     }
 }
 
@@ -428,7 +475,7 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
-fn create_private(path: &Path) -> io::Result<()> {
+pub(super) fn create_private(path: &Path) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -439,7 +486,8 @@ fn create_private(path: &Path) -> io::Result<()> {
 /// The account of the server's own peer; nobody can enroll under it.
 pub(super) const OWN_ACCOUNT: &str = "authority";
 
-const DATABASE: &str = "overlay.db";
+pub(super) const DATABASE: &str = "overlay.db";
+const COPY: &str = "overlay.db.copy";
 const DOCUMENT_FILE: &str = "document.xml";
 const ROOT_FILE: &str = "root.pem";
 const OWN_VALIDITY_MS: u64 = 20 * 365 * 24 * 60 * 60 * 1000;
@@ -475,6 +523,10 @@ const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS invitations (
         code BLOB PRIMARY KEY,
         not_after_unix_ms INTEGER NOT NULL
+    );
+    CREATE TABLE IF NOT EXISTS vault (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        sealed_key BLOB NOT NULL
     );
     CREATE TABLE IF NOT EXISTS peers (
         id INTEGER PRIMARY KEY,

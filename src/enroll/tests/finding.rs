@@ -389,7 +389,7 @@ async fn the_network_alone_proves_nothing() {
     let lan = || Some(Ok(lan_peers(&addresses)));
     let finding = find(Query { lan: lan(), ..off_line(None) }, |_| ()).await.expect("found");
     assert_eq!((finding.road, finding.is_proved), (Road::Lan, false));
-    assert_eq!(finding.document, forged);
+    assert_eq!((finding.document, finding.from), (forged, Some(addresses[0])));
 
     let lab = Lab::new(|_| page(&document(1).document)).await;
     let query = Query { lan: lan(), ..lab.query(None) };
@@ -452,4 +452,26 @@ async fn an_unknown_overlay_is_not_found() {
         "the overlay example.test was not found: this computer has no DNS server to ask; nobody \
          on this network is in it"
     );
+}
+
+/// R7890-2.5-01: however many say to be on the network, a search asks some of them, each once.
+#[tokio::test]
+async fn a_crowd_is_not_asked_all_at_once() {
+    let crowd = std::iter::repeat_with(|| std::net::TcpListener::bind(LOOPBACK).expect("a port"));
+    let crowd: Vec<_> = crowd.take(200).collect();
+    let addresses: Vec<_> = crowd.iter().map(|one| one.local_addr().expect("bound")).collect();
+    let query = Query { lan: Some(Ok(lan_peers(&addresses))), ..off_line(None) };
+    let looking = find(query, |_| ());
+    let asked = |crowd: &[std::net::TcpListener]| {
+        let come = crowd.iter().map(|one| {
+            one.set_nonblocking(true).expect("a socket");
+            std::iter::from_fn(|| one.accept().ok()).count()
+        });
+        come.collect::<Vec<_>>()
+    };
+    // Nobody answers, so it goes on until the last who was asked has had their time.
+    assert!(looking.await.is_err());
+    let asked = asked(&crowd);
+    assert_eq!(asked.iter().sum::<usize>(), 8, "{asked:?}");
+    assert!(asked.iter().all(|times| *times <= 1), "{asked:?}");
 }

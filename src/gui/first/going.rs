@@ -8,7 +8,7 @@ use crate::gui::icons::Icon;
 use crate::gui::look::{roles, size, space};
 use crate::gui::view::{Going, Setup, ViewState};
 use crate::gui::widgets::{self, Kind};
-use crate::gui::{account, alarm, people, words};
+use crate::gui::{account, alarm, people, unproved, words};
 use crate::phone::{
     Command, CredentialsWanted, Entrance, Me, Membership, OverlaySearch, OverlayState, Snapshot,
 };
@@ -113,6 +113,9 @@ pub fn going_ui(
         return account_ui(ui, view, command, wanted);
     }
     head(ui, (2, if is_new { 3 } else { 2 }), &title);
+    if let Some(question) = overlay.and_then(|overlay| unproved::about(snapshot, overlay)) {
+        return unproved::question_ui(ui, question).into_iter().collect();
+    }
     let search = overlay.and_then(|overlay| search_of(snapshot, overlay));
     let state = target.map_or(&OverlayState::Out, |membership| &membership.state);
     if let OverlayState::Failed { reason } = state {

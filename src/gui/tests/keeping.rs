@@ -4,6 +4,7 @@ use super::*;
 use crate::crypto::Password;
 use crate::phone::{
     Credentials, CredentialsWanted, Entrance, KeyAlarm, KeyAnswer, OwnDevice, Protection, SeenKey,
+    UnprovedOverlay,
 };
 
 /// In an overlay, without a backup.
@@ -141,6 +142,31 @@ fn a_changed_key_is_answered_by_the_user() {
             let node_id = "0123456789abcdef".to_owned();
             let expected = Command::AnswerAlarm { overlay, aor, node_id, answer };
             assert_eq!(commands(&mut backend), [expected]);
+        }
+    }
+}
+
+#[test]
+fn what_nothing_proves_is_joined_if_the_user_says_so() {
+    let question = UnprovedOverlay {
+        overlay: "jones".into(),
+        user: "alice".into(),
+        from: Some("192.0.2.7:6084".parse().expect("an address")),
+        is_self_signed: true,
+        enrollment_servers: vec!["https://192.0.2.7/enroll".into()],
+    };
+    for size in [WIDE, NARROW] {
+        let unproved = vec![question.clone()];
+        let (mut harness, mut backend) = open(Snapshot { unproved, ..joined() }, size);
+        harness.get_by_label(&words::unproved_title("jones"));
+        harness.get_by_label(&words::unproved_from("jones", Some("192.0.2.7".into())));
+        harness.get_by_label(&words::unproved_hint("jones"));
+        harness.get_by_label(words::unproved_password());
+        let answers = [(words::unproved_refuse(), false), (words::unproved_join(), true)];
+        for (label, is_wanted) in answers {
+            click(&mut harness, label);
+            let overlay = "jones".to_owned();
+            assert_eq!(commands(&mut backend), [Command::AnswerUnproved { overlay, is_wanted }]);
         }
     }
 }

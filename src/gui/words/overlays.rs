@@ -35,6 +35,11 @@ texts! {
     protects_not,
     self_signed_protects,
     self_signed_protects_not,
+    // What nothing proves
+    unproved_password,
+    unproved_refuse,
+    unproved_join,
+    unproved_mark,
     // The network around
     around,
     hidden_on_lan,
@@ -49,4 +54,22 @@ pub fn overlay_row(aor: &str, state: &str) -> String {
 /// The button that leaves one overlay.
 pub fn leave_which(overlay: &str) -> String {
     say!(leave_which, overlay = overlay)
+}
+
+/// The heading of the question about an overlay that nothing proves.
+pub fn unproved_title(overlay: &str) -> String {
+    say!(unproved_title, overlay = overlay)
+}
+
+/// Who has announced it.
+pub fn unproved_from(overlay: &str, from: Option<String>) -> String {
+    match from {
+        Some(from) => say!(unproved_from, overlay = overlay, address = from.as_str()),
+        None => say!(unproved_from_somebody, overlay = overlay),
+    }
+}
+
+/// What it means to join it.
+pub fn unproved_hint(overlay: &str) -> String {
+    say!(unproved_hint, overlay = overlay)
 }

@@ -64,6 +64,14 @@ pub enum Command {
         /// Bootstrap nodes to try beside those of the document.
         bootstrap: Vec<SocketAddr>,
     },
+    /// Say whether to join an overlay in [`Snapshot::unproved`](super::Snapshot::unproved), though
+    /// nothing proves that it is the right one.
+    AnswerUnproved {
+        /// The overlay's name.
+        overlay: String,
+        /// Whether it is joined.
+        is_wanted: bool,
+    },
     /// Join every overlay that we were in when the program ended last.
     Rejoin,
     /// Leave the overlay of this name and end the calls in it, or give up entering it. Without a

@@ -10,6 +10,7 @@ use crate::enroll::{Road, RoadNews};
 use crate::link::{NodeCounters, NodeStatus};
 use crate::phone::messages::{Delivery, MessageId};
 use crate::phone::quality::SoundTrouble;
+use crate::phone::unproved::UnprovedOverlay;
 
 /// What happened, for faces that print it line by line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -55,6 +56,8 @@ pub enum Event {
         #[serde(rename = "proved")]
         is_proved: bool,
     },
+    /// Nothing proves the document that was found: the user is asked whether to join with it.
+    Unproved(UnprovedOverlay),
     /// A call has come in.
     Incoming {
         /// The call.

@@ -22,6 +22,7 @@ use crate::phone::protection::Protection;
 use crate::phone::search::OverlaySearch;
 use crate::phone::sound_test::RunningTest;
 use crate::phone::trace::CallTrace;
+use crate::phone::unproved::UnprovedOverlay;
 use crate::phone::whereabouts::Whereabouts;
 
 /// All that a face draws, at one moment.
@@ -62,6 +63,9 @@ pub struct Snapshot {
     pub saved: Option<PathBuf>,
     /// How far the roads to overlays have come that were looked for.
     pub searches: Vec<OverlaySearch>,
+    /// Overlays that were found on this network and that nothing proves: they are joined once the
+    /// user says so.
+    pub unproved: Vec<UnprovedOverlay>,
     /// Overlays that have peers on this network, by name; what they say of themselves.
     pub nearby: Vec<String>,
     /// Links that invite to the overlays that we are in, by the overlay's name.

@@ -153,9 +153,10 @@ impl Engine {
         self.outbox.last_attempt += 1;
         let number = self.outbox.last_attempt;
         let (node, reports, to) = (account.node.clone(), self.reports.clone(), peer.to_owned());
+        let names = self.data.spellings(&aor);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            let found = timeout_at(Instant::now() + DIAL_MAX, look_up(&node, &aor)).await;
+            let found = timeout_at(Instant::now() + DIAL_MAX, look_up(&node, &names)).await;
             let contacts = found.ok().and_then(Result::ok).map(|(contacts, _)| contacts);
             // The engine has ended otherwise.
             let _ = reports.send(Report::Outbox(to, number, OutboxReport::Found(contacts))).await;

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::crypto::Password;
-use crate::enroll::server::{AccountState, Registration};
-use crate::phone::{AccountJob, Credentials, HostState, HostedOverlay, OverlayKind, Verified};
+use crate::enroll::server::{AccountState, Registration, Registry, RegistryError};
+use crate::phone::{
+    AccountJob, Credentials, HostState, HostedOverlay, OverlayKind, Protection, Verified,
+};
 
 const OVERLAY: &str = "smith";
 
@@ -172,6 +174,33 @@ async fn accounts_are_looked_after() {
     alice.until_accounts(&[("alice", Active, 1), ("bob", Disabled, 1)]).await;
     assert!(alice.hosted().accounts[1].nodes[0].is_revoked);
     bob.until("put out", |s| states(s) != [(OVERLAY, true)]).await;
+}
+
+/// Once private keys are under a password the authority's are too: a server that runs goes on, and
+/// after a restart it waits for the password.
+#[tokio::test]
+async fn an_authority_waits_for_the_password() {
+    let (mut alice, mut bob) = (Phone::new(), Phone::new());
+    alice.start_hosting("alice", 0);
+    alice.is_in().await;
+    let password = Password::new("correct horse");
+    alice.send(Command::Protect(password.clone()));
+    alice.until("under a password", |s| s.protection == Protection::Password).await;
+    let link = alice.invite().await;
+    bob.follow(&link, "bob");
+    bob.asked().await;
+    bob.answer("bob", "open sesame");
+    bob.is_in().await;
+    let folder = alice.hosted().folder;
+    let in_plain = Registry::open(&folder).expect("an overlay").authority();
+    assert!(matches!(in_plain, Err(RegistryError::Locked)), "whoever reads the file has nothing");
+
+    let mut alice = Phone::with(alice.end().await);
+    let waits = |s: &Snapshot| matches!(s.hosted[0].state, HostState::Failed { .. });
+    alice.until("it waits", |s| !s.hosted.is_empty() && waits(s)).await;
+    alice.send(Command::Unlock(Some(password)));
+    alice.is_in().await;
+    assert_eq!(alice.hosted().state, HostState::Running);
 }
 
 /// A start that fails leaves nothing that runs again, and the next one goes on where it stopped.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::base::Now;
+use crate::base::{NodeId, Now};
 use crate::config::SignedConfig;
 use crate::crypto::{Keys, NodeIdDigest, X509Provider};
 use crate::link::{AppFlow, Clock, Node, NodeEvent, NodeOptions, RelayOptions, os_seed, unix_ms};
@@ -11,7 +11,7 @@ use crate::message::APPLICATION_SIP;
 use crate::peer::{self, PeerConfig, StoreSpec};
 use crate::sip::{self, FlowId, Input, Output, UaConfig, UserAgent};
 use crate::storage::KindTable;
-use crate::usage::{Gruu, parse_aor, registration};
+use crate::usage::{Aor, Gruu, registration};
 
 const OVERLAY: &str = "one.example";
 
@@ -34,6 +34,11 @@ enum Manner {
 
 /// A node of bob's, joined and registered, with a phone of this manner. It lives as long as this.
 async fn bob(document: &OverlayConfig, at: SocketAddr, manner: Manner) -> Node {
+    named("bob@one.example", document, at, manner).await
+}
+
+/// The same of somebody whose certificate has this name.
+async fn named(user_name: &str, document: &OverlayConfig, at: SocketAddr, manner: Manner) -> Node {
     let provider = X509Provider {
         overlay: OVERLAY.to_owned(),
         node_id_length: 16,
@@ -41,7 +46,7 @@ async fn bob(document: &OverlayConfig, at: SocketAddr, manner: Manner) -> Node {
         roots: Vec::new(),
     };
     let document = Arc::new(SignedConfig::unsigned(document).expect("a document"));
-    let keys = Keys::self_signed(&provider, "bob@one.example", unix_ms(), 30).expect("keys");
+    let keys = Keys::self_signed(&provider, user_name, unix_ms(), 30).expect("keys");
     let options = NodeOptions {
         config: PeerConfig::of(document.clone()),
         kinds: KindTable::of_document(&document, &provider).expect("consistent"),
@@ -66,7 +71,7 @@ async fn bob(document: &OverlayConfig, at: SocketAddr, manner: Manner) -> Node {
         _ => vec![APPLICATION_SIP],
     };
     node.tell(peer::Command::Applications(applications)).await.expect("a node");
-    let aor = parse_aor("bob", OVERLAY).expect("a name");
+    let aor = Aor::of_user_name(user_name).expect("a name");
     let of_bob = registration(&aor, node.node_id());
     let (resource, kind, value) = (of_bob.resource, of_bob.kind, of_bob.value);
     let spec = StoreSpec { resource, kind, value, lifetime_s: 600 };
@@ -202,5 +207,30 @@ async fn sound_that_finds_no_path_says_between_which_networks() {
 #[tokio::test]
 async fn a_dead_connection_is_replaced() {
     let reason = reason("bob", Some(Manner::GoesDeaf)).await;
+    assert!(reason.contains("no way to encode sound in common"), "{reason}");
+}
+
+/// R7904-7-02: a Resource-ID is that of a certificate's octets, and the case of a domain means
+/// nothing to people: whoever has been connected with us is found by the name in small letters.
+#[tokio::test]
+async fn a_domain_in_capitals_is_called_back() {
+    let papers = tempfile::tempdir().expect("a folder");
+    let config = OverlayConfig::self_signed(OVERLAY).expect("a name");
+    let mut alice = Phone::new();
+    let at = alice.found(document(&papers, &config), "alice").await;
+    let is_known = |s: &Snapshot| s.me().is_some_and(|me| !me.node_id.is_empty());
+    alice.until("she has a Node-ID", is_known).await;
+    let alices = alice.handle.snapshot().me().expect("there").node_id.parse::<NodeId>();
+    let bob = named("bob@One.Example", &config, at, Manner::Refuses).await;
+    let unknown = ended(&mut alice, "bob").await;
+    assert!(unknown.contains("was not found"), "{unknown}");
+    let to = vec![alices.expect("a Node-ID").into()];
+    let mut path = bob.app_attach(to, APPLICATION_SIP).await.expect("alice takes calls");
+    let _flow = path.up().await.expect("a connection");
+    let mut reason = ended(&mut alice, "bob@one.example").await;
+    // Alice's end of the connection may be up a moment later than bob's.
+    while reason.contains("was not found") {
+        reason = ended(&mut alice, "bob@one.example").await;
+    }
     assert!(reason.contains("no way to encode sound in common"), "{reason}");
 }
