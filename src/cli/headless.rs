@@ -168,6 +168,9 @@ fn open(
     };
     let phone = start(options).map_err(|e| e.to_string())?;
     printer.keys(&protection);
+    for message in phone.snapshot().damage.clone() {
+        printer.event(&Event::Damaged { message });
+    }
     let events = phone.events();
     let before = phone.snapshot().settings.clone();
     let relay = LentRelay { kbit_per_s: arguments.lend, sessions: arguments.lend_sessions };

@@ -28,7 +28,7 @@
 //! | `control` | programs on this computer that steer the phone | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
-//! | `state`, `data` | the user's folder and its database | |
+//! | `state`, `data`, `damage` | the user's folder and its database; what of them can't be read | |
 //! | `identity`, `backup` | keys and certificates in it; all of it as one file | |
 //! | `protection`, `keystore`, `keeping` | how private keys are encrypted, and by whose wish | |
 //! | `sip_account` | ordinary SIP accounts, at a registrar | RFC 3261 §10 |
@@ -43,6 +43,7 @@ mod certify;
 mod conference;
 mod contacts;
 mod control;
+mod damage;
 mod data;
 mod devices;
 mod dial;
