@@ -105,6 +105,8 @@ pub use control::{Client, Control, ControlError, Wish, to_dial};
 pub use devices::OwnDevice;
 pub use document::{DocumentFacts, first_document, next_document};
 pub use engine::{PhoneOptions, start};
+#[cfg(test)]
+pub(crate) use failure::every_failure;
 pub use handle::{Backend, Handle, channel};
 pub use host::{Host, HostEvent, HostOptions};
 pub use hosting::{HostState, HostedOverlay, OverlayKind};
@@ -128,3 +130,5 @@ pub use state::{StateError, StateFolder};
 pub use trace::{CallStep, CallTrace, Candidates, StepState};
 pub use welcome::Welcome;
 pub use whereabouts::Whereabouts;
+#[cfg(test)]
+pub(crate) use words::every_word;
