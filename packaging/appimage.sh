@@ -10,7 +10,7 @@
 # of what AppImages leave out has them.
 #
 # Without the tool, `sh packaging/appimage.sh --folder DIR` makes the folder that it would pack, and
-# DIR/AppRun runs.
+# DIR/AppRun runs. See check-appimage.sh for the test of both.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)

@@ -83,6 +83,52 @@ fn a_peer_comes_back_through_those_it_knows() {
     drop(founder);
 }
 
+/// One damaged value in each store stops nothing: the peer starts, says what it has set aside, and
+/// has all the rest.
+#[test]
+fn what_is_damaged_is_set_aside_and_told() {
+    let (lab, _founder) = Overlay::found("carol");
+    let lab = Lab { state: lab.path("alice-calling"), lab };
+    std::fs::create_dir(&lab.state).expect("a new folder");
+    lab.call_nobody();
+    lab.call_nobody();
+    let settings = "theme = \"purple\"\nhidden_on_lan = true\nspeakers = [\n  \"Desk\",\n]\n";
+    std::fs::write(lab.state.join("settings.toml"), settings).expect("written");
+    let database = Connection::open(lab.state.join("chordial.db")).expect("a database");
+    for damage in [
+        "UPDATE calls SET peer = x'ff' WHERE id = 1",
+        "INSERT INTO contacts VALUES ('bob@lab.example', 'Bob', '', 0, 0)",
+        "INSERT INTO contacts VALUES ('dave@lab.example', x'ff00', '', 0, 0)",
+        "INSERT INTO messages VALUES (1, 'bob@lab.example', 1, 'a', 'hi', 1, 'received', 0, 0, 0)",
+        "INSERT INTO messages VALUES (2, 'bob@lab.example', 1, 'b', 'ho', 'now', 'lost', 0, 0, 0)",
+    ] {
+        database.execute(damage, []).expect("damaged");
+    }
+    drop(database);
+    let options = words("--bootstrap").and(lab.lab.bootstrap());
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let mut alice = lab.lab.device("alice", "alice-calling", &options);
+    let told = [(); 2].map(|()| alice.wait("damaged")["message"].clone());
+    let told = told.map(|message| message.as_str().expect("a sentence").to_owned());
+    assert!(told[0].contains("setting theme"), "{told:?}");
+    assert!(told[1].contains("calls, contacts and messages") && told[1].contains("3 set aside"));
+    alice.wait("registered");
+    let show = |part: &str| {
+        let asked = ["ctl", "--state"].map(str::to_owned).to_vec();
+        let asked = asked.and(&text(&lab.state)).and("show").and(part);
+        let output = program().args(asked).output().expect("an answer");
+        let mut shown: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        shown[part].take()
+    };
+    assert_eq!(show("history").as_array().map(Vec::len), Some(1));
+    assert_eq!(show("contacts")[0]["name"], "Bob");
+    assert_eq!(show("conversations")[0]["messages"].as_array().map(Vec::len), Some(1));
+    let settings = show("settings");
+    assert_eq!((&settings["theme"], &settings["hidden_on_lan"]), (&"system".into(), &true.into()));
+    assert_eq!(settings["speakers"][0], "Desk");
+    assert_eq!(show("damage"), serde_json::json!(told));
+}
+
 /// An overlay, and the folder of somebody who called from there.
 struct Lab {
     lab: Overlay,

@@ -344,7 +344,7 @@ impl Ctl {
     }
 
     fn status(&mut self) -> Result<(), Failure> {
-        let parts = ["memberships", "calls", "notice"];
+        let parts = ["memberships", "calls", "notice", "damage"];
         let answer = self.phone.ask(json!({ "show": parts }))?;
         let snapshot = &answer["snapshot"];
         if self.json {
@@ -358,6 +358,7 @@ impl Ctl {
         rows("memberships").iter().for_each(|membership| print(&joined_line(membership)));
         rows("calls").iter().for_each(|call| print(&call_line(call)));
         snapshot["notice"].as_str().into_iter().for_each(print);
+        rows("damage").iter().filter_map(Value::as_str).for_each(print);
         Ok(())
     }
 

@@ -164,7 +164,7 @@ fn sentence(event: &Event) -> String {
             }
             Delivery::Cancelled => format!("The message to {peer} was taken back."),
         },
-        Event::Error { message } => message.clone(),
+        Event::Error { message } | Event::Damaged { message } => message.clone(),
         Event::Left { overlay } => format!("Left the overlay {overlay}."),
         Event::Counted { status, counters, .. } => counted_sentence(*status, counters),
     }

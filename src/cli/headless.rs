@@ -169,6 +169,9 @@ fn open(
     };
     let phone = start(options).map_err(|e| e.to_string())?;
     printer.keys(&protection);
+    for message in phone.snapshot().damage.clone() {
+        printer.event(&Event::Damaged { message });
+    }
     let events = phone.events();
     tokio::spawn(answer_unproved(phone.clone(), phone.events(), arguments.accept_unproved));
     let before = phone.snapshot().settings.clone();

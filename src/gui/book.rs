@@ -2,6 +2,7 @@
 
 use egui::{Key, Rect, RichText, ScrollArea, Ui, pos2, vec2};
 
+use super::files::{self, FileFor};
 use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::{ContactForm, ViewState};
@@ -171,8 +172,9 @@ fn files_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Co
         return None;
     }
     let book = &mut view.book;
-    let hint = words::file_path_hint();
-    widgets::field(ui, words::file_path(), hint, &mut book.path, book.path_fault);
+    let words = (words::file_path(), words::file_path_hint());
+    let (files, what) = (&mut view.files, FileFor::Contacts);
+    files::field_ui(ui, files, what, words, &mut book.path, book.path_fault);
     let mut job = None;
     ui.horizontal_wrapped(|ui| {
         if widgets::button(ui, Kind::Plain, None, words::import()).clicked() {

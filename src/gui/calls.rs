@@ -8,7 +8,7 @@ use super::look::{roles, size, space};
 use super::view::{Filter, Page, Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{account, alarm, book, card, first, forms, keeping, machine, person};
+use super::{account, alarm, book, card, first, forms, keeping, machine, person, wizard};
 use crate::phone::{Command, Contact, Direction, Ending, HistoryEntry, OverlayState, Snapshot};
 
 /// Height of a row of the recent calls.
@@ -136,6 +136,7 @@ pub fn detail_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<
             }
             None if !on_screen => {
                 keeping::offer_ui(ui, snapshot, view);
+                wizard::offer_ui(ui, snapshot, view);
                 ui.add_space((ui.available_height() / 2.0 - 60.0).max(space::XL));
                 widgets::empty(ui, words::nobody(), words::nobody_hint());
             }
@@ -155,7 +156,7 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
     let roles = roles(ui);
     let (sentence, colour) = match snapshot.overlay() {
         OverlayState::Out => (words::offline().to_owned(), roles.quiet),
-        OverlayState::Joining { step } => (step.clone(), roles.warn),
+        OverlayState::Joining { step } => (words::said(step), roles.warn),
         OverlayState::Joined { registered: true, .. } => (words::joined().to_owned(), roles.good),
         OverlayState::Joined { .. } if snapshot.settings.is_unlisted => {
             (words::unlisted().to_owned(), roles.quiet)
@@ -177,7 +178,7 @@ fn state_ui(ui: &mut Ui, snapshot: &Snapshot) -> Option<Command> {
     match snapshot.overlay() {
         OverlayState::Joining { .. } => widgets::wandering_bar(ui),
         OverlayState::Failed { reason } => {
-            ui.label(reason);
+            ui.label(words::said(reason));
             ui.add_space(space::XS);
             if widgets::button(ui, Kind::Primary, Some(Icon::Again), words::try_again()).clicked() {
                 let me = snapshot.me().or(snapshot.last.as_ref());

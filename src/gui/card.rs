@@ -169,6 +169,32 @@ fn incoming_card_ui(ui: &mut Ui, call: &Call, name: &str, keys: bool) -> Option<
     command
 }
 
+/// Below this height in points the picture stands beside the name: the buttons of a call have to be
+/// seen without scrolling.
+const LOW: f32 = 720.0;
+
+/// Whom the open card is about.
+fn who_ui(ui: &mut Ui, call: &Call, name: &str) {
+    let quiet = roles(ui).quiet;
+    if ui.ctx().content_rect().height() < LOW {
+        ui.horizontal(|ui| {
+            widgets::avatar(ui, name, 56.0);
+            ui.vertical(|ui| {
+                ui.add(egui::Label::new(RichText::new(name).size(size::HEADING)).truncate());
+                ui.add(egui::Label::new(RichText::new(&call.peer).color(quiet)).truncate());
+            });
+        });
+        return;
+    }
+    ui.vertical_centered(|ui| {
+        ui.add_space(space::S);
+        widgets::avatar(ui, name, 88.0);
+        ui.add_space(space::XS);
+        ui.label(RichText::new(name).size(size::LARGE));
+        ui.label(RichText::new(&call.peer).color(quiet));
+    });
+}
+
 /// The open card: name, state, meters, large buttons.
 fn open_ui(
     ui: &mut Ui,
@@ -178,12 +204,8 @@ fn open_ui(
     name: &str,
 ) -> Option<Command> {
     let roles = roles(ui);
+    who_ui(ui, call, name);
     ui.vertical_centered(|ui| {
-        ui.add_space(space::S);
-        widgets::avatar(ui, name, 88.0);
-        ui.add_space(space::XS);
-        ui.label(RichText::new(name).size(size::LARGE));
-        ui.label(RichText::new(&call.peer).color(roles.quiet));
         ui.label(RichText::new(state_words(call)).size(size::HEADING).color(roles.accent));
         verified_ui(ui, call);
         if let Some(words) = handling::transfer_words(call, name) {
@@ -400,7 +422,7 @@ fn sign_ui(ui: &mut Ui, icon: Icon, colour: Color32, text: String) {
 
 fn state_words(call: &Call) -> String {
     match &call.state {
-        CallState::Dialling { step } => step.clone(),
+        CallState::Dialling { step } => words::said(step),
         CallState::Ringing => words::ringing().to_owned(),
         CallState::Incoming => words::calls_you().to_owned(),
         CallState::Talking { .. } if call.takes_message => words::takes_message().to_owned(),

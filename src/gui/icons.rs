@@ -76,6 +76,8 @@ pub enum Icon {
     Bubble,
     /// A paper plane.
     Send,
+    /// A folder.
+    Folder,
 }
 
 impl Icon {
@@ -118,6 +120,7 @@ impl Icon {
             }
             Icon::Again => pen.again(),
             Icon::Copy => pen.sheets(),
+            Icon::Folder => pen.folder(),
             Icon::Restore => pen.restore(),
             Icon::Tick => pen.line(&[(-0.7, 0.05), (-0.2, 0.55), (0.75, -0.5)]),
             Icon::Key => pen.key(),
@@ -367,6 +370,18 @@ impl Pen<'_> {
         self.dot((-0.75, 0.45), 0.2);
         self.arc((0.0, 0.5), 0.75, 190.0, 130.0);
         self.line(&[(0.2, -0.35), (0.62, 0.08), (0.75, -0.5)]);
+    }
+
+    fn folder(&self) {
+        self.line(&[
+            (-0.9, 0.7),
+            (-0.9, -0.7),
+            (-0.25, -0.7),
+            (0.05, -0.4),
+            (0.9, -0.4),
+            (0.9, 0.7),
+            (-0.9, 0.7),
+        ]);
     }
 
     fn sheets(&self) {

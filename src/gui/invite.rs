@@ -3,6 +3,7 @@
 
 use egui::{Key, RichText, Ui};
 
+use super::files::{self, FileFor};
 use super::forms;
 use super::icons::Icon;
 use super::look::{roles, size, space};
@@ -135,7 +136,9 @@ fn save_ui(
         view.save_path = forms::save_path_default(&format!("{overlay}.xml"));
         view.save_for = Some(overlay.clone());
     }
-    let field = widgets::field(ui, words::save_path(), "", &mut view.save_path, view.save_fault);
+    let (what, words) = (FileFor::Document, (words::save_path(), ""));
+    let (files, path) = (&mut view.files, &mut view.save_path);
+    let field = files::field_ui(ui, files, what, words, path, view.save_fault);
     let enter = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
     let clicked = widgets::button(ui, Kind::Plain, None, words::save()).clicked();
     let target = forms::save_target(&view.save_path);

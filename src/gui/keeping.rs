@@ -2,6 +2,7 @@
 
 use egui::{Id, Key, Modal, RichText, Ui};
 
+use super::files::{self, FileFor};
 use super::forms;
 use super::icons::Icon;
 use super::look::{roles, size, space};
@@ -55,7 +56,7 @@ pub fn keys_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
         true => (Icon::Warning, roles.warn),
         false => (Icon::ShieldGood, roles.good),
     };
-    widgets::sentence(ui, icon, colour, snapshot.protection.sentence());
+    widgets::sentence(ui, icon, colour, &words::said(snapshot.protection.sentence()));
     let (sentence, is_good) = match (snapshot.backup.made_unix_ms, snapshot.backup.is_complete) {
         (None, _) => (words::backup_none().to_owned(), false),
         (Some(_), false) => (words::backup_incomplete().to_owned(), false),
@@ -178,7 +179,8 @@ pub fn form_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option
     let mut first = None;
     if is_backup {
         let fault = forms::save_target(&form.path).err().filter(|_| tried);
-        first = Some(widgets::field(ui, words::backup_path(), "", &mut form.path, fault));
+        let (what, words) = (FileFor::Backup, (words::backup_path(), ""));
+        first = Some(files::field_ui(ui, &mut view.files, what, words, &mut form.path, fault));
     }
     let fault = form.password_fault().filter(|_| tried);
     let (name, hint) = (words::new_password(), words::new_password_hint());
@@ -221,11 +223,12 @@ pub fn unlock_ui(
     let modal = Modal::new(Id::unique("unlock")).frame(widgets::modal_frame(ctx)).show(ctx, |ui| {
         ui.set_width(320.0_f32.min(ctx.content_rect().width() - 80.0));
         ui.label(RichText::new(words::unlock_title()).size(size::HEADING));
-        ui.label(snapshot.protection.sentence());
+        ui.label(words::said(snapshot.protection.sentence()));
         ui.label(RichText::new(words::unlock_hint()).color(roles(ui).quiet));
         ui.add_space(space::S);
         if *by_password {
             let password = &mut view.unlock.password.0;
+            let problem = problem.as_deref().map(words::said);
             let field =
                 widgets::password_field(ui, words::password(), "", password, problem.as_deref());
             open = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
@@ -233,7 +236,7 @@ pub fn unlock_ui(
                 field.request_focus();
             }
         } else if let Some(problem) = problem {
-            widgets::fault_line(ui, problem);
+            widgets::fault_line(ui, &words::said(problem));
         }
         ui.add_space(space::XS);
         ui.horizontal(|ui| {

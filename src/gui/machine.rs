@@ -2,6 +2,7 @@
 
 use egui::{DragValue, RichText, Ui};
 
+use super::files::FileFor;
 use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::sound::path_ui;
@@ -31,7 +32,8 @@ pub fn machine_ui(ui: &mut Ui, view: &mut ViewState, settings: &mut Settings) {
     ui.checkbox(&mut machine.machine_when_busy, words::machine_busy());
     ui.add_space(space::XS);
     let (label, hint) = (words::greeting(), words::greeting_hint());
-    path_ui(ui, label, hint, &mut view.greeting, &mut machine.machine_greeting);
+    let field = (FileFor::Greeting, label, hint);
+    path_ui(ui, &mut view.files, field, &mut view.greeting, &mut machine.machine_greeting);
 }
 
 fn number_ui(ui: &mut Ui, label: &str, value: &mut u16, range: std::ops::RangeInclusive<u16>) {

@@ -12,6 +12,7 @@ mod card;
 mod conversations;
 mod desktop;
 mod devices;
+mod files;
 mod first;
 mod forms;
 mod handling;
@@ -39,6 +40,7 @@ mod whereabouts;
 mod why;
 mod widgets;
 mod window;
+mod wizard;
 mod words;
 
 use std::path::PathBuf;
@@ -147,6 +149,7 @@ impl Face {
     ) -> std::io::Result<Self> {
         let WindowOptions { title_suffix, wishes, desktop, .. } = options;
         look::apply(ctx);
+        window::choose_theme(ctx, handle.snapshot().settings.theme);
         let view =
             ViewState { kept: kept.unwrap_or_default(), dial_focus: true, ..ViewState::default() };
         let shared = desktop.as_ref().map(Desktop::shared);

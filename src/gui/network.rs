@@ -114,7 +114,7 @@ fn state_words(
 ) -> (String, egui::Color32) {
     match &membership.state {
         OverlayState::Out => (words::offline().to_owned(), roles.quiet),
-        OverlayState::Joining { step } => (step.clone(), roles.warn),
+        OverlayState::Joining { step } => (words::said(step), roles.warn),
         OverlayState::Failed { .. } => (words::not_joined_because().to_owned(), roles.bad),
         OverlayState::Joined { registered: true, .. } => (words::joined().to_owned(), roles.good),
         OverlayState::Joined { .. } if is_unlisted => (words::unlisted().to_owned(), roles.quiet),
@@ -187,8 +187,9 @@ fn figures_ui(ui: &mut Ui, membership: &Membership) {
     ui.add_space(space::XS);
     let state = match &membership.state {
         OverlayState::Out => words::offline().to_owned(),
-        OverlayState::Joining { step } => step.clone(),
-        OverlayState::Failed { reason } => reason.clone(),
+        OverlayState::Joining { step: said } | OverlayState::Failed { reason: said } => {
+            words::said(said)
+        }
         OverlayState::Joined { registered: true, .. } => words::registered().to_owned(),
         OverlayState::Joined { .. } => words::not_registered().to_owned(),
     };

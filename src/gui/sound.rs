@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use egui::{ComboBox, RichText, Ui};
 
+use super::files::{self, FileFor, FilesView};
 use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::{PathField, ViewState};
 use super::widgets::{self, Kind};
-use super::words;
+use super::{wizard, words};
 use crate::phone::{Command, Device, Settings, Snapshot, SoundTest};
 
 /// Microphone, speaker and ringer, what becomes of the sound, and what is heard on hold.
@@ -24,7 +25,8 @@ pub fn devices_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, settin
     ui.checkbox(&mut sound.voice_processing, words::voice_processing());
     ui.add_space(space::XS);
     let (label, hint) = (words::hold_music(), words::hold_music_hint());
-    path_ui(ui, label, hint, &mut view.hold_music, &mut sound.hold_music);
+    let field = (FileFor::HoldMusic, label, hint);
+    path_ui(ui, &mut view.files, field, &mut view.hold_music, &mut sound.hold_music);
 }
 
 /// Devices in the order in which they are wished for, by name; `unchosen` says what happens without
@@ -37,11 +39,7 @@ fn order_ui(
     chosen: &mut Option<String>,
     names: &mut Vec<String>,
 ) {
-    let name_of = |id: &String| {
-        let device = devices.iter().find(|device| device.id == *id);
-        device.map_or(id.clone(), |device| device.name.clone())
-    };
-    let before: Vec<String> = chosen.iter().map(name_of).chain(names.iter().cloned()).collect();
+    let before = wished(devices, chosen, names);
     let mut order = before.clone();
     ui.label(RichText::new(label).size(size::BODY));
     for (index, name) in before.iter().enumerate() {
@@ -67,6 +65,15 @@ fn order_ui(
     if order != before {
         (*chosen, *names) = (None, order);
     }
+}
+
+/// The names of devices that are wished for, the best first.
+pub fn wished(devices: &[Device], chosen: &Option<String>, names: &[String]) -> Vec<String> {
+    let name_of = |id: &String| {
+        let device = devices.iter().find(|device| device.id == *id);
+        device.map_or(id.clone(), |device| device.name.clone())
+    };
+    chosen.iter().map(name_of).chain(names.iter().cloned()).collect()
 }
 
 /// One device of an order, with buttons that move it forward and take it away.
@@ -101,6 +108,7 @@ fn wish_ui(
 /// Buttons to try the devices, a meter, and hearing oneself through a bad network.
 pub fn try_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
     widgets::group(ui, words::try_sound());
+    wizard::open_ui(ui, view);
     let running = snapshot.sound_test;
     let mut command = None;
     ui.horizontal_wrapped(|ui| {
@@ -114,11 +122,30 @@ pub fn try_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<
         }
     });
     ui.add_space(space::XS);
-    let level = running.map_or(0.0, |running| running.level);
-    widgets::level_meter(ui, words::level_now(), level, running.is_none());
+    meter_ui(ui, snapshot);
     ui.add_space(space::M);
     ui.label(RichText::new(words::hear_myself_hint()).color(roles(ui).quiet));
     ui.add_space(space::XS);
+    command.or(hear_ui(ui, snapshot, view))
+}
+
+/// Hearing oneself through a bad network, and how loud one is.
+pub fn loopback_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
+    let command = hear_ui(ui, snapshot, view);
+    ui.add_space(space::XS);
+    meter_ui(ui, snapshot);
+    ui.add_space(space::S);
+    command
+}
+
+fn meter_ui(ui: &mut Ui, snapshot: &Snapshot) {
+    let running = snapshot.sound_test;
+    let level = running.map_or(0.0, |running| running.level);
+    widgets::level_meter(ui, words::level_now(), level, running.is_none());
+}
+
+fn hear_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
+    let running = snapshot.sound_test;
     let before = view.loopback;
     let (delay_ms, loss_percent) = &mut view.loopback;
     choice_ui(ui, words::try_delay(), delay_ms, &DELAYS_MS, |ms| format!("{ms} ms"));
@@ -129,7 +156,7 @@ pub fn try_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<
     let is_on = running.is_some_and(|running| is_loopback(running.test));
     let button = test_button_ui(ui, test, words::hear_myself(), is_on);
     let again = is_on && view.loopback != before;
-    command.or(button).or(again.then_some(Command::TestSound(Some(test))))
+    button.or(again.then_some(Command::TestSound(Some(test))))
 }
 
 /// Delays and losses of networks in which one can hear oneself: none, those of a usual connection
@@ -157,7 +184,8 @@ fn choice_ui<T: PartialEq + Copy>(
     ui.add_space(space::XS);
 }
 
-fn test_button_ui(ui: &mut Ui, test: SoundTest, label: &str, is_on: bool) -> Option<Command> {
+/// A button that tries something, or stops that.
+pub fn test_button_ui(ui: &mut Ui, test: SoundTest, label: &str, is_on: bool) -> Option<Command> {
     let label = if is_on { words::try_stop() } else { label };
     let kind = if is_on { Kind::Primary } else { Kind::Plain };
     let button = widgets::button(ui, kind, None, label);
@@ -167,15 +195,15 @@ fn test_button_ui(ui: &mut Ui, test: SoundTest, label: &str, is_on: bool) -> Opt
 /// A file that may be none. What is typed counts when the field is left.
 pub fn path_ui(
     ui: &mut Ui,
-    label: &str,
-    hint: &str,
+    files: &mut FilesView,
+    (what, label, hint): (FileFor, &str, &str),
     typed: &mut PathField,
     path: &mut Option<PathBuf>,
 ) {
     let kept = path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let text = typed.get_or_insert_with(|| kept.clone());
-    let field = widgets::field(ui, label, hint, text, None);
-    if field.lost_focus() {
+    let field = files::field_ui(ui, files, what, (label, hint), text, None);
+    if field.lost_focus() || field.changed() && !field.has_focus() {
         let text = text.trim();
         if text != kept {
             *path = (!text.is_empty()).then(|| text.into());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::files::FilesView;
 use super::forms::{AccountForm, AddForm, JoinForm, PasswordForm, RestoreForm, Secret, StartForm};
 use crate::phone::{CallId, Command, Contact, MessageId};
 
@@ -34,6 +35,31 @@ pub struct Kept {
     /// When the newest call was begun that the user has seen in the list, milliseconds since the
     /// Unix epoch; later ones that were missed are counted.
     pub seen_unix_ms: u64,
+    /// Whether the user has tried the sound step by step, or put it off.
+    pub has_tried_sound: bool,
+}
+
+/// A step of trying the sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SoundStep {
+    /// Where the other side is heard.
+    #[default]
+    Speaker,
+    /// Where it rings.
+    Ringer,
+    /// What hears the user.
+    Microphone,
+    /// The user, as others hear them.
+    Loopback,
+}
+
+/// How far the user is in trying the sound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SoundSetup {
+    /// The step.
+    pub step: SoundStep,
+    /// Whether the microphone has heard anything in it.
+    pub is_heard: bool,
 }
 
 /// What stands open below the buttons of a call.
@@ -280,6 +306,10 @@ pub struct ViewState {
     /// The delay in milliseconds and the loss in percent of the network in which one hears
     /// oneself.
     pub loopback: (u16, u8),
+    /// Files that are chosen.
+    pub files: FilesView,
+    /// Trying the sound, if that is open.
+    pub wizard: Option<SoundSetup>,
     /// The greeting of the answering machine, while it is being typed.
     pub greeting: PathField,
     /// The call that has failed whose steps are shown.
@@ -341,7 +371,7 @@ mod tests {
 
     #[test]
     fn the_kept_part_reads_what_it_wrote_and_fills_what_is_missing() {
-        let kept = Kept { page: Page::Network, seen_unix_ms: 7 };
+        let kept = Kept { page: Page::Network, seen_unix_ms: 7, has_tried_sound: true };
         let text = serde_json::to_string(&kept).expect("plain data");
         assert_eq!(serde_json::from_str::<Kept>(&text).expect("just written"), kept);
         assert_eq!(serde_json::from_str::<Kept>("{}").expect("empty"), Kept::default());

@@ -33,7 +33,7 @@ fn trace_ui(ui: &mut Ui, trace: &CallTrace, now_ms: u64) {
     let ago = words::ago(now_ms, trace.unix_ms);
     ui.add(Label::new(format!("{}, {ago}", trace.peer)).truncate());
     if let Some(outcome) = &trace.outcome {
-        ui.add(Label::new(RichText::new(outcome).color(quiet)).wrap());
+        ui.add(Label::new(RichText::new(words::said(outcome)).color(quiet)).wrap());
     }
     ui.add_space(space::XS);
     steps_ui(ui, trace);

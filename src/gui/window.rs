@@ -10,13 +10,14 @@ use egui::{
 };
 
 use super::calls::Scroll;
+use super::files::{self, Dialogs};
 use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::{Page, Question, Setup, ViewState};
 use super::widgets::{self, Kind};
 use super::{
     account, alarm, book, calls, card, conversations, desktop, first, keeping, keys, network,
-    pages, people, person, welcome, whereabouts, words,
+    pages, people, person, welcome, whereabouts, wizard, words,
 };
 use crate::phone::{CallState, Command, Handle, OverlayState, Snapshot, Theme};
 
@@ -26,7 +27,7 @@ const FOLD_BELOW: f32 = 640.0;
 const RAIL: f32 = 64.0;
 /// Width of the list, from and to.
 const LIST: (f32, f32) = (280.0, 340.0);
-/// Pages other than calls are not stretched further than this.
+/// Pages are not stretched further than this; they stand in the middle.
 const PAGE_MAX: f32 = 720.0;
 /// How often the phone is asked for what changes on a page that shows it.
 const INSPECT_EVERY_S: f64 = 2.0;
@@ -45,6 +46,7 @@ pub struct Window {
     /// Whether the window is to be put away before anybody has asked for it.
     starts_away: bool,
     title: String,
+    dialogs: Dialogs,
 }
 
 /// What other threads tell the window.
@@ -62,7 +64,14 @@ impl Window {
     /// A window onto the phone behind `handle`.
     pub fn new(handle: Handle, view: ViewState, suffix: Option<String>) -> Self {
         let (signs, title) = (Arc::default(), String::new());
-        Self { handle, view, signs, suffix, desktop: None, starts_away: false, title }
+        let dialogs = Dialogs::new(files::ask_desktop);
+        Self { handle, view, signs, suffix, desktop: None, starts_away: false, title, dialogs }
+    }
+
+    /// The same with other dialogs for files than those of the user's desktop.
+    #[cfg(test)]
+    pub fn asking(self, ask: files::Ask) -> Self {
+        Self { dialogs: Dialogs::new(ask), ..self }
     }
 
     /// The same on a desktop.
@@ -80,6 +89,7 @@ impl Window {
     pub fn ui(&mut self, ui: &mut Ui) {
         let snapshot = self.handle.snapshot();
         self.prepare(ui.ctx(), &snapshot);
+        self.dialogs.follow(ui.ctx(), &mut self.view.files);
         let commands = window_ui(ui, &snapshot, &mut self.view);
         for command in commands {
             if !self.handle.send(command) {
@@ -92,14 +102,7 @@ impl Window {
     }
 
     fn prepare(&mut self, ctx: &egui::Context, snapshot: &Snapshot) {
-        let theme = match snapshot.settings.theme {
-            Theme::System => ThemePreference::System,
-            Theme::Dark => ThemePreference::Dark,
-            Theme::Light => ThemePreference::Light,
-        };
-        if ctx.options(|options| options.theme_preference) != theme {
-            ctx.set_theme(theme);
-        }
+        choose_theme(ctx, snapshot.settings.theme);
         words::choose_language(snapshot.settings.language);
         let title = words::title(Some(snapshot), self.suffix.as_deref());
         if title != self.title {
@@ -158,6 +161,19 @@ impl Window {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
             self.view.question = Some(Question::Close);
         }
+    }
+}
+
+/// Takes the colours that the user has chosen, from the next frame on.
+pub fn choose_theme(ctx: &egui::Context, theme: Theme) {
+    let theme = match theme {
+        Theme::System => ThemePreference::System,
+        Theme::Dark => ThemePreference::Dark,
+        Theme::Light => ThemePreference::Light,
+    };
+    if ctx.options(|options| options.theme_preference) != theme {
+        ctx.set_theme(theme);
+        ctx.request_repaint();
     }
 }
 
@@ -243,20 +259,26 @@ fn wide_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
     let frame = Frame::new().fill(roles.surface).inner_margin(space::XL);
     CentralPanel::no_frame().frame(frame).show(ui, |ui| {
         if view.kept.page == Page::Contacts {
-            commands.extend(contact_detail_ui(ui, snapshot, view));
+            commands.extend(column_ui(ui, |ui| contact_detail_ui(ui, snapshot, view)));
         } else if view.kept.page == Page::Messages {
             commands.extend(strip_ui(ui, snapshot, view));
             commands.extend(conversations::thread_ui(ui, snapshot, view));
         } else if view.kept.page == Page::Calls {
-            commands.extend(calls::detail_ui(ui, snapshot, view));
+            commands.extend(column_ui(ui, |ui| calls::detail_ui(ui, snapshot, view)));
         } else {
-            let size = vec2(PAGE_MAX.min(ui.available_width()), ui.available_height());
-            let down = Layout::top_down(Align::Min);
-            let page = ui.allocate_ui_with_layout(size, down, |ui| page_ui(ui, snapshot, view));
-            commands.extend(page.inner);
+            commands.extend(column_ui(ui, |ui| page_ui(ui, snapshot, view)));
         }
     });
     commands
+}
+
+/// A column in the middle, which is stretched no further than is easily read.
+fn column_ui<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
+    let free = ui.available_rect_before_wrap();
+    let size = vec2(PAGE_MAX.min(free.width()), free.height());
+    let rect = egui::Rect::from_min_size(free.center_top() - vec2(size.x / 2.0, 0.0), size);
+    let down = Layout::top_down(Align::Min);
+    ui.scope_builder(egui::UiBuilder::new().max_rect(rect).layout(down), add).inner
 }
 
 /// Whether the page has a list in a column of its own.
@@ -389,7 +411,8 @@ fn urgent_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<V
     let asks = !snapshot.key_alarms.is_empty()
         || !snapshot.unproved.is_empty()
         || !snapshot.credentials_wanted.is_empty();
-    let is_urgent = asks || keeping::is_offered(snapshot, view);
+    let is_offered = keeping::is_offered(snapshot, view) || wizard::is_offered(snapshot, view);
+    let is_urgent = asks || is_offered;
     if !is_urgent || card::running(snapshot) > 0 {
         return None;
     }
@@ -398,6 +421,7 @@ fn urgent_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<V
         let mut commands = alarm::alarms_ui(ui, snapshot);
         commands.extend(account::card_ui(ui, snapshot, view));
         keeping::offer_ui(ui, snapshot, view);
+        wizard::offer_ui(ui, snapshot, view);
         commands.extend(calls::list_ui(ui, snapshot, view, Scroll::Page));
         commands
     });
@@ -408,6 +432,9 @@ fn page_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
     let mut commands = strip_ui(ui, snapshot, view);
     match view.kept.page {
         Page::Network => commands.extend(network::network_ui(ui, snapshot, view)),
+        Page::Settings if view.wizard.is_some() => {
+            commands.extend(wizard::wizard_ui(ui, snapshot, view));
+        }
         Page::Settings => commands.extend(pages::settings_ui(ui, snapshot, view)),
         Page::People => commands.extend(people::people_ui(ui, snapshot, view)),
         Page::Calls | Page::Contacts | Page::Messages => {}
@@ -468,7 +495,7 @@ fn rail_picture_ui(ui: &mut Ui, snapshot: &Snapshot) {
             (roles.quiet, words::unlisted())
         }
         OverlayState::Joined { .. } => (roles.warn, words::not_reachable_yet()),
-        OverlayState::Joining { step } => (roles.warn, step.as_str()),
+        OverlayState::Joining { step } => (roles.warn, &*words::said(step)),
         OverlayState::Failed { .. } => (roles.bad, words::not_joined_because()),
         OverlayState::Out => (roles.quiet, words::offline()),
     };
@@ -493,7 +520,10 @@ fn notice_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<C
         _ => None,
     };
     let notice = snapshot.notice.as_deref().filter(|notice| Some(*notice) != page);
-    let sentence = own.or(notice)?;
+    let damage: Vec<_> = snapshot.damage.iter().map(|sentence| words::said(sentence)).collect();
+    let damage = Some(damage.join(" ")).filter(|damage| !damage.is_empty());
+    let is_damage = own.is_none() && notice.is_none();
+    let sentence = words::said(own.or(notice).or(damage.as_deref())?);
     let roles = roles(ui);
     let frame = Frame::new()
         .fill(roles.hover)
@@ -517,5 +547,5 @@ fn notice_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<C
         view.fault = None;
         return None;
     }
-    gone.then_some(Command::DismissNotice)
+    gone.then_some(if is_damage { Command::DismissDamage } else { Command::DismissNotice })
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::api::{Direction, HistoryEntry, Me};
 use super::book::{self, Contact};
-use super::messages;
+use super::messages::{self, BackedUpMessage};
 
 /// The database.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ pub struct Memories {
     calls: Vec<HistoryEntry>,
     /// The user's contacts.
     contacts: Vec<Contact>,
+    /// Conversations, the oldest text first.
+    messages: Vec<BackedUpMessage>,
     /// Keys that stand for names, or were refused: overlay, Address of Record, Node-ID, which.
     pins: Vec<[String; 4]>,
     /// Overlays founded, and where they listened.
@@ -65,64 +67,6 @@ impl Data {
         connection.execute_batch(book::SCHEMA)?;
         connection.execute_batch(messages::SCHEMA)?;
         Ok(Self { connection })
-    }
-
-    /// Moves what can't be read out of the way of the rest; a sentence if there was anything.
-    pub(super) fn look_after(&self) -> Option<String> {
-        let calls = self.set_aside("calls", CALL_COLUMNS, read_call);
-        let contacts = self.set_aside("contacts", book::COLUMNS, book::read);
-        let messages = self.set_aside("messages", messages::COLUMNS, messages::read);
-        let (mut damaged, mut count) = (Vec::new(), 0);
-        for (what, aside) in [("calls", calls), ("contacts", contacts), ("messages", messages)] {
-            match aside {
-                Ok(0) => {}
-                Ok(rows) => {
-                    damaged.push(what);
-                    count += rows;
-                }
-                Err(error) => {
-                    return Some(format!("What the phone remembers can't be read whole: {error}."));
-                }
-            }
-        }
-        let what = damaged.join(" and ");
-        (count > 0).then(|| {
-            format!("The list of {what} had damaged entries: {count} set aside, the others kept.")
-        })
-    }
-
-    /// Moves the rows of a table that can't be read to a table beside it; how many there were.
-    fn set_aside<T>(
-        &self,
-        table: &str,
-        columns: &str,
-        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<usize> {
-        let query = format!("SELECT {columns}, rowid AS place FROM {table}");
-        let mut statement = self.connection.prepare(&query)?;
-        let mut rows = statement.query([])?;
-        let mut damaged: Vec<i64> = Vec::new();
-        while let Some(row) = rows.next()? {
-            if read(row).is_err() {
-                damaged.push(row.get("place")?);
-            }
-        }
-        drop(rows);
-        if damaged.is_empty() {
-            return Ok(0);
-        }
-        let aside = format!("{table}_damaged");
-        let change = self.connection.unchecked_transaction()?;
-        change.execute_batch(&format!(
-            "CREATE TABLE IF NOT EXISTS {aside} AS SELECT * FROM {table} WHERE 0"
-        ))?;
-        for place in &damaged {
-            let copy = format!("INSERT INTO {aside} SELECT * FROM {table} WHERE rowid = ?1");
-            change.execute(&copy, [place])?;
-            change.execute(&format!("DELETE FROM {table} WHERE rowid = ?1"), [place])?;
-        }
-        change.commit()?;
-        Ok(damaged.len())
     }
 
     /// Remembers a call; the oldest beyond [`HISTORY_MAX`] are forgotten.
@@ -204,21 +148,9 @@ impl Data {
 
     /// The overlays that are run here, by name.
     pub(super) fn hosted(&self) -> rusqlite::Result<Vec<HostedRow>> {
-        let mut statement = self.connection.prepare(
-            "SELECT overlay, user, listen, host, is_stopped FROM hosted ORDER BY overlay",
-        )?;
-        let rows = statement.query_map([], |row| {
-            let listen: String = row.get(2)?;
-            let unreadable = |error| conversion(2, error);
-            Ok(HostedRow {
-                overlay: row.get(0)?,
-                user: row.get(1)?,
-                listen: listen.parse().map_err(unreadable)?,
-                host: row.get(3)?,
-                is_stopped: row.get(4)?,
-            })
-        })?;
-        rows.collect()
+        let query = format!("SELECT {HOSTED_COLUMNS} FROM hosted ORDER BY overlay");
+        let mut statement = self.connection.prepare(&query)?;
+        statement.query_map([], read_hosted)?.collect()
     }
 
     /// The overlay and user joined last.
@@ -268,6 +200,7 @@ impl Data {
         Ok(Memories {
             calls: self.calls()?,
             contacts: self.contacts()?,
+            messages: self.messages_to_back_up()?,
             pins: self.pins()?,
             founded: self.pairs("SELECT overlay, listen FROM founded ORDER BY overlay")?,
             last: self.pairs("SELECT overlay, user FROM last")?,
@@ -284,6 +217,7 @@ impl Data {
         for contact in &memories.contacts {
             contact.insert(&change)?;
         }
+        self.restore_messages(&memories.messages)?;
         for (pairs, insert) in [
             (&memories.founded, "INSERT OR IGNORE INTO founded (overlay, listen) VALUES (?1, ?2)"),
             (&memories.last, "INSERT OR IGNORE INTO last (id, overlay, user) VALUES (0, ?1, ?2)"),
@@ -346,7 +280,7 @@ impl Data {
 }
 
 /// A row as [`CALL_COLUMNS`] gives it.
-fn read_call(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
+pub(super) fn read_call(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
     let incoming: bool = row.get(0)?;
     Ok(HistoryEntry {
         direction: if incoming { Direction::Incoming } else { Direction::Outgoing },
@@ -358,7 +292,21 @@ fn read_call(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
     })
 }
 
-const CALL_COLUMNS: &str = "incoming, peer, unix_ms, duration_ms, outcome, answered";
+pub(super) const CALL_COLUMNS: &str = "incoming, peer, unix_ms, duration_ms, outcome, answered";
+
+/// A row as [`HOSTED_COLUMNS`] gives it.
+pub(super) fn read_hosted(row: &Row<'_>) -> rusqlite::Result<HostedRow> {
+    let listen: String = row.get(2)?;
+    Ok(HostedRow {
+        overlay: row.get(0)?,
+        user: row.get(1)?,
+        listen: listen.parse().map_err(|error| conversion(2, error))?,
+        host: row.get(3)?,
+        is_stopped: row.get(4)?,
+    })
+}
+
+pub(super) const HOSTED_COLUMNS: &str = "overlay, user, listen, host, is_stopped";
 
 fn conversion(column: usize, error: std::net::AddrParseError) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
@@ -439,37 +387,6 @@ mod tests {
         assert_eq!(data.founded_listen("example.net"), Ok(None));
         data.clear_calls().expect("cleared");
         assert_eq!(data.calls(), Ok(Vec::new()));
-    }
-
-    /// A damaged row takes nothing else with it: it is set aside, once, and told of.
-    #[test]
-    fn damaged_rows_are_set_aside() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let data = Data::open(&dir.path().join("data.db")).expect("made");
-        let contact =
-            |aor: &str| Contact { aor: aor.into(), name: "N".into(), ..Contact::default() };
-        for aor in ["bob@example.org", "carol@example.org", "dora@example.org"] {
-            data.save_contact(&contact(aor)).expect("saved");
-        }
-        assert_eq!(data.look_after(), None);
-        for damage in [
-            "UPDATE contacts SET name = x'ff00' WHERE aor = 'carol@example.org'",
-            "UPDATE contacts SET aor = 'no name' WHERE aor = 'dora@example.org'",
-            "INSERT INTO calls VALUES (1, 'what', 'bob@example.org', 1, 1, 'x', 0)",
-        ] {
-            data.connection.execute(damage, []).expect("damaged");
-        }
-        assert!(data.contacts().is_err());
-        let notice = data.look_after().expect("a sentence");
-        assert!(
-            notice.contains("calls and contacts") && notice.contains("3 set aside"),
-            "{notice}"
-        );
-        assert_eq!(data.contacts(), Ok(vec![contact("bob@example.org")]));
-        assert_eq!(data.calls(), Ok(Vec::new()));
-        assert_eq!(data.look_after(), None, "it is told once");
-        let kept = "SELECT count(*) FROM contacts_damaged";
-        assert_eq!(data.connection.query_row(kept, [], |row| row.get(0)), Ok(2));
     }
 
     /// Contacts come back from a backup, and those that are there stay as they are.

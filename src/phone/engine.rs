@@ -57,7 +57,6 @@ pub struct PhoneOptions {
 pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
     let (settings, settings_notice) = options.state.settings();
     let (data, data_notice) = options.state.data(unix_ms())?;
-    let notice = data_notice.or_else(|| data.look_after()).or(settings_notice);
     let snapshot = Snapshot {
         history: data.calls().unwrap_or_default(),
         contacts: Arc::new(data.contacts().unwrap_or_default()),
@@ -67,7 +66,7 @@ pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
         protection: options.state.protection(),
         backup: options.state.backup_state(&data),
         key_alarms: data.key_alarms().unwrap_or_default(),
-        notice,
+        damage: settings_notice.into_iter().chain(data_notice).collect(),
         settings: settings.clone(),
         ..Snapshot::default()
     };
@@ -299,12 +298,8 @@ impl Engine {
             Command::Transfer { call, to } => self.transfer(call, &to),
             Command::Merge { call, other } => self.merge(call, other),
             Command::TransferTo { call, other } => self.transfer_to(call, other),
-            Command::Dismiss(call) => {
-                self.calls.dismiss(call);
-                Ok(())
-            }
-            Command::DismissNotice => {
-                self.snapshot.restored.clear();
+            Command::Dismiss(_) | Command::DismissNotice | Command::DismissDamage => {
+                self.dismiss(&command);
                 Ok(())
             }
             Command::ClearHistory => self.clear_history(),
@@ -441,6 +436,15 @@ impl Engine {
 
     pub(super) fn now(&self) -> Now {
         Now::new(self.clock.now(), unix_ms())
+    }
+
+    /// Takes away what the user has read.
+    fn dismiss(&mut self, command: &Command) {
+        match command {
+            Command::Dismiss(call) => self.calls.dismiss(*call),
+            Command::DismissDamage => self.snapshot.damage.clear(),
+            _ => self.snapshot.restored.clear(),
+        }
     }
 
     /// Something failed that the user should know: one sentence.

@@ -197,6 +197,12 @@ fn uncapitalized(sentence: &str) -> String {
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
+/// Every failure of a call to this name: the step that failed, and the sentence.
+#[cfg(test)]
+pub(crate) fn every_failure(peer: &str) -> Vec<(CallStep, String)> {
+    tests::all().iter().map(|failure| (failure.call_step(), failure.words(peer))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,7 +210,7 @@ mod tests {
 
     const BOB: &str = "bob@one.example";
 
-    fn all() -> Vec<Failure> {
+    pub(super) fn all() -> Vec<Failure> {
         let at = |network| Surroundings { network, has_relay: false };
         let refused = |code| NodeError::Request(RequestError::Refused(code));
         vec![

@@ -111,6 +111,7 @@ impl Engine {
         self.snapshot.last = self.data.last().ok().flatten();
         self.snapshot.founded = self.data.founded().unwrap_or_default();
         self.show_alarms();
+        self.messages_restored();
         Ok(())
     }
 

@@ -30,7 +30,7 @@
 //! | `control` | programs on this computer that steer the phone | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
-//! | `state`, `data` | the user's folder and its database | |
+//! | `state`, `data`, `damage` | the user's folder and its database; what of them can't be read | |
 //! | `identity`, `backup`, `backup_hosts` | keys and certificates in it; all of it as one file | |
 //! | `protection`, `keystore`, `keeping` | how private keys are encrypted, and by whose wish | |
 //! | `sip_account` | ordinary SIP accounts, at a registrar | RFC 3261 §10 |
@@ -46,6 +46,7 @@ mod certify;
 mod conference;
 mod contacts;
 mod control;
+mod damage;
 mod data;
 mod devices;
 mod dial;
@@ -109,6 +110,8 @@ pub use control::{Client, Control, ControlError, Wish, to_dial};
 pub use devices::OwnDevice;
 pub use document::{DocumentFacts, first_document, next_document};
 pub use engine::{PhoneOptions, start};
+#[cfg(test)]
+pub(crate) use failure::every_failure;
 pub use handle::{Backend, Handle, channel};
 pub use host::{Host, HostEvent, HostOptions};
 pub use hosting::{HostState, HostedOverlay, OverlayKind};
@@ -133,3 +136,5 @@ pub use trace::{CallStep, CallTrace, Candidates, StepState};
 pub use unproved::UnprovedOverlay;
 pub use welcome::Welcome;
 pub use whereabouts::Whereabouts;
+#[cfg(test)]
+pub(crate) use words::every_word;

@@ -7,7 +7,7 @@
 //! comes from that key meanwhile. A key is known by its Node-ID, which is its digest (RFC 6940
 //! §11.3.1).
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::data::Data;
@@ -247,6 +247,16 @@ pub fn key_words(node_id: &str) -> String {
 const CONSONANTS: [char; 16] =
     ['b', 'd', 'f', 'g', 'h', 'j', 'k', 'l', 'm', 'n', 'p', 'r', 's', 't', 'v', 'z'];
 const VOWELS: [char; 4] = ['a', 'i', 'o', 'u'];
+
+/// Whether a row as [`COLUMNS`] gives it can be read.
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<()> {
+    for column in 0..4 {
+        row.get::<_, String>(column)?;
+    }
+    row.get::<_, i64>(4).map(drop)
+}
+
+pub(super) const COLUMNS: &str = "overlay, aor, node_id, state, since_ms";
 
 const TRUSTED: &str = "trusted";
 const ASKED: &str = "asked";

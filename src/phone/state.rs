@@ -3,7 +3,7 @@
 //! ```text
 //! settings.toml                      what the user chose
 //! vault.toml                         how private keys are sealed, if they are
-//! chordial.db                        recent calls, keys seen, the overlay joined last
+//! chordial.db                        calls, contacts, messages, keys seen, overlays joined
 //! recordings/                        calls that were recorded
 //! voice/                             messages that the answering machine has taken
 //! sip/NAME.toml                      an ordinary account, by which calls leave the overlays
@@ -28,7 +28,7 @@ use ring::digest::{SHA256, digest};
 use thiserror::Error;
 
 use super::api::Settings;
-use super::data::Data;
+use super::damage::SETTINGS;
 use super::keystore::KeyStore;
 use super::protection::Guard;
 use super::sip_account::SipAccount;
@@ -78,34 +78,6 @@ impl StateFolder {
         directories::ProjectDirs::from("", "", "chordial").map(|d| d.data_dir().to_path_buf())
     }
 
-    /// The settings, and a sentence if they could not be read as they are: a field that does
-    /// not parse falls back to its default, and the file is kept beside as `settings.toml.bad`.
-    pub fn settings(&self) -> (Settings, Option<String>) {
-        let path = self.root.join(SETTINGS);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Default::default(),
-            Err(error) => {
-                let notice = format!("The settings could not be read, so defaults hold: {error}.");
-                return (Settings::default(), Some(notice));
-            }
-        };
-        match toml::from_str(&text) {
-            Ok(settings) => (settings, None),
-            Err(_) => {
-                let bad = path.with_extension("toml.bad");
-                let kept = fs::write(&bad, &text).is_ok();
-                let place = if kept {
-                    format!("; the old file is {}", bad.display())
-                } else {
-                    String::new()
-                };
-                let notice = format!("Some settings were not understood and have defaults{place}.");
-                (lenient_settings(&text), Some(notice))
-            }
-        }
-    }
-
     /// Whether settings were ever kept.
     pub(super) fn has_settings(&self) -> bool {
         self.root.join(SETTINGS).exists()
@@ -115,25 +87,6 @@ impl StateFolder {
     pub fn save_settings(&self, settings: &Settings) -> Result<(), StateError> {
         let text = toml::to_string_pretty(settings).unwrap_or_default();
         self.write(Path::new(SETTINGS), text.as_bytes())
-    }
-
-    /// The database; a damaged one is set aside and reported by the sentence.
-    pub fn data(&self, unix_ms: u64) -> Result<(Data, Option<String>), StateError> {
-        let path = self.root.join(DATABASE);
-        match Data::open(&path) {
-            Ok(data) => Ok((data, None)),
-            Err(_) if path.exists() => {
-                let aside = self.root.join(format!("{DATABASE}.damaged-{unix_ms}"));
-                fs::rename(&path, &aside).map_err(|e| StateError::file(&path, &e))?;
-                let data = Data::open(&path).map_err(|e| StateError::Database(e.to_string()))?;
-                let notice = format!(
-                    "The list of calls was damaged and starts anew; the old file is {}.",
-                    aside.display()
-                );
-                Ok((data, Some(notice)))
-            }
-            Err(error) => Err(StateError::Database(error.to_string())),
-        }
     }
 
     /// The document of an overlay that was joined before.
@@ -437,22 +390,6 @@ pub(super) fn user_of_folder(name: &str) -> Option<String> {
     String::from_utf8(bytes).ok().filter(|user| folder_name(user) == name)
 }
 
-/// Each field of the file that parses by itself, and defaults for the others.
-fn lenient_settings(text: &str) -> Settings {
-    let mut good = toml::Table::new();
-    for line in text.lines() {
-        let Ok(field) = line.parse::<toml::Table>() else { continue };
-        for (name, value) in field {
-            let mut with = good.clone();
-            with.insert(name, value);
-            if with.clone().try_into::<Settings>().is_ok() {
-                good = with;
-            }
-        }
-    }
-    good.try_into().unwrap_or_default()
-}
-
 /// The names of the folders in a folder, in order; none if it cannot be read.
 fn folders_in(path: &Path) -> Vec<String> {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
@@ -495,8 +432,6 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 const LOCK: &str = "lock";
-const SETTINGS: &str = "settings.toml";
-const DATABASE: &str = "chordial.db";
 pub(super) const OVERLAYS: &str = "overlays";
 const HOSTED: &str = "hosted";
 const SIP: &str = "sip";

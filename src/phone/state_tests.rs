@@ -1,7 +1,6 @@
 use super::*;
 use crate::config::OverlayConfig;
 use crate::crypto::{NodeIdDigest, X509Provider};
-use crate::phone::Theme;
 
 pub(crate) const NOW_MS: u64 = 1_790_000_000_000;
 
@@ -48,22 +47,6 @@ fn an_unproved_document_is_marked() {
 }
 
 #[test]
-fn settings_survive_and_bad_fields_fall_back() {
-    let (dir, state) = folder();
-    let settings =
-        Settings { microphone: Some("mic".into()), theme: Theme::Dark, ..Settings::default() };
-    state.save_settings(&settings).expect("saved");
-    assert_eq!(state.settings(), (settings.clone(), None));
-    let path = dir.path().join(SETTINGS);
-    let text = fs::read_to_string(&path).expect("there");
-    fs::write(&path, text.replace("\"dark\"", "\"purple\"")).expect("written");
-    let (read, notice) = state.settings();
-    assert_eq!(read, Settings { theme: Theme::System, ..settings });
-    assert!(notice.is_some());
-    assert!(dir.path().join("settings.toml.bad").exists());
-}
-
-#[test]
 fn ten_addresses_are_kept_for_the_next_join() {
     let (dir, state) = folder();
     assert!(state.bootstrap_cache("example.org").is_empty());
@@ -91,18 +74,6 @@ fn a_user_name_stays_inside_the_folder() {
     for name in ["..", "a/b", "%", "%zz", "%2", "%41"] {
         assert_eq!(user_of_folder(name), None, "{name}");
     }
-}
-
-#[test]
-fn a_damaged_database_is_set_aside() {
-    let (dir, state) = folder();
-    fs::write(dir.path().join(DATABASE), b"this is no database at all, but long enough")
-        .expect("written");
-    let (_, notice) = state.data(7).expect("rebuilt");
-    assert!(notice.is_some());
-    assert!(dir.path().join("chordial.db.damaged-7").exists());
-    let (_, notice) = state.data(8).expect("opened");
-    assert_eq!(notice, None);
 }
 
 #[test]

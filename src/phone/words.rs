@@ -78,6 +78,28 @@ pub(super) fn is_relayed(path: &str) -> bool {
     path.split(' ').any(|word| word == "relay")
 }
 
+/// Sentences with which calls with somebody of this name end.
+#[cfg(test)]
+pub(crate) fn every_word(peer: &str) -> Vec<String> {
+    let rejected = |code: u16| End::Rejected {
+        by: Side::Them,
+        status: code.into(),
+        phrase: "Unavailable".into(),
+    };
+    let codes = [486, 603, 404, 403, 488, 480, 503].map(rejected);
+    let reason = Some(crate::sip::Reason::completed_elsewhere());
+    let others = [
+        End::Cancelled { by: Side::Us, reason: None },
+        End::Cancelled { by: Side::Them, reason: None },
+        End::Cancelled { by: Side::Them, reason },
+        End::HungUp { by: Side::Us, reason: None },
+        End::HungUp { by: Side::Them, reason: None },
+    ];
+    let ends = codes.into_iter().chain(others).map(|end| self::end(&end, peer, true));
+    let own = [DECLINED.to_owned(), refused(peer, "you have blocked this name")];
+    ends.chain(own).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use egui::{Key, RichText, Ui};
 
-use super::head;
+use super::step_head;
 use crate::enroll::RoadState;
 use crate::gui::icons::Icon;
 use crate::gui::look::{roles, size, space};
@@ -109,10 +109,10 @@ pub fn going_ui(
     };
     let wanted = overlay.and_then(|overlay| account::wanted_by(snapshot, overlay));
     if let Some(wanted) = wanted {
-        head(ui, (3, 3), &account::title(wanted));
+        step_head(ui, (3, 3), &account::title(wanted));
         return account_ui(ui, view, command, wanted);
     }
-    head(ui, (2, if is_new { 3 } else { 2 }), &title);
+    step_head(ui, (2, if is_new { 3 } else { 2 }), &title);
     if let Some(question) = overlay.and_then(|overlay| unproved::about(snapshot, overlay)) {
         return unproved::question_ui(ui, question).into_iter().collect();
     }
@@ -126,7 +126,7 @@ pub fn going_ui(
         _ if is_restoring => words::restoring(),
         _ => words::preparing(),
     };
-    ui.label(RichText::new(step).size(size::NAME));
+    ui.label(RichText::new(words::said(step)).size(size::NAME));
     ui.add_space(space::S);
     widgets::wandering_bar(ui);
     ui.add_space(space::L);
@@ -210,7 +210,7 @@ fn failed_ui(
     view: &mut ViewState,
     Failure { command, reason, overlay, search }: Failure<'_>,
 ) -> Vec<Command> {
-    widgets::card(ui, |ui| widgets::fault_line(ui, reason));
+    widgets::card(ui, |ui| widgets::fault_line(ui, &words::said(reason)));
     ui.add_space(space::M);
     roads_ui(ui, search);
     let founder = founder(snapshot).filter(|_| matches!(command, Command::Join { .. }));

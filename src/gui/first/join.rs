@@ -4,7 +4,8 @@
 use egui::{RichText, Ui};
 
 use super::going::go;
-use super::{head, more_ui};
+use super::{more_ui, step_head};
+use crate::gui::files::{self, FileFor};
 use crate::gui::forms;
 use crate::gui::icons::Icon;
 use crate::gui::look::{roles, size, space};
@@ -19,11 +20,13 @@ const ROW_HEIGHT: f32 = 36.0;
 
 /// The form.
 pub fn join_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
-    head(ui, (1, 2), words::join_title());
+    step_head(ui, (1, 2), words::join_title());
     let tried = view.join.tried;
     let fault = view.join.entrance().err().filter(|_| tried);
     let (label, hint) = (words::entrance(), words::entrance_hint());
-    let field = widgets::field(ui, label, hint, &mut view.join.entrance, fault.as_deref());
+    let (files, what) = (&mut view.files, FileFor::Entrance);
+    let (text, fault) = (&mut view.join.entrance, fault.as_deref());
+    let field = files::field_ui(ui, files, what, (label, hint), text, fault);
     if std::mem::take(&mut view.form_focus) {
         field.request_focus();
     }

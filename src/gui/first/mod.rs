@@ -187,7 +187,8 @@ fn choice(ui: &mut Ui, size: egui::Vec2, icon: Icon, title: &str, hint: &str) ->
 }
 
 /// The heading of a step.
-fn head(ui: &mut Ui, step: (usize, usize), title: &str) {
+/// The heading of a form that is one of several steps.
+pub fn step_head(ui: &mut Ui, step: (usize, usize), title: &str) {
     let quiet = roles(ui).quiet;
     let step = words::step(step.0, step.1);
     ui.label(RichText::new(step).size(size::CAPTION).color(quiet));

@@ -3,7 +3,8 @@
 use egui::{RichText, Ui};
 
 use super::going::go;
-use super::{head, take_escape};
+use super::{step_head, take_escape};
+use crate::gui::files::{self, FileFor};
 use crate::gui::icons::Icon;
 use crate::gui::look::{roles, size, space};
 use crate::gui::view::{Setup, ViewState};
@@ -13,11 +14,12 @@ use crate::phone::{Command, Me, Snapshot};
 
 /// The form.
 pub fn restore_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
-    head(ui, (1, 2), words::restore_title());
+    step_head(ui, (1, 2), words::restore_title());
     let form = &mut view.restore;
     let fault = form.path_fault().filter(|_| form.tried);
     let (label, hint) = (words::backup_file(), words::backup_file_hint());
-    let field = widgets::field(ui, label, hint, &mut form.path, fault);
+    let (files, what) = (&mut view.files, FileFor::Restore);
+    let field = files::field_ui(ui, files, what, (label, hint), &mut form.path, fault);
     if std::mem::take(&mut view.form_focus) {
         field.request_focus();
     }
@@ -43,7 +45,7 @@ pub fn restored_ui(
     view: &mut ViewState,
     aors: &[String],
 ) -> Vec<Command> {
-    head(ui, (2, 2), words::restored_title());
+    step_head(ui, (2, 2), words::restored_title());
     ui.label(RichText::new(words::restored_hint()).color(roles(ui).quiet));
     ui.add_space(space::M);
     let mut commands = Vec::new();

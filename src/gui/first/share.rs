@@ -2,7 +2,7 @@
 
 use egui::{Key, RichText, Ui};
 
-use super::head;
+use super::step_head;
 use crate::gui::look::{roles, space};
 use crate::gui::view::{Setup, ViewState};
 use crate::gui::widgets::{self, Kind};
@@ -20,7 +20,7 @@ pub fn share_ui(
         view.setup = Setup::Choices;
         return Vec::new();
     };
-    head(ui, (3, 3), &words::share_title(overlay));
+    step_head(ui, (3, 3), &words::share_title(overlay));
     let mut commands = Vec::new();
     widgets::card(ui, |ui| commands.extend(invite::invite_ui(ui, snapshot, view, membership)));
     ui.add_space(space::S);

@@ -3,7 +3,7 @@
 use egui::{RichText, Ui};
 
 use super::going::go;
-use super::{head, more_ui};
+use super::{more_ui, step_head};
 use crate::gui::forms;
 use crate::gui::look::{roles, size, space};
 use crate::gui::view::{Setup, ViewState};
@@ -12,7 +12,7 @@ use crate::phone::{Command, Snapshot};
 
 /// The form.
 pub fn start_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Command> {
-    head(ui, (1, 3), words::start_title());
+    step_head(ui, (1, 3), words::start_title());
     let form = &mut view.start;
     let tried = form.tried;
     let fault = forms::overlay_fault(&form.name).filter(|_| tried || !form.name.is_empty());

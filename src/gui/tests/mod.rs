@@ -4,6 +4,9 @@
 mod book;
 mod calls;
 mod conversations;
+mod day;
+mod failures;
+mod files;
 mod first;
 mod history;
 mod keeping;
@@ -13,6 +16,7 @@ mod network;
 mod people;
 mod reach;
 mod sound;
+mod wizard;
 
 use std::time::Duration;
 
@@ -274,6 +278,25 @@ fn a_notice_is_shown_until_it_is_taken_away() {
     harness.get_by_label("The document can't be written.");
     click(&mut harness, words::dismiss_notice());
     assert_eq!(commands(&mut backend), [Command::DismissNotice]);
+}
+
+/// What was damaged at the start is told until the user has read it, though commands take other
+/// notices away.
+#[test]
+fn damage_is_told_until_it_is_taken_away() {
+    let damage = ["The setting theme was not understood.", "The list of calls was damaged."];
+    let damage = damage.map(String::from).to_vec();
+    let told = Snapshot { damage: damage.clone(), ..joined() };
+    let notice = Some("The document can't be written.".to_owned());
+    let (mut harness, mut backend) = open(Snapshot { notice, ..told.clone() }, WIDE);
+    click(&mut harness, words::dismiss_notice());
+    assert_eq!(commands(&mut backend), [Command::DismissNotice]);
+    tell(&mut harness, &backend, told);
+    harness.get_by_label(&damage.join(" "));
+    click(&mut harness, words::dismiss_notice());
+    assert_eq!(commands(&mut backend), [Command::DismissDamage]);
+    tell(&mut harness, &backend, joined());
+    assert!(harness.query_by_label(words::dismiss_notice()).is_none());
 }
 
 #[test]

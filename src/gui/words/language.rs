@@ -63,6 +63,17 @@ pub(super) fn keys(source: &'static str) -> impl Iterator<Item = &'static str> {
     keys.filter(|key| !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
 }
 
+/// The English texts whose names begin like this, as they stand in the file.
+pub(super) fn phrases(start: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let texts = include_str!("../../../assets/en.ftl").lines();
+    texts.filter_map(|line| line.split_once(" = ")).filter(move |(key, _)| key.starts_with(start))
+}
+
+/// Whether this window is in English.
+pub(super) fn is_english() -> bool {
+    std::ptr::eq(texts(), &raw const *ENGLISH)
+}
+
 /// Shows this window in a language from now on.
 pub fn choose(language: Language) {
     let chosen = match language {

@@ -30,6 +30,7 @@ mod links;
 mod overlays;
 mod people;
 mod reach;
+mod said;
 mod sound;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub use links::*;
 pub use overlays::*;
 pub use people::*;
 pub use reach::*;
+pub use said::said;
 pub use sound::*;
 
 use std::time::Duration;
@@ -257,9 +259,9 @@ pub fn short_name(peer: &str) -> &str {
     peer.split('@').next().filter(|name| !name.is_empty()).unwrap_or(peer)
 }
 
-/// A sentence about `peer` with the name that the user knows.
+/// A sentence of the phone about `peer` with the name that the user knows.
 pub fn with_name(sentence: &str, peer: &str, name: &str) -> String {
-    sentence.replace(peer, name)
+    said(&sentence.replace(peer, name))
 }
 
 /// Up to two capital letters for a picture.

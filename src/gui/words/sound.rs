@@ -34,6 +34,27 @@ texts! {
     hear_myself,
     hear_myself_hint,
     level_now,
+    wizard_offer,
+    wizard_offer_hint,
+    wizard_open,
+    wizard_next,
+    wizard_speaker,
+    wizard_speaker_hint,
+    wizard_ringer,
+    wizard_ringer_hint,
+    wizard_microphone,
+    wizard_microphone_hint,
+    wizard_loopback,
+    wizard_speak,
+    wizard_heard,
+    // Files
+    no_dialog,
+    sound_files,
+}
+
+/// The button that opens a dialog in which a file is chosen.
+pub fn choose_file(label: &str) -> String {
+    say!(choose_file, label = label)
 }
 
 /// What is wrong with the sound of a call with `name`.

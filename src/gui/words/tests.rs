@@ -118,8 +118,9 @@ fn every_text_is_shown_somewhere() {
     assert!(said.len() > 50 && named.len() > 200, "the sources are where this test looks");
     let missing: Vec<_> = named.union(&said).filter(|key| !keys.contains(*key)).collect();
     assert!(missing.is_empty(), "not in en.ftl: {missing:?}");
-    let unseen: Vec<_> =
-        keys.iter().filter(|key| !used.contains(*key) && !said.contains(*key)).collect();
+    let unseen = keys.iter().filter(|key| !used.contains(*key) && !said.contains(*key));
+    // Those are found by what they say.
+    let unseen: Vec<_> = unseen.filter(|key| !key.starts_with("said_")).collect();
     assert!(unseen.is_empty(), "shown nowhere: {unseen:?}");
 }
 

@@ -129,6 +129,8 @@ pub enum Command {
     Dismiss(CallId),
     /// Take the notice away, and what was told of a backup.
     DismissNotice,
+    /// The user has read what was found damaged at the start.
+    DismissDamage,
     /// Look whether these Addresses of Record are there, to be told in
     /// [`Snapshot::whereabouts`](super::Snapshot::whereabouts). A face asks now and then for those
     /// that it shows.

@@ -159,6 +159,12 @@ pub enum Event {
         #[serde(flatten)]
         delivery: Delivery,
     },
+    /// What was kept could not be read when the phone was started, and was set aside: one
+    /// sentence.
+    Damaged {
+        /// The sentence.
+        message: String,
+    },
     /// Something failed: one sentence.
     Error {
         /// The sentence.

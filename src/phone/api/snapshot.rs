@@ -47,6 +47,9 @@ pub struct Snapshot {
     pub imported: Option<Imported>,
     /// One sentence about the last command that could not be carried out.
     pub notice: Option<String>,
+    /// What could not be read when the phone was started, and was set aside: one sentence each,
+    /// until the user has read them.
+    pub damage: Vec<String>,
     /// How sound is tried now, if it is.
     pub sound_test: Option<RunningTest>,
     /// Microphones by stable id and name.

@@ -14,7 +14,7 @@ use rsip::StatusCode;
 use serde::{Deserialize, Serialize};
 
 pub(super) use outbox::{Outbox, OutboxReport};
-pub(super) use store::{COLUMNS, SCHEMA, read};
+pub(super) use store::{BackedUpMessage, COLUMNS, SCHEMA, read};
 
 use super::account::AccountId;
 use super::api::{Direction, Event, Snapshot};
@@ -348,6 +348,13 @@ impl Engine {
             conversations.sort_by_key(|conversation| std::cmp::Reverse(latest(conversation)));
         }
         self.show_knocking();
+    }
+
+    /// Shows the conversations that a backup has brought back, and delivers what waits in them.
+    pub(super) fn messages_restored(&mut self) {
+        self.snapshot.conversations = Arc::new(self.data.conversations().unwrap_or_default());
+        self.show_knocking();
+        self.deliver_all();
     }
 
     /// Says of each conversation whether it is with a stranger, which contacts and calls change.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use rusqlite::types::Type;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
 
 use super::{Conversation, Delivery, Message, MessageId};
 use crate::phone::api::Direction;
@@ -29,7 +30,92 @@ pub(super) struct Waiting {
     pub(super) unix_ms: u64,
 }
 
+/// A text in a backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::phone) struct BackedUpMessage {
+    peer: String,
+    is_incoming: bool,
+    call_id: String,
+    text: String,
+    unix_ms: u64,
+    state: String,
+    status: u16,
+    is_unread: bool,
+    is_domain_unverified: bool,
+}
+
+impl BackedUpMessage {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            peer: row.get("peer")?,
+            is_incoming: row.get("incoming")?,
+            call_id: row.get("call_id")?,
+            text: row.get("text")?,
+            unix_ms: row.get::<_, i64>("unix_ms")?.max(0) as u64,
+            state: row.get("state")?,
+            status: row.get("status")?,
+            is_unread: row.get("unread")?,
+            is_domain_unverified: row.get("unverified")?,
+        })
+    }
+
+    /// Adds the text as this row unless it is there.
+    fn insert(&self, id: i64, connection: &Connection) -> rusqlite::Result<()> {
+        connection.execute(
+            "INSERT OR IGNORE INTO messages
+             (id, peer, incoming, call_id, text, unix_ms, state, status, unread, unverified)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
+                id,
+                self.peer,
+                self.is_incoming,
+                self.call_id,
+                self.text,
+                self.unix_ms as i64,
+                self.state,
+                self.status,
+                self.is_unread,
+                self.is_domain_unverified,
+            ],
+        )?;
+        Ok(())
+    }
+}
+
 impl Data {
+    /// The texts that a backup takes along, the oldest first: the latest ones that fit.
+    pub(in crate::phone) fn messages_to_back_up(&self) -> rusqlite::Result<Vec<BackedUpMessage>> {
+        let query = format!("SELECT {COLUMNS} FROM messages ORDER BY id DESC");
+        let mut statement = self.connection.prepare(&query)?;
+        let mut rows = statement.query([])?;
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let message = BackedUpMessage::read(row)?;
+            bytes += message.text.len() + message.peer.len() + BACKED_UP_BYTES;
+            if bytes > BACKUP_BYTES_MAX {
+                break;
+            }
+            messages.push(message);
+        }
+        messages.reverse();
+        Ok(messages)
+    }
+
+    /// Takes in texts of a backup, before those that are here: they are older. What is here
+    /// already is not changed; what waited is delivered from here, and whoever has it takes it
+    /// for the same text.
+    pub(in crate::phone) fn restore_messages(
+        &self,
+        messages: &[BackedUpMessage],
+    ) -> rusqlite::Result<()> {
+        let query = "SELECT min(0, coalesce(min(id), 0)) FROM messages";
+        let first: i64 = self.connection.query_row(query, [], |row| row.get(0))?;
+        for (id, message) in (first - messages.len() as i64..first).zip(messages) {
+            message.insert(id, &self.connection)?;
+        }
+        Ok(())
+    }
+
     /// Keeps a text; `None` if it is kept already. Of what was read or delivered to the same
     /// person, the oldest beyond [`OF_PEER_MAX`] is forgotten.
     pub(super) fn add_message(&self, new: &NewMessage<'_>) -> rusqlite::Result<Option<MessageId>> {
@@ -230,6 +316,10 @@ pub(in crate::phone) const SCHEMA: &str = "
 
 /// Texts kept of one conversation: some months of a lively one.
 const OF_PEER_MAX: i64 = 1000;
+/// Bytes of texts in a backup: half of what a backup may have.
+const BACKUP_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of a text in a backup beside itself and its peer's name.
+const BACKED_UP_BYTES: usize = 200;
 
 #[cfg(test)]
 mod tests {
@@ -296,6 +386,29 @@ mod tests {
         assert_eq!((texts[0].as_str(), texts[1].as_str()), ("waits", "10"));
     }
 
+    /// Texts come back from a backup before those that were written since, once, as they were.
+    #[test]
+    fn texts_come_back_from_a_backup() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let [old, new] = folders.each_ref().map(open);
+        let first = add(&old, Direction::Outgoing, "a", "one").expect("new");
+        old.set_delivery(first, Delivery::Refused { status: 603 }).expect("written");
+        add(&old, Direction::Outgoing, "b", "two").expect("new");
+        add(&old, Direction::Incoming, "c", "three").expect("new");
+        add(&new, Direction::Incoming, "c", "three").expect("new");
+        add(&new, Direction::Incoming, "d", "four").expect("new");
+        for _ in 0..2 {
+            new.restore_messages(&old.messages_to_back_up().expect("read")).expect("taken in");
+        }
+        assert_eq!(texts(&new), ["one", "two", "three", "four"]);
+        let conversation = new.conversation("bob@example.org").expect("read").expect("there");
+        assert_eq!(conversation.unread, 2);
+        assert_eq!(conversation.messages[0].delivery, Delivery::Refused { status: 603 });
+        assert_eq!(new.awaited(), Ok(vec!["bob@example.org".to_owned()]), "it is delivered");
+        add(&new, Direction::Incoming, "e", "five").expect("new");
+        assert_eq!(texts(&new), ["one", "two", "three", "four", "five"]);
+    }
+
     /// A damaged row is set aside, once, and told of; the others stay.
     #[test]
     fn damaged_texts_are_set_aside() {
@@ -310,9 +423,9 @@ mod tests {
         ] {
             data.connection.execute(damage, []).expect("damaged");
         }
-        let notice = data.look_after().expect("a sentence");
+        let notice = data.look_after().expect("usable").expect("a sentence");
         assert!(notice.contains("messages") && notice.contains("2 set aside"), "{notice}");
         assert_eq!(texts(&data), ["c"]);
-        assert_eq!(data.look_after(), None);
+        assert_eq!(data.look_after(), Ok(None));
     }
 }
