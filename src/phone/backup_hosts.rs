@@ -151,7 +151,7 @@ mod tests {
         let (_there_dir, mut there) = folder();
         let there_data = self::data(&there);
         there.restore(&there_data, &path, &password()).expect("restored");
-        let restored = Registry::open(&there.hosted_folder("smith")).expect("opened");
+        let restored = Registry::open(there.hosted_folder("smith")).expect("opened");
         assert_eq!(*restored.authority().expect("open").keys(), root);
         assert_eq!(restored.accounts().expect("read")[0].name, "bob");
         let rows = there_data.hosted().expect("read");
@@ -163,7 +163,7 @@ mod tests {
         let ours = hosted(&other).root_certificate().expect("read");
         let error = other.restore(&self::data(&other), &path, &password()).expect_err("another");
         assert!(error.to_string().contains("another identity of smith"), "{error}");
-        let kept = Registry::open(&other.hosted_folder("smith")).expect("opened");
+        let kept = Registry::open(other.hosted_folder("smith")).expect("opened");
         assert_eq!(kept.root_certificate().expect("read"), ours);
     }
 }

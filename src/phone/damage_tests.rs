@@ -106,11 +106,14 @@ fn damaged_rows_are_set_aside() {
     data(&state);
 }
 
+/// What happens to the bytes of a file.
+type Damage = fn(&mut Vec<u8>);
+
 /// A file that is cut off or overwritten in the middle is kept under another name, and what can
 /// be read of it is here: what stands before the damage, and what stands behind it.
 #[test]
 fn what_can_be_read_of_a_damaged_database_is_kept() {
-    let damage: [(&str, fn(&mut Vec<u8>)); 3] = [
+    let damage: [(&str, Damage); 3] = [
         ("cut off", |bytes| bytes.truncate(bytes.len() / 2)),
         ("overwritten", |bytes| {
             let middle = bytes.len() / 2 / 4096 * 4096;
@@ -164,7 +167,8 @@ fn a_damaged_database_takes_its_journal_along() {
     let journal = dir.path().join("chordial.db-wal");
     let kept = fs::read(&journal).expect("a journal");
     drop(before);
-    fs::write(dir.path().join(DATABASE), b"this is no database at all, but long enough").unwrap();
+    fs::write(dir.path().join(DATABASE), b"this is no database at all, but long enough")
+        .expect("written");
     fs::write(&journal, &kept).expect("as if killed");
     let (after, notice) = state.data(7).expect("rebuilt");
     assert!(notice.is_some());
