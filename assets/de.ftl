@@ -232,6 +232,11 @@ unproved_mark = In diesem Netz gefunden; nichts belegt, dass es das richtige ist
 around = Das Netz um dich herum
 hidden_on_lan = Darin verborgen bleiben
 hidden_on_lan_hint = Andere hier sehen deine Overlays nicht, und du siehst ihre nicht. Einladungen gehen trotzdem.
+leave_router_alone = Den Router in Ruhe lassen
+leave_router_alone_hint = Er wird nicht gebeten, Ports für Anrufe zu öffnen. Mehr davon brauchen dann die Hilfe anderer.
+router_unwanted = Dein Router wird nicht gebeten, Ports zu öffnen: so ist es eingestellt.
+router_trying = Dein Router wird gerade gebeten, einen Port zu öffnen.
+router_silent = Dein Router öffnet auf Wunsch keine Ports. Wenn er es kann, schalte dort UPnP, NAT-PMP oder PCP ein.
 
 ## Starting an overlay: who gives out its names
 
@@ -594,6 +599,10 @@ choose_title = Wähle ein Passwort für { $overlay }
 reach_blocked = Nein: was andere an { $address } schicken, kommt nicht an.
 reach_blocked_hint = Öffne Port { $port } für UDP und TCP in der Firewall dieses Computers und deines Routers. Bis dahin kannst du mit Hilfe anderer anrufen und angerufen werden.
 reach_reached = Ja, unter { $address }.
+reach_opened = Ja, unter { $address }, einem Port, den dein Router geöffnet hat.
+router_open = Dein Router hat { $address } geöffnet ({ $protocol }).
+router_refused = Dein Router will keinen Port öffnen: { $reason }.
+router_behind = Dein Router steht hinter einem anderen: seine eigene Adresse { $address } ist keine des Internets. Bitte deinen Anbieter um eine öffentliche Adresse, oder schalte IPv6 ein.
 lent_now =
     { $count ->
         [0] Bereit. Im Moment nutzt es niemand.

@@ -232,6 +232,11 @@ unproved_mark = Found on this network; nothing proves that it is the right one.
 around = The network around you
 hidden_on_lan = Stay hidden on it
 hidden_on_lan_hint = Others here don't see your overlays, and you don't see theirs. Invitations still work.
+leave_router_alone = Leave the router alone
+leave_router_alone_hint = It is not asked to open ports for calls. More of them then need the help of others.
+router_unwanted = Your router is not asked to open ports, as the settings say.
+router_trying = Your router is being asked to open a port.
+router_silent = Your router opens no ports on request. If it can, turn on UPnP, NAT-PMP or PCP there.
 
 ## Starting an overlay: who gives out its names
 
@@ -594,6 +599,10 @@ choose_title = Choose a password for { $overlay }
 reach_blocked = No: what others send to { $address } does not arrive.
 reach_blocked_hint = Open port { $port } for UDP and TCP in the firewall of this computer and of your router. Until then you can call and be called with the help of others.
 reach_reached = Yes, at { $address }.
+reach_opened = Yes, at { $address }, a port that your router has opened.
+router_open = Your router has opened { $address } by { $protocol }.
+router_refused = Your router refuses to open a port: { $reason }.
+router_behind = Your router is behind another one: its own address { $address } is not one of the Internet. Ask your provider for a public address, or turn on IPv6.
 lent_now =
     { $count ->
         [0] Ready. Nobody uses it now.

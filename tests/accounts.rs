@@ -134,6 +134,7 @@ impl Lab {
             loopback: true,
             stun_servers: Vec::new(),
             relays: RelayOptions::default(),
+            opens_ports: false,
             values: None,
             pcap: None,
             seed: os_seed(),

@@ -14,20 +14,22 @@ use chordial::base::NodeId;
 use chordial::enroll::server::{Account, AccountNode, AccountState, Registration};
 use chordial::enroll::{Road, RoadFailure, RoadNews, RoadState};
 use chordial::gui::{WindowOptions, run};
-use chordial::link::{CandidatePair, CandidateType, LinkFacts, LinkKind, Reach};
+use chordial::link::{
+    CandidatePair, CandidateType, LinkFacts, LinkKind, PortMapping, PortProblem, Reach,
+};
 use chordial::phone::{
     Backup, Call, CallId, CallRecording, CallReport, CallState, CallStep, CallTrace, Candidates,
     Command, Contact, Conversation, Delivery, Device, Direction, DocumentFacts, HistoryEntry,
     HostState, HostedOverlay, KeyAlarm, Language, Me, Membership, Message, MessageId, NetworkFacts,
     Obstacle, OverlayKind, OverlaySearch, OverlayState, Protection, Quality, RunningTest, SeenKey,
-    Settings, Snapshot, SoundTest, SoundTrouble, Theme, Verified, VoiceMessage, Whereabouts,
-    channel, key_words,
+    Settings, Snapshot, SoundTest, SoundTrouble, Theme, UnprovedOverlay, Verified, VoiceMessage,
+    Whereabouts, channel, key_words,
 };
 
-const SCENES: [&str; 21] = [
+const SCENES: [&str; 22] = [
     "first", "again", "lost", "joining", "failed", "idle", "new", "incoming", "dialling",
     "talking", "muted", "ended", "notice", "unsaved", "locked", "alarm", "invited", "several",
-    "people", "written", "voice",
+    "people", "written", "voice", "unproved",
 ];
 
 fn main() {
@@ -89,6 +91,7 @@ fn scene_snapshot(scene: &str) -> Snapshot {
             snapshot.protection = Protection::Locked { by_password: true, problem };
         }
         "alarm" => snapshot.key_alarms = vec![alarm()],
+        "unproved" => snapshot.unproved = vec![unproved()],
         "invited" => snapshot = invited(),
         "several" => {
             snapshot = invited();
@@ -276,6 +279,16 @@ fn alarm() -> KeyAlarm {
     }
 }
 
+fn unproved() -> UnprovedOverlay {
+    UnprovedOverlay {
+        overlay: "jones.example".into(),
+        user: "alice".into(),
+        from: Some("192.0.2.7:6084".parse().expect("an address")),
+        is_self_signed: false,
+        enrollment_servers: vec!["https://192.0.2.7:8443/enroll".into()],
+    }
+}
+
 fn invited() -> Snapshot {
     let link = "reload-invite:smith-family?signer=8f3a91c04be2d7760f1e5a9cc3b81d42\
                 &address=192.0.2.7:6084&address=[2001:db8::7]:6084";
@@ -331,7 +344,8 @@ fn network() -> NetworkFacts {
         link(0x77ab_98cd_0102_0304, LinkKind::DtlsUdpSr, host, 9, 3),
         link(0x8800_0000_dead_beef, LinkKind::DtlsUdpSr, host, 17, 0),
     ];
-    NetworkFacts { reach: Reach::Blocked(address), lent: Some(2), relays: 3, links }
+    let router = PortMapping::Closed(PortProblem::Silent);
+    NetworkFacts { reach: Reach::Blocked(address), router, lent: Some(2), relays: 3, links }
 }
 
 /// A call that found no path.

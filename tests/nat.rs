@@ -15,7 +15,7 @@ use chordial::media::{SAMPLE_RATE, read_wav};
 use support::internet::{Family, Home, Internet, Nat};
 use support::lan::{Host, ip};
 use support::router::{Asked, Opener};
-use support::{Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard_in_pieces};
+use support::{PATIENCE, Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard_in_pieces};
 
 const OVERLAY: &str = "lab.example";
 /// How long a caller talks.
@@ -170,6 +170,15 @@ impl<'a> Lab<'a> {
     fn call(&self, host: &Host, user: &str, name: &str) -> Phone {
         let arguments = ["call", name, "--seconds", TALK_S, "--play", SPEECH_ALICE];
         self.phone(host, user, &arguments)
+    }
+
+    /// Has the phone of a user do something; what is printed then.
+    fn steer(&self, host: &Host, user: &str, arguments: &[&str]) -> String {
+        let mut command = host.command(env!("CARGO_BIN_EXE_chordial"));
+        command.arg("ctl").args(arguments).arg("--state").arg(self.path(user));
+        let done = command.output().expect("the program starts");
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).expect("text")
     }
 
     /// Waits for the end of a call whose sound went both ways; its path.
@@ -423,7 +432,8 @@ fn a_peer_listens_on_both_families() {
 }
 
 /// Whoever's router opens ports is called without a relay where the two NATs would not allow it,
-/// however the router is asked; whoever leaves has them closed.
+/// however the router is asked, and is told that others reach it there; whoever leaves has them
+/// closed, and so does whoever wants none.
 #[test]
 fn a_router_that_agrees_lets_calls_in() {
     for asked in [Asked::Upnp, Asked::NatPmp, Asked::Pcp] {
@@ -431,9 +441,17 @@ fn a_router_that_agrees_lets_calls_in() {
         let mut lab = Lab::new(&internet);
         let home = internet.home(Nat::Symmetric);
         let router = Opener::start(&home, asked);
-        let mut bob = lab.callee(&home.host(), "bob");
+        let bob_at = home.host();
+        let mut bob = lab.callee(&bob_at, "bob");
         bob.wait("registered");
-        router.wait_for(OPEN_PORTS);
+        for (alone, ports) in [("false", OPEN_PORTS), ("true", 0), ("false", OPEN_PORTS)] {
+            lab.steer(&bob_at, "bob", &["settings", &format!("router_left_alone={alone}")]);
+            router.wait_for(ports);
+        }
+        let until = Instant::now() + PATIENCE;
+        while !lab.steer(&bob_at, "bob", &["show", "networks"]).contains("\"opened\"") {
+            assert!(Instant::now() < until, "{asked:?}: nobody reaches the open port");
+        }
         let outside = lab.host(Place::Behind(Nat::Symmetric));
         let mut call = lab.call(&outside, "alice", "bob");
         let path = lab.finish(&mut call, &mut bob);

@@ -130,11 +130,15 @@ fn reach_ui(ui: &mut Ui, facts: &NetworkFacts) {
         Reach::Unknown => (Icon::Again, roles.quiet),
         Reach::Hidden => (Icon::Warning, roles.warn),
         Reach::Blocked(_) => (Icon::Warning, roles.bad),
-        Reach::Reached(_) => (Icon::Tick, roles.good),
+        Reach::Reached(_) | Reach::Opened(_) => (Icon::Tick, roles.good),
     };
     widgets::sentence(ui, icon, colour, &words::reach(facts.reach));
     if let Some(hint) = words::reach_hint(facts.reach) {
         ui.add(egui::Label::new(RichText::new(hint).color(roles.quiet)).wrap());
+    }
+    if let Some(sentence) = words::router(&facts.router) {
+        ui.add_space(space::XS);
+        ui.add(egui::Label::new(sentence).wrap());
     }
     ui.add_space(space::XS);
     figure_ui(ui, words::relays_at_hand(), &facts.relays.to_string(), None);

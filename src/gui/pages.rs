@@ -53,6 +53,10 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
             ui.checkbox(&mut settings.hidden_on_lan, words::hidden_on_lan());
             let hint = RichText::new(words::hidden_on_lan_hint()).color(roles(ui).quiet);
             ui.add(egui::Label::new(hint).wrap());
+            ui.add_space(space::XS);
+            ui.checkbox(&mut settings.router_left_alone, words::leave_router_alone());
+            let hint = RichText::new(words::leave_router_alone_hint()).color(roles(ui).quiet);
+            ui.add(egui::Label::new(hint).wrap());
         });
         ui.add_space(space::S);
         widgets::card(ui, |ui| lending::lending_ui(ui, snapshot, &mut settings));

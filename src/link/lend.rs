@@ -20,6 +20,7 @@ use super::clock::os_seed;
 use super::ice::limits::STUN_RETRANSMISSIONS_MS;
 use super::listen::bind_any;
 use super::node::{Asker, NodeStatus, RelayOptions};
+use super::ports::PortMapping;
 use super::relay::{Granter, OpenPorts, Quota, RelayPort, RelayTerms, is_public};
 use super::stun::BindingQuery;
 use crate::base::{NodeId, ResourceId, Rng};
@@ -39,6 +40,8 @@ pub enum Reach {
     Blocked(SocketAddr),
     /// Others reach it there.
     Reached(SocketAddr),
+    /// Others reach it at this port of its router, which has opened it.
+    Opened(SocketAddr),
 }
 
 /// The relay that answers at a bootstrap port, if one is lent, and who is awaited there.
@@ -99,6 +102,7 @@ pub(super) struct Lend {
     pub(super) realm: String,
     pub(super) density: u8,
     pub(super) ports: OpenPorts,
+    pub(super) mapping: watch::Receiver<PortMapping>,
 }
 
 impl Lend {
@@ -115,7 +119,8 @@ impl Lend {
         let mut wanted = self.lending.wanted.subscribe();
         while self.status.wait_for(|status| status.joined).await.is_ok() {
             let own = addresses::offered(&Net::new(None), self.options.anywhere).await;
-            let found = self.look(&own, &mut rng).await;
+            let mapping = self.mapping.borrow_and_update().clone();
+            let found = self.look(&own, &mapping, &mut rng).await;
             reach.send_replace(found);
             let quota = *wanted.borrow_and_update();
             let lendable = match (found, quota) {
@@ -154,6 +159,7 @@ impl Lend {
             () = sleep(pause) => {}
             // The sender is ours, so it does not end.
             _ = wanted.changed() => {}
+            Ok(()) = self.mapping.changed() => {}
             // Somebody has come who may knock.
             changed = self.status.wait_for(|s| !s.joined || (awaits_links && s.links > links)) => {
                 changed?;
@@ -163,7 +169,7 @@ impl Lend {
     }
 
     /// Whether others reach us, and where.
-    async fn look(&self, own: &[IpAddr], rng: &mut Rng) -> Reach {
+    async fn look(&self, own: &[IpAddr], mapping: &PortMapping, rng: &mut Rng) -> Reach {
         let is_ours = |ip: &&IpAddr| {
             let (any, listens) = (self.listen.ip().is_unspecified(), self.listen.ip() == **ip);
             (any || listens) && (self.options.anywhere || is_public(**ip))
@@ -171,15 +177,18 @@ impl Lend {
         // More users have IPv4 alone than IPv6 alone.
         let mut lendable: Vec<&IpAddr> = own.iter().filter(is_ours).collect();
         lendable.sort_by_key(|ip| (!is_public(**ip), ip.is_ipv6()));
-        let Some(ip) = lendable.first() else { return Reach::Hidden };
-        let address = SocketAddr::new(**ip, self.listen.port());
+        let (address, reached): (_, fn(SocketAddr) -> Reach) = match (lendable.first(), mapping) {
+            (Some(ip), _) => (SocketAddr::new(**ip, self.listen.port()), Reach::Reached),
+            (None, PortMapping::Open(address, _)) => (*address, Reach::Opened),
+            (None, _) => return Reach::Hidden,
+        };
         if self.options.anywhere {
-            return Reach::Reached(address);
+            return reached(address);
         }
         let mut asked = 0;
         for _ in 0..ASKED_MAX {
             match self.have_knocked(address, rng).await {
-                Some(true) => return Reach::Reached(address),
+                Some(true) => return reached(address),
                 Some(false) => asked += 1,
                 // Whoever it was cannot help us.
                 None => {}

@@ -41,6 +41,7 @@ async fn start(user: &str, relays: RelayOptions) -> (Node, mpsc::Receiver<NodeEv
         loopback: true,
         stun_servers: Vec::new(),
         relays,
+        opens_ports: false,
         values: None,
         pcap: None,
         seed: os_seed(),

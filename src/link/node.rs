@@ -57,6 +57,8 @@ pub struct NodeOptions {
     pub stun_servers: Vec<SocketAddr>,
     /// What is lent to others and borrowed from them.
     pub relays: RelayOptions,
+    /// Whether the router in front of us is asked to open ports.
+    pub opens_ports: bool,
     /// The file that keeps the values over a restart; its folder exists.
     pub values: Option<PathBuf>,
     /// Where messages are written for Wireshark.
@@ -98,6 +100,7 @@ pub struct Node {
     relays: watch::Receiver<Vec<RelayServer>>,
     links: watch::Receiver<LinkTable>,
     mapping: watch::Receiver<PortMapping>,
+    opens_ports: watch::Sender<bool>,
 }
 
 /// What a node reports unasked.
@@ -218,6 +221,8 @@ impl Node {
         let ports = OpenPorts::default();
         let lending = listener.lending().clone();
         lending.want(options.relays.lend);
+        let (told, mapping) = watch::channel(PortMapping::default());
+        let (opens_ports, wanted) = watch::channel(options.opens_ports);
         let lend = Lend {
             asker: asker.clone(),
             status: status.clone(),
@@ -228,6 +233,7 @@ impl Node {
             realm: realm.unwrap_or_default(),
             density: options.config.turn_density(),
             ports: ports.clone(),
+            mapping: mapping.clone(),
         };
         let reach = lend.start();
         let (dialed, met) = mpsc::channel(DIALED_MAX);
@@ -235,12 +241,11 @@ impl Node {
         let (links_in, links) = watch::channel(LinkTable::default());
         let news =
             News { events, status: status_in, counters: counters_in, links: links_in, dialed };
-        let (told, mapping) = watch::channel(PortMapping::default());
         let mapped = MappedPorts::default();
         let servers = Collect::start(options.stun_servers.clone(), links.clone());
         let ice = ice_options(&options, &ports, &mapped);
         let agents = AgentPool::new(ice, relays.clone(), servers);
-        let mapper = PortMapper::start(listener.local_addr(), mapped, agents.clone(), told);
+        let mapper = PortMapper::start(listen, mapped, agents.clone(), told, wanted);
         let driver =
             Driver::new(options, credentials, listener, inbox, news, agents.clone(), mapper);
         tokio::spawn(driver.run());
@@ -257,6 +262,7 @@ impl Node {
             relays,
             links,
             mapping,
+            opens_ports,
         };
         Ok((node, events_out))
     }
@@ -279,6 +285,12 @@ impl Node {
     /// Whether the router in front of us has opened our port; changes can be waited for.
     pub fn port_mapping(&self) -> watch::Receiver<PortMapping> {
         self.mapping.clone()
+    }
+
+    /// Whether the router in front of us is asked to open ports from now on. What it has opened is
+    /// closed if not.
+    pub fn open_ports(&self, opens: bool) {
+        self.opens_ports.send_if_modified(|before| std::mem::replace(before, opens) != opens);
     }
 
     /// Lends this much of a relay from now on if others reach us, or nothing. Who is relayed when

@@ -230,7 +230,7 @@ impl LinkTask {
     fn capture(&self, direction: Direction, record: &Bytes) {
         if let Some(pcap) = &self.pcap {
             let info = self.flow.info();
-            pcap.record(Protocol::Reload, direction, info.local, info.remote, record.clone());
+            pcap.record(Protocol::Reload, direction, info.local(), info.remote(), record.clone());
         }
     }
 }

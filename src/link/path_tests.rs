@@ -209,3 +209,23 @@ async fn an_idle_link_is_kept_open_by_indications_alone() {
     assert_eq!(timeout(lost * 5, ends).await.unwrap(), (None, None));
     assert_eq!((at_sender.reason(), at_answerer.reason()), (LinkError::Lost, LinkError::Lost));
 }
+
+/// RFC 8445 §7.3.1.4: the other side's checks have been answered before its candidates came, and
+/// none of these is where it checks from, as behind a NAT that changes ports. It is checked there
+/// all the same.
+#[tokio::test]
+async fn who_has_checked_early_from_elsewhere_is_met() {
+    let options = IceOptions { loopback: true, ..IceOptions::default() };
+    let controlling = gather_with(IceRole::Controlling, 61, options.clone()).await;
+    let controlled = gather_with(IceRole::Controlled, 62, options).await;
+    let nowhere = tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap();
+    let named = Candidate { addr: nowhere.local_addr().unwrap(), ..home(&controlled) };
+    let named = IceParameters { candidates: vec![named], ..controlled.local().clone() };
+    let to_controlling = controlling.local().clone();
+    let mut early = controlled.connect(&to_controlling).await.expect("its checks are answered");
+    let late = controlling.connect(&named).await.expect("a path");
+    late.send(b"hello").await;
+    let mut buffer = [0; 100];
+    let length = early.recv(&mut buffer).await.expect("a datagram");
+    assert_eq!(&buffer[..length], b"hello");
+}

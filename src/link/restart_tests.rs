@@ -68,6 +68,7 @@ impl Device {
             loopback: true,
             stun_servers: Vec::new(),
             relays: RelayOptions::default(),
+            opens_ports: false,
             values: Some(self.values()),
             pcap: None,
             seed: os_seed(),

@@ -382,6 +382,9 @@ impl Engine {
         if before.hidden_on_lan != settings.hidden_on_lan {
             self.show_or_hide();
         }
+        if before.router_left_alone != settings.router_left_alone {
+            self.open_ports_anew();
+        }
         if before.relay != settings.relay {
             self.lend_anew();
         }

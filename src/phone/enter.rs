@@ -225,6 +225,7 @@ impl Engine {
             loopback: listen.ip().is_loopback(),
             stun_servers: Vec::new(),
             relays: self.settings.relay.options(),
+            opens_ports: !self.settings.router_left_alone,
             values: Some(values),
             pcap: self.options.pcap.clone(),
             seed: os_seed(),

@@ -376,6 +376,7 @@ fn node_options(
         loopback: listen.ip().is_loopback(),
         stun_servers: Vec::new(),
         relays: RelayOptions::default(),
+        opens_ports: true,
         values: Some(folder.path().join(VALUES)),
         pcap: None,
         seed: os_seed(),

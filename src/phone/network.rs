@@ -5,13 +5,15 @@ use serde::Serialize;
 
 use super::account::AccountId;
 use super::engine::Engine;
-use crate::link::{LinkFacts, Reach};
+use crate::link::{LinkFacts, PortMapping, Reach};
 
 /// What is known of the network in one overlay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NetworkFacts {
     /// Whether others reach us at our port.
     pub reach: Reach,
+    /// What the router has opened for us.
+    pub router: PortMapping,
     /// How many relayed addresses others have of us now; `None` while no relay is lent.
     pub lent: Option<usize>,
     /// How many relays of others stand ready for us.
@@ -27,6 +29,7 @@ impl Engine {
         let node = &account.node;
         let facts = NetworkFacts {
             reach: *node.reach().borrow(),
+            router: node.port_mapping().borrow().clone(),
             lent: node.lent(),
             relays: node.relays().len(),
             links: node.links(),
@@ -41,6 +44,14 @@ impl Engine {
         let ids: Vec<_> = self.accounts.running.keys().copied().collect();
         for id in ids {
             self.look_at_network(id);
+        }
+    }
+
+    /// Asks routers to open ports from now on, or has closed what they have opened, as the settings
+    /// say.
+    pub(super) fn open_ports_anew(&self) {
+        for account in self.accounts.running.values() {
+            account.node.open_ports(!self.settings.router_left_alone);
         }
     }
 

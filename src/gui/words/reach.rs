@@ -1,6 +1,6 @@
 //! What is said of how others reach this computer, and of what it lends to them.
 
-use crate::link::Reach;
+use crate::link::{PortMapping, PortProblem, Reach};
 
 texts! {
     // Whether others reach us
@@ -10,6 +10,12 @@ texts! {
     reach_hidden,
     reach_hidden_hint,
     relays_at_hand,
+    // What the router does
+    leave_router_alone,
+    leave_router_alone_hint,
+    router_unwanted,
+    router_trying,
+    router_silent,
     // What is lent
     lending,
     lend,
@@ -26,6 +32,7 @@ pub fn reach(reach: Reach) -> String {
         Reach::Hidden => reach_hidden().to_owned(),
         Reach::Blocked(address) => say!(reach_blocked, address = address.to_string()),
         Reach::Reached(address) => say!(reach_reached, address = address.to_string()),
+        Reach::Opened(address) => say!(reach_opened, address = address.to_string()),
     }
 }
 
@@ -37,8 +44,27 @@ pub fn reach_hint(reach: Reach) -> Option<String> {
         Reach::Blocked(address) => {
             Some(say!(reach_blocked_hint, port = address.port().to_string()))
         }
-        Reach::Reached(_) => None,
+        Reach::Reached(_) | Reach::Opened(_) => None,
     }
+}
+
+/// What the router does for us, if that is worth a sentence.
+pub fn router(mapping: &PortMapping) -> Option<String> {
+    Some(match mapping {
+        PortMapping::Unneeded => return None,
+        PortMapping::Unwanted => router_unwanted().to_owned(),
+        PortMapping::Trying => router_trying().to_owned(),
+        PortMapping::Open(address, protocol) => {
+            say!(router_open, address = address.to_string(), protocol = protocol.to_string())
+        }
+        PortMapping::Closed(PortProblem::Silent) => router_silent().to_owned(),
+        PortMapping::Closed(PortProblem::Refused(reason)) => {
+            say!(router_refused, reason = reason.as_str())
+        }
+        PortMapping::Closed(PortProblem::Behind(address)) => {
+            say!(router_behind, address = address.to_string())
+        }
+    })
 }
 
 /// How many use what is lent.

@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -47,7 +48,8 @@ pub mod limits {
 use limits::*;
 
 /// How a port was opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MappingProtocol {
     /// UPnP Internet Gateway Device.
     Upnp,
@@ -68,11 +70,14 @@ impl fmt::Display for MappingProtocol {
 }
 
 /// What the router has done for us.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PortMapping {
     /// It is not needed: we have a public address, or listen on loopback alone.
     #[default]
     Unneeded,
+    /// The user does not want it.
+    Unwanted,
     /// It is being asked.
     Trying,
     /// What comes to this address reaches the port where we listen.
@@ -82,7 +87,8 @@ pub enum PortMapping {
 }
 
 /// Why a router has opened no port.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PortProblem {
     /// Nobody answers.
     #[error("The router does not open ports: it answers neither UPnP nor NAT-PMP nor PCP.")]
@@ -103,16 +109,17 @@ pub(super) struct PortMapper {
 }
 
 impl PortMapper {
-    /// Asks for the port at `listen` and for some for calls, which get into `ports`; the spare
-    /// agents of a pool are replaced once there are any.
+    /// Asks for the port at `listen` and for some for calls, which get into `ports`, while that is
+    /// `wanted`; the spare agents of a pool are replaced when there are any, or none any more.
     pub(super) fn start(
         listen: SocketAddr,
         ports: MappedPorts,
         agents: AgentPool,
         told: watch::Sender<PortMapping>,
+        wanted: watch::Receiver<bool>,
     ) -> Self {
         let (again, end) = <(Arc<Notify>, Arc<Notify>)>::default();
-        let keeper = Keeper { listen, ports, agents, told };
+        let keeper = Keeper { listen, ports, agents, told, wanted };
         let task = tokio::spawn(keeper.run(again.clone(), end.clone()));
         Self { again, end, task: Some(task) }
     }
@@ -140,12 +147,22 @@ struct Keeper {
     ports: MappedPorts,
     agents: AgentPool,
     told: watch::Sender<PortMapping>,
+    wanted: watch::Receiver<bool>,
 }
 
 impl Keeper {
     async fn run(self, again: Arc<Notify>, end: Arc<Notify>) {
         let mut opened: Option<Opened> = None;
+        let mut wanted = self.wanted.clone();
         loop {
+            if !*wanted.borrow_and_update() {
+                self.undo(opened.take()).await;
+                self.told.send_replace(PortMapping::Unwanted);
+                tokio::select! {
+                    Ok(()) = wanted.changed() => continue,
+                    () = end.notified() => return,
+                }
+            }
             let pause = tokio::select! {
                 pause = self.look(&mut opened) => pause,
                 () = again.notified() => {
@@ -157,6 +174,7 @@ impl Keeper {
             };
             tokio::select! {
                 () = sleep(pause) => {}
+                Ok(()) = wanted.changed() => {}
                 () = again.notified() => self.forget(&mut opened),
                 () = end.notified() => return self.undo(opened).await,
             }
@@ -171,6 +189,7 @@ impl Keeper {
     async fn undo(&self, opened: Option<Opened>) {
         self.ports.set(Vec::new());
         let Some(Opened { router, mappings, .. }) = opened else { return };
+        self.agents.forget();
         for mapping in mappings {
             router.unmap(mapping).await;
         }

@@ -21,6 +21,8 @@ pub struct Settings {
     pub language: Language,
     /// Neither look for peers on the network around nor be seen there.
     pub hidden_on_lan: bool,
+    /// Do not ask the router to open ports for calls.
+    pub router_left_alone: bool,
     /// Join the overlays again, in which the program was when it ended, when it starts.
     pub join_at_start: bool,
     /// The name of the overlay that names without a domain are of; without one, or while we are

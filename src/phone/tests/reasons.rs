@@ -57,6 +57,7 @@ async fn named(user_name: &str, document: &OverlayConfig, at: SocketAddr, manner
         loopback: true,
         stun_servers: Vec::new(),
         relays: RelayOptions::default(),
+        opens_ports: false,
         values: None,
         pcap: None,
         seed: os_seed(),
