@@ -22,14 +22,14 @@ use chordial::phone::{
     Command, Contact, Conversation, Delivery, Device, Direction, DocumentFacts, HistoryEntry,
     HostState, HostedOverlay, KeyAlarm, Language, Me, Membership, Message, MessageId, NetworkFacts,
     Obstacle, OverlayKind, OverlaySearch, OverlayState, Protection, Quality, RunningTest, SeenKey,
-    Settings, Snapshot, SoundTest, SoundTrouble, Theme, Verified, VoiceMessage, Whereabouts,
-    channel, key_words,
+    Settings, Snapshot, SoundTest, SoundTrouble, Theme, UnprovedOverlay, Verified, VoiceMessage,
+    Whereabouts, channel, key_words,
 };
 
-const SCENES: [&str; 21] = [
+const SCENES: [&str; 22] = [
     "first", "again", "lost", "joining", "failed", "idle", "new", "incoming", "dialling",
     "talking", "muted", "ended", "notice", "unsaved", "locked", "alarm", "invited", "several",
-    "people", "written", "voice",
+    "people", "written", "voice", "unproved",
 ];
 
 fn main() {
@@ -91,6 +91,7 @@ fn scene_snapshot(scene: &str) -> Snapshot {
             snapshot.protection = Protection::Locked { by_password: true, problem };
         }
         "alarm" => snapshot.key_alarms = vec![alarm()],
+        "unproved" => snapshot.unproved = vec![unproved()],
         "invited" => snapshot = invited(),
         "several" => {
             snapshot = invited();
@@ -275,6 +276,16 @@ fn alarm() -> KeyAlarm {
         aor: "bob@smith-family".into(),
         new: key("a7"),
         known: vec![key("3c")],
+    }
+}
+
+fn unproved() -> UnprovedOverlay {
+    UnprovedOverlay {
+        overlay: "jones.example".into(),
+        user: "alice".into(),
+        from: Some("192.0.2.7:6084".parse().expect("an address")),
+        is_self_signed: false,
+        enrollment_servers: vec!["https://192.0.2.7:8443/enroll".into()],
     }
 }
 

@@ -68,11 +68,14 @@ impl Engine {
     pub(super) fn proved(&mut self, id: AccountId, document: SignedConfig) {
         let Some(account) = self.accounts.get(id) else { return };
         let (overlay, user) = (account.overlay().to_owned(), account.aor.user.clone());
-        let is_same = account.document.bytes == document.bytes;
+        let present = &account.document;
+        // What is newer is followed without a break.
+        let is_followed = is_newer(document.config.sequence, present.config.sequence);
+        let is_good = is_followed || present.bytes == document.bytes;
         if let Err(error) = self.options.state.save_document(&document) {
             return self.notice(error.to_string());
         }
-        if !is_same {
+        if !is_good {
             self.notice(format!(
                 "{overlay} is entered again: what you had joined it with was not the right one."
             ));

@@ -160,9 +160,9 @@ impl Surroundings for Overlay {
         match (found.is_proved, self.is_proved) {
             (true, true) => Ok(found.document),
             (true, false) => {
-                let proved = AccountReport::Proved(Box::new(found.document));
+                let proved = AccountReport::Proved(Box::new(found.document.clone()));
                 tell(&self.reports, self.id, proved).await;
-                Err("another one has been proved".into())
+                Ok(found.document)
             }
             // What nothing proves cannot be newer than what we have.
             (false, _) => Err("what is offered is no proof".into()),

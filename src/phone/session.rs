@@ -171,6 +171,7 @@ impl Engine {
         if call.phase != Phase::Talking || call.is_held == is_held {
             return Ok(());
         }
+        call.check_inside()?;
         call.is_held = is_held;
         if !is_held {
             self.hold_others(id);
