@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use chordial::media::Recording;
+use chordial::phone::{Event, SipAccount, SipPhone, SipPhoneOptions};
+use support::baresip::Baresip;
 use support::registrar::{Registrar, own_address};
 use support::{PATIENCE, Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard, program};
 
@@ -16,7 +19,7 @@ use support::{PATIENCE, Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard, program};
 #[test]
 fn a_call_to_another_program() {
     let lab = Lab::new();
-    let baresip = lab.baresip(&[]);
+    let baresip = lab.baresip(OPUS);
     let registrar = Registrar::start("open sesame", baresip.address);
     let mut alice = lab.alice(
         &account(registrar.address(), "password = \"open sesame\""),
@@ -43,7 +46,7 @@ fn a_call_from_another_program() {
     let mut alice = lab.alice(&account, &["--answer"]);
     alice.wait("registered");
     let dial = format!("/dial sip:alice@{}", registrar.address());
-    let baresip = lab.baresip_at(port, &["-e", &dial]);
+    let baresip = lab.baresip_at(port, OPUS, &["-e", &dial]);
     assert_eq!(alice.wait("incoming")["peer"], "bob@lab.example", "{}", baresip.log());
     let ended = alice.wait("ended");
     assert_eq!(ended["answered"], true, "{ended}");
@@ -51,6 +54,86 @@ fn a_call_from_another_program() {
     assert_eq!(alice.finish().0, 0);
     assert_heard(SPEECH_BOB, &lab.path("alice-heard.wav"));
     assert_heard(SPEECH_ALICE, &baresip.heard());
+}
+
+/// RFC 3551 §4.5.14: a phone that knows nothing but the sound of a telephone, called by us with
+/// µ-law and calling us with A-law.
+#[test]
+fn calls_with_an_ordinary_telephone() {
+    let lab = Lab::new();
+    let baresip = lab.baresip("PCMU/8000/1");
+    let account_of = |port| account((own_address(), port).into(), "register = false");
+    let mut alice =
+        lab.alice(&account_of(baresip.address.port()), &["--call", "bob", "--seconds", "4"]);
+    let (code, events) = alice.finish();
+    assert_eq!(code, 0, "{events:?}\n{}", baresip.log());
+    assert_heard(SPEECH_BOB, &lab.path("alice-heard.wav"));
+    assert_heard(SPEECH_ALICE, &baresip.heard());
+
+    let lab = Lab::new();
+    let port = free_port();
+    let registrar = Registrar::start("open sesame", (own_address(), port).into());
+    let account = account(registrar.address(), "password = \"open sesame\"");
+    let mut alice = lab.alice(&account, &["--answer"]);
+    alice.wait("registered");
+    let dial = format!("/dial sip:alice@{}", registrar.address());
+    let baresip = lab.baresip_at(port, "PCMA/8000/1", &["-e", &dial]);
+    assert_eq!(alice.wait("ended")["answered"], true, "{}", baresip.log());
+    alice.interrupt();
+    alice.finish();
+    assert_heard(SPEECH_BOB, &lab.path("alice-heard.wav"));
+    assert_heard(SPEECH_ALICE, &baresip.heard());
+}
+
+/// RFC 3264 §8.4, RFC 3515: a call is put on hold and gone on with, and handed over, as sipp wants
+/// to see it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_in_a_call() {
+    let lab = Lab::new();
+    let port = free_port();
+    let sipp = lab.sipp("handed_over", port, "t1");
+    lab.wait_for_listener(port);
+    let lines = "transport = \"tcp\"\nregister = false";
+    let file = lab.path("account.toml");
+    std::fs::write(&file, account(SocketAddr::new(own_address(), port), lines)).expect("written");
+    let options = SipPhoneOptions {
+        account: SipAccount::read(&file).expect("an account"),
+        play: Some(Recording::read(SPEECH_ALICE.as_ref()).expect("speech")),
+        record: Some(lab.path("heard.wav")),
+        auto_answer: false,
+    };
+    let mut phone = SipPhone::open(options).await.expect("a way");
+    phone.dial("bob@lab.example".parse().expect("an address")).await;
+    let call = until(&mut phone, |event| match event {
+        Event::Answered { call, .. } => Some(*call),
+        _ => None,
+    });
+    let call = call.await;
+    for is_on_hold in [true, false] {
+        phone.hold(call, is_on_hold).await;
+        let held = until(&mut phone, |event| match event {
+            Event::Held { by_us, .. } => Some(*by_us),
+            _ => None,
+        });
+        assert_eq!(held.await, is_on_hold);
+    }
+    phone.transfer(call, "carol@lab.example".parse().expect("an address")).await;
+    until(&mut phone, |event| matches!(event, Event::Ended { .. }).then_some(())).await;
+    lab.assert_content(sipp);
+    phone.close().await;
+}
+
+/// Waits for an event.
+async fn until<T>(phone: &mut SipPhone, wanted: impl Fn(&Event) -> Option<T>) -> T {
+    let found = async {
+        loop {
+            let event = phone.next().await.expect("the phone goes on");
+            if let Some(found) = wanted(&event) {
+                return found;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, found).await.expect("it comes in time")
 }
 
 /// A wrong password is said to be wrong, once.
@@ -89,12 +172,7 @@ fn a_call_on_a_stream() {
     let lab = Lab::new();
     let port = free_port();
     let sipp = lab.sipp("prack", port, "t1");
-    let until = Instant::now() + PATIENCE;
-    let listens = format!(":{port:04X} 00000000:0000 0A");
-    while !std::fs::read_to_string("/proc/net/tcp").expect("a list").contains(&listens) {
-        assert!(Instant::now() < until, "{}", lab.errors());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    lab.wait_for_listener(port);
     let lines = "transport = \"tcp\"\nregister = false";
     let account = account(SocketAddr::new(own_address(), port), lines);
     let mut alice = lab.alice(&account, &["--call", "bob", "--seconds", "1"]);
@@ -171,6 +249,16 @@ impl Lab {
             .expect("sipp starts: Debian's package is sip-tester")
     }
 
+    /// Waits until something listens at a port for TCP.
+    fn wait_for_listener(&self, port: u16) {
+        let until = Instant::now() + PATIENCE;
+        let listens = format!(":{port:04X} 00000000:0000 0A");
+        while !std::fs::read_to_string("/proc/net/tcp").expect("a list").contains(&listens) {
+            assert!(Instant::now() < until, "{}", self.errors());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// sipp has seen all that its scenario has, and nothing else.
     fn assert_content(&self, sipp: Child) {
         let Output { status, stdout, stderr } = sipp.wait_with_output().expect("sipp ends");
@@ -178,44 +266,14 @@ impl Lab {
         assert!(status.success(), "{said:?}\n{}", self.errors());
     }
 
-    fn baresip(&self, options: &[&str]) -> Baresip {
-        self.baresip_at(free_port(), options)
+    fn baresip(&self, codec: &str) -> Baresip {
+        self.baresip_at(free_port(), codec, &[])
     }
 
-    /// Another program, which answers every call, speaks and records.
-    fn baresip_at(&self, port: u16, options: &[&str]) -> Baresip {
+    /// Another program, which knows this codec alone, answers every call, speaks and records.
+    fn baresip_at(&self, port: u16, codec: &str, options: &[&str]) -> Baresip {
         let address = SocketAddr::new(own_address(), port);
-        let folder = self.path("baresip");
-        std::fs::create_dir(&folder).expect("a folder");
-        let config = format!(
-            "sip_listen {address}\nmodule_path /usr/lib/baresip/modules\nmodule opus.so\n\
-             module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nsnd_path {}\n\
-             module_tmp account.so\nmodule_app menu.so\naudio_source aufile,{SPEECH_BOB}\n\
-             audio_player aubridge,speaker\naudio_alert aufile,/dev/null\nausrc_srate 16000\n\
-             auplay_srate 48000\nausrc_channels 1\nauplay_channels 1\nausrc_format s16\n\
-             auplay_format s16\nauenc_format s16\naudec_format s16\naudio_buffer 20-160\n\
-             rtcp_mux no\nopus_stereo no\nopus_sprop_stereo no\ncall_max_calls 4\n",
-            folder.display()
-        );
-        let account = "<sip:bob@lab.example>;regint=0;answermode=auto;audio_codecs=opus/48000/1\n";
-        std::fs::write(folder.join("config"), config).expect("written");
-        std::fs::write(folder.join("accounts"), account).expect("written");
-        std::fs::write(folder.join("contacts"), "").expect("written");
-        let log = folder.join("log");
-        let output = std::fs::File::create(&log).expect("written");
-        let child = Command::new("baresip")
-            .arg("-f")
-            .arg(&folder)
-            .args(options)
-            .current_dir(&folder)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().expect("a file"))
-            .stderr(output)
-            .spawn()
-            .expect("baresip starts: Debian's package is baresip-core");
-        let baresip = Baresip { child, address, folder };
-        baresip.wait_until_ready();
-        baresip
+        Baresip::start(Command::new("baresip"), self.folder.path(), address, codec, options)
     }
 
     /// What sipp complained of.
@@ -230,45 +288,8 @@ impl Lab {
     }
 }
 
-/// Another program that is a phone; it ends when this is dropped.
-struct Baresip {
-    child: Child,
-    address: SocketAddr,
-    folder: PathBuf,
-}
-
-impl Baresip {
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
-    }
-
-    fn wait_until_ready(&self) {
-        let until = Instant::now() + PATIENCE;
-        while !self.log().contains("baresip is ready") {
-            assert!(Instant::now() < until, "{}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// What it has heard.
-    fn heard(mut self) -> PathBuf {
-        let id = self.child.id().to_string();
-        // It writes the end of the recording when it is told to go.
-        let _ = Command::new("kill").args(["-INT", &id]).status();
-        self.child.wait().expect("it ends");
-        let files = std::fs::read_dir(&self.folder).expect("a folder").flatten();
-        let mut files = files.map(|file| file.path());
-        let heard = files.find(|path| path.to_string_lossy().ends_with("-dec.wav"));
-        heard.expect("a recording")
-    }
-}
-
-impl Drop for Baresip {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+/// What baresip calls the codec that it shares with us.
+const OPUS: &str = "opus/48000/1";
 
 fn account(server: SocketAddr, lines: &str) -> String {
     format!("address = \"alice@lab.example\"\nserver = \"{server}\"\n{lines}\n")

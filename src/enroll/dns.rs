@@ -15,7 +15,7 @@ use crate::base::Rng;
 
 /// Asks DNS.
 #[derive(Clone)]
-pub struct Resolver(TokioResolver);
+pub struct Resolver(pub(crate) TokioResolver);
 
 /// Why DNS does not say where a server is: a part of a sentence each.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -109,7 +109,8 @@ impl Resolver {
         Ok(found.take(ADDRESSES_MAX).collect())
     }
 
-    async fn services(&self, name: &str) -> Result<Vec<SRV>, NetError> {
+    /// The SRV records of a service.
+    pub(crate) async fn services(&self, name: &str) -> Result<Vec<SRV>, NetError> {
         use hickory_resolver::proto::rr::RecordType;
 
         let found = self.0.lookup(name, RecordType::SRV).await?;
@@ -129,7 +130,7 @@ impl std::fmt::Debug for Resolver {
 
 /// The order in which servers are tried: by priority, and by chance weighted with the weight
 /// within one (RFC 2782).
-fn in_order(mut records: Vec<SRV>, rng: &mut Rng) -> Vec<SRV> {
+pub(crate) fn in_order(mut records: Vec<SRV>, rng: &mut Rng) -> Vec<SRV> {
     // Those of weight 0 come first so that they have a small chance at all.
     records.sort_by_key(|record| (record.priority, record.weight));
     let mut ordered = Vec::with_capacity(records.len());

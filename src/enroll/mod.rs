@@ -36,6 +36,7 @@ pub(crate) mod tests;
 mod trust;
 
 pub use client::{EnrollError, Enrollment, enroll};
+pub(crate) use dns::in_order;
 pub use dns::{DnsError, Resolver};
 pub use document::DocumentError;
 pub use find::{FindFailure, Finding, Query, Road, RoadFailure, RoadNews, RoadState, find};

@@ -38,7 +38,7 @@ impl Digit {
 /// Digits on their way out, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct DigitSender {
-    /// Each with its length in samples.
+    /// Each with its length in ticks of the stream's clock.
     waiting: VecDeque<(Digit, u16)>,
     sending: Option<Sending>,
     pause: u8,
@@ -64,20 +64,21 @@ pub(super) struct EventPacket {
 }
 
 impl DigitSender {
-    /// Takes a digit that lasts `length`, at most 1.3 s: what one event can tell (RFC 4733
+    /// Takes a digit that lasts `length`, at most 65,535 ticks: what one event can tell (RFC 4733
     /// §2.3.5). Gives `false` if too many wait.
-    pub(super) fn push(&mut self, digit: Digit, length: Duration) -> bool {
-        let samples = (length.as_micros() * 6 / 125).clamp(1, u128::from(u16::MAX) - 960);
+    pub(super) fn push(&mut self, digit: Digit, length: Duration, clock_rate: u32) -> bool {
+        let ticks = length.as_micros() * u128::from(clock_rate) / 1_000_000;
+        let ticks = ticks.clamp(1, u128::from(u16::MAX) - 960);
         let has_room = self.waiting.len() < DIGITS_MAX;
         if has_room {
-            self.waiting.push_back((digit, samples as u16));
+            self.waiting.push_back((digit, ticks as u16));
         }
         has_room
     }
 
-    /// The packet that takes the place of sound in a tick of `samples` that begins at
+    /// The packet that takes the place of a frame of `ticks` that begins at
     /// `timestamp`.
-    pub(super) fn next(&mut self, timestamp: u32, samples: u16) -> Option<EventPacket> {
+    pub(super) fn next(&mut self, timestamp: u32, ticks: u16) -> Option<EventPacket> {
         if self.pause > 0 {
             self.pause -= 1;
             return None;
@@ -89,7 +90,7 @@ impl DigitSender {
         }
         let sending = self.sending.as_mut()?;
         if sending.ends == 0 {
-            sending.elapsed = sending.elapsed.saturating_add(samples);
+            sending.elapsed = sending.elapsed.saturating_add(ticks);
         }
         let is_over = sending.elapsed >= sending.length;
         sending.ends += u8::from(is_over);
@@ -176,8 +177,8 @@ mod tests {
     #[test]
     fn a_digit_is_told_until_it_has_ended_three_times() {
         let mut sender = DigitSender::default();
-        assert!(sender.push(digit('7'), Duration::from_millis(60)));
-        assert!(sender.push(digit('8'), Duration::from_millis(20)));
+        assert!(sender.push(digit('7'), Duration::from_millis(60), 48_000));
+        assert!(sender.push(digit('8'), Duration::from_millis(20), 48_000));
         let packets: Vec<_> = (0..10u32).map(|tick| sender.next(tick * 960, 960)).collect();
         let first: Vec<_> = packets.iter().take(5).flatten().collect();
         assert_eq!(first.len(), 5);
@@ -197,7 +198,7 @@ mod tests {
         let mut receiver = DigitReceiver::default();
         let mut sender = DigitSender::default();
         for label in "112".chars() {
-            sender.push(digit(label), Duration::from_millis(100));
+            sender.push(digit(label), Duration::from_millis(100), 48_000);
         }
         let mut tick = 0u32;
         while let Some(packet) = sender.next(tick * 960, 960).or_else(|| {
@@ -225,7 +226,7 @@ mod tests {
         assert_eq!(receiver.receive(900_000, &[16, 10, 0, 9]), None, "a flash is no digit");
         assert_eq!((receiver.take(), receiver.take()), (Some(digit('3')), None));
         let mut sender = DigitSender::default();
-        let taken = (0..1000).filter(|_| sender.push(digit('1'), Duration::ZERO)).count();
+        let taken = (0..1000).filter(|_| sender.push(digit('1'), Duration::ZERO, 48_000)).count();
         assert_eq!(taken, DIGITS_MAX);
     }
 }

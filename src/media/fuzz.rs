@@ -9,7 +9,10 @@ use super::jitter::{Arrival, JitterBuffer, Pull, limits};
 use super::sdp::{
     Direction, DtlsRole, MediaDescription, Offer, Origin, PayloadTypes, Setup, accept,
 };
-use super::{AudioSession, FRAME_SAMPLES, Profile, SessionSettings, SrtpKeys, SrtpSession, wav};
+use super::{
+    AudioSession, Codec, FRAME_SAMPLES, Format, Profile, SessionSettings, SrtpKeys, SrtpSession,
+    wav,
+};
 use crate::base::{DecodeError, Instant, Now, Reader, Rng};
 
 /// An offer, its answer, and the same text taken as an answer to us.
@@ -53,8 +56,10 @@ pub fn sound(bytes: &[u8]) {
     let start = Now::new(Instant::from_micros(1_000_000), 1_700_000_000_000);
     let mut rng = Rng::from_number(1);
     let settings = SessionSettings {
-        send_payload_type: 111,
-        receive_payload_type: 111,
+        send: Format::opus(111),
+        receive: [(Codec::Opus, 111), (Codec::Pcmu, 0), (Codec::Pcma, 8)]
+            .map(|(codec, payload_type)| Format { codec, payload_type })
+            .to_vec(),
         in_band_fec: true,
         copies: Some(PayloadTypes { send: 63, receive: 63 }),
         dtx: false,

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::codec::{Frame, SILENCE};
-use super::sdp::{Direction, DtlsRole, PayloadTypes};
+use super::codec::{Format, Frame, SILENCE};
+use super::sdp::{COPIES_PAYLOAD_TYPE, Direction, DtlsRole, OPUS_PAYLOAD_TYPE, PayloadTypes};
 use super::session::{AudioSession, SessionError, SessionSettings, SrtpKeys};
 use super::srtp::Profile;
 use crate::base::{Instant, Now, Rng};
@@ -40,10 +40,13 @@ impl Loopback {
         let keying: Vec<u8> = (0..PROFILE.keying_length()).map(|_| rng.u64() as u8).collect();
         let mut session = |role| {
             let settings = SessionSettings {
-                send_payload_type: 111,
-                receive_payload_type: 111,
+                send: Format::opus(OPUS_PAYLOAD_TYPE),
+                receive: vec![Format::opus(OPUS_PAYLOAD_TYPE)],
                 in_band_fec: true,
-                copies: Some(PayloadTypes { send: 63, receive: 63 }),
+                copies: Some(PayloadTypes {
+                    send: COPIES_PAYLOAD_TYPE,
+                    receive: COPIES_PAYLOAD_TYPE,
+                }),
                 dtx: true,
                 bitrate_max: None,
                 digits: None,

@@ -1,4 +1,4 @@
-//! Sound from a microphone here to a speaker there: session descriptions, Opus, RTP with
+//! Sound from a microphone here to a speaker there: session descriptions, codecs, RTP with
 //! encryption and reports, the jitter buffer, sound devices and files.
 //!
 //! This room knows nothing of RELOAD. ICE and DTLS are made elsewhere: their candidates and
@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | [`sdp`] | offer and answer | RFC 3264, 8866, 8839, 5763 |
 //! | `srtp` | encryption, and telling datagrams apart | RFC 3711, 5764, 7983 |
-//! | `codec` | Opus | RFC 6716, 7587 |
+//! | `codec` | Opus, and G.711 for ordinary phones | RFC 6716, 7587, 3551 |
 //! | [`jitter`], `stretch` | when to play what, and how fast | |
 //! | `red`, `path` | copies against loss; how much of them and of everything | RFC 2198 |
 //! | `report`, `metrics` | RTCP | RFC 3550, 3611 |
@@ -59,7 +59,7 @@ mod stretch;
 mod tone;
 mod wav;
 
-pub use codec::{CodecError, FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
+pub use codec::{Codec, CodecError, FRAME_SAMPLES, Format, Frame, SAMPLE_RATE, SILENCE};
 pub use conference::{ConferencePort, add};
 pub use digit::Digit;
 pub use level::LevelMeter;

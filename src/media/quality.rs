@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::codec::Decoder;
+use super::codec::Codec;
 use super::jitter::Pull;
 
 /// What was missing of the other side's sound when it was to be played, after all repair.
@@ -103,9 +103,9 @@ impl Misses {
     }
 
     /// Counts what the jitter buffer gave, and how many frames it had to pass over for that.
-    pub(super) fn note(&mut self, pull: &Pull, lost: u64) {
+    pub(super) fn note(&mut self, pull: &Pull, lost: u64, codec: Codec) {
         let length = match pull {
-            Pull::Packet(payload, _) => Decoder::duration(payload),
+            Pull::Packet(payload, _) => codec.duration(payload),
             Pull::Recover { samples, .. } => Some(*samples),
             Pull::Conceal(_) | Pull::Silence => None,
         };

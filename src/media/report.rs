@@ -13,13 +13,16 @@ use rtcp::source_description::{
     SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem,
 };
 
+use super::codec::Codec;
 use super::metrics::{self, Heard, HeardThere};
+use super::session::SessionSettings;
 use crate::base::{Instant, Now, Rng};
 
 /// Counts the packets of one source as they come in (RFC 3550 A.1, A.3, A.8).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reception {
     pub(super) source: u32,
+    codec: Codec,
     first: i64,
     highest: i64,
     received: u64,
@@ -28,17 +31,18 @@ pub(super) struct Reception {
     /// What was expected and received when loss was looked at last.
     looked_at: (i64, u64),
     transit: Option<i64>,
-    /// In samples.
+    /// In samples at 48 kHz.
     jitter: f64,
     last_sender_report: Option<(u32, Instant)>,
 }
 
 impl Reception {
-    pub(super) fn new(source: u32, sequence: u16) -> Self {
+    pub(super) fn new(source: u32, sequence: u16, codec: Codec) -> Self {
         // One round up, so that packets from before the first one have numbers too.
         let first = 0x1_0000 + i64::from(sequence);
         Self {
             source,
+            codec,
             first,
             highest: first - 1,
             received: 0,
@@ -51,7 +55,7 @@ impl Reception {
         }
     }
 
-    /// Counts a packet.
+    /// Counts a packet; `timestamp` is in samples at 48 kHz, whatever the codec's clock is.
     pub(super) fn count(&mut self, now: Instant, sequence: u16, timestamp: u32) {
         self.count_event(sequence);
         let arrival = (u128::from(now.as_micros()) * 6 / 125) as u32;
@@ -125,7 +129,7 @@ impl Reception {
             // 24 bits, signed on the wire; the library knows only the positive half.
             total_lost: u32::try_from(self.lost().clamp(0, 0x7f_ffff)).unwrap_or(0),
             last_sequence_number: (self.highest - 0x1_0000) as u32,
-            jitter: self.jitter as u32,
+            jitter: self.jitter as u32 / self.codec.samples_per_tick(),
             last_sender_report,
             delay,
         }
@@ -145,6 +149,8 @@ pub(super) struct Sent {
 #[derive(Debug)]
 pub(super) struct Reporter {
     source: u32,
+    /// What we send, whose clock our timestamps are in.
+    codec: Codec,
     cname: String,
     /// Unix time in µs at the driver's origin: one wall clock for a whole call, because a jump
     /// would spoil round trip times.
@@ -186,16 +192,22 @@ const PACKETS_MAX: usize = 16;
 const NTP_TO_UNIX: u64 = 2_208_988_800;
 
 impl Reporter {
-    pub(super) fn new(now: Now, source: u32, cname: String, rng: &mut Rng) -> Self {
+    pub(super) fn new(now: Now, source: u32, settings: &SessionSettings, rng: &mut Rng) -> Self {
         let origin = u128::from(now.unix_ms) * 1000;
         Self {
             source,
-            cname,
+            codec: settings.send.codec,
+            cname: settings.cname.clone(),
             unix_us_at_origin: origin.saturating_sub(u128::from(now.instant.as_micros())),
             // The first one after half the interval (RFC 3550 §6.2).
             next: now.instant + interval(rng) / 2,
             sent_before: 0,
         }
+    }
+
+    /// Our timestamps are in another codec's clock from now on.
+    pub(super) fn set_codec(&mut self, codec: Codec) {
+        self.codec = codec;
     }
 
     /// When the next report is due.
@@ -252,7 +264,9 @@ impl Reporter {
     fn read_blocks(&self, now: Instant, blocks: &[ReceptionReport], feedback: &mut Feedback) {
         let Some(block) = blocks.iter().find(|b| b.ssrc == self.source) else { return };
         feedback.fraction_lost = Some(f32::from(block.fraction_lost) / 256.0);
-        feedback.jitter = Some(Duration::from_secs_f64(f64::from(block.jitter) / 48_000.0));
+        feedback.jitter = Some(Duration::from_secs_f64(
+            f64::from(block.jitter) / f64::from(self.codec.clock_rate()),
+        ));
         if block.last_sender_report == 0 {
             return;
         }
@@ -284,7 +298,7 @@ impl Reporter {
                 ssrc: self.source,
                 ntp_time: self.ntp(now),
                 // The timestamp that a packet sent now would have.
-                rtp_time: timestamp.wrapping_add(samples(now.saturating_since(at))),
+                rtp_time: timestamp.wrapping_add(self.ticks(now.saturating_since(at))),
                 packet_count: sent.packets as u32,
                 octet_count: sent.octets as u32,
                 reports,
@@ -304,6 +318,10 @@ impl Reporter {
         let mut packets = vec![first, Box::new(SourceDescription { chunks: vec![chunk] })];
         packets.extend(metrics.map(|m| Box::new(m) as Box<dyn Packet + Send + Sync>));
         packets
+    }
+
+    fn ticks(&self, duration: Duration) -> u32 {
+        (duration.as_micros() * u128::from(self.codec.clock_rate()) / 1_000_000) as u32
     }
 
     /// 64-bit NTP time.
@@ -340,13 +358,25 @@ fn to_ntp_short(duration: Duration) -> u32 {
     u32::try_from(duration.as_micros() * 65_536 / 1_000_000).unwrap_or(u32::MAX)
 }
 
-fn samples(duration: Duration) -> u32 {
-    (duration.as_micros() * 6 / 125) as u32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::Format;
+    use crate::media::sdp::Direction;
+
+    fn settings() -> SessionSettings {
+        SessionSettings {
+            send: Format::opus(111),
+            receive: vec![Format::opus(111)],
+            in_band_fec: false,
+            copies: None,
+            dtx: false,
+            bitrate_max: None,
+            digits: None,
+            direction: Direction::SendRecv,
+            cname: "alice".into(),
+        }
+    }
 
     fn at(ms: u64) -> Instant {
         Instant::from_micros(ms * 1000)
@@ -354,7 +384,7 @@ mod tests {
 
     #[test]
     fn loss_is_counted_across_the_wrap() {
-        let mut reception = Reception::new(7, 65_530);
+        let mut reception = Reception::new(7, 65_530, Codec::Opus);
         for number in 65_530u32..65_630 {
             if number % 10 != 0 {
                 reception.count(at(u64::from(number) * 20), number as u16, number * 960);
@@ -369,7 +399,7 @@ mod tests {
 
     #[test]
     fn a_duplicate_is_not_a_negative_loss_on_the_wire() {
-        let mut reception = Reception::new(7, 1);
+        let mut reception = Reception::new(7, 1, Codec::Opus);
         reception.count(at(0), 1, 0);
         reception.count(at(0), 1, 0);
         assert_eq!(reception.lost(), -1);
@@ -378,7 +408,7 @@ mod tests {
 
     #[test]
     fn jitter_converges_to_the_mean_difference() {
-        let mut reception = Reception::new(7, 0);
+        let mut reception = Reception::new(7, 0, Codec::Opus);
         for number in 0..1000u16 {
             // Transit alternates by 10 ms.
             let ms = u64::from(number) * 20 + u64::from(number % 2) * 10;
@@ -392,7 +422,7 @@ mod tests {
     fn reports_come_every_five_seconds_or_so() {
         let mut rng = Rng::from_number(5);
         let now = Now::new(at(0), 1_700_000_000_000);
-        let mut reporter = Reporter::new(now, 1, "alice".into(), &mut rng);
+        let mut reporter = Reporter::new(now, 1, &settings(), &mut rng);
         let mut times = vec![reporter.deadline()];
         for _ in 0..200 {
             let now = reporter.deadline();
@@ -410,7 +440,7 @@ mod tests {
     #[test]
     fn a_broken_packet_hides_no_other() {
         let mut rng = Rng::from_number(5);
-        let reporter = Reporter::new(Now::new(at(0), 0), 1, "alice".into(), &mut rng);
+        let reporter = Reporter::new(Now::new(at(0), 0), 1, &settings(), &mut rng);
         let goodbye = Goodbye { sources: vec![2], reason: Bytes::new() };
         let goodbye = rtcp::packet::marshal(&[Box::new(goodbye)]).expect("a packet");
         // An extended report with a block that is longer than the packet.
@@ -423,7 +453,7 @@ mod tests {
     fn garbage_says_nothing() {
         let mut rng = Rng::from_number(5);
         let now = Now::new(at(0), 0);
-        let reporter = Reporter::new(now, 1, "alice".into(), &mut rng);
+        let reporter = Reporter::new(now, 1, &settings(), &mut rng);
         for length in 0..64 {
             for first in [0x80, 0x81, 0x9f] {
                 let mut bytes = vec![0xff; length];

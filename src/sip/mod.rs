@@ -104,6 +104,11 @@ pub mod limits {
     pub const REGISTRATION_S_MAX: u32 = 7200;
     /// When a registrar is asked again that has refused, or said nothing.
     pub const REGISTER_AGAIN: Duration = Duration::from_secs(60);
+    /// How often the registrar is asked where it sees us if a router is between: the router's
+    /// address may be another one tomorrow.
+    pub const REGISTER_BEHIND_ROUTER: Duration = Duration::from_secs(120);
+    /// Contacts taken back in one registration.
+    pub const OUTDATED_CONTACTS_MAX: usize = 4;
     /// How long a call outlives its flow until it must have been moved to another one.
     pub const REBIND_MAX: Duration = Duration::from_secs(30);
 }

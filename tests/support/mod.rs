@@ -2,6 +2,7 @@
 //! Whatever was started ends with its [`Phone`].
 #![allow(dead_code, reason = "each file of tests uses a part of this")]
 
+pub mod baresip;
 pub mod halting;
 pub mod internet;
 pub mod lan;

@@ -2,7 +2,8 @@
 //!
 //! A description holds one audio stream of Opus (RFC 7587) on SRTP keyed by DTLS (RFC 5763), with
 //! every ICE candidate in it (RFC 8839; nothing trickles) and RTCP on the same port (RFC 5761).
-//! Toward phones that know nothing of all that there is [`PlainDescription`]: Opus on bare RTP.
+//! Toward phones that know nothing of all that there is [`PlainDescription`]: bare RTP, and G.711
+//! for those that know no Opus.
 //! The crate `sdp` reads and writes the lines; their meaning is decided here.
 
 mod plain;
@@ -11,7 +12,7 @@ mod read;
 mod tests;
 mod write;
 
-pub use plain::{PlainDescription, PlainNegotiated, PlainOffer};
+pub use plain::{PlainDescription, PlainNegotiated, PlainOffer, TelephoneEvent};
 pub use read::Offer;
 
 /// One side's audio stream.
@@ -176,7 +177,7 @@ pub enum SdpError {
     #[error("The other side offers no encrypted audio stream that this program knows.")]
     NoAudio,
     /// No Opus in it.
-    #[error("The other side has no codec in common with this program (Opus is needed).")]
+    #[error("The other side has no codec in common with this program.")]
     NoCommonCodec,
     /// No SHA-256 fingerprint, so that media could not be authenticated.
     #[error("The other side gave no SHA-256 fingerprint for its media encryption.")]

@@ -9,6 +9,7 @@ use super::{
     Direction, DtlsRole, MediaDescription, Negotiated, OpusWish, Origin, PayloadTypes, SdpError,
     Setup, facing, limits, write,
 };
+use crate::media::SAMPLE_RATE;
 
 /// An offer that can be answered.
 #[derive(Clone, Debug)]
@@ -153,7 +154,7 @@ fn stream(
         setup: setup(&lines)?,
         opus_payload_type,
         copies_payload_type: copies(&lines, opus_payload_type),
-        telephone_event: telephone_event(&lines),
+        telephone_event: telephone_event(&lines, SAMPLE_RATE),
         direction: direction(&lines),
         recording: recording(&lines),
     };
@@ -182,12 +183,15 @@ impl<'a> Lines<'a> {
     /// The first of the stream's formats that is mapped to this encoding.
     fn format(&self, encoding: &str) -> Option<&'a String> {
         let is_it = |format: &&String| {
-            self.own("rtpmap").flatten().any(|map| {
-                let (number, name) = map.split_once(' ').unwrap_or_default();
-                number == *format && name.trim().eq_ignore_ascii_case(encoding)
-            })
+            self.encoding(format).is_some_and(|name| name.eq_ignore_ascii_case(encoding))
         };
         self.media.media_name.formats.iter().find(is_it)
+    }
+
+    /// What a format is mapped to.
+    pub(super) fn encoding(&self, format: &str) -> Option<&'a str> {
+        let mut maps = self.own("rtpmap").flatten().filter_map(|map| map.split_once(' '));
+        maps.find(|(number, _)| *number == format).map(|(_, name)| name.trim())
     }
 
     /// The value of the first such line, of bounded length.
@@ -210,14 +214,19 @@ fn copies(lines: &Lines<'_>, opus: u8) -> Option<u8> {
 }
 
 /// The payload type of the first Opus among the stream's formats, and its parameters.
-pub(super) fn opus(lines: &Lines<'_>) -> Result<(u8, OpusWish), SdpError> {
+fn opus(lines: &Lines<'_>) -> Result<(u8, OpusWish), SdpError> {
     // RFC 7587 §7: always 48000 and 2, whatever is really sent.
     let format = lines.format("opus/48000/2").ok_or(SdpError::NoCommonCodec)?;
     let payload_type = format.parse().ok().filter(|t| *t < 128);
     let payload_type = payload_type.ok_or(SdpError::BadAttribute("m="))?;
+    Ok((payload_type, opus_wish(lines, format)))
+}
+
+/// What the writer asks of Opus under this number.
+pub(super) fn opus_wish(lines: &Lines<'_>, format: &str) -> OpusWish {
     let mut wish = OpusWish { in_band_fec: false, dtx: false, bitrate_max: None };
     let parameters = lines.own("fmtp").flatten().filter_map(|line| line.split_once(' '));
-    let parameters = parameters.filter(|(number, _)| number == format).map(|(_, text)| text);
+    let parameters = parameters.filter(|(number, _)| *number == format).map(|(_, text)| text);
     for (name, value) in
         parameters.flat_map(|text| text.split(';')).filter_map(|p| p.split_once('='))
     {
@@ -228,13 +237,14 @@ pub(super) fn opus(lines: &Lines<'_>) -> Result<(u8, OpusWish), SdpError> {
             _ => {}
         }
     }
-    Ok((payload_type, wish))
+    wish
 }
 
-/// The payload type of the first telephone events that share Opus's clock (RFC 4733 §2.1). All that
-/// take any take the sixteen keys (§2.4.1).
-pub(super) fn telephone_event(lines: &Lines<'_>) -> Option<u8> {
-    lines.format("telephone-event/48000")?.parse().ok().filter(|number| *number < 128)
+/// The payload type of the first telephone events in this clock, which is that of the codec
+/// (RFC 4733 §2.1). All that take any take the sixteen keys (§2.4.1).
+pub(super) fn telephone_event(lines: &Lines<'_>, clock_rate: u32) -> Option<u8> {
+    let format = lines.format(&format!("telephone-event/{clock_rate}"))?;
+    format.parse().ok().filter(|number| *number < 128)
 }
 
 /// The first SHA-256 fingerprint (RFC 8122 §5).

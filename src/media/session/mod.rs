@@ -2,8 +2,8 @@
 //! frames come out.
 //!
 //! ```text
-//! microphone ─► capture ─► Opus ─► RTP ─► SRTP ─► poll ─► network
-//! network ─► receive ─► SRTP ─► RTP ─► jitter buffer ─► playout ─► Opus ─► stretch ─► speaker
+//! microphone ─► capture ─► codec ─► RTP ─► SRTP ─► poll ─► network
+//! network ─► receive ─► SRTP ─► RTP ─► jitter buffer ─► playout ─► codec ─► stretch ─► speaker
 //! ```
 
 mod statistics;
@@ -17,7 +17,7 @@ use bytes::Bytes;
 pub use statistics::AudioStatistics;
 use webrtc_util::marshal::{Marshal, Unmarshal};
 
-use super::codec::{CodecError, Decoder, Encoder, FRAME_SAMPLES, Frame, SILENCE};
+use super::codec::{Codec, CodecError, Decoder, Encoder, FRAME_SAMPLES, Format, Frame, SILENCE};
 use super::digit::{Digit, DigitReceiver, DigitSender, EventPacket};
 use super::jitter::{Arrival, Insertion, JitterBuffer, Pace, Pull};
 use super::level::LevelMeter;
@@ -77,10 +77,10 @@ pub struct AudioSession {
 /// What a call's sound is made of, after SDP and DTLS.
 #[derive(Clone, Debug)]
 pub struct SessionSettings {
-    /// The payload type to send Opus under.
-    pub send_payload_type: u8,
-    /// The payload type under which Opus comes in.
-    pub receive_payload_type: u8,
+    /// What our sound is sent as.
+    pub send: Format,
+    /// What the other side's sound may come as, the likeliest first.
+    pub receive: Vec<Format>,
     /// Whether the other side makes use of in-band error correction.
     pub in_band_fec: bool,
     /// Copies of earlier frames (`red/48000/2`, RFC 2198), if both sides know them.
@@ -89,7 +89,7 @@ pub struct SessionSettings {
     pub dtx: bool,
     /// The most bits per second that the other side wants.
     pub bitrate_max: Option<u32>,
-    /// Digits as events (`telephone-event/48000`, RFC 4733), if both sides know them.
+    /// Digits as events in the clock of what is sent (RFC 4733 §2.1), if both sides know them.
     pub digits: Option<PayloadTypes>,
     /// Which way sound flows.
     pub direction: Direction,
@@ -129,8 +129,8 @@ impl SessionSettings {
     /// The settings that an offer and answer lead to, with a random name.
     pub fn new(negotiated: &Negotiated, rng: &mut Rng) -> Self {
         Self {
-            send_payload_type: negotiated.send_payload_type,
-            receive_payload_type: negotiated.receive_payload_type,
+            send: Format::opus(negotiated.send_payload_type),
+            receive: vec![Format::opus(negotiated.receive_payload_type)],
             in_band_fec: negotiated.opus.in_band_fec,
             copies: negotiated.copies,
             dtx: negotiated.opus.dtx,
@@ -142,6 +142,19 @@ impl SessionSettings {
             direction: negotiated.direction,
             cname: rng.ice_string(16),
         }
+    }
+
+    fn encoder(&self) -> Result<Encoder, CodecError> {
+        Encoder::new(self.send.codec, self.in_band_fec, self.dtx)
+    }
+
+    fn decoder(&self) -> Result<Decoder, CodecError> {
+        Decoder::new(self.receive.first().map_or(self.send.codec, |format| format.codec))
+    }
+
+    /// What the RTP timestamp grows by in a frame.
+    fn ticks_per_frame(&self) -> u16 {
+        FRAME_SAMPLES as u16 / self.send.codec.samples_per_tick() as u16
     }
 }
 
@@ -184,10 +197,10 @@ impl AudioSession {
         let source = rng.u64() as u32;
         Ok(Self {
             srtp,
-            encoder: Encoder::new(settings.in_band_fec, settings.dtx)?,
-            decoder: Decoder::new()?,
+            encoder: settings.encoder()?,
+            decoder: settings.decoder()?,
             jitter: JitterBuffer::default(),
-            reporter: Reporter::new(now, source, settings.cname.clone(), &mut rng),
+            reporter: Reporter::new(now, source, &settings, &mut rng),
             path: Path::new(settings.bitrate_max, settings.copies.is_some()),
             copies: Copies::default(),
             source,
@@ -220,19 +233,18 @@ impl AudioSession {
     /// Sends 20 ms of sound from the microphone.
     pub fn capture(&mut self, now: Instant, frame: &Frame) {
         self.level_sent.watch(frame);
-        let timestamp = self.timestamp;
-        self.timestamp = timestamp.wrapping_add(FRAME_SAMPLES as u32);
+        let (timestamp, ticks) = (self.timestamp, self.settings.ticks_per_frame());
+        self.timestamp = timestamp.wrapping_add(u32::from(ticks));
         if self.is_over || !self.settings.direction.sends() {
             return;
         }
-        if let Some(event) = self.digits_sent.next(timestamp, FRAME_SAMPLES as u16) {
+        if let Some(event) = self.digits_sent.next(timestamp, ticks) {
             self.send_event(now, event);
             return;
         }
         let Plan { bitrate, loss_percent, distances } = self.path.plan();
-        // A figure that the codec refuses leaves the one before in force.
-        let _ = self.encoder.set_bitrate(bitrate);
-        let _ = self.encoder.expect_loss(loss_percent);
+        // Figures that the codec refuses leave those before in force.
+        let _ = self.encoder.adapt(loss_percent, bitrate);
         let Ok(payload) = self.encoder.encode(frame) else {
             return;
         };
@@ -242,12 +254,12 @@ impl AudioSession {
             return;
         }
         let payload = Bytes::copy_from_slice(payload);
-        let opus = self.settings.send_payload_type;
+        let own = self.settings.send.payload_type;
         let (payload_type, packed) = match self.settings.copies {
             Some(types) if !distances.is_empty() => {
-                (types.send, self.copies.pack(opus, timestamp, distances, &payload))
+                (types.send, self.copies.pack(own, timestamp, distances, &payload))
             }
-            _ => (opus, payload.clone()),
+            _ => (own, payload.clone()),
         };
         self.copies.remember(timestamp, payload);
         let header = rtp::header::Header { marker, payload_type, timestamp, ..Default::default() };
@@ -258,7 +270,8 @@ impl AudioSession {
     /// behind those that are not over yet. Gives `false` if the other side knows no digits or too
     /// many wait already.
     pub fn send_digit(&mut self, digit: Digit, length: Duration) -> bool {
-        self.settings.digits.is_some() && self.digits_sent.push(digit, length)
+        let clock_rate = self.settings.send.codec.clock_rate();
+        self.settings.digits.is_some() && self.digits_sent.push(digit, length, clock_rate)
     }
 
     /// The next digit that the other side has pressed.
@@ -336,6 +349,23 @@ impl AudioSession {
         self.settings.direction = direction;
     }
 
+    /// Goes on as a new offer and answer have it. Our name stays what it was.
+    ///
+    /// # Errors
+    /// The codec does not start; then all is as it was.
+    pub fn change(&mut self, settings: SessionSettings) -> Result<(), SessionError> {
+        let before = &self.settings;
+        if settings.send.codec != before.send.codec {
+            self.encoder = settings.encoder()?;
+            // Another clock begins where the one before would have gone on.
+            self.reporter.set_codec(settings.send.codec);
+            self.is_talkspurt = false;
+        }
+        let cname = before.cname.clone();
+        self.settings = SessionSettings { cname, ..settings };
+        Ok(())
+    }
+
     /// Whether the other side has ended its sound.
     pub fn peer_said_goodbye(&self) -> bool {
         self.peer_said_goodbye
@@ -409,23 +439,41 @@ impl AudioSession {
         if !self.settings.direction.receives() {
             return None;
         }
-        let opus = self.settings.receive_payload_type;
         let has_copies =
             self.settings.copies.is_some_and(|types| types.receive == header.payload_type);
-        if !has_copies && header.payload_type != opus {
-            return None;
-        }
-        let payload = match has_copies {
+        let (payload_type, payload) = match has_copies {
             true => {
-                red::unpack(&packet.payload)?.last().filter(|own| own.payload_type == opus)?.payload
+                let own = red::unpack(&packet.payload)?.last()?;
+                (own.payload_type, own.payload)
             }
-            false => packet.payload.clone(),
+            false => (header.payload_type, packet.payload.clone()),
         };
+        let mut formats = self.settings.receive.iter();
+        let codec = formats.find(|format| format.payload_type == payload_type)?.codec;
+        self.listen_to(codec)?;
         self.receive_frame(now, header, payload)?;
         if has_copies {
             self.receive_copies(now, header.timestamp, &packet.payload);
         }
         Some(())
+    }
+
+    /// Makes ready for a codec: the other side may take any that it was told of (RFC 3264 §5.1).
+    fn listen_to(&mut self, codec: Codec) -> Option<()> {
+        if self.decoder.codec() != codec {
+            self.decoder = Decoder::new(codec).ok()?;
+            self.forget_source();
+        }
+        Some(())
+    }
+
+    /// What comes from now on has nothing to do with what came before.
+    fn forget_source(&mut self) {
+        if let Some(before) = self.reception.take() {
+            self.earlier.0 += before.received();
+            self.earlier.1 += before.lost();
+            self.jitter.restart();
+        }
     }
 
     /// Takes the packet's own frame.
@@ -435,26 +483,22 @@ impl AudioSession {
         header: &rtp::header::Header,
         payload: Bytes,
     ) -> Option<()> {
-        let duration = Decoder::duration(&payload)?;
-        let (sequence, timestamp) = (header.sequence_number, header.timestamp);
-        let reception = match &mut self.reception {
-            Some(reception) if reception.source == header.ssrc => reception,
-            // Another source: the other side has started again, or found that we share a number.
-            other => {
-                if let Some(before) = other {
-                    self.earlier.0 += before.received();
-                    self.earlier.1 += before.lost();
-                    self.jitter.restart();
-                }
-                other.insert(Reception::new(header.ssrc, sequence))
-            }
-        };
-        let has_fec = Decoder::has_redundancy(&payload);
+        let codec = self.decoder.codec();
+        let duration = codec.duration(&payload)?;
+        let sequence = header.sequence_number;
+        let timestamp = header.timestamp.wrapping_mul(codec.samples_per_tick());
+        if self.reception.is_some_and(|reception| reception.source != header.ssrc) {
+            // The other side has started again, or found that we share a number.
+            self.forget_source();
+        }
+        let new = || Reception::new(header.ssrc, sequence, codec);
+        let reception = self.reception.get_or_insert_with(new);
+        let has_fec = codec.has_redundancy(&payload);
         let arrival = Arrival { sequence: Some(sequence), timestamp, duration, has_fec, payload };
         if self.jitter.insert(now, arrival) == Insertion::Restarted {
             self.earlier.0 += reception.received();
             self.earlier.1 += reception.lost();
-            *reception = Reception::new(header.ssrc, sequence);
+            *reception = new();
         }
         reception.count(now, sequence, timestamp);
         if let Some(loss) = reception.loss_lately() {
@@ -465,10 +509,15 @@ impl AudioSession {
 
     /// Takes the copies of earlier frames that came along.
     fn receive_copies(&mut self, now: Instant, timestamp: u32, packet: &Bytes) {
-        let opus = self.settings.receive_payload_type;
+        let Some(opus) = self.settings.receive.iter().find(|f| f.codec == Codec::Opus).copied()
+        else {
+            return;
+        };
         let Some(blocks) = red::unpack(packet) else { return };
-        for block in blocks.filter(|block| block.offset > 0 && block.payload_type == opus) {
-            let Some(duration) = Decoder::duration(&block.payload) else { continue };
+        let is_copy =
+            |block: &red::Block| block.offset > 0 && block.payload_type == opus.payload_type;
+        for block in blocks.filter(is_copy) {
+            let Some(duration) = opus.codec.duration(&block.payload) else { continue };
             let timestamp = timestamp.wrapping_sub(block.offset);
             let payload = block.payload;
             let arrival = Arrival { sequence: None, timestamp, duration, has_fec: false, payload };
@@ -503,7 +552,7 @@ impl AudioSession {
         let lost_before = self.jitter.counters().lost;
         let pull = self.jitter.pull(now, decoded.len() as u32);
         let lost = self.jitter.counters().lost - lost_before;
-        self.misses.note(&pull, lost);
+        self.misses.note(&pull, lost, decoder.codec());
         let done = match pull {
             Pull::Packet(payload, pace) => decoder.decode(&payload).map(|sound| {
                 level.watch(sound);

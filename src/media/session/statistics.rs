@@ -16,7 +16,7 @@ pub struct AudioStatistics {
     pub packets_received: u64,
     /// RTP packets to us that never came.
     pub packets_lost: u64,
-    /// Datagrams thrown away: forged, replayed, not media, or not Opus.
+    /// Datagrams thrown away: forged, replayed, not media, or of no codec that was agreed on.
     pub packets_refused: u64,
     /// Share of the packets to us that were lost, 0 to 1, over the whole call.
     pub loss_received: f32,

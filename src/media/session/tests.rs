@@ -25,8 +25,8 @@ struct Call {
 fn session(role: DtlsRole, seed: u64) -> AudioSession {
     let mut rng = Rng::from_number(seed);
     let settings = SessionSettings {
-        send_payload_type: 111,
-        receive_payload_type: 111,
+        send: Format::opus(111),
+        receive: vec![Format::opus(111)],
         in_band_fec: true,
         copies: Some(PayloadTypes { send: 63, receive: 63 }),
         dtx: false,
@@ -180,7 +180,7 @@ fn copies_and_redundancy_are_sent_when_packets_are_lost() {
 fn silence_is_not_sent_and_the_voice_behind_it_is_whole() {
     let mut call = Call::new(21, Network { delay_us: 20_000, jitter_us: 2_000, loss: 0.0 });
     for session in &mut call.sessions {
-        session.encoder = Encoder::new(true, true).expect("an encoder");
+        session.encoder = Encoder::new(Codec::Opus, true, true).expect("an encoder");
     }
     let said = speech();
     let mut sound = vec![0.0; 4 * 48_000];
@@ -191,6 +191,44 @@ fn silence_is_not_sent_and_the_voice_behind_it_is_whole() {
     let figures = call.sessions[1].statistics();
     assert!(figures.packets_received < 330, "{figures:?}");
     assert_eq!((figures.packets_lost, figures.buffer.lost), (0, 0), "{figures:?}");
+}
+
+/// RFC 3551 §4.5.14: in the sound of a telephone speech comes through a network that loses some of
+/// it, keys are heard, and the reports' clock is that of the codec. Either side may change to
+/// another codec that was agreed on.
+#[test]
+fn the_sound_of_a_telephone() {
+    let mut call = Call::new(8, Network { delay_us: 40_000, jitter_us: 5_000, loss: 0.02 });
+    let [pcmu, pcma] = [(Codec::Pcmu, 0), (Codec::Pcma, 8)]
+        .map(|(codec, payload_type)| Format { codec, payload_type });
+    for session in &mut call.sessions {
+        let digits = Some(PayloadTypes { send: 100, receive: 100 });
+        let receive = vec![pcmu, pcma];
+        let settings = session.settings.clone();
+        let settings = SessionSettings { send: pcmu, receive, copies: None, digits, ..settings };
+        session.change(settings).expect("a codec");
+    }
+    let said = speech();
+    let heard = call.talk([&said[0], &said[1]], 150);
+    assert!(fit(&said[1], &heard[0]) > 0.8, "{}", fit(&said[1], &heard[0]));
+    let key = Digit::from_char('7').expect("a key");
+    assert!(call.sessions[0].send_digit(key, Duration::from_millis(100)));
+    call.talk([&[], &[]], 50);
+    assert_eq!(call.sessions[1].take_digit(), Some(key));
+
+    let settings = SessionSettings { send: pcma, ..call.sessions[0].settings.clone() };
+    call.sessions[0].change(settings).expect("a codec");
+    let heard = call.talk([&said[0], &said[1]], 350);
+    assert!(fit(&said[0], &heard[1]) > 0.8, "{}", fit(&said[0], &heard[1]));
+    let figures = call.sessions[1].statistics();
+    assert!(figures.jitter < Duration::from_millis(10), "{figures:?}");
+    let there = figures.jitter_sent.expect("a report has come");
+    assert!(there < Duration::from_millis(10), "{there:?}");
+}
+
+fn fit(said: &[f32], heard: &[f32]) -> f32 {
+    let said = &said[..said.len().min(heard.len())];
+    correlation(said, heard, 48_000).coefficient
 }
 
 #[test]
@@ -214,7 +252,7 @@ fn what_is_heard_is_told_and_estimated() {
         for session in &mut call.sessions {
             session.settings.copies = None;
             session.settings.in_band_fec = false;
-            session.encoder = Encoder::new(false, false).expect("an encoder");
+            session.encoder = Encoder::new(Codec::Opus, false, false).expect("an encoder");
         }
         let said = speech();
         call.talk([&said[0], &said[1]], 800);

@@ -13,10 +13,10 @@ pub struct SipAccount {
     pub address: Aor,
     /// The name and password that the registrar asks for.
     pub credentials: Option<Credentials>,
-    /// The registrar's host name or address, with its port unless that is the usual one.
+    /// The registrar's host name or address, with its port unless that is for DNS to say.
     pub server: String,
-    /// How it is reached.
-    pub transport: SipTransport,
+    /// How it is reached; without it, as its domain says in DNS, or by UDP.
+    pub transport: Option<SipTransport>,
     /// Whether calls to the address are to ring here.
     pub registers: bool,
     /// A file of certificates (PEM) to believe a TLS server by; without it those of the system.
@@ -60,8 +60,7 @@ struct File {
     user: Option<String>,
     password: Option<String>,
     server: Option<String>,
-    #[serde(default)]
-    transport: SipTransport,
+    transport: Option<SipTransport>,
     #[serde(default = "yes")]
     register: bool,
     certificates: Option<PathBuf>,
@@ -111,15 +110,14 @@ impl SipAccount {
         whole.parse().map_err(|_| format!("{name} is no address like alice@example.org."))
     }
 
-    /// The server's host and port.
-    pub(super) fn host_and_port(&self) -> (String, u16) {
-        let usual = self.transport.port();
+    /// The server's host, and its port if that is said.
+    pub(super) fn host_and_port(&self) -> (String, Option<u16>) {
+        let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_owned();
         match self.server.rsplit_once(':') {
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-                let host = host.trim_start_matches('[').trim_end_matches(']');
-                (host.to_owned(), port.parse().unwrap_or(usual))
+                (bare(host), port.parse().ok())
             }
-            _ => (self.server.clone(), usual),
+            _ => (bare(&self.server), None),
         }
     }
 }
@@ -138,11 +136,9 @@ mod tests {
         let account = account.expect("an account");
         let credentials = account.credentials.clone().expect("a password");
         assert_eq!((credentials.user.as_str(), account.registers), ("alice", true));
-        assert_eq!(account.host_and_port(), ("example.org".to_owned(), 5060));
-        let tls = SipAccount { transport: SipTransport::Tls, ..account.clone() };
-        assert_eq!(tls.host_and_port().1, 5061);
+        assert_eq!(account.host_and_port(), ("example.org".to_owned(), None));
         let other = SipAccount { server: "[2001:db8::1]:5070".into(), ..account.clone() };
-        assert_eq!(other.host_and_port(), ("2001:db8::1".to_owned(), 5070));
+        assert_eq!(other.host_and_port(), ("2001:db8::1".to_owned(), Some(5070)));
         assert_eq!(account.callee("bob").map(|aor| aor.to_string()), Ok("bob@example.org".into()));
         assert!(!format!("{account:?}").contains("\"x\""), "no password in what is logged");
     }

@@ -9,24 +9,29 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::base::{Now, Rng};
 use crate::link::{Clock, os_seed, unix_ms};
-use crate::media::sdp::{Direction, PlainNegotiated};
+use crate::media::sdp::PlainNegotiated;
 use crate::media::{
-    AudioSession, AudioStatistics, DatagramKind, FRAME_SAMPLES, SAMPLE_RATE, SessionSettings,
-    SinkChoice, SourceChoice,
+    AudioSession, AudioStatistics, DatagramKind, Digit, FRAME_SAMPLES, SAMPLE_RATE,
+    SessionSettings, SinkChoice, SourceChoice,
 };
 use crate::phone::voice::{Voice, Who};
 
 /// A running call's sound; it ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct BareSound {
-    control: mpsc::Sender<Change>,
+    control: mpsc::Sender<Control>,
 }
 
-/// What both sides have agreed on anew.
 #[derive(Debug)]
-struct Change {
-    remote: SocketAddr,
-    direction: Direction,
+enum Control {
+    /// Both sides have agreed anew.
+    Change {
+        remote: SocketAddr,
+        settings: SessionSettings,
+    },
+    /// The other side hears nothing of us, or does again.
+    Hold(bool),
+    Press(Digit),
 }
 
 /// What a call's sound reports.
@@ -34,6 +39,8 @@ struct Change {
 pub(super) enum SoundReport {
     /// Something can't be used: one sentence. The call goes on without.
     Fault(String),
+    /// The other side has pressed a key.
+    Digit(Digit),
     /// Figures, several times a second and a last time at the end.
     Statistics(Box<AudioStatistics>),
 }
@@ -48,17 +55,7 @@ impl BareSound {
     ) -> Self {
         let (control, inbox) = mpsc::channel(CHANGES_MAX);
         let mut rng = Rng::new(os_seed());
-        let settings = SessionSettings {
-            send_payload_type: negotiated.opus.send,
-            receive_payload_type: negotiated.opus.receive,
-            in_band_fec: negotiated.wish.in_band_fec,
-            copies: None,
-            dtx: negotiated.wish.dtx,
-            bitrate_max: negotiated.wish.bitrate_max,
-            digits: negotiated.digits,
-            direction: negotiated.direction,
-            cname: rng.ice_string(16),
-        };
+        let settings = settings(negotiated, &mut rng);
         let (remote, has_mux) = (negotiated.remote.address, negotiated.remote.has_rtcp_mux);
         let who = Who::User { source, sink, voice_processing: true, hold_music: None };
         tokio::spawn(async move {
@@ -82,8 +79,19 @@ impl BareSound {
 
     /// Goes on as both sides have agreed anew.
     pub(super) fn change(&self, negotiated: &PlainNegotiated) {
-        let (remote, direction) = (negotiated.remote.address, negotiated.direction);
-        let _ = self.control.try_send(Change { remote, direction });
+        let settings = settings(negotiated, &mut Rng::new(os_seed()));
+        let remote = negotiated.remote.address;
+        let _ = self.control.try_send(Control::Change { remote, settings });
+    }
+
+    /// Keeps our voice back, or lets it through again.
+    pub(super) fn hold(&self, is_on_hold: bool) {
+        let _ = self.control.try_send(Control::Hold(is_on_hold));
+    }
+
+    /// Presses a key of the telephone.
+    pub(super) fn press(&self, digit: Digit) {
+        let _ = self.control.try_send(Control::Press(digit));
     }
 }
 
@@ -101,7 +109,7 @@ struct Running {
 impl Running {
     async fn run(
         mut self,
-        mut control: mpsc::Receiver<Change>,
+        mut control: mpsc::Receiver<Control>,
         report: &(impl Fn(SoundReport) + Send + Sync),
     ) {
         let mut tick = interval(FRAME);
@@ -121,17 +129,21 @@ impl Running {
                 read = self.socket.recv_from(&mut buffer) => {
                     // Whoever sends from elsewhere is not who we talk to.
                     if let Ok((length, from)) = read && from.ip() == self.remote.ip() {
+                        if DatagramKind::of(&buffer[..length]) == DatagramKind::Rtp {
+                            // A router may have given it another port (RFC 4961 §4).
+                            self.remote.set_port(from.port());
+                        }
                         self.session.receive(self.clock.now(), &buffer[..length]);
+                        while let Some(digit) = self.session.take_digit() {
+                            report(SoundReport::Digit(digit));
+                        }
                     }
                 }
                 () = self.clock.sleep_until(deadline) => {
                     self.session.handle_timeout(self.clock.now());
                 }
                 change = control.recv() => match change {
-                    Some(Change { remote, direction }) => {
-                        self.remote = remote;
-                        self.session.set_direction(direction);
-                    }
+                    Some(control) => self.obey(control, report),
                     None => break,
                 },
             }
@@ -140,6 +152,21 @@ impl Running {
         self.session.end(self.clock.now());
         self.flush();
         report(self.statistics());
+    }
+
+    fn obey(&mut self, control: Control, report: &(impl Fn(SoundReport) + Send + Sync)) {
+        match control {
+            Control::Change { remote, settings } => {
+                self.remote = remote;
+                if let Err(error) = self.session.change(settings) {
+                    report(SoundReport::Fault(error.to_string()));
+                }
+            }
+            Control::Hold(is_on_hold) => self.voice.hold(is_on_hold),
+            Control::Press(digit) => {
+                let _ = self.session.send_digit(digit, KEY);
+            }
+        }
     }
 
     fn frame(&mut self, report: &(impl Fn(SoundReport) + Send + Sync)) {
@@ -166,11 +193,28 @@ impl Running {
     }
 }
 
+/// What both sides have agreed on, for the sound of it.
+fn settings(negotiated: &PlainNegotiated, rng: &mut Rng) -> SessionSettings {
+    SessionSettings {
+        send: negotiated.send,
+        receive: negotiated.receive.clone(),
+        in_band_fec: negotiated.wish.in_band_fec,
+        copies: None,
+        dtx: negotiated.wish.dtx,
+        bitrate_max: negotiated.wish.bitrate_max,
+        digits: negotiated.digits,
+        direction: negotiated.direction,
+        cname: rng.ice_string(16),
+    }
+}
+
+/// How long a key is pressed.
+const KEY: Duration = Duration::from_millis(100);
 /// Length of a frame.
 const FRAME: Duration = Duration::from_millis(1000 * FRAME_SAMPLES as u64 / SAMPLE_RATE as u64);
 /// Figures go out ten times a second.
 const TICKS_PER_REPORT: u32 = 5;
-/// Changes on their way.
-const CHANGES_MAX: usize = 8;
+/// Changes and keys on their way.
+const CHANGES_MAX: usize = 32;
 /// The longest datagram: nothing longer crosses an ordinary network in one piece.
 const DATAGRAM_MAX: usize = 1500;

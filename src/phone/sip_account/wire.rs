@@ -1,5 +1,6 @@
 //! The way to the registrar: UDP, TCP or TLS (RFC 3261 §18). Nobody else is heard.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -10,11 +11,12 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket, lookup_host};
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::find::Target;
 use super::settings::{SipAccount, SipTransport};
 use crate::sip::limits::MESSAGE_BYTES_MAX;
 use crate::sip::message::first_in_stream;
@@ -24,51 +26,38 @@ use crate::sip::message::first_in_stream;
 pub(super) struct Wire {
     /// Our own address on it.
     pub(super) local: SocketAddr,
+    pub(super) target: Target,
     outbox: mpsc::Sender<Bytes>,
     inbox: mpsc::Receiver<Bytes>,
 }
 
 impl Wire {
     /// Opens it.
-    pub(super) async fn open(account: &SipAccount) -> Result<Self, String> {
-        let (host, port) = account.host_and_port();
-        let found = lookup_host((host.as_str(), port)).await;
-        let found = found.map_err(|e| format!("The SIP server {host} was not found: {e}."))?;
-        let mut why = format!("The SIP server {host} has no address.");
-        for remote in found {
-            let opened = timeout(OPEN_MAX, Self::open_to(account, &host, remote)).await;
-            match opened {
-                Ok(Ok(wire)) => return Ok(wire),
-                Ok(Err(error)) => why = format!("The SIP server {host} can't be used: {error}."),
-                Err(_) => why = format!("The SIP server {host} does not answer."),
-            }
+    pub(super) async fn open(account: &SipAccount, target: Target) -> Result<Self, String> {
+        let (host, _) = account.host_and_port();
+        match timeout(OPEN_MAX, Self::open_to(account, &host, target)).await {
+            Ok(Ok(wire)) => Ok(wire),
+            Ok(Err(error)) => Err(format!("The SIP server {host} can't be used: {error}.")),
+            Err(_) => Err(format!("The SIP server {host} does not answer.")),
         }
-        Err(why)
     }
 
-    async fn open_to(
-        account: &SipAccount,
-        host: &str,
-        remote: SocketAddr,
-    ) -> std::io::Result<Self> {
+    async fn open_to(account: &SipAccount, host: &str, target: Target) -> std::io::Result<Self> {
+        let remote = target.address;
         let (outbox, to_send) = mpsc::channel(QUEUE_MAX);
         let (received, inbox) = mpsc::channel(QUEUE_MAX);
-        if account.transport == SipTransport::Udp {
-            let any: IpAddr = match remote {
-                SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-            };
-            let socket = UdpSocket::bind((any, 0)).await?;
+        if target.transport == SipTransport::Udp {
+            let socket = UdpSocket::bind((any(remote), 0)).await?;
             // The system lets nobody else through from now on.
             socket.connect(remote).await?;
             let local = socket.local_addr()?;
             tokio::spawn(datagrams(socket, to_send, received));
-            return Ok(Self { local, outbox, inbox });
+            return Ok(Self { local, target, outbox, inbox });
         }
         let stream = TcpStream::connect(remote).await?;
         stream.set_nodelay(true)?;
         let local = stream.local_addr()?;
-        if account.transport == SipTransport::Tls {
+        if target.transport == SipTransport::Tls {
             let config = client_config(account.certificates.as_deref())?;
             let name = ServerName::try_from(host.to_owned()).map_err(std::io::Error::other)?;
             let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
@@ -76,7 +65,20 @@ impl Wire {
         } else {
             tokio::spawn(messages(stream, to_send, received));
         }
-        Ok(Self { local, outbox, inbox })
+        Ok(Self { local, target, outbox, inbox })
+    }
+
+    /// Whether the server would see us at another address by now: this computer is in another
+    /// network.
+    pub(super) fn has_moved(&self) -> bool {
+        let now = || {
+            let socket = std::net::UdpSocket::bind((any(self.target.address), 0))?;
+            // Nothing is sent by this.
+            socket.connect(self.target.address)?;
+            socket.local_addr()
+        };
+        // Without any network there is nowhere to move to.
+        now().is_ok_and(|now: SocketAddr| now.ip() != self.local.ip())
     }
 
     /// Sends a message; one too many is lost like a datagram.
@@ -90,12 +92,20 @@ impl Wire {
     }
 }
 
+fn any(remote: SocketAddr) -> IpAddr {
+    match remote {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
 async fn datagrams(
     socket: UdpSocket,
     mut to_send: mpsc::Receiver<Bytes>,
     received: mpsc::Sender<Bytes>,
 ) {
     let mut buffer = vec![0; MESSAGE_BYTES_MAX];
+    let mut has_heard = false;
     loop {
         tokio::select! {
             bytes = to_send.recv() => match bytes {
@@ -103,11 +113,15 @@ async fn datagrams(
                 Some(bytes) => drop(socket.send(&bytes).await),
                 None => return,
             },
-            read = socket.recv(&mut buffer) => {
-                if let Ok(length) = read {
+            read = socket.recv(&mut buffer) => match read {
+                Ok(length) => {
+                    has_heard = true;
                     // More than can be handled is loss like any other.
                     let _ = received.try_send(Bytes::copy_from_slice(&buffer[..length]));
                 }
+                // Nobody is there (RFC 3261 §18.4); a server that was there comes back.
+                Err(e) if e.kind() == ErrorKind::ConnectionRefused && !has_heard => return,
+                Err(_) => {}
             }
         }
     }

@@ -2,6 +2,7 @@
 //! CSeq (RFC 3261 §20) and Reason (RFC 3326).
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 
 use super::text::{Params, is_token, one_line, quote, quoted_string, split};
@@ -118,6 +119,17 @@ impl Via {
     /// The host, and port if any, that the hop claims, in lower case.
     pub fn sent_by(&self) -> &str {
         &self.sent_by
+    }
+
+    /// Where the request came from, as whoever answers it has seen it (RFC 3581 §4), if they say.
+    pub fn seen_at(&self) -> Option<SocketAddr> {
+        let port = self.params.value("rport")?.parse().ok().filter(|port| *port != 0)?;
+        let host = self.params.value("received").or_else(|| {
+            let (host, port) = self.sent_by.rsplit_once(':')?;
+            Some(if port.ends_with(']') { &self.sent_by } else { host })
+        });
+        let host = host.unwrap_or(&self.sent_by).trim_start_matches('[').trim_end_matches(']');
+        Some(SocketAddr::new(host.parse().ok()?, port))
     }
 
     /// The branch, if it is unique as RFC 3261 demands it.

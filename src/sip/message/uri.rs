@@ -1,7 +1,7 @@
 //! SIP and SIPS URIs, and Addresses of Record (RFC 3261 §19.1).
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use rsip::Scheme;
@@ -69,6 +69,19 @@ impl Uri {
     pub fn with_scheme_of(mut self, other: &Self) -> Self {
         if let (Self::Sip(uri), Self::Sip(other)) = (&mut self, other) {
             uri.scheme.clone_from(&other.scheme);
+        }
+        self
+    }
+
+    /// This SIP or SIPS URI with the same user at another address.
+    #[must_use]
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        if let Self::Sip(uri) = &mut self {
+            uri.host = match address.ip() {
+                IpAddr::V4(ip) => Host::V4(ip),
+                IpAddr::V6(ip) => Host::V6(ip),
+            };
+            uri.port = Some(address.port());
         }
         self
     }

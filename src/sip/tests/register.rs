@@ -64,7 +64,7 @@ fn a_registration_with_a_password() {
 
     let granted = "Contact: <sip:alice@192.0.2.1:5060>;expires=100\nExpires: 3600\n";
     world.answer_alice("REGISTER", 200, granted, "");
-    assert_eq!(world.of(ALICE), [&Event::Registered { seconds: 100 }]);
+    assert_eq!(world.of(ALICE), [&Event::Registered { seconds: 100, seen_at: None }]);
     world.run_until(79_999);
     let sent = world.sent(ALICE, "REGISTER");
     world.run_until(80_000);
@@ -77,6 +77,54 @@ fn a_registration_with_a_password() {
     assert_eq!(world.last(ALICE, "REGISTER").headers.first("Expires"), Some("0"));
     world.answer_alice("REGISTER", 200, "", "");
     assert_eq!(world.of(ALICE).last(), Some(&&Event::Unregistered { status: None }));
+}
+
+/// RFC 3581 §4: behind a router the Contact is the address that the registrar sees, and the one
+/// before is taken back. A router that changes it is noticed within two minutes.
+#[test]
+fn a_registration_from_behind_a_router() {
+    let mut world = World::at_registrar(Some("secret"));
+    let answer = |world: &mut World, code: u16, seen_at: &str| {
+        let asked = world.last(ALICE, "REGISTER");
+        let mut response = Response::to(&asked, rsip::StatusCode::from(code), Some("theirs"));
+        let lines = if code == 401 { ASKS } else { "Expires: 3600\n" };
+        let (name, value) = lines.trim_end().split_once(": ").expect("a line");
+        response.headers.push(name, value);
+        let text = String::from_utf8(response.to_bytes()).expect("text");
+        let text = text.replace(";rport", &format!(";{seen_at}"));
+        world.input(ALICE, Input::Datagram { flow: FLOW, bytes: text.as_bytes() });
+    };
+    let contacts = |world: &World| world.last(ALICE, "REGISTER").headers.list("Contact").join(" ");
+    world.register(600);
+    answer(&mut world, 401, "received=203.0.113.5;rport=40000");
+    let (ours, outside) = ("<sip:alice@192.0.2.1:5060>", "<sip:alice@203.0.113.5:40000>");
+    assert_eq!(contacts(&world), format!("{outside} {ours};expires=0"));
+    answer(&mut world, 200, "received=203.0.113.5;rport=40000");
+    let seen_at = Some("203.0.113.5:40000".parse().expect("an address"));
+    assert_eq!(world.of(ALICE), [&Event::Registered { seconds: 3600, seen_at }]);
+
+    world.run_until(120_000);
+    assert_eq!(contacts(&world), outside);
+    answer(&mut world, 200, "received=203.0.113.5;rport=41000");
+    let moved = outside.replace("40000", "41000");
+    assert_eq!(contacts(&world), format!("{moved} {outside};expires=0"));
+    answer(&mut world, 200, "received=203.0.113.5;rport=41000");
+    world.invite();
+    assert_eq!(world.last(ALICE, "INVITE").headers.first("Contact"), Some(&*moved));
+}
+
+/// Without a router the Contact stays, whether the registrar says what it sees or not.
+#[test]
+fn a_registration_without_a_router() {
+    let mut world = World::at_registrar(None);
+    world.register(600);
+    let asked = world.last(ALICE, "REGISTER");
+    let response = Response::to(&asked, rsip::StatusCode::OK, Some("theirs")).to_bytes();
+    let text = String::from_utf8(response).expect("text").replace(";rport", ";rport=5060");
+    world.input(ALICE, Input::Datagram { flow: FLOW, bytes: text.as_bytes() });
+    assert_eq!(world.sent(ALICE, "REGISTER"), 1);
+    world.run_until(479_999);
+    assert_eq!(world.sent(ALICE, "REGISTER"), 1);
 }
 
 /// RFC 3261 §22.1: a wrong password is not tried again and again; a nonce that was too old is

@@ -1,6 +1,7 @@
 //! What goes into the user agent and what comes out.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -331,6 +332,9 @@ pub enum Event {
     Registered {
         /// Until they no longer are, if it is not refreshed.
         seconds: u32,
+        /// Where the registrar sees us (RFC 3581 §4), if it says: behind a router another address
+        /// than our own.
+        seen_at: Option<SocketAddr>,
     },
     /// Calls to us are not sent here.
     Unregistered {

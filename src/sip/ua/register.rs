@@ -3,6 +3,7 @@
 //! Only a user agent with [`Line`] registers or answers a challenge. In an overlay nobody may ask
 //! for a password, and whoever does gets none.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rsip::{Method, StatusCode};
@@ -48,6 +49,10 @@ pub(super) struct Registration {
     seconds: u32,
     /// How often the last request has been asked again.
     asked_again: u8,
+    /// Where the registrar sees us.
+    seen_at: Option<SocketAddr>,
+    /// Contacts of ours that the registrar may still know and that lead nowhere.
+    outdated: Vec<Uri>,
     /// When to ask again.
     pub(super) refresh: Option<Instant>,
 }
@@ -77,6 +82,8 @@ impl UserAgent {
             cseq,
             seconds,
             asked_again: 0,
+            seen_at: None,
+            outdated: Vec::new(),
             refresh: None,
         });
         (registration.flow, registration.seconds) = (flow, seconds);
@@ -100,6 +107,9 @@ impl UserAgent {
         headers.push("Call-ID", &registration.call_id);
         headers.push("CSeq", &cseq.to_string());
         headers.push("Contact", &NameAddr::new(self.config.contact.clone()).to_string());
+        for contact in &registration.outdated {
+            headers.push("Contact", &format!("{};expires=0", NameAddr::new(contact.clone())));
+        }
         headers.push("Expires", &registration.seconds.to_string());
         headers.push("Allow", ALLOW);
         let flow = registration.flow;
@@ -108,7 +118,38 @@ impl UserAgent {
         self.send_all(flow, bytes);
     }
 
+    /// Behind a router we are reached at the address that the registrar sees, not at our own: that
+    /// becomes our Contact, and the one before is taken back. `false` if nothing is new.
+    fn learn_address(&mut self, response: &Response) -> bool {
+        let Some(registration) = &mut self.registration else { return false };
+        let seen_at = response.headers.via().ok().and_then(|via| via.seen_at());
+        let Some(seen_at) = seen_at.filter(|seen_at| registration.seen_at != Some(*seen_at)) else {
+            return false;
+        };
+        registration.seen_at = Some(seen_at);
+        let contact = self.config.contact.clone().at(seen_at);
+        if contact == self.config.contact {
+            return false;
+        }
+        let before = std::mem::replace(&mut self.config.contact, contact);
+        registration.outdated.retain(|outdated| *outdated != self.config.contact);
+        registration.outdated.push(before);
+        if registration.outdated.len() > limits::OUTDATED_CONTACTS_MAX {
+            registration.outdated.remove(0);
+        }
+        true
+    }
+
+    /// Whether a router is between us and the registrar.
+    fn is_behind_router(&self) -> bool {
+        let seen_at = self.registration.as_ref().and_then(|registration| registration.seen_at);
+        let ours = self.config.line.as_ref().map(|line| line.sent_by.clone());
+        seen_at.is_some_and(|seen_at| ours.is_some_and(|ours| ours != seen_at.to_string()))
+    }
+
     pub(super) fn on_register_response(&mut self, now: Instant, response: &Response) {
+        let has_moved = self.learn_address(response);
+        let is_behind_router = self.is_behind_router();
         let contact = self.config.contact.clone();
         let Some(registration) = &mut self.registration else { return };
         match response.code() {
@@ -117,12 +158,22 @@ impl UserAgent {
                 self.registration = None;
                 self.event(Event::Unregistered { status: None });
             }
+            200..300 if has_moved && registration.asked_again < limits::ASKED_AGAIN_MAX => {
+                registration.asked_again += 1;
+                self.send_register(now);
+            }
             200..300 => {
                 registration.asked_again = 0;
+                registration.outdated.clear();
                 let seconds = granted(&response.headers, &contact).unwrap_or(registration.seconds);
                 let seconds = seconds.clamp(limits::REGISTRATION_S_MIN, limits::REGISTRATION_S_MAX);
-                registration.refresh = Some(now + Duration::from_secs(u64::from(seconds)) * 4 / 5);
-                self.event(Event::Registered { seconds });
+                let seen_at = registration.seen_at;
+                let mut refresh = Duration::from_secs(u64::from(seconds)) * 4 / 5;
+                if is_behind_router {
+                    refresh = refresh.min(limits::REGISTER_BEHIND_ROUTER);
+                }
+                registration.refresh = Some(now + refresh);
+                self.event(Event::Registered { seconds, seen_at });
             }
             423 if registration.asked_again < limits::ASKED_AGAIN_MAX => {
                 let least = response.headers.first("Min-Expires").and_then(|s| s.parse().ok());
@@ -189,6 +240,7 @@ impl UserAgent {
         self.known.truncate(limits::REALMS_MAX - 1);
         self.known.insert(0, Known { is_proxy, challenge, count: 0 });
         if id == NO_LEG {
+            self.learn_address(response);
             self.send_register(now);
         } else {
             self.send_again(now, id, key, |_, _| ());

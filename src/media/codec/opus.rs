@@ -2,44 +2,30 @@
 
 use opus::{Application, Bitrate, Channels, Signal};
 
-/// Samples per second, everywhere in this room.
-pub const SAMPLE_RATE: u32 = 48_000;
-/// Samples in a frame: 20 ms.
-pub const FRAME_SAMPLES: usize = 960;
-/// 20 ms of mono sound, each sample between -1 and 1.
-pub type Frame = [f32; FRAME_SAMPLES];
-/// A frame in which nothing is heard.
-pub const SILENCE: Frame = [0.0; FRAME_SAMPLES];
+use super::{CodecError, Frame, PACKET_SAMPLES_MAX, SAMPLE_RATE};
 
 /// Longest packet that an encoder may make: 20 ms at 510 kbit/s, the codec's most.
 const PACKET_MAX: usize = 1275;
-/// Longest sound in one packet: 120 ms (RFC 6716 §2.1.4).
-pub(super) const PACKET_SAMPLES_MAX: usize = 5760;
 /// What a receiver may ask for in bits per second (RFC 7587 §6.1).
 const BITRATES: (u32, u32) = (6_000, 510_000);
 /// More redundancy than for this much loss costs more quality than it saves.
 const LOSS_PERCENT_MAX: u8 = 30;
 
-/// The codec refused; with bounded input this means a defect, or a hostile packet.
-#[derive(Debug, thiserror::Error)]
-#[error("the Opus codec failed: {0}")]
-pub struct CodecError(#[from] opus::Error);
-
 /// Makes packets of frames.
 #[derive(Debug)]
-pub struct Encoder {
+pub struct OpusEncoder {
     encoder: opus::Encoder,
     buffer: Vec<u8>,
     loss_percent: u8,
     bitrate: u32,
 }
 
-impl Encoder {
+impl OpusEncoder {
     /// An encoder for speech.
     ///
     /// # Errors
     /// The codec can't be set up (no memory).
-    pub fn new(in_band_fec: bool, dtx: bool) -> Result<Self, CodecError> {
+    pub(super) fn new(in_band_fec: bool, dtx: bool) -> Result<Self, CodecError> {
         let mut encoder = opus::Encoder::new(SAMPLE_RATE, Channels::Mono, Application::Voip)?;
         encoder.set_inband_fec(in_band_fec)?;
         encoder.set_signal(Signal::Voice)?;
@@ -51,7 +37,7 @@ impl Encoder {
     ///
     /// # Errors
     /// The codec refuses the figure.
-    pub fn expect_loss(&mut self, percent: u8) -> Result<(), CodecError> {
+    pub(super) fn expect_loss(&mut self, percent: u8) -> Result<(), CodecError> {
         let percent = percent.min(LOSS_PERCENT_MAX);
         if percent != self.loss_percent {
             self.encoder.set_packet_loss_perc(i32::from(percent))?;
@@ -64,7 +50,7 @@ impl Encoder {
     ///
     /// # Errors
     /// The codec refuses the figure.
-    pub fn set_bitrate(&mut self, bitrate: u32) -> Result<(), CodecError> {
+    pub(super) fn set_bitrate(&mut self, bitrate: u32) -> Result<(), CodecError> {
         let bitrate = bitrate.clamp(BITRATES.0, BITRATES.1);
         if bitrate != self.bitrate {
             self.encoder.set_bitrate(Bitrate::Bits(bitrate as i32))?;
@@ -77,7 +63,7 @@ impl Encoder {
     ///
     /// # Errors
     /// The codec fails.
-    pub fn encode(&mut self, frame: &Frame) -> Result<&[u8], CodecError> {
+    pub(super) fn encode(&mut self, frame: &Frame) -> Result<&[u8], CodecError> {
         let length = self.encoder.encode_float(frame, &mut self.buffer)?;
         // What is left of a packet in a silence is its first byte or two (RFC 7587 §3.1.3).
         Ok(if length <= 2 { &[] } else { &self.buffer[..length] })
@@ -86,43 +72,26 @@ impl Encoder {
 
 /// Makes sound of packets, and of their absence.
 #[derive(Debug)]
-pub struct Decoder {
+pub struct OpusDecoder {
     decoder: opus::Decoder,
     buffer: Vec<f32>,
 }
 
-impl Decoder {
+impl OpusDecoder {
     /// A decoder that has heard nothing.
     ///
     /// # Errors
     /// The codec can't be set up (no memory).
-    pub fn new() -> Result<Self, CodecError> {
+    pub(super) fn new() -> Result<Self, CodecError> {
         let decoder = opus::Decoder::new(SAMPLE_RATE, Channels::Mono)?;
         Ok(Self { decoder, buffer: vec![0.0; PACKET_SAMPLES_MAX] })
-    }
-
-    /// Samples that a packet decodes to, or `None` if it is not Opus.
-    pub fn duration(packet: &[u8]) -> Option<u32> {
-        let samples = opus::packet::get_nb_samples(packet, SAMPLE_RATE).ok()?;
-        (1..=PACKET_SAMPLES_MAX).contains(&samples).then(|| u32::try_from(samples).ok())?
-    }
-
-    /// Whether a packet of one frame holds redundancy for the frame before (RFC 6716 §4.2.4).
-    pub fn has_redundancy(packet: &[u8]) -> bool {
-        let &[toc, first, ..] = packet else { return false };
-        // Below 16 the speech layer is in it (§3.1): of 10 or 20 ms, the flag follows one bit of
-        // voice activity.
-        let (configuration, is_one_frame) = (toc >> 3, toc & 3 == 0);
-        let has_speech_layer =
-            configuration < 12 && configuration & 3 < 2 || configuration >> 2 == 3;
-        has_speech_layer && is_one_frame && toc & 4 == 0 && first & 0x40 != 0
     }
 
     /// The packet's sound.
     ///
     /// # Errors
     /// The packet is not Opus.
-    pub fn decode(&mut self, packet: &[u8]) -> Result<&[f32], CodecError> {
+    pub(super) fn decode(&mut self, packet: &[u8]) -> Result<&[f32], CodecError> {
         if packet.is_empty() {
             return Ok(&[]);
         }
@@ -135,7 +104,7 @@ impl Decoder {
     ///
     /// # Errors
     /// The successor is not Opus.
-    pub fn recover(&mut self, successor: &[u8], samples: u32) -> Result<&[f32], CodecError> {
+    pub(super) fn recover(&mut self, successor: &[u8], samples: u32) -> Result<&[f32], CodecError> {
         let samples = whole_steps(samples);
         let samples = self.decoder.decode_float(successor, &mut self.buffer[..samples], true)?;
         Ok(&self.buffer[..samples])
@@ -145,11 +114,27 @@ impl Decoder {
     ///
     /// # Errors
     /// The codec fails.
-    pub fn conceal(&mut self, samples: u32) -> Result<&[f32], CodecError> {
+    pub(super) fn conceal(&mut self, samples: u32) -> Result<&[f32], CodecError> {
         let samples = whole_steps(samples);
         let samples = self.decoder.decode_float(&[], &mut self.buffer[..samples], false)?;
         Ok(&self.buffer[..samples])
     }
+}
+
+/// Samples that a packet decodes to, or `None` if it is not Opus.
+pub(super) fn duration(packet: &[u8]) -> Option<u32> {
+    let samples = opus::packet::get_nb_samples(packet, SAMPLE_RATE).ok()?;
+    (1..=PACKET_SAMPLES_MAX).contains(&samples).then(|| u32::try_from(samples).ok())?
+}
+
+/// Whether a packet of one frame holds redundancy for the frame before (RFC 6716 §4.2.4).
+pub(super) fn has_redundancy(packet: &[u8]) -> bool {
+    let &[toc, first, ..] = packet else { return false };
+    // Below 16 the speech layer is in it (§3.1): of 10 or 20 ms, the flag follows one bit of
+    // voice activity.
+    let (configuration, is_one_frame) = (toc >> 3, toc & 3 == 0);
+    let has_speech_layer = configuration < 12 && configuration & 3 < 2 || configuration >> 2 == 3;
+    has_speech_layer && is_one_frame && toc & 4 == 0 && first & 0x40 != 0
 }
 
 /// The codec invents sound in steps of 2.5 ms.
@@ -160,6 +145,7 @@ fn whole_steps(samples: u32) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::FRAME_SAMPLES;
     use super::*;
 
     fn tone(at: usize) -> Frame {
@@ -172,15 +158,15 @@ mod tests {
 
     #[test]
     fn a_tone_survives_loss_by_redundancy_and_by_invention() {
-        let mut encoder = Encoder::new(true, false).expect("an encoder");
+        let mut encoder = OpusEncoder::new(true, false).expect("an encoder");
         encoder.expect_loss(20).expect("a percentage");
         let packets: Vec<Vec<u8>> =
             (0..50).map(|at| encoder.encode(&tone(at)).expect("a packet").to_vec()).collect();
-        assert!(Decoder::has_redundancy(&packets[31]));
-        let mut plain = Encoder::new(false, false).expect("an encoder");
-        assert!(!Decoder::has_redundancy(plain.encode(&tone(0)).expect("a packet")));
-        assert_eq!(Decoder::duration(&packets[0]), Some(960));
-        let mut decoder = Decoder::new().expect("a decoder");
+        assert!(has_redundancy(&packets[31]));
+        let mut plain = OpusEncoder::new(false, false).expect("an encoder");
+        assert!(!has_redundancy(plain.encode(&tone(0)).expect("a packet")));
+        assert_eq!(duration(&packets[0]), Some(960));
+        let mut decoder = OpusDecoder::new().expect("a decoder");
         for packet in &packets[..30] {
             decoder.decode(packet).expect("sound");
         }
@@ -193,8 +179,8 @@ mod tests {
 
     #[test]
     fn what_is_not_opus_is_an_error() {
-        let mut decoder = Decoder::new().expect("a decoder");
-        assert_eq!(Decoder::duration(&[]), None);
+        let mut decoder = OpusDecoder::new().expect("a decoder");
+        assert_eq!(duration(&[]), None);
         assert!(decoder.decode(&[0xff; 3]).is_err());
         assert!(decoder.decode(&[]).expect("nothing").is_empty());
     }
@@ -202,7 +188,7 @@ mod tests {
     #[test]
     fn the_receivers_most_is_heeded() {
         let size = |bitrate| {
-            let mut encoder = Encoder::new(false, false).expect("an encoder");
+            let mut encoder = OpusEncoder::new(false, false).expect("an encoder");
             encoder.set_bitrate(bitrate).expect("a bitrate");
             (0..50).map(|at| encoder.encode(&tone(at)).expect("a packet").len()).sum::<usize>()
         };
