@@ -61,11 +61,10 @@ impl Data {
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.execute_batch(SCHEMA)?;
-        connection.execute_batch(super::pins::SCHEMA)?;
-        connection.execute_batch(super::contacts::SCHEMA)?;
-        connection.execute_batch(book::SCHEMA)?;
-        connection.execute_batch(messages::SCHEMA)?;
+        let schemas = [SCHEMA, super::pins::SCHEMA, super::contacts::SCHEMA, book::SCHEMA];
+        let schema = schemas.concat() + messages::SCHEMA;
+        // At once, for the disk is waited for after each change, and the window after that.
+        connection.execute_batch(&format!("BEGIN; {schema} COMMIT;"))?;
         Ok(Self { connection })
     }
 

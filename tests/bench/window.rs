@@ -12,6 +12,7 @@ mod screen;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -117,9 +118,13 @@ fn cpu_share(screen: &Screen, state: &Path, is_in_overlay: bool) -> f64 {
     let running = start(screen, &mut our_command(state));
     events.wait_for_map();
     if is_in_overlay {
-        let overlay = r#"{"start_overlay":{"name":"bench.example","user":"alice",
-            "listen":"127.0.0.1:0","kind":"self_signed"}}"#;
-        ctl(state, &["do", &overlay.replace('\n', "")]);
+        let listen = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr());
+        let listen = listen.expect("a free port");
+        let overlay = format!(
+            r#"{{"start_overlay":{{"name":"bench.example","user":"alice","listen":"{listen}","#
+        );
+        let overlay = overlay + r#""kind":"self_signed"}}"#;
+        ctl(state, &["do", &overlay]);
         let began = Instant::now();
         while !ctl(state, &["status"]).contains("alice@bench.example") {
             assert!(began.elapsed() < PATIENCE, "the overlay does not start");

@@ -316,6 +316,30 @@ fn quality_is_one_word_with_the_reason_behind_it() {
     harness.get_by_label_contains("Parts of what bob says");
 }
 
+/// However much is told of a call, its buttons are seen in the smallest window without scrolling.
+#[test]
+fn a_call_is_hung_up_without_scrolling() {
+    let mut snapshot = with_call(talking());
+    let call = &mut snapshot.calls[0];
+    call.conference = Some(CallId(3));
+    call.recording.by_us = true;
+    call.trouble = Some(SoundTrouble::Gaps);
+    call.quality = Some(Quality {
+        word: "Good",
+        loss: 0.0,
+        rtt: Some(Duration::from_millis(38)),
+        buffer: Duration::from_millis(40),
+        score: Some(4.3),
+        score_there: None,
+        path: "through a relay, 192.0.2.7".into(),
+    });
+    let (harness, _backend) = open(snapshot, [800.0, 600.0]);
+    for name in [words::mute(), words::hold(), words::record_stop(), words::hang_up()] {
+        let button = harness.get_by_role_and_label(Role::Button, name).rect();
+        assert!(button.max.y <= 600.0, "{name}: {button:?}");
+    }
+}
+
 #[test]
 fn a_person_of_the_list_is_shown_and_called() {
     for size in [WIDE, NARROW] {
