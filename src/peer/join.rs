@@ -521,8 +521,8 @@ pub(super) const ADDRESSES_MAX: usize = 64;
 /// Bootstrap nodes dialled at once. The nearest of four answers in half the time that one takes,
 /// and one that is gone delays nobody.
 const RACE_MAX: usize = 4;
-/// Peers that cannot be linked to us and that we look behind for one to admit us: farther from it we
-/// would be out of its sight.
+/// Peers that cannot be linked to us and that we look behind for one to admit us; behind more of
+/// them we would be out of sight.
 const PASSED_OVER_MAX: usize = 3;
 /// Neighbours believed of one Update.
 pub(super) const LIST_MAX: usize = 64;

@@ -320,8 +320,8 @@ impl Chord {
         nearest.unwrap_or(self.own)
     }
 
-    /// Where the range of a node begins that comes right before us, or between predecessors of ours;
-    /// `None` if it comes anywhere else.
+    /// Where the range of a node begins that comes right before us, or between predecessors of
+    /// ours; `None` if it comes anywhere else.
     pub fn start_for(&self, node: NodeId) -> Option<NodeId> {
         let k = node.to_u128();
         if self.is_responsible(k) {
