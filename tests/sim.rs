@@ -97,8 +97,23 @@ fn hostile_peers_change_nothing_that_is_not_theirs() {
     assert!(summary.churn_right * 10 >= summary.churn_fetches * 8, "{summary:?}");
 }
 
-/// One pair of twenty can never be linked: whoever can join does, nobody takes a neighbour's part
-/// of the ring for its own, and what is registered is found, also while peers come and go.
+/// One pair of ten can never be linked, or one of five: everybody joins, finds everybody, and then
+/// is as quiet as ever.
+#[test]
+fn walls_between_peers_keep_nobody_out() {
+    for (seed, walls) in (1..=6).zip([0.1, 0.2].into_iter().cycle()) {
+        let fetches_per_peer = 2;
+        let (lines, summary) = outcome(&Scenario { walls, fetches_per_peer, ..small(24, seed) });
+        assert_eq!(summary.findings, Findings::default(), "seed {seed}: {lines:#?}");
+        let all = (24, 24, summary.fetches);
+        let there = (summary.joined, summary.registered, summary.found);
+        assert_eq!(there, all, "seed {seed}: {lines:#?}");
+        assert!(summary.idle_bytes_per_s < 400.0, "seed {seed}: {summary:?}");
+    }
+}
+
+/// One pair of twenty can never be linked: nobody takes a neighbour's part of the ring for its own,
+/// and what is registered is found, also while peers come and go.
 #[test]
 fn walls_between_peers_hide_nothing() {
     let walls = 0.05;

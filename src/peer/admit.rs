@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::base::{Encode, NodeId};
 use crate::message::{ErrorCode, ErrorResponse, JoinAns, JoinReq};
-use crate::routing::Topology;
 use crate::routing::chord::Chord;
 
 use super::copies::{Copy, Why};
@@ -50,11 +49,13 @@ impl Peer {
             // It has been a peer before, and starts anew.
             self.drop_peer(node, Cause::Left);
         }
-        if !self.chord.is_responsible(node.to_u128()) {
+        // Who cannot be linked to the responsible peer comes to the next one behind it, which has
+        // copies of what is to be handed over. From our Update the responsible peer learns of it.
+        let Some(start) = self.chord.start_for(node) else {
             return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
-        }
+        };
         self.answer(question, JoinAns::default().to_bytes(), &[]);
-        self.hand_over(node);
+        self.hand_over(node, start);
     }
 
     /// A copy for the admitted node is on its way or not needed. The Update that admits it goes out
@@ -66,23 +67,19 @@ impl Peer {
         if admission.waiting > 0 {
             return;
         }
-        let is_whole = admission.start == self.chord.range_start();
-        if !self.chord.is_responsible(node.to_u128()) {
-            // Another peer has come between us.
-            self.forget_admission(node);
-        } else if is_whole {
-            self.admit(node);
-        } else {
-            // Meanwhile we have inherited a range that will be its own.
-            self.hand_over(node);
+        match self.chord.start_for(node) {
+            // It is out of our sight now.
+            None => self.forget_admission(node),
+            Some(start) if start == admission.start => self.admit(node),
+            // Meanwhile its range has grown or shrunk.
+            Some(start) => self.hand_over(node, start),
         }
     }
 
     /// Whether a resource is on its way to the node that we admit.
     pub(super) fn also_for_admitted(&mut self, resource: &crate::base::ResourceId) {
-        let start = self.chord.range_start();
         let Some(admission) = &mut self.admission else { return };
-        if Chord::between(resource, start, admission.node) {
+        if Chord::between(resource, admission.start, admission.node) {
             admission.waiting += 1;
             let to = admission.node;
             self.push_copy(Copy { to, resource: resource.clone(), number: 1, why: Why::Admission });
@@ -101,9 +98,7 @@ impl Peer {
         self.admission = None;
     }
 
-    fn hand_over(&mut self, node: NodeId) {
-        // A lone peer's range starts behind itself, like everybody's.
-        let start = self.chord.range_start();
+    fn hand_over(&mut self, node: NodeId, start: NodeId) {
         let resources: Vec<_> =
             self.storage.resources_between(start.to_u128(), node.to_u128()).collect();
         let waiting = resources.len() + 1;

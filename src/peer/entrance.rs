@@ -59,6 +59,16 @@ impl Circle {
         self.known.insert(node, teacher).is_none()
     }
 
+    /// Forgets what `teacher` has told us.
+    pub(super) fn forget(&mut self, teacher: NodeId) {
+        self.known.retain(|_, by| *by != teacher);
+    }
+
+    /// Who else has told us of a peer.
+    pub(super) fn teacher_of(&self, node: NodeId) -> Option<NodeId> {
+        self.known.get(&node).copied().filter(|teacher| *teacher != node)
+    }
+
     /// How many peers are known.
     pub(super) fn len(&self) -> usize {
         self.known.len()
@@ -112,7 +122,7 @@ impl Peer {
     /// Who told us of a peer while we take our place.
     pub(super) fn entrance_teacher(&self, node: NodeId) -> Option<NodeId> {
         let Stage::Joined { entrance: Some(entrance), .. } = &self.stage else { return None };
-        entrance.circle.known.get(&node).copied().filter(|teacher| *teacher != node)
+        entrance.circle.teacher_of(node)
     }
 
     /// Attaches to neighbours that we have no link with; takes our place once there is none left.

@@ -4,6 +4,7 @@
 //! while we are being admitted (see `entrance`). Each step has a time; a failed attempt is repeated
 //! with growing pauses through the next bootstrap nodes, until somebody tells us to leave.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -27,9 +28,13 @@ pub(super) struct Joining {
     /// Bootstrap nodes that could not be reached in this round.
     unreached: usize,
     circle: Circle,
-    /// Who has sent us its tables ahead of the link with it.
-    told_by: Option<NodeId>,
+    /// Who has sent us its tables, ahead of the link with it or over it.
+    told_by: BTreeSet<NodeId>,
     admitting: Option<NodeId>,
+    /// Those that should admit us and cannot be linked to us.
+    passed_over: Vec<NodeId>,
+    /// All that have answered us and cannot be linked to us.
+    out_of_reach: BTreeSet<NodeId>,
     bootstrap_link: Option<LinkId>,
     /// Which bootstrap node is next.
     address: usize,
@@ -66,11 +71,20 @@ impl Joining {
             dialing: Vec::new(),
             unreached: 0,
             circle: Circle::default(),
-            told_by: None,
+            told_by: BTreeSet::new(),
             admitting: None,
+            passed_over: Vec::new(),
+            out_of_reach: BTreeSet::new(),
             bootstrap_link: None,
             address,
             failures,
+        }
+    }
+
+    /// A node has answered us and cannot be linked to us.
+    pub(super) fn note_out_of_reach(&mut self, node: NodeId) {
+        if self.out_of_reach.len() < LIST_MAX {
+            self.out_of_reach.insert(node);
         }
     }
 
@@ -184,7 +198,7 @@ impl Peer {
         let Stage::Joining(joining) = &mut self.stage else { return };
         if joining.step == Step::Attaching && reason == Some(Reason::Admitting) {
             joining.admitting = Some(node);
-            if joining.told_by == Some(node) {
+            if joining.told_by.contains(&node) {
                 return self.ask(node);
             }
             self.timers.set(Timer::Join, self.now.instant + UPDATE_MAX);
@@ -211,7 +225,7 @@ impl Peer {
         let Stage::Joining(joining) = &mut self.stage else { return };
         let (predecessors, successors) = contents.into_neighbors();
         joining.circle.learn(from, predecessors.into_iter().chain(successors), own);
-        joining.told_by = Some(from);
+        joining.told_by.insert(from);
         self.emit(Event::Joining(JoinStep::Neighbors));
         self.attach_circle();
     }
@@ -221,7 +235,7 @@ impl Peer {
         let is_sought = plan.reason == Reason::Admitting;
         match &mut self.stage {
             Stage::Joining(joining) if is_sought && joining.step == Step::Attaching => {
-                self.join_failed(JoinError::NoAdmittingPeer);
+                self.pass_over(plan.node);
             }
             Stage::Joining(joining) if plan.reason == Reason::Neighbor => {
                 if let Some(node) = plan.node {
@@ -248,6 +262,7 @@ impl Peer {
         let own = self.identity.node_id;
         let Stage::Joining(joining) = &mut self.stage else { return };
         let is_admitting = joining.admitting == Some(from);
+        joining.told_by.insert(from);
         let (predecessors, successors) = contents.into_neighbors();
         let is_admitted = predecessors.contains(&own);
         joining.circle.learn(from, predecessors.into_iter().chain(successors), own);
@@ -404,9 +419,28 @@ impl Peer {
         self.timers.set(Timer::Join, self.now.instant + STEP_MAX);
     }
 
-    /// Attaches to whoever is responsible for the place behind ours (RFC 6940 §10.5, §11.4).
+    /// The peer that should admit us has answered and cannot be linked to us: the next one behind
+    /// it will do.
+    fn pass_over(&mut self, node: Option<NodeId>) {
+        let Stage::Joining(joining) = &mut self.stage else { return };
+        let through = joining.bootstrap_link.and_then(|link| self.links.open(link));
+        match (node, through.map(|open| open.node)) {
+            (Some(node), Some(through)) if joining.passed_over.len() < PASSED_OVER_MAX => {
+                joining.passed_over.push(node);
+                // What it has told us cannot be asked of it.
+                joining.circle.forget(node);
+                self.seek_admitting_peer(through);
+            }
+            _ => self.join_failed(JoinError::NoAdmittingPeer),
+        }
+    }
+
+    /// Attaches to whoever is responsible for the place behind ours (RFC 6940 §10.5, §11.4), or
+    /// behind the last one that we had to pass over.
     fn seek_admitting_peer(&mut self, through: NodeId) {
-        let next = self.identity.node_id.to_u128().wrapping_add(1);
+        let Stage::Joining(joining) = &self.stage else { return };
+        let before = joining.passed_over.last().copied().unwrap_or(self.identity.node_id);
+        let next = before.to_u128().wrapping_add(1);
         let mut plan = AttachPlan::to_resource(ResourceId::from_u128(next), Reason::Admitting);
         plan.first_hop = Some(through);
         self.emit(Event::Joining(JoinStep::Attach));
@@ -463,6 +497,11 @@ impl Peer {
     /// We are responsible for our part of the ring from now on (T-50).
     fn joined(&mut self) {
         let Stage::Joining(joining) = &mut self.stage else { return };
+        for node in std::mem::take(&mut joining.out_of_reach) {
+            if let Some(teacher) = joining.circle.teacher_of(node) {
+                self.chord.note_unlinked(node, teacher);
+            }
+        }
         let entrance = Entrance {
             circle: std::mem::take(&mut joining.circle),
             bootstrap_link: joining.bootstrap_link,
@@ -482,6 +521,9 @@ pub(super) const ADDRESSES_MAX: usize = 64;
 /// Bootstrap nodes dialled at once. The nearest of four answers in half the time that one takes,
 /// and one that is gone delays nobody.
 const RACE_MAX: usize = 4;
+/// Peers that cannot be linked to us and that we look behind for one to admit us; behind more of
+/// them we would be out of sight.
+const PASSED_OVER_MAX: usize = 3;
 /// Neighbours believed of one Update.
 pub(super) const LIST_MAX: usize = 64;
 /// A step is five transmissions of a request, and some time for ICE and DTLS.

@@ -4,14 +4,17 @@
 
 use crate::base::NodeId;
 
-use super::Peer;
 use super::attach::{AttachPlan, Reason};
 use super::links::LinkState;
 use super::upkeep::Cause;
+use super::{Peer, Stage};
 
 impl Peer {
     /// No link has come up with a node that has answered us, or asked for one itself.
     pub(super) fn unlinked(&mut self, node: NodeId, plan: Option<&AttachPlan>) {
+        if let Stage::Joining(joining) = &mut self.stage {
+            return joining.note_out_of_reach(node);
+        }
         let Some(teacher) = self.teacher_of(node, plan) else { return };
         let start = self.chord.range_start();
         let change = self.chord.note_unlinked(node, teacher);
@@ -53,6 +56,7 @@ impl Peer {
     fn teacher_of(&self, node: NodeId, plan: Option<&AttachPlan>) -> Option<NodeId> {
         let plan = plan.filter(|plan| plan.reason == Reason::Neighbor);
         let planned = plan.and_then(|plan| plan.route.first()?.node());
-        planned.filter(|teacher| *teacher != node).or_else(|| self.entrance_teacher(node))
+        let is_linked = |teacher: &NodeId| *teacher != node && self.chord.contains(*teacher);
+        planned.filter(is_linked).or_else(|| self.entrance_teacher(node))
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base::{NodeId, ResourceId};
 use crate::message::ChordUpdate;
+use crate::routing::Topology;
 use crate::routing::chord::Change;
 
 use super::api::Event;
@@ -87,7 +88,8 @@ impl Peer {
         if change.neighbors {
             self.introduce(from, &listed);
         } else {
-            self.doubt(left_out);
+            let new = self.chord.newly_left_out(from, &left_out);
+            self.doubt(new);
         }
         self.ring_changed(change, Cause::Arrived);
         if change.neighbors {
@@ -104,7 +106,12 @@ impl Peer {
                 self.start_attach(AttachPlan::to_neighbor(from, node));
             }
         }
-        if self.chord.is_lost(from, &listed) {
+        // Between us and who takes us for a neighbour there may be some that it does not know, as
+        // not everybody can be linked to everybody.
+        let is_one_sided = listed.contains(&self.identity.node_id)
+            && !self.chord.neighbors().contains(&from)
+            && !left_out.is_empty();
+        if is_one_sided || self.chord.is_lost(from, &listed) {
             self.send_neighbors(from);
         }
     }

@@ -36,29 +36,34 @@ pub(super) fn ring(world: &World) -> Vec<String> {
         let own = peer.node_id().to_u128();
         let (predecessors, successors) = peer.neighbors();
         let least = limits::NEIGHBORS_MIN.min(world.ring.len() - 1);
-        let after = world.ring.from(own.wrapping_add(1));
-        let before = world.ring.before(own);
-        let is_right = |list: &[crate::base::NodeId],
-                        truth: &mut dyn Iterator<Item = (u128, u32)>| {
-            let mut truth = truth.filter(|(_, other)| !world.network.is_walled(number, *other));
-            list.len() >= least
-                && list.iter().all(|n| truth.next().map(|t| t.0) == Some(n.to_u128()))
-        };
-        if !is_right(successors, &mut { after }) {
-            wrong.push(format!("peer={number} has wrong successors"));
-        }
-        if !is_right(predecessors, &mut { before }) {
-            wrong.push(format!("peer={number} has wrong predecessors"));
+        let mut after = world.ring.from(own.wrapping_add(1));
+        let mut before = world.ring.before(own);
+        for (side, list, truth) in [
+            ("successors", successors, &mut after as &mut dyn Iterator<Item = (u128, u32)>),
+            ("predecessors", predecessors, &mut before),
+        ] {
+            let there: Vec<Option<u32>> =
+                list.iter().map(|node| world.ring.at(node.to_u128())).collect();
+            let is_walled = |a, b| world.network.is_walled(a, b);
+            // Neighbours tell of each other; whom none of them can reach remains unknown.
+            let is_known =
+                |other: u32| there.iter().flatten().any(|n| *n == other || !is_walled(*n, other));
+            let reached = truth.map(|(_, other)| other).filter(|o| !is_walled(number, *o));
+            let expected: Vec<u32> =
+                reached.filter(|o| is_known(*o)).take(list.len().max(least)).collect();
+            if !there.iter().copied().eq(expected.iter().copied().map(Some)) {
+                wrong.push(format!("peer={number} {side}={there:?} expected={expected:?}"));
+            }
         }
     }
     wrong
 }
 
-/// Whether a peer cannot join, as it cannot be linked to the one that would admit it.
+/// Whether a peer cannot join, as it cannot be linked to any that could admit it.
 pub(super) fn is_shut_out(world: &World, number: u32) -> bool {
     let place = world.identity(number).node_id.to_u128();
-    let mut behind = world.ring.from(place.wrapping_add(1));
-    behind.next().is_some_and(|(_, admitting)| world.network.is_walled(number, admitting))
+    let mut behind = world.ring.from(place.wrapping_add(1)).take(limits::ADMITTING);
+    behind.all(|(_, admitting)| world.network.is_walled(number, admitting))
 }
 
 /// The rules of RFC 6940 §7.3 for the Kinds of our overlays, written down a second time.

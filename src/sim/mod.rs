@@ -150,6 +150,8 @@ pub mod limits {
     pub const LINKS: usize = 64;
     /// Neighbours that a peer must know on each side (RFC 6940 §10.1).
     pub const NEIGHBORS_MIN: usize = 3;
+    /// Peers behind a joining one that can admit it.
+    pub const ADMITTING: usize = 4;
     /// Peers on each side of a place that may hold what is there: responsible peer and copies,
     /// whoever was before, and as many again for the other half of a partition.
     pub const NEAR: usize = 12;

@@ -31,6 +31,11 @@ impl Ring {
         self.0.values().copied()
     }
 
+    /// Who is at this place.
+    pub(super) fn at(&self, place: u128) -> Option<u32> {
+        self.0.get(&place).copied()
+    }
+
     /// From this place on clockwise, once around.
     pub(super) fn from(&self, place: u128) -> impl Iterator<Item = (u128, u32)> {
         self.0.range(place..).chain(self.0.range(..place)).map(|(place, peer)| (*place, *peer))

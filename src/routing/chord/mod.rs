@@ -57,6 +57,8 @@ pub struct Chord {
     successors: Vec<NodeId>,
     /// Peers next to us that we cannot be linked to.
     unlinked: Vec<Unlinked>,
+    /// Peers that do not name certain of our neighbours, each with one of those.
+    left_out: BTreeSet<(NodeId, NodeId)>,
     /// Slots that the table has grown to hold.
     sought: BTreeMap<Slot, Sought>,
 }
@@ -114,6 +116,7 @@ impl Chord {
             predecessors: Vec::new(),
             successors: Vec::new(),
             unlinked: Vec::new(),
+            left_out: BTreeSet::new(),
             sought: BTreeMap::new(),
         }
     }
@@ -200,6 +203,7 @@ impl Chord {
         match self.index(self.distance(peer)) {
             Ok(place) => {
                 self.peers.remove(place);
+                self.left_out.retain(|(by, node)| *by != peer && *node != peer);
                 self.refresh()
             }
             Err(_) => Change::default(),
@@ -270,6 +274,17 @@ impl Chord {
         ours
     }
 
+    /// Those of `left_out` that `peer` did not leave out before: there may be some that it can
+    /// never be linked to.
+    pub fn newly_left_out(&mut self, peer: NodeId, left_out: &[NodeId]) -> Vec<NodeId> {
+        if !self.contains(peer) {
+            return Vec::new();
+        }
+        self.left_out.retain(|(by, node)| *by != peer || left_out.contains(node));
+        let new = left_out.iter().copied().filter(|node| self.left_out.insert((peer, *node)));
+        new.collect()
+    }
+
     /// Whether a neighbour is not just the last on its side, or one of few.
     pub fn is_amid(&self, neighbor: NodeId) -> bool {
         [&self.predecessors, &self.successors].into_iter().any(|list| {
@@ -303,6 +318,22 @@ impl Chord {
         let known = known.chain(self.unlinked.iter().map(|unlinked| unlinked.node));
         let nearest = known.min_by_key(|p| ring::distance(p.to_u128(), self.position));
         nearest.unwrap_or(self.own)
+    }
+
+    /// Where the range of a node begins that comes right before us, or between predecessors of
+    /// ours; `None` if it comes anywhere else.
+    pub fn start_for(&self, node: NodeId) -> Option<NodeId> {
+        let k = node.to_u128();
+        if self.is_responsible(k) {
+            return Some(self.range_start());
+        }
+        let unlinked = self.unlinked.iter().map(|unlinked| unlinked.node);
+        let mut before: Vec<NodeId> = self.predecessors.iter().copied().chain(unlinked).collect();
+        before.sort_by_key(|p| ring::distance(p.to_u128(), self.position));
+        let is_between = |pair: &&[NodeId]| {
+            pair[0] != node && ring::in_range(k, pair[1].to_u128(), pair[0].to_u128())
+        };
+        before.windows(2).find(is_between).map(|pair| pair[1])
     }
 
     /// Whether we keep a value for this resource: fewer than three predecessors lie between it

@@ -93,6 +93,30 @@ fn who_is_left_out() {
     assert_eq!(left_out(&[50], &[70]), []);
 }
 
+/// Whom a peer has always left out it leaves out for good; whoever it named meanwhile, or was lost
+/// meanwhile, is news again.
+#[test]
+fn who_is_left_out_is_news_once() {
+    let mut chord = chord(50, &[10, 20, 30, 40, 60, 70, 80, 90]);
+    assert_eq!(chord.newly_left_out(id(60), &[id(40)]), [id(40)]);
+    assert_eq!(chord.newly_left_out(id(60), &[id(40), id(70)]), [id(70)]);
+    assert_eq!(chord.newly_left_out(id(70), &[id(40)]), [id(40)], "another one says so");
+    assert_eq!(chord.newly_left_out(id(60), &[id(70)]), []);
+    assert_eq!(chord.newly_left_out(id(60), &[id(40), id(70)]), [id(40)]);
+    chord.remove(id(40));
+    chord.insert(id(40));
+    assert_eq!(chord.newly_left_out(id(60), &[id(40), id(70)]), [id(40)]);
+    assert_eq!(chord.newly_left_out(id(65), &[id(40)]), [], "it is not linked to us");
+}
+
+/// Where the range of a node begins that comes before us, or before a predecessor of ours.
+#[test]
+fn ranges_between_predecessors() {
+    let chord = chord(50, &[10, 20, 30, 40, 60, 70, 80, 90]);
+    let starts = [45, 35, 15, 40, 5, 55].map(|k| chord.start_for(id(k)));
+    assert_eq!(starts, [Some(40), Some(30), Some(10), None, None, None].map(|s| s.map(id)));
+}
+
 /// The responsible peer among those before us, as far as we know them.
 #[test]
 fn predecessors_are_responsible() {
