@@ -36,7 +36,7 @@ fn two_windows_call_each_other_by_keys_and_clicks() {
 
     start_and_invite(&alice);
     // Bob pastes the link.
-    bob.keys(&["Tab", "Return", "ctrl+v", "Tab"]);
+    bob.keys(&["Tab", "Return", "ctrl+v", "Tab", "Tab"]);
     bob.write("bob");
     bob.key("Return");
     bob.await_title("Chordial \u{b7} bob@smith");
@@ -81,7 +81,7 @@ fn an_overlay_with_accounts_is_started_and_rung_in() {
     wait("the code of an invitation", || alice.shows_code());
     alice.settle(None);
     alice.keys(&["Tab", "Return", "Escape"]);
-    bob.keys(&["Tab", "Return", "ctrl+v", "Tab"]);
+    bob.keys(&["Tab", "Return", "ctrl+v", "Tab", "Tab"]);
     bob.write("bob");
     bob.key("Return");
     bob.await_title("Chordial \u{b7} bob@smith \u{2014} not joined");
