@@ -76,7 +76,11 @@ impl Borrow {
                     return;
                 },
                 () = sleep_until(due) => {
+                    let before = known.len();
                     self.check(&mut known).await;
+                    if known.len() < before {
+                        (search_at, pause) = (Some(Instant::now()), SEARCH_AGAIN_MIN);
+                    }
                     if search_at.is_some_and(|at| at <= Instant::now()) {
                         self.search(&mut known, &mut rng).await;
                         // In an overlay without relays nobody is to look for them all the time.
@@ -186,8 +190,9 @@ const TRIES: usize = 6;
 const MEASURE: Duration = Duration::from_secs(1);
 /// A relay is asked again after this time at most, which shows whether it is there.
 const RENEW: Duration = Duration::from_secs(300);
-/// Until the second search if the first has found none; each time it is twice as long.
+/// Until the second search if the first has found none, or one is gone; each time it is twice as
+/// long.
 const SEARCH_AGAIN_MIN: Duration = Duration::from_secs(1);
-const SEARCH_AGAIN_MAX: Duration = Duration::from_secs(600);
+const SEARCH_AGAIN_MAX: Duration = Duration::from_secs(1800);
 /// Between two looks when there is nothing to do.
 const CHECK: Duration = Duration::from_secs(3600);
