@@ -427,7 +427,8 @@ impl IceAgent {
         loop {
             let new = unnamed.borrow_and_update()[met..].to_vec();
             met += new.len();
-            for stand in new {
+            // A relay named meanwhile is to stay behind the addresses that do without.
+            for stand in new.into_iter().filter(|stand| !self.pairs.is_named(*stand)) {
                 if let Ok(candidate) = shown(stand, PEER_REFLEXIVE, false) {
                     let _ = agent.add_remote_candidate(&candidate);
                 }

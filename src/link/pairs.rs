@@ -95,7 +95,7 @@ pub(super) struct Pairs {
     credentials: (String, String),
     state: Mutex<State>,
     valid: watch::Sender<Valid>,
-    /// The stands of pairs on which the other side has checked from an address that it has not
+    /// The stands of pairs on which the other side has checked from an address that it had not
     /// named, in the order of their first checks.
     unnamed: watch::Sender<Vec<SocketAddr>>,
     /// What the agent has selected.
@@ -222,10 +222,18 @@ impl Pairs {
         }
     }
 
-    /// The stands of pairs that the other side has checked without naming its address. The agent
-    /// is to check them too (RFC 8445 §7.3.1.4): it does not hear of what was answered before.
+    /// The stands of pairs that the other side has checked before it named its address, if it ever
+    /// does. The agent is to check them too (RFC 8445 §7.3.1.4): it does not hear of what was
+    /// answered before.
     pub(super) fn unnamed(&self) -> watch::Receiver<Vec<SocketAddr>> {
         self.unnamed.subscribe()
+    }
+
+    /// Whether the other side has named its address of the pair with this stand by now.
+    pub(super) fn is_named(&self, at: SocketAddr) -> bool {
+        let state = self.state();
+        let pair = place_of(at).and_then(|place| state.pairs.get(place));
+        pair.is_some_and(|pair| pair.remote_type != CandidateType::PeerReflexive)
     }
 
     /// The agent has selected the pair with this stand.
