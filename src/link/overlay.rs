@@ -163,8 +163,8 @@ enum Command {
 struct LinkTask {
     flow: SecureFlow,
     pcap: Option<Pcap>,
-    /// Ours and theirs in a capture: the first, whatever pair ICE selects later, so that what passes
-    /// is one conversation to Wireshark.
+    /// Ours and theirs in a capture: the first, whatever pair ICE selects later, so that what
+    /// passes is one conversation to Wireshark.
     ends: (SocketAddr, SocketAddr),
     hop: Box<dyn Hop>,
     clock: Clock,
