@@ -95,8 +95,7 @@ async fn calls_leave_the_overlays_by_an_account() {
         let forwarded_to = (name == "bob").then_some("rob@pstn.example");
         assert_eq!(shown.forwarded_to.as_deref(), forwarded_to);
         alice.send(Command::Mute(shown.id, true));
-        let is_told = |s: &Snapshot| s.notice.as_ref().is_some_and(|n| n.contains("ordinary"));
-        alice.until("no false promise", is_told).await;
+        alice.noticed("ordinary").await;
         alice.send(Command::HangUp(shown.id));
         provider.request("BYE").await;
         assert_eq!(alice.over().await.0, "You hung up.");

@@ -24,7 +24,7 @@ impl Phone {
     }
 
     /// Waits until the user is told a sentence with these words.
-    async fn noticed(&mut self, words: &str) {
+    pub(super) async fn noticed(&mut self, words: &str) {
         self.event(|e| {
             matches!(e, Event::Error { message } if message.contains(words)).then_some(())
         })
