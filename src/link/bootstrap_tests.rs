@@ -25,7 +25,7 @@ async fn lets_in(
     let honest = anyone("honest");
     let both = async { tokio::join!(dial_udp(address, &honest, IDLE), accepted.recv()) };
     let (flow, accepted) = timeout(PATIENCE, both).await.expect("at once");
-    assert_eq!(accepted.unwrap().info().remote, flow.unwrap().info().local);
+    assert_eq!(accepted.unwrap().info().remote(), flow.unwrap().info().local());
 }
 
 /// Ten thousand handshakes that one source begins, each from another port, take no more places than

@@ -5,7 +5,6 @@
 mod values;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +30,7 @@ use super::pool::AgentPool;
 use super::ports::PortMapper;
 use super::store::{Batch, StoreFile};
 use super::surroundings::Surroundings;
-use super::transport::{Credentials, SecureFlow};
+use super::transport::{Credentials, FlowInfo, SecureFlow};
 use crate::base::{Instant, Now};
 use crate::crypto::Certificate;
 use crate::message::OVERLAY_LINK_DTLS_UDP_SR_NO_ICE;
@@ -59,8 +58,8 @@ enum Link {
     Working(JoinHandle<()>),
     /// Our candidates are known; the other side's are not.
     Gathered(Agent),
-    /// Messages can be sent, from this address of ours, if it is known.
-    Up(OverlaySender, Option<IpAddr>),
+    /// Messages can be sent.
+    Up(OverlaySender, Box<FlowInfo>),
 }
 
 /// A connection for an application on its way up.
@@ -208,9 +207,7 @@ impl Driver {
     /// Gives up what was made at another place: the peer comes back by itself.
     fn moved(&mut self, moved: &Moved) {
         let is_gone = |link: &Link| match (link, moved) {
-            (Link::Up(_, home), Moved::Addresses(gone)) => {
-                !gone.is_empty() && home.is_none_or(|home| gone.contains(&home))
-            }
+            (Link::Up(_, info), Moved::Addresses(gone)) => info.is_lost_with(gone),
             // Candidates that are on their way have addresses of before.
             _ => true,
         };
@@ -296,7 +293,7 @@ impl Driver {
             }
         });
         self.ended.up += 1;
-        let address = self.cache.up(id, info.remote, &certificate);
+        let address = self.cache.up(id, info.remote(), &certificate);
         if let Some(node) = certificate.node_ids.first() {
             self.news.links.send_modify(|links| links.add(id, *node, &info, &sender));
             if let Some(address) = address {
@@ -304,7 +301,7 @@ impl Driver {
                 let _ = self.news.dialed.try_send((*node, address));
             }
         }
-        self.links.insert(id, Link::Up(sender, info.home()));
+        self.links.insert(id, Link::Up(sender, Box::new(info)));
         self.handle(Input::Link(id, LinkEvent::Up(certificate)));
     }
 

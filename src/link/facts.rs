@@ -30,6 +30,18 @@ pub enum CandidateType {
     Relay,
 }
 
+/// As in SDP (RFC 8839 §5.1).
+impl fmt::Display for CandidateType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Host => "host",
+            Self::ServerReflexive => "srflx",
+            Self::PeerReflexive => "prflx",
+            Self::Relay => "relay",
+        })
+    }
+}
+
 impl From<CandidateKind> for CandidateType {
     fn from(kind: CandidateKind) -> Self {
         match kind {
@@ -106,12 +118,12 @@ pub struct LinkFacts {
 
 impl LinkFacts {
     fn new(node_id: NodeId, info: &FlowInfo) -> Self {
-        let kind = match (info.transport, info.pair) {
+        let kind = match (info.transport, info.pair()) {
             (Transport::Tcp, _) => LinkKind::TlsTcpFhNoIce,
             (Transport::Udp, None) => LinkKind::DtlsUdpSrNoIce,
             (Transport::Udp, Some(_)) => LinkKind::DtlsUdpSr,
         };
-        let &FlowInfo { local, remote, pair, .. } = info;
+        let (local, remote, pair) = (info.local(), info.remote(), info.pair());
         Self { node_id, kind, local, remote, pair, rtt: None, since_unix_ms: unix_ms() }
     }
 
@@ -123,7 +135,16 @@ impl LinkFacts {
 
 /// The links of a node: its driver writes, its handles read.
 #[derive(Debug, Default)]
-pub(super) struct LinkTable(BTreeMap<LinkId, (LinkFacts, watch::Receiver<Stats>)>);
+pub(super) struct LinkTable(BTreeMap<LinkId, Known>);
+
+/// What is known of a link that is up.
+#[derive(Debug)]
+struct Known {
+    node_id: NodeId,
+    info: FlowInfo,
+    stats: watch::Receiver<Stats>,
+    since_unix_ms: u64,
+}
 
 impl LinkTable {
     /// A link is up.
@@ -134,7 +155,8 @@ impl LinkTable {
         info: &FlowInfo,
         link: &OverlaySender,
     ) {
-        self.0.insert(id, (LinkFacts::new(node_id, info), link.watch_stats()));
+        let (info, stats, since_unix_ms) = (info.clone(), link.watch_stats(), unix_ms());
+        self.0.insert(id, Known { node_id, info, stats, since_unix_ms });
     }
 
     /// A link is gone.
@@ -144,10 +166,12 @@ impl LinkTable {
 
     /// What there is to tell now, the oldest link first.
     pub(super) fn facts(&self) -> Vec<LinkFacts> {
-        let rtt = |stats: &watch::Receiver<Stats>| stats.borrow().rtt_ms.map(Duration::from_millis);
-        let links = self.0.values();
-        let mut facts: Vec<_> =
-            links.map(|(facts, stats)| LinkFacts { rtt: rtt(stats), ..facts.clone() }).collect();
+        let facts = |known: &Known| {
+            let rtt = known.stats.borrow().rtt_ms.map(Duration::from_millis);
+            let since_unix_ms = known.since_unix_ms;
+            LinkFacts { rtt, since_unix_ms, ..LinkFacts::new(known.node_id, &known.info) }
+        };
+        let mut facts: Vec<_> = self.0.values().map(facts).collect();
         facts.sort_by_key(|facts| facts.since_unix_ms);
         facts
     }

@@ -2,39 +2,45 @@
 //! over IPv4 and IPv6, all gathered before the exchange, as RELOAD has no trickle.
 //!
 //! A server-reflexive candidate is learnt on the socket of its host candidate, so that there is
-//! one port for each address and the checks that arrive at either land in the same place. What a
-//! relay reaches stands on loopback for the agent: `through` has that.
+//! one port for each address and the checks that arrive at either land in the same place. Data
+//! flows on the first pair that proves valid (RFC 8445 §12.1), while the agent goes on to nominate
+//! one: `pairs` has the sockets and what passes on them. What a relay reaches stands on loopback:
+//! `through` has that.
 
-use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use webrtc_ice::agent::Agent;
 use webrtc_ice::agent::agent_config::AgentConfig;
-use webrtc_ice::candidate::CandidateType;
+use webrtc_ice::candidate::candidate_base::CandidateBaseConfig;
+use webrtc_ice::candidate::candidate_host::CandidateHostConfig;
+use webrtc_ice::candidate::candidate_relay::CandidateRelayConfig;
+use webrtc_ice::candidate::{Candidate as Described, CandidateType};
 use webrtc_ice::mdns::MulticastDnsMode;
 use webrtc_ice::network_type::NetworkType;
 use webrtc_ice::state::ConnectionState;
-use webrtc_util::Conn;
+use webrtc_ice::udp_network::UDPNetwork;
 use webrtc_util::vnet::net::Net;
 
 use super::addresses;
 use super::candidate::{Candidate, CandidateKind, IceParameters};
-use super::described::{AgentCandidate, at_port, describe, pair, path};
+pub use super::conn::IceConn;
 use super::error::LinkError;
-use super::facts::CandidatePair;
+use super::listen::bind;
+use super::pairs::{self, Pairs, Readers};
 use super::ports::{MappedPort, MappedPorts};
 use super::reflexive::{Hosts, reflexive};
 use super::relay::{OpenPort, OpenPorts, RelayServer};
 use super::servers::StunServers;
-use super::settled::Settled;
 pub use super::settled::Upkeep;
-use super::stun::binding_indication;
 use super::surroundings::{Network, Surroundings};
-use super::through::{RelayedPair, Relays};
+use super::through::{self, RelayedBase};
 use crate::base::Rng;
 
 /// Bounds and timers.
@@ -125,7 +131,10 @@ pub struct IceAgent {
     addresses: Vec<IpAddr>,
     options: IceOptions,
     loopback: bool,
-    relays: Relays,
+    pairs: Arc<Pairs>,
+    data: mpsc::Receiver<Bytes>,
+    readers: Option<Readers>,
+    relayed: Option<RelayedBase>,
     ports: Vec<OpenPort>,
     /// The port that the router has opened, if this is on one.
     mapped: Option<MappedPort>,
@@ -170,76 +179,93 @@ impl IceAgent {
         let net = Arc::new(Net::new(None));
         let offered = addresses::offered(&net, options.loopback).await;
         let loopback = options.loopback || offered.iter().all(|ip| ip.is_loopback());
-        let order: BTreeMap<_, _> = offered.iter().copied().zip(0u16..).collect();
-        let mut allowed = order.clone();
-        let has_relays = !options.relays.is_empty();
-        if has_relays {
-            allowed.insert(Ipv4Addr::LOCALHOST.into(), u16::MAX);
-        }
+        let hosts = hosts(&offered, mapped.as_ref()).await?;
+        let mut bases: Vec<_> = hosts.iter().map(|(_, socket)| socket.clone()).collect();
+        let to_relay = match options.relays.is_empty() {
+            true => None,
+            false => UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.ok().map(Arc::new),
+        };
+        let relayed_base = to_relay.as_ref().map(|_| bases.len());
+        let relay_to = to_relay.as_ref().and_then(|socket| socket.local_addr().ok());
+        bases.extend(to_relay);
+        let (pairs, network, data) = Pairs::new(bases, relayed_base, (ufrag.clone(), pwd.clone()));
         let config = AgentConfig {
             local_ufrag: ufrag.clone(),
             local_pwd: pwd.clone(),
             multicast_dns_mode: MulticastDnsMode::Disabled,
-            network_types: vec![NetworkType::Udp4, NetworkType::Udp6],
+            network_types: vec![NetworkType::Udp4],
             candidate_types: vec![CandidateType::Host],
             check_interval: CHECK_INTERVAL * (offered.len().div_ceil(2).max(1) as u32),
             max_binding_requests: Some(CHECKS_MAX),
             is_controlling: role == IceRole::Controlling,
             net: Some(net),
-            ip_filter: Arc::new(Some(Box::new(move |ip| allowed.contains_key(&ip)))),
-            include_loopback: loopback || has_relays,
-            udp_network: at_port(mapped.as_ref()),
+            ip_filter: Arc::new(Some(Box::new(|ip| ip == pairs::AGENT))),
+            include_loopback: true,
+            udp_network: UDPNetwork::Muxed(network),
             ..paced(options.upkeep)
         };
         let agent = Agent::new(config).await.map_err(|e| LinkError::Gather(e.to_string()))?;
-        let state = watch_state(&agent);
+        let state = watch_agent(&agent, &pairs);
         let local = IceParameters { ufrag, pwd, candidates: Vec::new() };
-        let (agent, addresses, options) = (Some(Arc::new(agent)), offered, options.clone());
-        let (relays, ports, gather_ms) = (Relays::default(), Vec::new(), 0);
         let mut this = Self {
-            agent,
+            agent: Some(Arc::new(agent)),
             role,
             local,
-            addresses,
-            options,
+            addresses: offered,
+            options: options.clone(),
             loopback,
-            relays,
-            ports,
+            pairs,
+            data,
+            readers: None,
+            relayed: None,
+            ports: Vec::new(),
             mapped,
             answers: 0,
             state,
-            gather_ms,
+            gather_ms: 0,
         };
-        let mut hosts = this.gather_hosts(&order).await?;
-        let stand = hosts.iter().find(|(host, _)| host.addr.ip() == Ipv4Addr::LOCALHOST);
-        let agent_at = stand.map(|(host, _)| host.addr).filter(|_| has_relays);
-        hosts.retain(|(host, _)| order.contains_key(&host.addr.ip()));
-        if hosts.is_empty() {
-            return Err(LinkError::NoAddress);
-        }
-        this.learn(&hosts, agent_at).await;
+        this.open_agent().await?;
+        this.learn(&hosts, relay_to).await;
+        this.readers = Some(this.pairs.read());
         this.gather_ms = start.elapsed().as_millis() as u64;
         Ok(this)
     }
 
     /// Adds our candidates: the sockets, and what routers, servers and relays make of them.
-    async fn learn(&mut self, hosts: &Hosts, agent_at: Option<SocketAddr>) {
+    async fn learn(&mut self, hosts: &Hosts, relay_to: Option<SocketAddr>) {
         self.local.candidates = hosts.iter().map(|(candidate, _)| candidate.clone()).collect();
         self.ports = hosts.iter().map(|(host, _)| self.options.ports.open(host.addr)).collect();
         self.mapped.take_if(|port| !hosts.iter().any(|(host, _)| host.addr == port.inside));
         let has_ipv4 = hosts.iter().any(|(host, _)| host.addr.is_ipv4());
-        let ((reflexive, answers), relays) = tokio::join!(
+        let ((reflexive, answers), relayed) = tokio::join!(
             reflexive(hosts, &self.options.stun.addresses),
-            Relays::open(&self.options.relays, agent_at, has_ipv4),
+            RelayedBase::open(&self.options.relays, relay_to, has_ipv4),
         );
         self.local.candidates.extend(self.mapped.as_ref().map(MappedPort::candidate));
         let is_new = |candidate: &Candidate| {
             self.mapped.as_ref().is_none_or(|port| port.outside != candidate.addr)
         };
         self.local.candidates.extend(reflexive.into_iter().filter(is_new));
-        self.local.candidates.extend(relays.candidates());
-        self.relays = relays;
+        self.local.candidates.extend(relayed.as_ref().map(RelayedBase::candidate));
+        self.relayed = relayed;
         self.answers = answers;
+    }
+
+    /// Has the agent open its only socket.
+    async fn open_agent(&self) -> Result<(), LinkError> {
+        let Some(agent) = &self.agent else { return Err(LinkError::Closed) };
+        let (done_tx, mut done) = mpsc::channel(1);
+        agent.on_candidate(Box::new(move |candidate| {
+            let done_tx = done_tx.clone();
+            Box::pin(async move {
+                if candidate.is_none() {
+                    let _ = done_tx.try_send(());
+                }
+            })
+        }));
+        agent.gather_candidates().map_err(|e| LinkError::Gather(e.to_string()))?;
+        let _ = timeout(GATHER, done.recv()).await;
+        Ok(())
     }
 
     /// What the other side must be told.
@@ -283,7 +309,7 @@ impl IceAgent {
 
     /// Does without relays of ours.
     pub fn forgo_relays(&mut self) {
-        self.relays = Relays::default();
+        self.relayed = None;
         self.local.candidates.retain(|candidate| candidate.kind != CandidateKind::Relay);
     }
 
@@ -297,7 +323,7 @@ impl IceAgent {
         self.gather_ms
     }
 
-    /// Runs connectivity checks until a pair is selected, for at most [`limits::CONNECT`], or
+    /// Runs connectivity checks until a pair is valid, for at most [`limits::CONNECT`], or
     /// [`limits::CONNECT_ANSWERED`] if we control.
     pub async fn connect(mut self, remote: &IceParameters) -> Result<IceConn, LinkError> {
         if remote.ufrag.len() < IceParameters::UFRAG_MIN
@@ -307,16 +333,16 @@ impl IceAgent {
         }
         let Some(agent) = self.agent.clone() else { return Err(LinkError::Closed) };
         let usable = self.usable(remote)?;
+        self.pairs.meet(remote.pwd.clone());
         self.meet_others(&agent);
         // Dropping this would cancel the checks.
         let (_keep, cancel) = mpsc::channel(1);
         let (ufrag, pwd) = (remote.ufrag.clone(), remote.pwd.clone());
         let checks = async {
-            let conn: Result<Arc<dyn Conn + Send + Sync>, webrtc_ice::Error> = match self.role {
-                IceRole::Controlling => agent.dial(cancel, ufrag, pwd).await.map(|c| c as Arc<_>),
-                IceRole::Controlled => agent.accept(cancel, ufrag, pwd).await.map(|c| c as Arc<_>),
-            };
-            conn
+            match self.role {
+                IceRole::Controlling => agent.dial(cancel, ufrag, pwd).await.map(drop),
+                IceRole::Controlled => agent.accept(cancel, ufrag, pwd).await.map(drop),
+            }
         };
         let longest = match self.role {
             IceRole::Controlling => CONNECT_ANSWERED,
@@ -324,60 +350,69 @@ impl IceAgent {
         };
         // The agent knows its part only when it checks, and pairs are ranked by that (RFC 8445
         // §6.1.2.3). What can't be added is not checked.
-        let added = async {
+        let valid = async {
             for candidate in &usable {
                 let _ = agent.add_remote_candidate(candidate);
             }
-            std::future::pending().await
-        };
-        let checks = async {
             tokio::select! {
-                biased;
-                conn = checks => conn,
-                conn = added => conn,
+                pair = self.pairs.first_valid() => pair,
+                never = self.meet_unnamed(&agent) => match never {},
             }
         };
-        let conn = timeout(longest, checks)
-            .await
-            .map_err(|_| LinkError::NoPath)?
-            .map_err(|e| LinkError::Ice(e.to_string()))?;
-        let selected = agent.get_selected_candidate_pair().ok_or(LinkError::NoPath)?;
-        let (local, stand) = (selected.local.addr(), selected.remote.addr());
-        let relayed = std::mem::take(&mut self.relays).keep(stand);
-        Ok(IceConn {
-            conn: Some(conn),
-            socket: selected.local.get_conn().cloned(),
+        let failed = async {
+            match checks.await {
+                Ok(()) => std::future::pending().await,
+                Err(error) => LinkError::Ice(error.to_string()),
+            }
+        };
+        let first = async {
+            tokio::select! {
+                biased;
+                error = failed => Err(error),
+                pair = valid => Ok(pair),
+            }
+        };
+        let first = timeout(longest, first).await.map_err(|_| LinkError::NoPath)??;
+        let (_, data) = mpsc::channel(1);
+        let conn = IceConn {
+            pairs: self.pairs.clone(),
+            first,
+            selection: self.pairs.selection(),
+            route: watch::Sender::new(self.pairs.route(first)),
+            data: std::mem::replace(&mut self.data, data),
+            readers: self.readers.take(),
+            relayed: self.relayed.take(),
             upkeep: self.options.upkeep,
             credentials: (self.local.ufrag.clone(), self.local.pwd.clone()),
             settled: None,
-            settles_at: Instant::now() + SETTLE,
-            local: relayed.as_ref().map_or(local, RelayedPair::local),
-            remote: relayed.as_ref().map_or(stand, RelayedPair::remote),
-            stand,
-            path: relayed
-                .as_ref()
-                .map_or_else(|| path(&*selected.local, &*selected.remote), RelayedPair::path),
-            pair: relayed
-                .as_ref()
-                .map_or_else(|| pair(&*selected.local, &*selected.remote), RelayedPair::pair),
-            _relayed: relayed,
+            settles_at: Some(Instant::now() + SETTLE),
             _ports: std::mem::take(&mut self.ports),
             _mapped: self.mapped.take(),
             agent: self.agent.take(),
             state: self.state.clone(),
-        })
+        };
+        conn.tell();
+        Ok(conn)
     }
 
-    /// The other side's candidates for the agent, those that stand for it behind relays included.
+    /// What the agent is shown of the other side's candidates.
     fn usable(&self, remote: &IceParameters) -> Result<Vec<AgentCandidate>, LinkError> {
         let mut usable = Vec::new();
         for candidate in remote.candidates.iter().take(CANDIDATES_MAX) {
-            if !addresses::acceptable(candidate.addr.ip(), self.loopback) {
+            let &Candidate { addr, kind, priority, .. } = candidate;
+            if !addresses::acceptable(addr.ip(), self.loopback) {
                 continue;
             }
-            usable.push(describe(candidate).map_err(|e| LinkError::Ice(e.to_string()))?);
-            for stand in self.relays.reach(candidate) {
-                usable.push(describe(&stand).map_err(|e| LinkError::Ice(e.to_string()))?);
+            let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+            for (rank, stand) in (0..).zip(self.pairs.add(addr, kind.into())) {
+                // Our preferred address first.
+                let is_relayed = kind == CandidateKind::Relay;
+                usable.push(shown(stand, priority.saturating_sub(rank), is_relayed)?);
+            }
+            let at = self.relayed.as_ref().and_then(|relayed| relayed.reach(candidate));
+            let stand = at.and_then(|at| self.pairs.add_relayed(at, kind.into()));
+            if let (Some(at), Some(stand)) = (at, stand) {
+                usable.push(shown(stand, through::priority(kind, at), true)?);
             }
         }
         if usable.is_empty() {
@@ -386,161 +421,92 @@ impl IceAgent {
         Ok(usable)
     }
 
+    /// Has the agent check what the other side checks from addresses that it has not named.
+    async fn meet_unnamed(&self, agent: &Agent) -> Infallible {
+        let (mut unnamed, mut met) = (self.pairs.unnamed(), 0);
+        loop {
+            let new = unnamed.borrow_and_update()[met..].to_vec();
+            met += new.len();
+            // A relay named meanwhile is to stay behind the addresses that do without.
+            for stand in new.into_iter().filter(|stand| !self.pairs.is_named(*stand)) {
+                if let Ok(candidate) = shown(stand, PEER_REFLEXIVE, false) {
+                    let _ = agent.add_remote_candidate(&candidate);
+                }
+            }
+            if unnamed.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Whoever talks to us through a relay from an address that nobody has named is a candidate
     /// of the other side too.
     fn meet_others(&self, agent: &Arc<Agent>) {
-        let agent = Arc::downgrade(agent);
-        self.relays.announce(Arc::new(move |stand| {
-            if let (Some(agent), Ok(described)) = (agent.upgrade(), describe(stand)) {
-                let _ = agent.add_remote_candidate(&described);
+        let Some(relayed) = &self.relayed else { return };
+        let (agent, pairs) = (Arc::downgrade(agent), Arc::downgrade(&self.pairs));
+        relayed.announce(Box::new(move |at| {
+            let (Some(agent), Some(pairs)) = (agent.upgrade(), pairs.upgrade()) else { return };
+            let kind = CandidateKind::ServerReflexive;
+            let stand = pairs.add_relayed(at, super::facts::CandidateType::PeerReflexive);
+            let shown = stand.map(|stand| shown(stand, through::priority(kind, at), true));
+            if let Some(Ok(candidate)) = shown {
+                let _ = agent.add_remote_candidate(&candidate);
             }
         }));
     }
+}
 
-    async fn gather_hosts(
-        &self,
-        order: &BTreeMap<std::net::IpAddr, u16>,
-    ) -> Result<Hosts, LinkError> {
-        let Some(agent) = &self.agent else { return Err(LinkError::Closed) };
-        let (done_tx, mut done) = mpsc::channel(1);
-        agent.on_candidate(Box::new(move |candidate| {
-            let done_tx = done_tx.clone();
-            Box::pin(async move {
-                if candidate.is_none() {
-                    let _ = done_tx.try_send(());
-                }
-            })
-        }));
-        agent.gather_candidates().map_err(|e| LinkError::Gather(e.to_string()))?;
-        let _ = timeout(GATHER, done.recv()).await;
-        let gathered =
-            agent.get_local_candidates().await.map_err(|e| LinkError::Gather(e.to_string()))?;
-        let mut hosts: Hosts = Vec::new();
-        for described in gathered {
-            let Some(conn) = described.get_conn().cloned() else { continue };
-            let addr = described.addr();
-            let rank = order.get(&addr.ip()).copied().unwrap_or(u16::MAX);
-            let foundation = format!("{}", rank.saturating_add(1));
-            let preference = u16::MAX - rank;
-            let candidate = Candidate::new(CandidateKind::Host, addr, None, foundation, preference);
-            hosts.push((candidate, conn));
+/// The priority of an address that the other side has not named (RFC 8445 §5.1.2.1).
+const PEER_REFLEXIVE: u32 = 110 << 24 | 0xffff << 8 | 255;
+
+/// A candidate of the other side as the agent has it.
+type AgentCandidate = Arc<dyn Described + Send + Sync>;
+
+/// What the agent is shown of the other end of a pair.
+fn shown(stand: SocketAddr, priority: u32, is_relayed: bool) -> Result<AgentCandidate, LinkError> {
+    let base_config = CandidateBaseConfig {
+        network: "udp".to_owned(),
+        address: stand.ip().to_string(),
+        port: stand.port(),
+        component: 1,
+        priority,
+        ..CandidateBaseConfig::default()
+    };
+    let described: Result<AgentCandidate, webrtc_ice::Error> = match is_relayed {
+        // The agent waits before it nominates one of these.
+        true => CandidateRelayConfig {
+            base_config,
+            rel_addr: stand.ip().to_string(),
+            rel_port: stand.port(),
+            relay_client: None,
         }
-        hosts.sort_by_key(|(candidate, _)| std::cmp::Reverse(candidate.priority));
-        Ok(hosts)
+        .new_candidate_relay()
+        .map(|candidate| Arc::new(candidate) as _),
+        false => CandidateHostConfig { base_config, ..CandidateHostConfig::default() }
+            .new_candidate_host()
+            .map(|candidate| Arc::new(candidate) as _),
+    };
+    described.map_err(|e| LinkError::Ice(e.to_string()))
+}
+
+/// A socket on each of these addresses, at the port that the router has opened on the one that it
+/// knows, and their candidates, the preferred first.
+async fn hosts(offered: &[IpAddr], mapped: Option<&MappedPort>) -> Result<Hosts, LinkError> {
+    let mut hosts = Hosts::new();
+    for (rank, ip) in (0..).zip(offered) {
+        let inside = mapped.map(|port| port.inside).filter(|inside| inside.ip() == *ip);
+        let at = inside.unwrap_or(SocketAddr::new(*ip, 0));
+        // An address may be gone already, and a port taken.
+        let Ok(socket) = bind(at).await else { continue };
+        let Ok(addr) = socket.local_addr() else { continue };
+        let (foundation, preference) = (format!("{}", rank + 1), u16::MAX - rank);
+        let candidate = Candidate::new(CandidateKind::Host, addr, None, foundation, preference);
+        hosts.push((candidate, Arc::new(socket)));
     }
+    if hosts.is_empty() { Err(LinkError::NoAddress) } else { Ok(hosts) }
 }
 
 impl Drop for IceAgent {
-    fn drop(&mut self) {
-        close(self.agent.take());
-    }
-}
-
-/// A path to the other side: datagrams in and out, kept alive and watched.
-pub struct IceConn {
-    /// None once the path is settled: it holds all that the agent has.
-    conn: Option<Arc<dyn Conn + Send + Sync>>,
-    /// What is below, as `conn` takes no STUN.
-    socket: Option<Arc<dyn Conn + Send + Sync>>,
-    upkeep: Upkeep,
-    /// Our user name fragment and password.
-    credentials: (String, String),
-    /// Takes its place.
-    settled: Option<Settled>,
-    settles_at: Instant,
-    agent: Option<Arc<Agent>>,
-    state: watch::Receiver<ConnectionState>,
-    local: SocketAddr,
-    remote: SocketAddr,
-    /// Where the other end is for the agent: on loopback, if it is reached through a relay.
-    stand: SocketAddr,
-    path: String,
-    pair: CandidatePair,
-    _relayed: Option<RelayedPair>,
-    _ports: Vec<OpenPort>,
-    _mapped: Option<MappedPort>,
-}
-
-impl IceConn {
-    /// Our end of the selected pair.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local
-    }
-
-    /// The other end of the selected pair.
-    pub fn remote_addr(&self) -> SocketAddr {
-        self.remote
-    }
-
-    /// The selected pair in words, for people.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// The types of the selected pair.
-    pub fn pair(&self) -> CandidatePair {
-        self.pair
-    }
-
-    /// Sends one datagram. What the network loses is not an error.
-    pub async fn send(&self, datagram: &[u8]) {
-        if let Some(settled) = &self.settled {
-            settled.send(datagram).await;
-        } else if let Some(conn) = &self.conn {
-            let _ = conn.send(datagram).await;
-        }
-    }
-
-    /// After how much silence of our own [`Self::keep_alive`] is to be called, if at all.
-    pub fn keep_alive_every(&self) -> Option<Duration> {
-        match self.upkeep {
-            Upkeep::Consent => None,
-            Upkeep::KeepAlive { every, .. } => Some(every),
-        }
-    }
-
-    /// Sends a Binding indication: 28 bytes, 56 with IPv4 and UDP.
-    pub async fn keep_alive(&mut self) {
-        self.settle();
-        if let (Some(socket), Some(indication)) = (&self.socket, binding_indication()) {
-            let _ = socket.send_to(&indication, self.stand).await;
-        }
-    }
-
-    /// Waits for the next datagram that is not STUN and says how much of `buffer` it fills; an
-    /// error once the other side is lost.
-    pub async fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, LinkError> {
-        if let Some(settled) = &mut self.settled {
-            return settled.recv(buffer).await;
-        }
-        let Some(conn) = &self.conn else { return Err(LinkError::Closed) };
-        let may_settle = self.keep_alive_every().is_some() && self.socket.is_some();
-        tokio::select! {
-            received = conn.recv(buffer) => return received.map_err(|_| LinkError::Lost),
-            _ = self.state.wait_for(|state| {
-                matches!(state, ConnectionState::Failed | ConnectionState::Closed)
-            }) => return Err(LinkError::Lost),
-            () = sleep_until(self.settles_at), if may_settle => {}
-        }
-        self.settle();
-        match &mut self.settled {
-            Some(settled) => settled.recv(buffer).await,
-            None => Err(LinkError::Closed),
-        }
-    }
-
-    fn settle(&mut self) {
-        if let (None, Some(socket)) = (&self.settled, &self.socket) {
-            let (socket, remote) = (socket.clone(), self.stand);
-            let (credentials, lost) = (self.credentials.clone(), self.upkeep.lost());
-            self.settled = Some(Settled::new(socket, remote, credentials, lost));
-            self.conn = None;
-            close(self.agent.take());
-        }
-    }
-}
-
-impl Drop for IceConn {
     fn drop(&mut self) {
         close(self.agent.take());
     }
@@ -571,7 +537,15 @@ fn paced(upkeep: Upkeep) -> AgentConfig {
     }
 }
 
-fn watch_state(agent: &Agent) -> watch::Receiver<ConnectionState> {
+/// Notes what the agent selects, and tells its state.
+fn watch_agent(agent: &Agent, pairs: &Arc<Pairs>) -> watch::Receiver<ConnectionState> {
+    let selecting = Arc::downgrade(pairs);
+    agent.on_selected_candidate_pair_change(Box::new(move |_, remote| {
+        if let Some(pairs) = selecting.upgrade() {
+            pairs.select(remote.addr());
+        }
+        Box::pin(async {})
+    }));
     let (sender, state) = watch::channel(ConnectionState::New);
     let sender = Arc::new(sender);
     agent.on_connection_state_change(Box::new(move |new| {
@@ -582,7 +556,7 @@ fn watch_state(agent: &Agent) -> watch::Receiver<ConnectionState> {
 }
 
 /// An agent's tasks end only when it is told so.
-fn close(agent: Option<Arc<Agent>>) {
+pub(super) fn close(agent: Option<Arc<Agent>>) {
     if let (Some(agent), Ok(runtime)) = (agent, tokio::runtime::Handle::try_current()) {
         runtime.spawn(async move { timeout(CLOSE, agent.close()).await });
     }

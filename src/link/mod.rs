@@ -3,12 +3,13 @@
 //! | file | what | |
 //! |---|---|---|
 //! | `addresses`, [`candidate`], [`stun`], [`ice`] | a path through NATs | RFC 8445, 8489 |
-//! | `described` | sockets and candidates in the words of `webrtc-ice` | |
+//! | `pairs` | candidate pairs: sockets, checks and answers | RFC 8445 |
 //! | `reflexive`, `servers` | addresses seen from outside, and who is asked for them | RFC 8445 |
 //! | `through` | addresses lent by relays | RFC 8656 |
 //! | [`pool`] | sockets that stand ready | |
 //! | [`ports`] | what the router opens for us | RFC 6886, 6887 |
 //! | [`surroundings`] | what stood in the way of one | RFC 4787 |
+//! | `conn` | the path that was found | |
 //! | `settled` | what is left of it once it is found | RFC 8445 §11 |
 //! | [`cookie`] | proof of an address | RFC 6347 §4.2.1 |
 //! | [`dtls`] | mutual certificates, keys for media | RFC 6347, 5764 |
@@ -43,10 +44,10 @@ mod borrow;
 mod cache;
 pub mod candidate;
 mod clock;
+mod conn;
 mod convert;
 pub mod cookie;
 mod counters;
-mod described;
 mod driver;
 pub mod dtls;
 mod error;
@@ -64,6 +65,7 @@ mod no_ice;
 mod node;
 pub mod overlay;
 pub mod pace;
+mod pairs;
 pub mod pcap;
 pub mod pool;
 pub mod ports;

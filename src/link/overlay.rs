@@ -1,6 +1,8 @@
 //! An overlay link: RELOAD messages on a secure flow with the framing header, and over UDP with
 //! Simple Reliability (RFC 6940 §6.6.4 to §6.6.6).
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
@@ -68,6 +70,7 @@ impl OverlayLink {
         let task = LinkTask {
             flow,
             pcap,
+            ends: (info.local(), info.remote()),
             hop,
             clock: Clock::start(),
             inbox,
@@ -160,6 +163,9 @@ enum Command {
 struct LinkTask {
     flow: SecureFlow,
     pcap: Option<Pcap>,
+    /// Ours and theirs in a capture: the first, whatever pair ICE selects later, so that what
+    /// passes is one conversation to Wireshark.
+    ends: (SocketAddr, SocketAddr),
     hop: Box<dyn Hop>,
     clock: Clock,
     inbox: mpsc::Receiver<Command>,
@@ -229,8 +235,8 @@ impl LinkTask {
 
     fn capture(&self, direction: Direction, record: &Bytes) {
         if let Some(pcap) = &self.pcap {
-            let info = self.flow.info();
-            pcap.record(Protocol::Reload, direction, info.local, info.remote, record.clone());
+            let (local, remote) = self.ends;
+            pcap.record(Protocol::Reload, direction, local, remote, record.clone());
         }
     }
 }

@@ -209,3 +209,51 @@ async fn an_idle_link_is_kept_open_by_indications_alone() {
     assert_eq!(timeout(lost * 5, ends).await.unwrap(), (None, None));
     assert_eq!((at_sender.reason(), at_answerer.reason()), (LinkError::Lost, LinkError::Lost));
 }
+
+/// RFC 8445 §7.3.1.4: the other side's checks have been answered before its candidates came, and
+/// none of these is where it checks from, as behind a NAT that changes ports. It is checked there
+/// all the same.
+#[tokio::test]
+async fn who_has_checked_early_from_elsewhere_is_met() {
+    let options = IceOptions { loopback: true, ..IceOptions::default() };
+    let controlling = gather_with(IceRole::Controlling, 61, options.clone()).await;
+    let controlled = gather_with(IceRole::Controlled, 62, options).await;
+    let nowhere = tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap();
+    let named = Candidate { addr: nowhere.local_addr().unwrap(), ..home(&controlled) };
+    let named = IceParameters { candidates: vec![named], ..controlled.local().clone() };
+    let to_controlling = controlling.local().clone();
+    let mut early = controlled.connect(&to_controlling).await.expect("its checks are answered");
+    let late = controlling.connect(&named).await.expect("a path");
+    late.send(b"hello").await;
+    let mut buffer = [0; 100];
+    let length = early.recv(&mut buffer).await.expect("a datagram");
+    assert_eq!(&buffer[..length], b"hello");
+}
+
+/// An address that has been checked from and is named as a relay's later is one of a relay.
+#[tokio::test]
+async fn a_relay_that_is_named_late_stays_behind() {
+    let socket = std::sync::Arc::new(tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap());
+    let to = socket.local_addr().unwrap();
+    let (pairs, _network, _data) = pairs::Pairs::new(
+        vec![socket],
+        None,
+        ("usernamefragment".into(), "a password that is long enough".into()),
+    );
+    let _readers = pairs.read();
+    let options = IceOptions { loopback: true, ..IceOptions::default() };
+    let other = gather_with(IceRole::Controlled, 63, options).await;
+    let from = home(&other).addr;
+    let remote = IceParameters {
+        ufrag: "usernamefragment".into(),
+        pwd: "a password that is long enough".into(),
+        candidates: vec![Candidate { addr: to, ..home(&other) }],
+    };
+    let mut unnamed = pairs.unnamed();
+    let checks = other.connect(&remote);
+    let stands = async { unnamed.wait_for(|stands| !stands.is_empty()).await.unwrap().clone() };
+    let stands = tokio::select! { stands = stands => stands, _ = checks => panic!("no path") };
+    assert!(!pairs.is_named(stands[0]), "it has only been checked from");
+    assert_eq!(pairs.add(from, CandidateType::Relay), stands);
+    assert!(pairs.is_named(stands[0]));
+}

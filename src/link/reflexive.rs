@@ -4,24 +4,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::UdpSocket;
 use tokio::time::Instant;
-use webrtc_util::Conn;
 
 use super::candidate::{Candidate, CandidateKind};
 use super::ice::limits::{GATHER, STUN_LATE, STUN_RETRANSMISSIONS_MS, STUN_SERVERS_MAX};
 use super::stun::BindingQuery;
 
 /// Host candidates and their sockets.
-pub(super) type Hosts = Vec<(Candidate, Arc<dyn Conn + Send + Sync>)>;
+pub(super) type Hosts = Vec<(Candidate, Arc<UdpSocket>)>;
 
 /// Asks every server from every host candidate's socket, all at once.
 ///
-/// The agent does not read these sockets before its checks start, so the answers are ours. Also
+/// Nobody else reads these sockets yet, so the answers are ours. Also
 /// says how many servers have answered at a socket at least, among those that had any answer, be
 /// it with an address that we know.
 pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> (Vec<Candidate>, usize) {
     let mut tasks = tokio::task::JoinSet::new();
-    for (index, (host, conn)) in hosts.iter().enumerate() {
+    for (index, (host, socket)) in hosts.iter().enumerate() {
         let reachable = |server: &&SocketAddr| {
             server.is_ipv4() == host.addr.is_ipv4()
                 && server.ip().is_loopback() == host.addr.ip().is_loopback()
@@ -29,8 +29,8 @@ pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> (Vec<Can
         let servers: Vec<_> =
             servers.iter().filter(reachable).take(STUN_SERVERS_MAX).copied().collect();
         if !servers.is_empty() {
-            let (host, conn) = (host.clone(), conn.clone());
-            tasks.spawn(async move { (index, host.addr, ask(&*conn, &servers, STUN_LATE).await) });
+            let (host, socket) = (host.clone(), socket.clone());
+            tasks.spawn(async move { (index, host.addr, ask(&socket, &servers, STUN_LATE).await) });
         }
     }
     let mut found = Vec::new();
@@ -61,7 +61,7 @@ pub(super) async fn reflexive(hosts: &Hosts, servers: &[SocketAddr]) -> (Vec<Can
 /// Which address each server sees, with the server's place in the list. Once one has answered the
 /// others have until `late`.
 pub(super) async fn ask(
-    conn: &(dyn Conn + Send + Sync),
+    socket: &UdpSocket,
     servers: &[SocketAddr],
     late: Duration,
 ) -> Vec<(usize, SocketAddr)> {
@@ -85,11 +85,11 @@ pub(super) async fn ask(
                     break;
                 }
                 for (_, server, query) in &open {
-                    let _ = conn.send_to(&query.request, *server).await;
+                    let _ = socket.send_to(&query.request, *server).await;
                 }
                 next_send = sends.next();
             }
-            received = conn.recv_from(&mut buffer) => {
+            received = socket.recv_from(&mut buffer) => {
                 let Ok((length, source)) = received else { break };
                 let answer = open.iter().enumerate().find_map(|(position, (index, server, query))| {
                     let mapped = query.mapped_address(&buffer[..length])?;

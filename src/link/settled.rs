@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep, timeout_at};
-use webrtc_util::Conn;
 
 use super::error::LinkError;
 use super::ice::limits::{CONSENT_LOST, KEEPALIVE, KEEPALIVE_LOST};
@@ -48,7 +48,7 @@ impl Upkeep {
 
 /// The selected pair's socket, and what is left to do on it.
 pub(super) struct Settled {
-    socket: Arc<dyn Conn + Send + Sync>,
+    socket: Arc<UdpSocket>,
     remote: SocketAddr,
     /// Our user name fragment and password: the other side may go on checking.
     credentials: (String, String),
@@ -59,7 +59,7 @@ pub(super) struct Settled {
 
 impl Settled {
     pub(super) fn new(
-        socket: Arc<dyn Conn + Send + Sync>,
+        socket: Arc<UdpSocket>,
         remote: SocketAddr,
         credentials: (String, String),
         lost: Duration,

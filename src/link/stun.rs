@@ -138,6 +138,36 @@ pub fn answer_check(
     Some(answer.raw)
 }
 
+/// The transaction that `datagram` answers with success, if whoever sent it knows `password`
+/// (RFC 8445 §7.2.5.3).
+pub fn proven_answer(datagram: &[u8], password: &str) -> Option<[u8; 12]> {
+    let mut answer = decode(datagram).filter(|answer| answer.typ == BINDING_SUCCESS)?;
+    let integrity = MessageIntegrity::new_short_term_integrity(password.to_owned());
+    integrity.check(&mut answer).ok()?;
+    Some(answer.transaction_id.0)
+}
+
+/// A Binding message that an agent is about to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binding {
+    /// A check, by its transaction.
+    Request([u8; 12]),
+    /// The answer to one.
+    Success,
+}
+
+impl Binding {
+    /// What `datagram` is, if it is one of these.
+    pub fn of(datagram: &[u8]) -> Option<Self> {
+        let message = decode(datagram)?;
+        match message.typ {
+            BINDING_REQUEST => Some(Self::Request(message.transaction_id.0)),
+            BINDING_SUCCESS => Some(Self::Success),
+            _ => None,
+        }
+    }
+}
+
 /// A Binding indication, which keeps the bindings of NATs open and is never answered (RFC 8445
 /// §11, RFC 6940 §6.5.1.10.3).
 pub fn binding_indication() -> Option<Vec<u8>> {

@@ -89,7 +89,7 @@ async fn a_link_over_ice_carries_messages_both_ways() {
             .await;
     let (at_alice, at_bob) = (at_alice.unwrap(), at_bob.unwrap());
     assert_eq!(at_alice.info().peer_certificate_der, bob.certificate_der);
-    assert_eq!(at_alice.info().remote.port(), at_bob.info().local.port());
+    assert_eq!(at_alice.info().remote().port(), at_bob.info().local().port());
     let (mut at_alice, mut at_bob) =
         (OverlayLink::new(at_alice, None), OverlayLink::new(at_bob, None));
 
@@ -168,7 +168,7 @@ async fn twenty_joiners_at_one_port() {
     // A joiner that has had to try TCP too may leave a link behind that says nothing.
     let port = tokio::spawn(async move {
         while let Some(mut link) = listener.accept().await {
-            assert_eq!(link.info().local, address);
+            assert_eq!(link.info().local(), address);
             tokio::spawn(async move {
                 while let Some(event) = link.recv().await {
                     if let OverlayEvent::Message(message) = event {
@@ -309,7 +309,7 @@ async fn a_flood_of_handshakes_does_not_close_the_port() {
         async { tokio::join!(bootstrap::dial_udp(address, &honest, IDLE), listener.accept()) };
     // Before the handshakes of the flood end by themselves.
     let (flow, accepted) = timeout(dtls::limits::HANDSHAKE * 2 / 3, both).await.unwrap();
-    assert_eq!(accepted.unwrap().info().remote, flow.unwrap().info().local);
+    assert_eq!(accepted.unwrap().info().remote(), flow.unwrap().info().local());
 }
 
 /// The first datagram of a DTLS client.
@@ -325,7 +325,7 @@ pub(super) fn client_hello() -> Bytes {
 #[tokio::test]
 async fn a_closed_link_frees_its_socket() {
     let (at_alice, at_bob) = flows(&anyone("alice"), &anyone("bob")).await;
-    let address = at_alice.as_ref().unwrap().info().local;
+    let address = at_alice.as_ref().unwrap().info().local();
     assert!(std::net::UdpSocket::bind(address).is_err(), "the link has the port");
     drop((at_alice, at_bob));
     let freed = timeout(Duration::from_secs(10), async {

@@ -1,9 +1,9 @@
-//! The relays of one ICE agent: their addresses are candidates of ours, and whatever candidate of
-//! the other side is reached through them is one more for the agent.
+//! A relay of ours below one ICE agent: our address on it is a candidate, and whatever candidate of
+//! the other side is reached through it stands on loopback for one of our sockets.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -11,27 +11,19 @@ use tokio::time::{Instant, timeout_at};
 use super::candidate::{Candidate, CandidateKind};
 use super::facts::{CandidatePair, CandidateType};
 use super::ice::limits::{GATHER_RELAYED, RELAY_SLOW};
+use super::pairs::Route;
 use super::relay::{Allocation, RelayServer, is_public};
 
-/// Relayed addresses that are ours for one attempt to connect.
-#[derive(Default)]
-pub(super) struct Relays {
-    /// The agent's socket on loopback.
-    agent: Option<SocketAddr>,
-    allocations: Vec<Allocation>,
+/// A relayed address that is ours for one attempt to connect.
+pub(super) struct RelayedBase {
+    /// Our socket on loopback.
+    socket: SocketAddr,
+    allocation: Allocation,
     stands: Arc<Mutex<Stands>>,
 }
 
-/// What stands where on loopback.
-type Stands = BTreeMap<SocketAddr, Stand>;
-
-/// Which relay, by its place in the list, and which address of the other side.
-#[derive(Clone, Copy)]
-struct Stand {
-    index: usize,
-    remote: SocketAddr,
-    remote_type: CandidateType,
-}
+/// Which address of the other side stands where on loopback, and where it comes from.
+type Stands = BTreeMap<SocketAddr, (SocketAddr, CandidateType)>;
 
 /// The first address that is given, of the family that is IPv6 or not: whoever is slow goes on
 /// while the next one is asked.
@@ -56,125 +48,80 @@ async fn first(attempts: Vec<(RelayServer, bool)>) -> Option<Allocation> {
     }
 }
 
-/// Adds a candidate of the other side to the agent.
-pub(super) type AddRemote = Arc<dyn Fn(&Candidate) + Send + Sync>;
+/// Told of another address of the other side, by where it stands.
+pub(super) type Announced = Box<dyn Fn(SocketAddr) + Send + Sync>;
 
-impl Relays {
+impl RelayedBase {
     /// Asks the first relay for an address, and the second one too if the first gives none or is
     /// slow: one of the family that the relay is at, but of IPv4 if we have none, as others may
-    /// have nothing else.
+    /// have nothing else. What comes there goes to `socket`.
     pub(super) async fn open(
         servers: &[RelayServer],
-        agent: Option<SocketAddr>,
+        socket: Option<SocketAddr>,
         has_ipv4: bool,
-    ) -> Self {
-        let servers = &servers[..servers.len().min(if agent.is_some() { SERVERS_MAX } else { 0 })];
+    ) -> Option<Self> {
+        let socket = socket?;
+        let servers = &servers[..servers.len().min(SERVERS_MAX)];
         let mut attempts: Vec<_> =
             servers.iter().map(|server| (server.clone(), server.address.is_ipv6())).collect();
         if !has_ipv4 {
             attempts.splice(0..0, servers.iter().map(|server| (server.clone(), false)));
         }
-        let allocations = first(attempts).await.into_iter().collect();
-        Self { agent, allocations, stands: Arc::default() }
+        let allocation = first(attempts).await?;
+        Some(Self { socket, allocation, stands: Arc::default() })
     }
 
-    /// Our candidates.
-    pub(super) fn candidates(&self) -> Vec<Candidate> {
-        let candidate = |(index, allocation): (usize, &Allocation)| {
-            let (foundation, preference) = (format!("r{index}"), u16::MAX - index as u16);
-            let (relayed, mapped) = (allocation.relayed(), Some(allocation.mapped()));
-            Candidate::new(CandidateKind::Relay, relayed, mapped, foundation, preference)
+    /// Our candidate.
+    pub(super) fn candidate(&self) -> Candidate {
+        let (relayed, mapped) = (self.allocation.relayed(), Some(self.allocation.mapped()));
+        Candidate::new(CandidateKind::Relay, relayed, mapped, "r".to_owned(), u16::MAX)
+    }
+
+    /// Where a candidate of the other side stands that is reached through the relay.
+    pub(super) fn reach(&self, candidate: &Candidate) -> Option<SocketAddr> {
+        let relayed = self.allocation.relayed();
+        // A relay on the Internet serves nobody elsewhere.
+        let is_served = is_public(candidate.addr.ip()) || !is_public(relayed.ip());
+        if relayed.is_ipv4() != candidate.addr.is_ipv4() || !is_served {
+            return None;
+        }
+        let stand = self.allocation.reach(candidate.addr, self.socket)?;
+        lock(&self.stands).insert(stand, (candidate.addr, candidate.kind.into()));
+        Some(stand)
+    }
+
+    /// Tells of whoever else talks to us through the relay.
+    pub(super) fn announce(&self, announced: Announced) {
+        let stands = self.stands.clone();
+        let announce = move |remote, stand| {
+            lock(&stands).insert(stand, (remote, CandidateType::PeerReflexive));
+            announced(stand);
         };
-        self.allocations.iter().enumerate().map(candidate).collect()
+        self.allocation.announce(self.socket, Box::new(announce));
     }
 
-    /// What a candidate of the other side looks like to the agent through each relay.
-    pub(super) fn reach(&self, candidate: &Candidate) -> Vec<Candidate> {
-        let Some(agent) = self.agent else { return Vec::new() };
-        let mut seen = Vec::new();
-        for (index, allocation) in self.allocations.iter().enumerate() {
-            let relayed = allocation.relayed();
-            // A relay on the Internet serves nobody elsewhere.
-            let is_served = is_public(candidate.addr.ip()) || !is_public(relayed.ip());
-            if relayed.is_ipv4() != candidate.addr.is_ipv4() || !is_served {
-                continue;
-            }
-            if let Some(stand) = allocation.reach(candidate.addr, agent) {
-                let (remote, remote_type) = (candidate.addr, candidate.kind.into());
-                self.note(stand, Stand { index, remote, remote_type });
-                seen.push(through(index, stand, candidate.kind));
-            }
-        }
-        seen
-    }
-
-    /// Has the agent told of whoever else talks to us.
-    pub(super) fn announce(&self, add: AddRemote) {
-        let Some(agent) = self.agent else { return };
-        for (index, allocation) in self.allocations.iter().enumerate() {
-            let (stands, add) = (self.stands.clone(), add.clone());
-            allocation.announce(
-                agent,
-                Box::new(move |remote, stand| {
-                    let remote_type = CandidateType::PeerReflexive;
-                    stands
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .insert(stand, Stand { index, remote, remote_type });
-                    add(&through(index, stand, CandidateKind::ServerReflexive));
-                }),
-            );
-        }
-    }
-
-    /// Keeps the relay that the selected pair goes through, if it does; the others are given back.
-    pub(super) fn keep(mut self, stand: SocketAddr) -> Option<RelayedPair> {
-        let stands = self.stands.lock().unwrap_or_else(PoisonError::into_inner);
-        let stand = *stands.get(&stand)?;
-        drop(stands);
-        let allocation = self.allocations.swap_remove(stand.index);
-        Some(RelayedPair { allocation, stand })
-    }
-
-    fn note(&self, stand: SocketAddr, reached: Stand) {
-        self.stands.lock().unwrap_or_else(PoisonError::into_inner).insert(stand, reached);
+    /// The way to what stands there.
+    pub(super) fn route(&self, stand: SocketAddr) -> Option<Route> {
+        let (remote, remote_type) = *lock(&self.stands).get(&stand)?;
+        Some(Route {
+            local: self.allocation.relayed(),
+            remote,
+            pair: Some(CandidatePair { local: CandidateType::Relay, remote: remote_type }),
+            words: format!("relay {} to {remote}", self.allocation.path()),
+        })
     }
 }
 
-/// A pair whose local candidate is on a relay.
-pub(super) struct RelayedPair {
-    allocation: Allocation,
-    stand: Stand,
+fn lock(stands: &Mutex<Stands>) -> MutexGuard<'_, Stands> {
+    stands.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl RelayedPair {
-    /// Our address on the relay.
-    pub(super) fn local(&self) -> SocketAddr {
-        self.allocation.relayed()
-    }
-
-    /// The other side's address.
-    pub(super) fn remote(&self) -> SocketAddr {
-        self.stand.remote
-    }
-
-    /// The types of both ends.
-    pub(super) fn pair(&self) -> CandidatePair {
-        CandidatePair { local: CandidateType::Relay, remote: self.stand.remote_type }
-    }
-
-    /// The pair in words, for people.
-    pub(super) fn path(&self) -> String {
-        format!("relay {} to {}", self.allocation.path(), self.stand.remote)
-    }
-}
-
-/// The candidate that stands on loopback. It comes after all that are reached without a relay, and
-/// one that is on a relay of its own comes last.
-fn through(index: usize, stand: SocketAddr, kind: CandidateKind) -> Candidate {
-    let rank = if kind == CandidateKind::Relay { 64 } else { 0 } + index as u16;
-    let foundation = format!("t{index}");
-    Candidate::new(CandidateKind::Relay, stand, None, foundation, u16::MAX / 2 - rank)
+/// The priority of a candidate that is reached through a relay: after all that are reached without,
+/// and one that is on a relay of its own comes last.
+pub(super) fn priority(kind: CandidateKind, stand: SocketAddr) -> u32 {
+    let rank = if kind == CandidateKind::Relay { 64 } else { 0 };
+    let preference = u16::MAX / 2 - rank;
+    Candidate::new(CandidateKind::Relay, stand, None, String::new(), preference).priority
 }
 
 // limits

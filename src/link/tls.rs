@@ -29,6 +29,7 @@ use super::clock::Clock;
 use super::dtls::{DtlsError, DtlsRole, Verify, limits::HANDSHAKE};
 use super::error::LinkError;
 use super::framing::Frame;
+use super::pairs::Route;
 use super::transport::limits::{INCOMING_MAX, OUTGOING_MAX};
 use super::transport::{Command, Credentials, FlowInfo, SecureFlow, Timings, Transport};
 
@@ -262,10 +263,7 @@ fn start(
         srtp: None,
         role,
         transport: Transport::Tcp,
-        local,
-        remote,
-        path: format!("{local} to {remote} over TCP, no ICE"),
-        pair: None,
+        route: Route::without_ice(local, remote, Transport::Tcp),
         timings: Timings { dtls_ms: clock.now().as_millis(), ..Timings::default() },
     };
     let (commands, inbox) = mpsc::channel(OUTGOING_MAX);

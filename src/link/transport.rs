@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::bootstrap::InUse;
 use super::candidate::IceParameters;
@@ -18,6 +18,7 @@ use super::dtls::{Dtls, DtlsOutput, DtlsRole, LocalCertificate, SrtpKeys, Verify
 use super::error::{LinkError, SendError};
 use super::facts::{CandidatePair, CandidateType};
 use super::ice::{IceAgent, IceConn};
+use super::pairs::Route;
 use super::stun::Packet;
 use crate::base::Instant;
 use crate::crypto::Certificate;
@@ -73,19 +74,33 @@ pub struct FlowInfo {
     pub role: DtlsRole,
     /// What is below.
     pub transport: Transport,
-    /// Our address.
-    pub local: SocketAddr,
-    /// The other side's address.
-    pub remote: SocketAddr,
-    /// The path in words, for people.
-    pub path: String,
-    /// The types of the pair that ICE has selected; none without ICE.
-    pub pair: Option<CandidatePair>,
+    /// The path: ICE may select another pair than that which was valid first.
+    pub(super) route: watch::Receiver<Route>,
     /// How long setting up took.
     pub timings: Timings,
 }
 
 impl FlowInfo {
+    /// Our address.
+    pub fn local(&self) -> SocketAddr {
+        self.route.borrow().local
+    }
+
+    /// The other side's address.
+    pub fn remote(&self) -> SocketAddr {
+        self.route.borrow().remote
+    }
+
+    /// The path in words, for people.
+    pub fn path(&self) -> String {
+        self.route.borrow().words.clone()
+    }
+
+    /// The types of the pair that ICE has found; none without ICE.
+    pub fn pair(&self) -> Option<CandidatePair> {
+        self.route.borrow().pair
+    }
+
     /// Whether the path leads nowhere once the machine has lost these addresses: one through a
     /// relay of ours began at whichever of them led there.
     pub fn is_lost_with(&self, gone: &BTreeSet<IpAddr>) -> bool {
@@ -93,9 +108,9 @@ impl FlowInfo {
     }
 
     /// The machine's address that the path begins at, if that is known.
-    pub(super) fn home(&self) -> Option<IpAddr> {
-        let is_relayed = self.pair.is_some_and(|pair| pair.local == CandidateType::Relay);
-        (!is_relayed).then(|| self.local.ip().to_canonical())
+    fn home(&self) -> Option<IpAddr> {
+        let is_relayed = self.pair().is_some_and(|pair| pair.local == CandidateType::Relay);
+        (!is_relayed).then(|| self.local().ip().to_canonical())
     }
 }
 
@@ -191,7 +206,7 @@ impl SecureFlow {
         let (data_out, data) = mpsc::channel(INCOMING_MAX);
         let (up, when_up) = oneshot::channel();
         let ended = Arc::new(OnceLock::new());
-        let (local, remote, path, pair) = (wire.local(), wire.remote(), wire.path(), wire.pair());
+        let route = wire.route();
         let task = FlowTask {
             wire,
             dtls,
@@ -210,17 +225,7 @@ impl SecureFlow {
         let timings = Timings { dtls_ms: clock.now().as_millis(), ..timings };
         let Up { peer_certificate_der, srtp } = up;
         let transport = Transport::Udp;
-        let info = FlowInfo {
-            peer_certificate_der,
-            srtp,
-            role,
-            transport,
-            local,
-            remote,
-            path,
-            pair,
-            timings,
-        };
+        let info = FlowInfo { peer_certificate_der, srtp, role, transport, route, timings };
         Ok(Self::of_parts(info, commands, data, ended))
     }
 
@@ -333,7 +338,7 @@ impl MediaSender {
         remote: &IceParameters,
     ) -> Result<String, LinkError> {
         let (wire, _) = Wire::by_ice(agent, remote).await?;
-        let path = wire.path();
+        let path = wire.route().borrow().words.clone();
         let command = Command::Move(Box::new(wire));
         self.commands.send(command).await.map_err(|_| LinkError::Closed)?;
         Ok(path)
@@ -367,31 +372,13 @@ impl Wire {
         Ok((Self::Ice(Box::new(conn)), timings))
     }
 
-    fn local(&self) -> SocketAddr {
+    /// The path, as it is from now on.
+    fn route(&self) -> watch::Receiver<Route> {
         match self {
-            Self::Ice(conn) => conn.local_addr(),
-            Self::Connected { local, .. } | Self::Shared { local, .. } => *local,
-        }
-    }
-
-    fn remote(&self) -> SocketAddr {
-        match self {
-            Self::Ice(conn) => conn.remote_addr(),
-            Self::Connected { remote, .. } | Self::Shared { remote, .. } => *remote,
-        }
-    }
-
-    fn path(&self) -> String {
-        match self {
-            Self::Ice(conn) => conn.path().to_owned(),
-            _ => format!("{} to {} over UDP, no ICE", self.local(), self.remote()),
-        }
-    }
-
-    fn pair(&self) -> Option<CandidatePair> {
-        match self {
-            Self::Ice(conn) => Some(conn.pair()),
-            Self::Connected { .. } | Self::Shared { .. } => None,
+            Self::Ice(conn) => conn.route(),
+            Self::Connected { local, remote, .. } | Self::Shared { local, remote, .. } => {
+                Route::without_ice(*local, *remote, Transport::Udp)
+            }
         }
     }
 

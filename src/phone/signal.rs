@@ -19,9 +19,7 @@ use super::transfer::Referral;
 use super::trust::{Judgement, named};
 use super::voice::Who;
 use super::words;
-use crate::link::{
-    AppFlow, FlowInfo, IceAgent, IceRole, LinkError, PcapDirection, PcapProtocol, os_seed,
-};
+use crate::link::{AppFlow, IceAgent, IceRole, LinkError, PcapDirection, PcapProtocol, os_seed};
 use crate::media::sdp::{self, Negotiated, Offer};
 use crate::message::APPLICATION_SIPS;
 use crate::sip::{self, Command, FlowId, Input, LegId, Output, Reason};
@@ -158,7 +156,7 @@ impl Engine {
         let (Some(pcap), Some(flow)) = (&self.options.pcap, self.flows.open.get(&flow)) else {
             return;
         };
-        let FlowInfo { local, remote, .. } = flow.info;
+        let (local, remote) = (flow.info.local(), flow.info.remote());
         pcap.record(PcapProtocol::Sip, direction, local, remote, bytes.clone());
     }
 

@@ -164,7 +164,7 @@ async fn run(
     if let Some(fault) = fault {
         report(Some(TalkReport::Fault(fault)));
     }
-    report(Some(TalkReport::Up(flow.info().path.clone())));
+    report(Some(TalkReport::Up(flow.info().path())));
     let keys = flow.info().srtp.clone();
     let keys =
         keys.ok_or_else(|| SoundFailure::Here("No sound: no keys were agreed on.".to_owned()))?;
