@@ -11,7 +11,7 @@ use crate::phone::{LentRelay, Settings, Snapshot};
 /// Kilobits in a second to choose from: from a slow line to one that hardly feels it.
 const RATES_KBIT_PER_S: [u32; 5] = [500, 1000, 4000, 10_000, 50_000];
 /// Connections at a time to choose from; a call needs one or two.
-const SESSIONS: [u16; 4] = [8, 16, 64, 256];
+const SESSIONS: [u16; 4] = [16, 64, 128, 256];
 
 /// What is lent, and what of it is used.
 pub fn lending_ui(ui: &mut Ui, snapshot: &Snapshot, settings: &mut Settings) {

@@ -84,7 +84,7 @@ impl Borrow {
                     if search_at.is_some_and(|at| at <= Instant::now()) {
                         self.search(&mut known, &mut rng).await;
                         // In an overlay without relays nobody is to look for them all the time.
-                        pause = if known.is_empty() { pause * 2 } else { SEARCH_AGAIN_MAX };
+                        pause = if known.len() < READY { pause * 2 } else { SEARCH_AGAIN_MAX };
                         pause = pause.min(SEARCH_AGAIN_MAX);
                         search_at = Some(Instant::now() + pause);
                     }
@@ -180,7 +180,7 @@ async fn measure(address: SocketAddr) -> Option<(Duration, Transport)> {
 
 // limits
 
-/// Relays at hand: if one goes, there is another.
+/// Relays at hand: if one goes, or has lent all it lends, there is another.
 const READY: usize = 2;
 /// Relays that are remembered.
 const KNOWN_MAX: usize = 4;
@@ -190,8 +190,8 @@ const TRIES: usize = 6;
 const MEASURE: Duration = Duration::from_secs(1);
 /// A relay is asked again after this time at most, which shows whether it is there.
 const RENEW: Duration = Duration::from_secs(300);
-/// Until the second search if the first has found none, or one is gone; each time it is twice as
-/// long.
+/// Until the second search if the first has found too few, or one is gone; each time it is twice
+/// as long.
 const SEARCH_AGAIN_MIN: Duration = Duration::from_secs(1);
 const SEARCH_AGAIN_MAX: Duration = Duration::from_secs(1800);
 /// Between two looks when there is nothing to do.

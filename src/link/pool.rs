@@ -19,8 +19,9 @@ use crate::base::Rng;
 pub mod limits {
     use std::time::Duration;
 
-    /// Agents ready at a time: for the signalling and the sound of calls to two devices.
-    pub const READY: usize = 4;
+    /// Agents ready at a time: while one is for the signalling of a call, the next one is gathered.
+    /// Each holds an address on a relay, and those are scarce.
+    pub const READY: usize = 2;
     /// How long an agent is good for: RFC 4787 §4.3 asks NATs to remember for 120 s what nobody
     /// uses, but some forget after 30.
     pub const GOOD_FOR: Duration = Duration::from_secs(25);

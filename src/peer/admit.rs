@@ -51,9 +51,13 @@ impl Peer {
         }
         // Who cannot be linked to the responsible peer comes to the next one behind it, which has
         // copies of what is to be handed over. From our Update the responsible peer learns of it.
-        let Some(start) = self.chord.start_for(node) else {
+        let Some((start, owner)) = self.chord.range_for(node) else {
             return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
         };
+        // Without a link there we have no copies either. If nobody has, the node comes back.
+        if self.chord.is_unlinked(owner) && self.sent_on.replace(node) != Some(node) {
+            return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
+        }
         self.answer(question, JoinAns::default().to_bytes(), &[]);
         self.hand_over(node, start);
     }
@@ -67,7 +71,7 @@ impl Peer {
         if admission.waiting > 0 {
             return;
         }
-        match self.chord.start_for(node) {
+        match self.chord.range_for(node).map(|(start, _)| start) {
             // It is out of our sight now.
             None => self.forget_admission(node),
             Some(start) if start == admission.start => self.admit(node),

@@ -31,8 +31,10 @@ pub(super) struct Joining {
     /// Who has sent us its tables, ahead of the link with it or over it.
     told_by: BTreeSet<NodeId>,
     admitting: Option<NodeId>,
-    /// Those that should admit us and cannot be linked to us.
+    /// Those that should admit us and cannot.
     passed_over: Vec<NodeId>,
+    /// Who has last told us that it is not the one to admit us.
+    sent_on_by: Option<NodeId>,
     /// All that have answered us and cannot be linked to us.
     out_of_reach: BTreeSet<NodeId>,
     bootstrap_link: Option<LinkId>,
@@ -74,6 +76,7 @@ impl Joining {
             told_by: BTreeSet::new(),
             admitting: None,
             passed_over: Vec::new(),
+            sent_on_by: None,
             out_of_reach: BTreeSet::new(),
             bootstrap_link: None,
             address,
@@ -327,17 +330,27 @@ impl Peer {
                 let at = self.soon(POSTPONED);
                 self.timers.set(Timer::Join, at);
             }
-            // Another peer has come between us and it.
-            Err(Failure::Refused(ErrorCode::NOT_FOUND)) => {
-                if let Some(through) = joining.admitting.take() {
-                    joining.step = Step::Attaching;
-                    self.seek_admitting_peer(through);
-                }
-            }
+            Err(Failure::Refused(ErrorCode::NOT_FOUND)) => self.join_sent_on(),
             Err(Failure::Refused(code)) => self.join_failed(JoinError::Refused(code)),
             Err(Failure::Timeout | Failure::Invalid) => {
                 self.join_failed(JoinError::NoAdmittingPeer);
             }
+        }
+    }
+
+    /// The peer that we have asked is not the one to admit us: another one has come between us and
+    /// it, or we are far enough from it for others to know more of what will be ours.
+    fn join_sent_on(&mut self) {
+        let Stage::Joining(joining) = &mut self.stage else { return };
+        let before = std::mem::replace(&mut joining.sent_on_by, joining.admitting);
+        joining.step = Step::Attaching;
+        match joining.admitting.take() {
+            Some(through) if joining.passed_over.is_empty() && before != Some(through) => {
+                self.seek_admitting_peer(through);
+            }
+            Some(node) if !joining.passed_over.is_empty() => self.pass_over(Some(node)),
+            // The two of us see the ring differently, and asking at once would lead here again.
+            _ => self.join_failed(JoinError::NoAdmittingPeer),
         }
     }
 
@@ -419,8 +432,8 @@ impl Peer {
         self.timers.set(Timer::Join, self.now.instant + STEP_MAX);
     }
 
-    /// The peer that should admit us has answered and cannot be linked to us: the next one behind
-    /// it will do.
+    /// The peer that should admit us has answered and cannot be linked to us, or to the one behind
+    /// us: the next one behind it will do.
     fn pass_over(&mut self, node: Option<NodeId>) {
         let Stage::Joining(joining) = &mut self.stage else { return };
         let through = joining.bootstrap_link.and_then(|link| self.links.open(link));

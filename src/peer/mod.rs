@@ -109,6 +109,8 @@ pub struct Peer {
     /// The link to a bootstrap node that looks for other partitions.
     probe: Option<LinkId>,
     admission: Option<Admission>,
+    /// Who was last told to be admitted by somebody who knows more of what will be its own.
+    sent_on: Option<NodeId>,
     /// Who is to hear of the latest changes at once.
     news: News,
     copies: Copies,
@@ -183,6 +185,7 @@ impl Peer {
             bootstrap: Vec::new(),
             probe: None,
             admission: None,
+            sent_on: None,
             news: News::default(),
             copies: Copies::default(),
             publications: Publications::default(),

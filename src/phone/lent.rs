@@ -18,7 +18,7 @@ pub struct LentRelay {
 
 impl Default for LentRelay {
     fn default() -> Self {
-        Self { kbit_per_s: 4000, sessions: 64 }
+        Self { kbit_per_s: 4000, sessions: 128 }
     }
 }
 
@@ -45,7 +45,7 @@ mod tests {
     fn what_is_lent_is_a_setting() {
         let settings: Settings = toml::from_str("relay_kbit_per_s = 800").expect("settings");
         let quota = settings.relay.options().lend.expect("something is lent");
-        assert_eq!((quota.bytes_per_s, quota.sessions), (100_000, 64));
+        assert_eq!((quota.bytes_per_s, quota.sessions), (100_000, 128));
         let settings: Settings = toml::from_str("relay_kbit_per_s = 0").expect("settings");
         assert!(settings.relay.options().lend.is_none());
         assert!(Settings::default().relay.options().lend.is_some());

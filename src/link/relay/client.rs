@@ -72,7 +72,7 @@ impl Allocation {
     /// Nobody answers, or the relay refuses.
     pub async fn open(server: &RelayServer, is_ipv6: bool) -> Result<Self, LinkError> {
         let mut line = Line::open(server.address, server.transport).await?;
-        let mut session = Session::new(server);
+        let mut session = Session::new(server, line.sender());
         let answer = session.allocate(&mut line, is_ipv6).await?;
         let missing = || LinkError::Relay("it gave no address");
         let relayed = answer.relayed_address().ok_or_else(missing)?;
@@ -143,19 +143,23 @@ impl Stand {
     }
 }
 
-/// What we know of a relay while we use it.
+/// What we know of a relay while we use it. Dropping it gives back what the relay may have lent us,
+/// also when nobody waits for the answer any more or the program ends: others wait for it.
 struct Session {
     grant: Grant,
     key: LongTermKey,
     rng: Rng,
+    sender: LineSender,
+    /// Whether an address has been asked for and not been refused.
+    is_lent: bool,
 }
 
 impl Session {
-    fn new(server: &RelayServer) -> Self {
+    fn new(server: &RelayServer, sender: LineSender) -> Self {
         let grant = server.grant.clone();
         let credentials = &grant.credentials;
         let key = LongTermKey::new(&credentials.username, &grant.realm, &credentials.password);
-        Self { key, grant, rng: Rng::new(os_seed()) }
+        Self { key, grant, rng: Rng::new(os_seed()), sender, is_lent: false }
     }
 
     fn prove(&self, draft: Draft) -> Vec<u8> {
@@ -179,7 +183,9 @@ impl Session {
                 draft = draft.family(true);
             }
             let request = self.prove(draft.lifetime_s(LIFETIME_DEFAULT));
+            self.is_lent = true;
             let mut answer = transact(line, &request, transaction).await?;
+            self.is_lent = answer.answers(METHOD_ALLOCATE) == Some(true);
             if self.renew(&answer) {
                 continue;
             }
@@ -190,6 +196,15 @@ impl Session {
             };
         }
         Err(LinkError::Relay("it takes no nonce of its own"))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.is_lent {
+            let draft = Draft::request(METHOD_REFRESH, self.rng.bytes()).lifetime_s(0);
+            self.sender.send_now(&self.prove(draft));
+        }
     }
 }
 
@@ -256,7 +271,6 @@ enum Wish {
 /// Keeps an allocation and carries data.
 struct Task {
     line: Line,
-    sender: LineSender,
     session: Session,
     inbox: mpsc::UnboundedReceiver<Order>,
     announce: Option<(SocketAddr, Announce)>,
@@ -270,23 +284,12 @@ struct Task {
 
 impl Task {
     fn new(line: Line, session: Session, inbox: mpsc::UnboundedReceiver<Order>) -> Self {
-        let (now, sender) = (Instant::now(), line.sender());
+        let now = Instant::now();
         let due = vec![(now + Duration::from_secs((LIFETIME_DEFAULT / 2).into()), Wish::Refresh)];
         let (peers, waiting) = (BTreeMap::new(), BTreeMap::new());
         let keep_alive_at = now + KEEPALIVE;
         let (announce, next_channel) = (None, *CHANNELS.start());
-        Self {
-            line,
-            sender,
-            session,
-            inbox,
-            announce,
-            peers,
-            next_channel,
-            waiting,
-            due,
-            keep_alive_at,
-        }
+        Self { line, session, inbox, announce, peers, next_channel, waiting, due, keep_alive_at }
     }
 
     async fn run(mut self) {
@@ -301,7 +304,7 @@ impl Task {
                     Some(Order::Announce(agent, announce)) => {
                         self.announce = Some((agent, announce));
                     }
-                    None => break,
+                    None => return,
                 },
                 length = self.line.recv(&mut buffer) => match length {
                     Ok(length) => self.take(&buffer[..length]).await,
@@ -310,9 +313,6 @@ impl Task {
                 () = sleep_until(next.unwrap_or(self.keep_alive_at)) => self.on_time().await,
             }
         }
-        let transaction = self.session.rng.bytes();
-        let draft = Draft::request(METHOD_REFRESH, transaction).lifetime_s(0);
-        self.sender.send(&self.session.prove(draft)).await;
     }
 
     async fn reach(&mut self, Stand { peer, socket }: Stand) {
@@ -322,7 +322,8 @@ impl Task {
         let number = self.next_channel;
         self.next_channel += 1;
         let is_bound = Arc::new(AtomicBool::new(false));
-        let (incoming, bound, line) = (socket.clone(), is_bound.clone(), self.sender.clone());
+        let (incoming, bound, line) =
+            (socket.clone(), is_bound.clone(), self.session.sender.clone());
         let mut rng = Rng::new(self.session.rng.bytes());
         let reader = tokio::spawn(async move {
             let (mut buffer, mut message) = (vec![0; DATAGRAM_MAX], Vec::new());
@@ -398,7 +399,7 @@ impl Task {
         if self.keep_alive_at <= now {
             self.keep_alive_at = now + KEEPALIVE;
             if let Some(indication) = binding_indication() {
-                self.sender.send(&indication).await;
+                self.session.sender.send(&indication).await;
             }
         }
         let due = self.due.extract_if(.., |(at, _)| *at <= now).collect::<Vec<_>>();
@@ -433,7 +434,7 @@ impl Task {
                 None => return,
             },
         };
-        self.sender.send(&self.session.prove(draft)).await;
+        self.session.sender.send(&self.session.prove(draft)).await;
     }
 }
 

@@ -101,6 +101,16 @@ impl LineSender {
             Self::Udp(socket) => {
                 let _ = socket.send(message).await;
             }
+            Self::Tcp(_) => self.send_now(message),
+        }
+    }
+
+    /// Sends a message if that needs no waiting.
+    pub(super) fn send_now(&self, message: &[u8]) {
+        match self {
+            Self::Udp(socket) => {
+                let _ = socket.try_send(message);
+            }
             Self::Tcp(out) => {
                 let mut message = message.to_vec();
                 pad(&mut message);

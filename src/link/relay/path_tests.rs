@@ -6,10 +6,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::Bytes;
+use stun::message::{METHOD_ALLOCATE, METHOD_REFRESH};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
-use super::{Asking, Granter, OpenPorts, Quota, RelayPort, RelayServer, RelayTerms};
+use super::message::Received;
+use super::{Allocation, Asking, Granter, OpenPorts, Quota, RelayPort, RelayServer, RelayTerms};
 use crate::base::NodeId;
 use crate::link::tests::{LOOPBACK, anyone, gather_with, message};
 use crate::link::{
@@ -52,6 +54,15 @@ impl Lent {
         let answer = self.granter.grant(NodeId::from_u128(user), unix_ms(), &question).unwrap();
         let grant = asking.read(&answer).unwrap();
         RelayServer { address: self.listener.local_addr(), transport, grant }
+    }
+
+    async fn all_is_given_back(&self) {
+        let empty = async {
+            while self.relay.sessions() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, empty).await.expect("all is given back");
     }
 
     /// An agent that knows the relay, and what the other side is told: its relayed address only,
@@ -124,13 +135,48 @@ async fn links_and_media_pass_through_a_relay() {
         };
         assert_eq!(timeout(PATIENCE, heard).await.expect("in time"), Some(packet.clone()));
         drop((one, two));
-        let empty = async {
-            while lent.relay.sessions() > 0 {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(PATIENCE, empty).await.expect("all is given back");
+        lent.all_is_given_back().await;
     }
+}
+
+/// A program that ends gives back what it has kept ready.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_ends_gives_back() {
+    let lent = Lent::start(Quota::default()).await;
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let server = lent.server(1, transport);
+        let ended = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let allocation = runtime.block_on(Allocation::open(&server, false)).unwrap();
+            drop(runtime);
+            drop(allocation);
+        });
+        tokio::task::spawn_blocking(|| ended.join().unwrap()).await.unwrap();
+        lent.all_is_given_back().await;
+    }
+}
+
+/// Whoever does not wait for the answer gives back what the relay may have lent meanwhile.
+#[tokio::test]
+async fn an_address_that_nobody_waits_for_is_given_back() {
+    let lent = Lent::start(Quota::default()).await;
+    let mut server = lent.server(1, Transport::Udp);
+    let slow = tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap();
+    server.address = slow.local_addr().unwrap();
+    let opening = tokio::spawn(async move { Allocation::open(&server, false).await.map(drop) });
+    let mut buffer = [0; 2048];
+    let mut next = async || {
+        let received = timeout(PATIENCE, slow.recv_from(&mut buffer)).await.expect("in time");
+        let request = Received::read(&buffer[..received.unwrap().0]).expect("a request");
+        (request.request(), request.lifetime_s())
+    };
+    assert_eq!(next().await.0, Some(METHOD_ALLOCATE));
+    opening.abort();
+    let mut last = next().await;
+    while last.0 == Some(METHOD_ALLOCATE) {
+        last = next().await;
+    }
+    assert_eq!(last, (Some(METHOD_REFRESH), Some(0)));
 }
 
 /// A direct path is taken where there is one, though relays were at hand.

@@ -17,9 +17,9 @@ pub struct Quota {
 }
 
 impl Default for Quota {
-    /// Some ten calls.
+    /// Some ten calls, and the addresses that some dozens of peers behind NATs keep ready.
     fn default() -> Self {
-        Self { sessions: 64, bytes_per_s: 500_000 }
+        Self { sessions: 128, bytes_per_s: 500_000 }
     }
 }
 

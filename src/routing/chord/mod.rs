@@ -320,20 +320,23 @@ impl Chord {
         nearest.unwrap_or(self.own)
     }
 
-    /// Where the range of a node begins that comes right before us, or between predecessors of
-    /// ours; `None` if it comes anywhere else.
-    pub fn start_for(&self, node: NodeId) -> Option<NodeId> {
+    /// The range that a node would take over from us or from a predecessor of ours, if the one
+    /// before that is known too: where it begins, and whose it is; `None` if the node comes
+    /// anywhere else.
+    pub fn range_for(&self, node: NodeId) -> Option<(NodeId, NodeId)> {
         let k = node.to_u128();
         if self.is_responsible(k) {
-            return Some(self.range_start());
+            return Some((self.range_start(), self.own));
         }
         let unlinked = self.unlinked.iter().map(|unlinked| unlinked.node);
         let mut before: Vec<NodeId> = self.predecessors.iter().copied().chain(unlinked).collect();
         before.sort_by_key(|p| ring::distance(p.to_u128(), self.position));
+        // So few are all that there are, and behind the last one the ring comes round to us.
+        before.extend((before.len() < self.side).then_some(self.own));
         let is_between = |pair: &&[NodeId]| {
             pair[0] != node && ring::in_range(k, pair[1].to_u128(), pair[0].to_u128())
         };
-        before.windows(2).find(is_between).map(|pair| pair[1])
+        before.windows(2).find(is_between).map(|pair| (pair[1], pair[0]))
     }
 
     /// Whether we keep a value for this resource: fewer than three predecessors lie between it

@@ -109,12 +109,18 @@ fn who_is_left_out_is_news_once() {
     assert_eq!(chord.newly_left_out(id(65), &[id(40)]), [], "it is not linked to us");
 }
 
-/// Where the range of a node begins that comes before us, or before a predecessor of ours.
+/// The range of a node that comes before us, or before a predecessor of ours.
 #[test]
 fn ranges_between_predecessors() {
-    let chord = chord(50, &[10, 20, 30, 40, 60, 70, 80, 90]);
-    let starts = [45, 35, 15, 40, 5, 55].map(|k| chord.start_for(id(k)));
-    assert_eq!(starts, [Some(40), Some(30), Some(10), None, None, None].map(|s| s.map(id)));
+    let ranges = |chord: &Chord, nodes: &[u128]| -> Vec<_> {
+        let ends = |(start, owner): (NodeId, NodeId)| (start.to_u128(), owner.to_u128());
+        nodes.iter().map(|node| chord.range_for(id(*node)).map(ends)).collect()
+    };
+    let many = chord(50, &[10, 20, 30, 40, 60, 70, 80, 90]);
+    let known = [Some((40, 50)), Some((30, 40)), Some((10, 20)), None, None, None];
+    assert_eq!(ranges(&many, &[45, 35, 15, 40, 5, 55]), known);
+    let known = [Some((10, 50)), Some((50, 10)), Some((50, 10)), None];
+    assert_eq!(ranges(&chord(50, &[10]), &[45, 5, 55, 10]), known);
 }
 
 /// The responsible peer among those before us, as far as we know them.
