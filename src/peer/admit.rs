@@ -54,12 +54,25 @@ impl Peer {
         let Some((start, owner)) = self.chord.range_for(node) else {
             return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
         };
-        // Without a link there we have no copies either. If nobody has, the node comes back.
-        if self.chord.is_unlinked(owner) && self.sent_on.replace(node) != Some(node) {
+        if !self.may_admit(node, owner) {
             return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
         }
         self.answer(question, JoinAns::default().to_bytes(), &[]);
         self.hand_over(node, start);
+    }
+
+    /// Whether a node may take over a part of this peer's range from us: if we have the copies, or
+    /// it comes back after a while, as nobody else can be linked to it who has them.
+    fn may_admit(&mut self, node: NodeId, owner: NodeId) -> bool {
+        let now = self.now.instant;
+        match self.sent_on {
+            _ if self.chord.keeps_for(owner) => true,
+            Some((before, since)) if before == node => now >= since + SENT_ON,
+            _ => {
+                self.sent_on = Some((node, now));
+                false
+            }
+        }
     }
 
     /// A copy for the admitted node is on its way or not needed. The Update that admits it goes out
@@ -127,5 +140,7 @@ impl Peer {
 
 // limits
 
+/// Within this time a node that was sent on finds who has the copies of what will be its own.
+const SENT_ON: Duration = Duration::from_secs(10);
 /// For handing over everything; a node that takes longer may ask again.
 const ADMISSION_MAX: Duration = Duration::from_secs(120);

@@ -109,8 +109,8 @@ pub struct Peer {
     /// The link to a bootstrap node that looks for other partitions.
     probe: Option<LinkId>,
     admission: Option<Admission>,
-    /// Who was last told to be admitted by somebody who knows more of what will be its own.
-    sent_on: Option<NodeId>,
+    /// Who was last told to be admitted by somebody who has what will be its own, and when.
+    sent_on: Option<(NodeId, Instant)>,
     /// Who is to hear of the latest changes at once.
     news: News,
     copies: Copies,

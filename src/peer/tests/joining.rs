@@ -345,3 +345,33 @@ fn periodic_updates_are_spread() {
     let (least, most) = (gaps.iter().min().expect("some"), gaps.iter().max().expect("some"));
     assert!(gaps.len() > 20 && *least > seconds(10) && *most > least.mul_f64(1.3));
 }
+
+/// R6940-10.5-01: several join at once, also in one peer's range, and each finds everything as soon
+/// as it is a peer.
+#[test]
+fn those_who_join_at_once_find_everything() {
+    for seed in (560..580).chain([644]) {
+        let mut net = Net::ring(seed, 8);
+        for node in 0..8 {
+            let spec = net.registration(node);
+            net.ask(node, Command::Publish(spec)).expect("stored");
+        }
+        net.run(seconds(5));
+        let mut joining: Vec<usize> = (0..5).map(|_| net.add()).collect();
+        for node in &joining {
+            net.join(*node, 0);
+        }
+        let end = net.now + seconds(30);
+        while !joining.is_empty() && net.now < end {
+            net.run(Duration::from_millis(1));
+            let joined: Vec<usize> = joining.extract_if(.., |n| net.peer(*n).is_joined()).collect();
+            for node in joined {
+                for of in 0..8 {
+                    let found = net.fetch(node, of).map(|fetched| fetched.values.len());
+                    assert_eq!(found, Ok(1), "{node} looks {of} up, seed {seed}");
+                }
+            }
+        }
+        assert!(joining.is_empty(), "{joining:?} of seed {seed}");
+    }
+}

@@ -339,6 +339,11 @@ impl Chord {
         before.windows(2).find(is_between).map(|pair| (pair[1], pair[0]))
     }
 
+    /// Whether we keep copies of what is this peer's (RFC 6940 §10.4).
+    pub fn keeps_for(&self, owner: NodeId) -> bool {
+        owner == self.own || self.predecessors.iter().take(COPIES).any(|peer| *peer == owner)
+    }
+
     /// Whether we keep a value for this resource: fewer than three predecessors lie between it
     /// and us (RFC 6940 §10.7.3).
     pub fn keeps(&self, resource: &ResourceId) -> bool {

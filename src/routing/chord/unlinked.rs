@@ -95,6 +95,8 @@ impl Chord {
     /// Our predecessors as an Update to a node names them: those that we cannot be linked to are
     /// among them if the node is between them and us, as its own range then begins behind them.
     /// Word of them thus runs one way only, so that nobody keeps alive what others have from it.
+    /// To the last of them the one before it is named too, for the same reason: of several that
+    /// we admit it may be the latest.
     pub(super) fn predecessors_for(&self, to: NodeId) -> Vec<NodeId> {
         let is_between = |peer: NodeId| ring::in_range(to.to_u128(), peer.to_u128(), self.position);
         let unlinked = self.unlinked.iter().map(|known| known.node);
@@ -103,6 +105,10 @@ impl Chord {
         if nearest.len() > self.predecessors.len() {
             nearest.sort_by_key(|node| ring::distance(node.to_u128(), self.position));
             nearest.truncate(self.side);
+        }
+        if nearest.last() == Some(&to) {
+            let end = self.peers.partition_point(|peer| peer.distance < self.distance(to));
+            nearest.extend(end.checked_sub(1).map(|before| self.node(self.peers[before].distance)));
         }
         nearest
     }
