@@ -65,14 +65,17 @@ impl Peer {
     /// it comes back after a while, as nobody else can be linked to it who has them.
     fn may_admit(&mut self, node: NodeId, owner: NodeId) -> bool {
         let now = self.now.instant;
-        match self.sent_on {
-            _ if self.chord.keeps_for(owner) => true,
-            Some((before, since)) if before == node => now >= since + SENT_ON,
-            _ => {
-                self.sent_on = Some((node, now));
-                false
-            }
+        if self.chord.keeps_for(owner) {
+            return true;
         }
+        self.sent_on.retain(|_, since| now < *since + COMES_BACK);
+        if let Some(since) = self.sent_on.get(&node) {
+            return now >= *since + SENT_ON;
+        }
+        if self.sent_on.len() < SENT_ON_MAX {
+            self.sent_on.insert(node, now);
+        }
+        false
     }
 
     /// A copy for the admitted node is on its way or not needed. The Update that admits it goes out
@@ -142,5 +145,9 @@ impl Peer {
 
 /// Within this time a node that was sent on finds who has the copies of what will be its own.
 const SENT_ON: Duration = Duration::from_secs(10);
+/// Within this time it comes back if nobody has.
+const COMES_BACK: Duration = Duration::from_secs(180);
+/// Nodes remembered that were sent on.
+const SENT_ON_MAX: usize = 64;
 /// For handing over everything; a node that takes longer may ask again.
 const ADMISSION_MAX: Duration = Duration::from_secs(120);

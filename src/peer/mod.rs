@@ -109,8 +109,8 @@ pub struct Peer {
     /// The link to a bootstrap node that looks for other partitions.
     probe: Option<LinkId>,
     admission: Option<Admission>,
-    /// Who was last told to be admitted by somebody who has what will be its own, and when.
-    sent_on: Option<(NodeId, Instant)>,
+    /// Who was told to be admitted by somebody who has what will be its own, and when.
+    sent_on: BTreeMap<NodeId, Instant>,
     /// Who is to hear of the latest changes at once.
     news: News,
     copies: Copies,
@@ -185,7 +185,7 @@ impl Peer {
             bootstrap: Vec::new(),
             probe: None,
             admission: None,
-            sent_on: None,
+            sent_on: BTreeMap::new(),
             news: News::default(),
             copies: Copies::default(),
             publications: Publications::default(),
