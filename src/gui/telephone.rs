@@ -33,7 +33,7 @@ pub fn telephone_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> O
         ui.add_space(space::S);
     }
     if view.telephone.is_some() {
-        return form_ui(ui, snapshot, view);
+        return ui.scope(|ui| form_ui(ui, snapshot, view)).inner;
     }
     if widgets::button(ui, Kind::Plain, Some(Icon::Start), words::telephone_add()).clicked() {
         view.telephone = Some(SipForm { wants_focus: true, ..SipForm::default() });
@@ -126,7 +126,8 @@ fn form_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Com
         view.telephone = None;
         return None;
     }
-    if !go && !(enter && entered) {
+    let is_sent = go || (enter && entered);
+    if !is_sent {
         return None;
     }
     form.tried = true;
