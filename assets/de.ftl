@@ -745,6 +745,34 @@ tray_joining = Tritt bei
 tray_joined = Beigetreten
 tray_problem = Es gibt ein Problem
 
+## Ordinary telephone accounts
+
+telephone = Gewöhnliche Telefonkonten
+telephone_hint = Mit einem Konto bei einem Telefonanbieter rufst du Adressen außerhalb deiner Overlays an. Solche Anrufe sind nicht von Ende zu Ende verschlüsselt, und nur der Anbieter bürgt für Namen.
+telephone_hint_in = Anrufe an ein solches Konto klingeln nicht hier, nur mit dem Befehl chordial sip.
+telephone_add = Ein Konto hinzufügen
+telephone_address = Deine Adresse dort
+telephone_address_hint = Zum Beispiel alice@anbieter.example
+telephone_password_hint = Das vom Anbieter
+telephone_password_kept = Leer bleibt das bisherige
+telephone_plain = Deine Schlüssel sind nicht verschlüsselt, und dieses Passwort auch nicht.
+telephone_server = Server (freiwillig)
+telephone_server_hint = Falls der Anbieter einen nennt, etwa sip.anbieter.example
+telephone_way = Wie der Server erreicht wird
+telephone_way_auto = Wie der Anbieter sagt
+telephone_way_tls = Verschlüsselt bis zum Anbieter (TLS)
+telephone_way_tcp = Nicht verschlüsselt, TCP
+telephone_way_udp = Nicht verschlüsselt, UDP
+telephone_go = Konto speichern
+telephone_change = Ändern
+telephone_remove = Entfernen
+telephone_no_password = Das Passwort fehlt.
+fault_telephone_address = Gib eine Adresse wie alice@anbieter.example ein.
+fault_telephone_server = Gib einen Namen oder eine Adresse wie sip.anbieter.example ein, vielleicht mit :5061 für einen Port.
+ask_telephone = Dieses Konto entfernen?
+ask_telephone_body = Sein Passwort wird hier vergessen, und es gehen keine Anrufe mehr über { $address }. Beim Anbieter ändert sich nichts.
+telephone_change_which = { $address } ändern
+
 ## Was das Telefon sagt: siehe words/said.rs
 
 said_busy = { $peer } ist besetzt.
@@ -845,3 +873,6 @@ said_forgotten = Das Telefon der anderen Seite weiß von diesem Anruf nichts meh
 said_flow_lost = Die Verbindung zum Telefon der anderen Seite ist abgerissen
 said_no_flow = Es gibt keine Verbindung zum Telefon der anderen Seite
 said_too_many_calls = Zu viele Anrufe auf einmal
+said_account_closed = Das Konto { $name } ist verschlüsselt; öffne zuerst deine privaten Schlüssel.
+said_account_wrong = { $path } ist kein SIP-Konto: { $why }; bessere die Datei aus oder lösche sie.
+said_account_none = Es gibt kein Konto { $name }.

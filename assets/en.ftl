@@ -745,6 +745,34 @@ tray_joining = Joining
 tray_joined = Joined
 tray_problem = There is a problem
 
+## Ordinary telephone accounts
+
+telephone = Ordinary telephone accounts
+telephone_hint = With an account at a telephone provider you call addresses outside of your overlays. Such calls are not encrypted from end to end, and only the provider vouches for names.
+telephone_hint_in = Calls to such an account don't ring here, only in the command chordial sip.
+telephone_add = Add an account
+telephone_address = Your address there
+telephone_address_hint = For example alice@provider.example
+telephone_password_hint = The one from the provider
+telephone_password_kept = Empty to keep the one from before
+telephone_plain = Your keys are not encrypted, and neither is this password.
+telephone_server = Server (optional)
+telephone_server_hint = If the provider names one, such as sip.provider.example
+telephone_way = How the server is reached
+telephone_way_auto = As the provider says
+telephone_way_tls = Encrypted as far as the provider (TLS)
+telephone_way_tcp = Not encrypted, TCP
+telephone_way_udp = Not encrypted, UDP
+telephone_go = Save the account
+telephone_change = Change
+telephone_remove = Remove
+telephone_no_password = Its password is missing.
+fault_telephone_address = Type an address such as alice@provider.example.
+fault_telephone_server = Type a name or an address such as sip.provider.example, perhaps with :5061 for a port.
+ask_telephone = Remove this account?
+ask_telephone_body = Its password is forgotten here, and no more calls go by { $address }. At the provider nothing changes.
+telephone_change_which = Change { $address }
+
 ## What the phone says, as it says it: see words/said.rs
 
 said_busy = { $peer } is busy.
@@ -845,3 +873,6 @@ said_forgotten = The other side's phone knows nothing of this call any more
 said_flow_lost = The connection to the other side's phone was lost
 said_no_flow = There is no connection to the other side's phone
 said_too_many_calls = Too many calls at once
+said_account_closed = The account { $name } is encrypted; unlock your private keys first.
+said_account_wrong = { $path } is no SIP account: { $why }; mend or delete this file.
+said_account_none = There is no account { $name }.

@@ -99,6 +99,19 @@ fn contacts_settings_and_any_command_are_within_reach() {
     ctl.done(&["contacts", "import", &cards]);
     assert_eq!(ctl.show("imported")["added"], 1);
 
+    let password = lab.path("password");
+    std::fs::write(&password, "open sesame\n").expect("written");
+    let keep = ["sip-accounts", "keep", "alice@pstn.example"];
+    let with = ["--password-file", &text(&password), "--transport", "tls"];
+    ctl.done(&[&keep[..], &with[..]].concat());
+    let listed = "alice@pstn.example  tls\n";
+    assert_eq!(ctl.done(&["sip-accounts"]), listed);
+    ctl.refused(&[&keep[..], &["--server", "our house"]].concat(), "our house is no name");
+    ctl.is_bad_input(&[&keep[..], &["--transport", "pigeon"]].concat());
+    assert_eq!(ctl.done(&["sip-accounts"]), listed);
+    ctl.done(&["sip-accounts", "remove", "alice@pstn.example"]);
+    assert_eq!(ctl.done(&["sip-accounts"]), "There are no accounts yet.\n");
+
     let before = ctl.done(&["settings"]);
     assert!(before.contains("theme=\"system\"\n"), "{before}");
     ctl.done(&["settings", "theme=dark", "do_not_disturb=true"]);

@@ -22,14 +22,14 @@ use chordial::phone::{
     Command, Contact, Conversation, Delivery, Device, Direction, DocumentFacts, HistoryEntry,
     HostState, HostedOverlay, KeyAlarm, Language, Me, Membership, Message, MessageId, NetworkFacts,
     Obstacle, OverlayKind, OverlaySearch, OverlayState, Protection, Quality, RunningTest, SeenKey,
-    Settings, Snapshot, SoundTest, SoundTrouble, Theme, UnprovedOverlay, Verified, VoiceMessage,
-    Whereabouts, channel, key_words,
+    Settings, SipAccountFacts, SipTransport, Snapshot, SoundTest, SoundTrouble, Theme,
+    UnprovedOverlay, Verified, VoiceMessage, Whereabouts, channel, key_words,
 };
 
-const SCENES: [&str; 22] = [
+const SCENES: [&str; 23] = [
     "first", "again", "lost", "joining", "failed", "idle", "new", "incoming", "dialling",
     "talking", "muted", "ended", "notice", "unsaved", "locked", "alarm", "invited", "several",
-    "people", "written", "voice", "unproved",
+    "people", "written", "voice", "unproved", "accounts",
 ];
 
 fn main() {
@@ -140,12 +140,36 @@ fn scene_snapshot(scene: &str) -> Snapshot {
             snapshot.trace.clone_from(&snapshot.failure);
         }
         "voice" => snapshot = voice(snapshot),
+        "accounts" => snapshot.sip_accounts = sip_accounts(),
         "notice" => {
             snapshot.notice = Some("The document can't be written: no such folder.".into());
         }
         _ => {}
     }
     snapshot
+}
+
+/// Ordinary accounts: a good one, one without its password, and files that are none.
+fn sip_accounts() -> Vec<SipAccountFacts> {
+    let account = |address: &str, server: Option<&str>, has_password| {
+        let (address, server) = (address.to_owned(), server.map(str::to_owned));
+        let transport = server.as_ref().map(|_| SipTransport::Tls);
+        SipAccountFacts::Account { address, server, transport, has_password }
+    };
+    let closed = "The account al@pstn.example is encrypted; unlock your private keys first.";
+    let wrong = "/home/alice/.local/share/chordial/sip/work.toml is no SIP account: unknown field \
+                 `addres`, expected one of `address`, `user`, `password`, `server`; mend or delete \
+                 this file.";
+    let unreadable = |address: Option<&str>, problem: &str| SipAccountFacts::Unreadable {
+        address: address.map(str::to_owned),
+        problem: problem.to_owned(),
+    };
+    vec![
+        account("alice@provider.example", Some("sip.provider.example:5061"), true),
+        account("0301234567@telephone.example", None, false),
+        unreadable(Some("al@pstn.example"), closed),
+        unreadable(None, wrong),
+    ]
 }
 
 /// A conference that is recorded and sounds bad, messages, devices in an order, and a test.

@@ -5,8 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::state_lines::{call_line, contact_line, history_line, joined_line, state_of};
+use super::keeping::password_in;
+use super::state_lines::{
+    call_line, contact_line, history_line, joined_line, sip_account_line, state_of,
+};
 use super::{DONE, FAILED, bad_input, print_line};
+use crate::crypto::Password;
 use crate::phone::{Client, ControlError, StateFolder};
 
 /// What the running phone is to do or to tell.
@@ -64,6 +68,11 @@ enum Verb {
     Contacts {
         #[command(subcommand)]
         job: Option<Contacts>,
+    },
+    /// List the ordinary accounts by which calls leave the overlays, or change them
+    SipAccounts {
+        #[command(subcommand)]
+        job: Option<SipAccounts>,
     },
     /// List past calls
     History {
@@ -168,6 +177,29 @@ enum Contacts {
     },
 }
 
+#[derive(Clone, Debug, Subcommand)]
+enum SipAccounts {
+    /// Add an account, or change the one of the same address
+    Keep {
+        /// The address, such as alice@example.org
+        address: String,
+        /// A file with the password on its first line [default: the one from before]
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+        /// The provider's server [default: the one of the address]
+        #[arg(long, value_name = "HOST[:PORT]")]
+        server: Option<String>,
+        /// How the server is reached [default: as DNS says]
+        #[arg(long, value_parser = ["udp", "tcp", "tls"])]
+        transport: Option<String>,
+    },
+    /// Remove an account
+    Remove {
+        /// The address
+        address: String,
+    },
+}
+
 /// Does what is asked; what can't be done is one line on stderr.
 pub(super) fn run(arguments: &CtlArguments) -> u8 {
     let Some(folder) = arguments.state.clone().or_else(StateFolder::default_path) else {
@@ -232,6 +264,10 @@ impl Ctl {
             Verb::Contacts { job: Some(job) } => self.command(&contact_job(job)?),
             Verb::Contacts { job: None } => {
                 self.list("contacts", contact_line, "There are no contacts yet.")
+            }
+            Verb::SipAccounts { job: Some(job) } => self.command(&sip_account_job(job)?),
+            Verb::SipAccounts { job: None } => {
+                self.list("sip_accounts", sip_account_line, "There are no accounts yet.")
             }
             Verb::History { clear: true } => self.command(&json!("clear_history")),
             Verb::History { clear: false } => {
@@ -436,6 +472,21 @@ fn contact_job(job: &Contacts) -> Result<Value, Failure> {
         Contacts::Export { file } => json!({ "export": absolute(file)? }),
     };
     Ok(json!({ "contacts": job }))
+}
+
+fn sip_account_job(job: &SipAccounts) -> Result<Value, Failure> {
+    let job = match job {
+        SipAccounts::Keep { address, password_file, server, transport } => {
+            let password = password_file.as_deref().map(password_in).transpose();
+            let password = password.map_err(Failure::BadInput)?;
+            json!({ "keep": {
+                "address": address, "password": password.as_ref().map(Password::as_str),
+                "server": server, "transport": transport,
+            } })
+        }
+        SipAccounts::Remove { address } => json!({ "remove": { "address": address } }),
+    };
+    Ok(json!({ "sip_account": job }))
 }
 
 /// A path for a program that works in another folder.

@@ -35,6 +35,17 @@ pub(super) fn contact_line(contact: &Value) -> String {
     words.join("  ")
 }
 
+/// An ordinary account: the address, where it is, what it lacks; or why it can't be used.
+pub(super) fn sip_account_line(account: &Value) -> String {
+    if let Some(problem) = account["problem"].as_str() {
+        return problem.to_owned();
+    }
+    let lacks = if account["has_password"] == false { "no password" } else { "" };
+    let words = [text(account, "address"), text(account, "server"), text(account, "transport")];
+    let words: Vec<&str> = words.into_iter().chain([lacks]).filter(|w| !w.is_empty()).collect();
+    words.join("  ")
+}
+
 /// A past call: how long ago, which way, with whom, and how it went.
 pub(super) fn history_line(entry: &Value) -> String {
     let way = if entry["direction"] == "incoming" { "from" } else { "to" };

@@ -7,7 +7,11 @@ use super::words;
 use crate::crypto::Password;
 use crate::enroll::Invitation;
 use crate::enroll::server::random_password;
-use crate::phone::{AccountJob, Command, Credentials, Entrance, OverlayKind, Snapshot};
+use crate::phone::{
+    AccountJob, Command, Credentials, Entrance, OverlayKind, SipAccount, SipAccountFacts,
+    SipAccountJob, SipTransport, Snapshot,
+};
+use crate::sip::Aor;
 use crate::usage::parse_aor;
 
 /// The port of a bootstrap link when an address names none (RFC 6940 §11.1 and its IANA port).
@@ -211,6 +215,87 @@ impl AddForm {
         let name = self.name.trim().to_lowercase();
         self.sent = Some(name.clone());
         Some(AccountJob::Add { name, password: Password::new(self.password.as_str()) })
+    }
+}
+
+/// The form for an ordinary account, by which calls leave the overlays.
+#[derive(Clone, Debug, Default)]
+pub struct SipForm {
+    /// The user's address.
+    pub address: String,
+    /// The provider's password.
+    pub password: Secret,
+    /// The provider's server; empty for that of the address.
+    pub server: String,
+    /// How the server is reached, if the user says so.
+    pub transport: Option<SipTransport>,
+    /// Whether its first field takes the keyboard at the next frame.
+    pub wants_focus: bool,
+    /// Whether it was sent off.
+    pub sent: bool,
+    /// Whether faults are shown: from the first attempt on.
+    pub tried: bool,
+}
+
+impl SipForm {
+    /// The address as the phone will have it.
+    fn aor(&self) -> Option<Aor> {
+        let address = self.address.trim();
+        address.parse().ok().filter(|_| !address.contains(char::is_whitespace))
+    }
+
+    fn server(&self) -> Option<String> {
+        Some(self.server.trim().to_owned()).filter(|server| !server.is_empty())
+    }
+
+    /// What is wrong with the address.
+    pub fn address_fault(&self) -> Option<&'static str> {
+        self.aor().is_none().then_some(words::fault_telephone_address())
+    }
+
+    /// Whether the account has a password from before.
+    pub fn has_password(&self, snapshot: &Snapshot) -> bool {
+        let aor = self.aor().map(|aor| aor.to_string());
+        snapshot.sip_accounts.iter().any(|facts| {
+            matches!(facts, SipAccountFacts::Account { address, has_password: true, .. }
+                if aor.as_ref() == Some(address))
+        })
+    }
+
+    /// What is wrong with the password.
+    pub fn password_fault(&self, snapshot: &Snapshot) -> Option<&'static str> {
+        self.password.fault().filter(|_| !self.has_password(snapshot))
+    }
+
+    /// What is wrong with the server.
+    pub fn server_fault(&self) -> Option<&'static str> {
+        let is_wrong = self.server().is_some_and(|server| !SipAccount::is_server(&server));
+        is_wrong.then_some(words::fault_telephone_server())
+    }
+
+    /// The command that the form stands for, or `None` while something is wrong.
+    pub fn command(&self, snapshot: &Snapshot) -> Option<Command> {
+        if self.password_fault(snapshot).is_some() || self.server_fault().is_some() {
+            return None;
+        }
+        let password = Some(self.password.password()).filter(|p| !p.as_str().is_empty());
+        Some(Command::SipAccount(SipAccountJob::Keep {
+            address: self.aor()?.to_string(),
+            password,
+            server: self.server(),
+            transport: self.transport,
+        }))
+    }
+
+    /// Whether the phone has what was sent.
+    pub fn is_kept(&self, snapshot: &Snapshot) -> bool {
+        let kept = self.aor().map(|aor| SipAccountFacts::Account {
+            address: aor.to_string(),
+            server: self.server(),
+            transport: self.transport,
+            has_password: true,
+        });
+        self.sent && kept.is_some_and(|kept| snapshot.sip_accounts.contains(&kept))
     }
 }
 

@@ -31,6 +31,7 @@ mod person;
 mod qr;
 mod ring;
 mod sound;
+mod telephone;
 #[cfg(test)]
 mod tests;
 mod unproved;

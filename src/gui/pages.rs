@@ -6,8 +6,10 @@ use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use super::{book, card, desktop, keeping, lending, machine, sound, welcome};
-use crate::phone::{AccountJob, Command, Language, MessageJob, Settings, Snapshot, Theme};
+use super::{book, card, desktop, keeping, lending, machine, sound, telephone, welcome};
+use crate::phone::{
+    AccountJob, Command, Language, MessageJob, Settings, SipAccountJob, Snapshot, Theme,
+};
 
 /// The settings.
 pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Option<Command> {
@@ -61,6 +63,9 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
         ui.add_space(space::S);
         widgets::card(ui, |ui| lending::lending_ui(ui, snapshot, &mut settings));
         ui.add_space(space::S);
+        let kept = widgets::card(ui, |ui| telephone::telephone_ui(ui, snapshot, view));
+        command = kept.or(command.take());
+        ui.add_space(space::S);
         widgets::card(ui, |ui| keeping::keys_ui(ui, snapshot, view));
         ui.add_space(space::S);
         widgets::card(ui, |ui| account_ui(ui, snapshot, view));
@@ -112,6 +117,9 @@ pub fn question_ui(
             view.talk.peer = None;
             Some(Command::Messages(MessageJob::Forget(peer)))
         }
+        Question::RemoveAccount(address) => {
+            Some(Command::SipAccount(SipAccountJob::Remove { address }))
+        }
         Question::Clear => Some(Command::ClearHistory),
         Question::Close => {
             view.closing = true;
@@ -148,6 +156,10 @@ fn question_words(
             let body = words::ask_forget_conversation_body(book::name(snapshot, peer));
             let (title, yes) = (words::ask_forget_conversation(), words::yes_forget_conversation());
             (title, body, yes, words::keep())
+        }
+        Question::RemoveAccount(address) => {
+            let body = words::ask_telephone_body(address);
+            (words::ask_telephone(), body, words::yes_remove(), words::keep())
         }
         Question::Clear => {
             let body = words::ask_clear_body().to_owned();

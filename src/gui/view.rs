@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::files::FilesView;
-use super::forms::{AccountForm, AddForm, JoinForm, PasswordForm, RestoreForm, Secret, StartForm};
+use super::forms::{
+    AccountForm, AddForm, JoinForm, PasswordForm, RestoreForm, Secret, SipForm, StartForm,
+};
 use crate::phone::{CallId, Command, Contact, MessageId};
 
 /// The pages of the main window.
@@ -168,6 +170,8 @@ pub enum Question {
     },
     /// Forget the conversation with a name.
     ForgetConversation(String),
+    /// Remove the ordinary account of an address.
+    RemoveAccount(String),
     /// Forget the recent calls.
     Clear,
     /// Close the window in a call.
@@ -273,6 +277,8 @@ pub struct ViewState {
     pub account: AccountForm,
     /// The form for an account that somebody else will have.
     pub add: AddForm,
+    /// The form for an ordinary account, if it is open.
+    pub telephone: Option<SipForm>,
     /// The form to restore from a backup.
     pub restore: RestoreForm,
     /// Whether the first pages are open beside the overlays that we are in.

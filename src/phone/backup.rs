@@ -1,6 +1,6 @@
 //! One encrypted file with all that makes a user of overlays: documents, certificates and private
-//! keys, the authorities and accounts of overlays that are run here, what the phone remembers, and
-//! the settings.
+//! keys, the authorities and accounts of overlays that are run here, ordinary accounts, what the
+//! phone remembers, and the settings.
 //!
 //! Restoring first reads everything and compares it with what is here; only then the first file
 //! is written. Whatever stops it in the middle, doing it again completes it.
@@ -57,6 +57,9 @@ struct Archive {
     memories: Memories,
     #[serde(default)]
     hosted: Vec<ArchivedHost>,
+    /// The files of ordinary accounts, in plain.
+    #[serde(default)]
+    sip_accounts: Vec<Base64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,10 +94,10 @@ impl Base64 {
 }
 
 /// A file to be written, once all of them are known.
-struct NewFile {
-    place: PathBuf,
-    bytes: Secret,
-    is_secret: bool,
+pub(super) struct NewFile {
+    pub(super) place: PathBuf,
+    pub(super) bytes: Secret,
+    pub(super) is_secret: bool,
 }
 
 impl StateFolder {
@@ -136,7 +139,9 @@ impl StateFolder {
         let memories = data.memories().map_err(|e| StateError::Database(e.to_string()))?;
         let hosted = self.archived_hosts(data)?;
         let in_it: Vec<_> = hosted.iter().map(|host| of_host(host.name.clone())).collect();
-        let archive = Archive { made_unix_ms: unix_ms, settings, overlays, memories, hosted };
+        let sip_accounts = self.archived_sip_accounts()?;
+        let made_unix_ms = unix_ms;
+        let archive = Archive { made_unix_ms, settings, overlays, memories, hosted, sip_accounts };
         let refused = |reason: String| StateError::Backup { path: path.to_path_buf(), reason };
         let text = serde_json::to_vec(&archive).map_err(|e| refused(e.to_string()))?;
         let sealed =
@@ -183,6 +188,8 @@ impl StateFolder {
             let found = self.files_of(overlay)?;
             files.extend(found.ok_or_else(|| refused(VaultError::Damaged.to_string()))?);
         }
+        let sip_accounts = self.new_sip_accounts(&archive.sip_accounts)?;
+        files.extend(sip_accounts.ok_or_else(|| refused(VaultError::Damaged.to_string()))?);
         let hosts = self.new_hosts(&archive.hosted)?;
         let hosts = hosts.ok_or_else(|| refused(VaultError::Damaged.to_string()))?;
         for (folder, database, key) in hosts {
@@ -433,6 +440,7 @@ mod tests {
                 overlays: vec![overlay],
                 memories: Memories::default(),
                 hosted: Vec::new(),
+                sip_accounts: Vec::new(),
             };
             let text = serde_json::to_vec(&archive).expect("JSON");
             let path = other_dir.path().with_extension("backup");

@@ -65,6 +65,7 @@ pub fn start(options: PhoneOptions) -> Result<Handle, StateError> {
         founded: data.founded().unwrap_or_default(),
         protection: options.state.protection(),
         backup: options.state.backup_state(&data),
+        sip_accounts: options.state.sip_account_facts(),
         key_alarms: data.key_alarms().unwrap_or_default(),
         damage: settings_notice.into_iter().chain(data_notice).collect(),
         settings: settings.clone(),
@@ -305,6 +306,7 @@ impl Engine {
             Command::ClearHistory => self.clear_history(),
             Command::Contacts(job) => self.contact_job(job),
             Command::Messages(job) => self.message_job(job),
+            Command::SipAccount(job) => self.sip_account_job(job),
             Command::LookFor(names) => self.look_for(names),
             Command::Configure(settings) => self.configure(*settings),
             Command::Forward(to) => self.forward(to.as_deref()),
@@ -327,6 +329,7 @@ impl Engine {
             }
             Command::Inspect => {
                 self.look_at_networks();
+                self.show_sip_accounts();
                 Ok(())
             }
         }

@@ -51,6 +51,7 @@ impl Engine {
                 | Command::Protect(_)
                 | Command::BackUp { .. }
                 | Command::Restore { .. }
+                | Command::SipAccount(_)
         );
         let waits = needs_keys
             && self.snapshot.protection == Protection::Opening
@@ -115,8 +116,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Shows the faces how private keys are kept, and whether there is a backup of them.
+    /// Shows the faces how private keys are kept, whether there is a backup of them, and what else
+    /// opens with them.
     pub(super) fn show_keys(&mut self) {
+        self.show_sip_accounts();
         self.snapshot.protection = self.options.state.protection();
         self.snapshot.backup = self.options.state.backup_state(&self.data);
     }

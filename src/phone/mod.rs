@@ -14,6 +14,7 @@
 //! | `calls`, `outgoing`, `dial`, `signal`, `talk` | a call: begun, found, SIP, sound | RFC 7904 |
 //! | `flows` | connections for SIP | RFC 7904 §5.1 |
 //! | `outside` | calls that leave the overlays, by an ordinary account | RFC 7904 §4.2 |
+//! | `sip_accounts` | those accounts, kept in the user's folder | |
 //! | `welcome` | calls that ring, knock, or go on to somebody else | RFC 3261 §21.3 |
 //! | `transfer` | calls that are handed over | RFC 3515, 3891 |
 //! | `session`, `moving` | hold; a call in another network | RFC 3261 §14, 3264 §8 |
@@ -82,6 +83,7 @@ mod search;
 mod session;
 mod signal;
 mod sip_account;
+mod sip_accounts;
 mod sound;
 mod sound_test;
 mod state;
@@ -129,6 +131,7 @@ pub use quality::SoundTrouble;
 pub use recording::CallRecording;
 pub use search::{Entrance, OverlaySearch};
 pub use sip_account::{SipAccount, SipPhone, SipPhoneOptions, SipTransport};
+pub use sip_accounts::{SipAccountFacts, SipAccountJob};
 pub use sound::SoundSettings;
 pub use sound_test::{RunningTest, SoundTest};
 pub use state::{StateError, StateFolder};

@@ -261,7 +261,8 @@ impl StateFolder {
             let folder = Path::new(OVERLAYS).join(overlay).join(user);
             [folder.join(KEY), folder.join(ACCOUNT)]
         });
-        secrets.filter(|place| self.root.join(place).is_file()).collect()
+        let keys = secrets.filter(|place| self.root.join(place).is_file());
+        keys.chain(self.sip_account_places()).collect()
     }
 
     fn vault(&self, error: VaultError) -> StateError {

@@ -6,7 +6,8 @@
 //! chordial.db                        calls, contacts, messages, keys seen, overlays joined
 //! recordings/                        calls that were recorded
 //! voice/                             messages that the answering machine has taken
-//! sip/NAME.toml                      an ordinary account, by which calls leave the overlays
+//! sip/NAME.toml                      an ordinary account, by which calls leave the overlays; it is
+//!                                    sealed like private keys
 //! overlays/NAME/document.xml         the overlay's configuration document
 //! overlays/NAME/bootstrap.txt        where it was entered or can be, one address a line
 //! overlays/NAME/USER/certificate.der our certificate there
@@ -31,7 +32,6 @@ use super::api::Settings;
 use super::damage::SETTINGS;
 use super::keystore::KeyStore;
 use super::protection::Guard;
-use super::sip_account::SipAccount;
 use crate::config::{ConfigError, SignedConfig};
 use crate::crypto::{IdentityError, Password, SealingKey, VaultError};
 use crate::enroll::server::{RegistryError, RegistryFolder};
@@ -166,15 +166,6 @@ impl StateFolder {
     /// Where all of an overlay is whose names this computer gives out.
     pub(super) fn hosted(&self, overlay: &str) -> PathBuf {
         self.root.join(HOSTED).join(overlay)
-    }
-
-    /// The user's ordinary accounts, by the names of their files; one that can't be read is none.
-    pub(super) fn sip_accounts(&self) -> Vec<SipAccount> {
-        let entries = fs::read_dir(self.root.join(SIP)).into_iter().flatten().flatten();
-        let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
-        paths.retain(|path| path.extension().is_some_and(|suffix| suffix == "toml"));
-        paths.sort();
-        paths.iter().filter_map(|path| SipAccount::read(path).ok()).collect()
     }
 
     /// The same with what opens its private keys.
@@ -409,7 +400,7 @@ fn create_private_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Makes sure that a new name in a folder is there after a power failure.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     // Windows does not open folders as files, and writes names through.
     if cfg!(unix) { fs::File::open(path)?.sync_all() } else { Ok(()) }
 }
@@ -434,7 +425,6 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 const LOCK: &str = "lock";
 pub(super) const OVERLAYS: &str = "overlays";
 const HOSTED: &str = "hosted";
-const SIP: &str = "sip";
 pub(super) const DOCUMENT: &str = "document.xml";
 const UNPROVED: &str = "document.unproved";
 pub(super) const CERTIFICATE: &str = "certificate.der";

@@ -34,7 +34,7 @@ mod ua;
 #[cfg(test)]
 mod tests;
 
-pub use message::{Aor, Credentials, Reason, Replaces, Uri};
+pub use message::{Aor, Credentials, Host, Reason, Replaces, Uri};
 pub use ua::{
     Command, End, Event, Failure, FlowId, Input, LegId, Line, Output, Receipt, Side, Text,
     UaConfig, UserAgent,

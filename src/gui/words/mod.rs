@@ -32,6 +32,7 @@ mod people;
 mod reach;
 mod said;
 mod sound;
+mod telephone;
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +48,7 @@ pub use people::*;
 pub use reach::*;
 pub use said::said;
 pub use sound::*;
+pub use telephone::*;
 
 use std::time::Duration;
 

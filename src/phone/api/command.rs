@@ -15,6 +15,7 @@ use crate::phone::messages::MessageJob;
 use crate::phone::people::AccountJob;
 use crate::phone::pins::KeyAnswer;
 use crate::phone::search::Entrance;
+use crate::phone::sip_accounts::SipAccountJob;
 use crate::phone::sound_test::SoundTest;
 
 /// What a face asks of the phone.
@@ -141,6 +142,8 @@ pub enum Command {
     Contacts(ContactJob),
     /// Work on the conversations.
     Messages(MessageJob),
+    /// Work on the ordinary accounts in [`Snapshot::sip_accounts`](super::Snapshot::sip_accounts).
+    SipAccount(SipAccountJob),
     /// Change the settings.
     Configure(Box<Settings>),
     /// Have all calls to us forwarded to a name, or to nobody from now on.

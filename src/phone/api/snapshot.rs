@@ -20,6 +20,7 @@ use crate::phone::network::NetworkFacts;
 use crate::phone::pins::KeyAlarm;
 use crate::phone::protection::Protection;
 use crate::phone::search::OverlaySearch;
+use crate::phone::sip_accounts::SipAccountFacts;
 use crate::phone::sound_test::RunningTest;
 use crate::phone::trace::CallTrace;
 use crate::phone::unproved::UnprovedOverlay;
@@ -94,6 +95,8 @@ pub struct Snapshot {
     pub certificates: Vec<CertificateFacts>,
     /// The overlays whose names this computer gives out.
     pub hosted: Vec<HostedOverlay>,
+    /// The user's ordinary accounts, by which calls leave the overlays.
+    pub sip_accounts: Vec<SipAccountFacts>,
     /// The Addresses of Record that the last command to restore has found in the backup, until
     /// the notice is dismissed.
     pub restored: Vec<String>,

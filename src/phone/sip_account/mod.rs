@@ -22,4 +22,5 @@ mod sound;
 mod wire;
 
 pub use phone::{SipPhone, SipPhoneOptions};
+pub(super) use settings::AccountFile;
 pub use settings::{SipAccount, SipTransport};

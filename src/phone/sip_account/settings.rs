@@ -1,10 +1,12 @@
 //! What the user was given by their provider.
 
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::sip::{Aor, Credentials};
+use crate::crypto::is_sealed;
+use crate::sip::{Aor, Credentials, Host};
 
 /// An ordinary SIP account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub struct SipAccount {
 }
 
 /// How a registrar is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SipTransport {
     /// One message in each datagram.
@@ -52,18 +54,70 @@ impl SipTransport {
     }
 }
 
-/// The lines of an account's file.
-#[derive(Deserialize)]
+/// The lines of an account's file. What is left out follows from the address.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
-    address: String,
-    user: Option<String>,
-    password: Option<String>,
-    server: Option<String>,
-    transport: Option<SipTransport>,
+pub(in crate::phone) struct AccountFile {
+    pub(in crate::phone) address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::phone) user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::phone) password: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::phone) server: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::phone) transport: Option<SipTransport>,
     #[serde(default = "yes")]
-    register: bool,
-    certificates: Option<PathBuf>,
+    pub(in crate::phone) register: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::phone) certificates: Option<PathBuf>,
+}
+
+impl AccountFile {
+    /// Reads what a file says.
+    ///
+    /// # Errors
+    /// What is wrong with it, as part of a sentence. A password is never in it.
+    pub(in crate::phone) fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| {
+            let message = error.message().replace('\n', " ");
+            let before = error.span().and_then(|span| text.get(..span.start));
+            match before {
+                // It would quote the value.
+                Some(before) if message.contains("invalid type") => {
+                    let line = before.matches('\n').count() + 1;
+                    format!("line {line} has a value of another kind, and texts stand in quotes")
+                }
+                _ if message.contains("invalid type") => "a value is of another kind".to_owned(),
+                _ => message,
+            }
+        })
+    }
+
+    /// The account.
+    ///
+    /// # Errors
+    /// What is wrong with it, as part of a sentence.
+    pub(in crate::phone) fn account(&self) -> Result<SipAccount, String> {
+        let no_address = || format!("{} is no address like alice@example.org", self.address);
+        let address: Aor = self.address.parse().map_err(|_| no_address())?;
+        if address.user().contains(char::is_whitespace) {
+            return Err(no_address());
+        }
+        if let Some(server) = self.server.as_ref().filter(|server| !SipAccount::is_server(server)) {
+            return Err(format!("{server} is no name or address of a server"));
+        }
+        let user = self.user.clone().unwrap_or_else(|| address.user().to_owned());
+        let credentials = |password| Credentials { user, password };
+        Ok(SipAccount {
+            credentials: self.password.clone().map(credentials),
+            server: self.server.clone().unwrap_or_else(|| address.host().to_string()),
+            transport: self.transport,
+            registers: self.register,
+            certificates: self.certificates.clone(),
+            address,
+        })
+    }
 }
 
 impl SipAccount {
@@ -72,26 +126,18 @@ impl SipAccount {
     /// # Errors
     /// One sentence that names the file and what is wrong with it.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path);
-        let text = text.map_err(|e| format!("{} can't be read: {e}.", path.display()))?;
-        Self::parse(&text).map_err(|why| format!("{} is no SIP account: {why}.", path.display()))
+        let file = path.display();
+        let unreadable = |e: &dyn std::fmt::Display| format!("{file} can't be read: {e}.");
+        let bytes = std::fs::read(path).map_err(|e| unreadable(&e))?;
+        if is_sealed(&bytes) {
+            return Err(unreadable(&"it is encrypted, and only the phone of its folder opens it"));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| unreadable(&"it is no text"))?;
+        Self::parse(&text).map_err(|why| format!("{file} is no SIP account: {why}."))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let file: File = toml::from_str(text).map_err(|e| e.message().to_owned())?;
-        let address: Aor = file
-            .address
-            .parse()
-            .map_err(|_| format!("{} is no address like alice@example.org", file.address))?;
-        let user = file.user.unwrap_or_else(|| address.user().to_owned());
-        Ok(Self {
-            credentials: file.password.map(|password| Credentials { user, password }),
-            server: file.server.unwrap_or_else(|| address.host().to_string()),
-            transport: file.transport,
-            registers: file.register,
-            certificates: file.certificates,
-            address,
-        })
+        AccountFile::parse(text)?.account()
     }
 
     /// Which of several accounts calls somebody: the first one of the callee's domain, or else the
@@ -110,15 +156,26 @@ impl SipAccount {
         whole.parse().map_err(|_| format!("{name} is no address like alice@example.org."))
     }
 
+    /// Whether this can be a server: a host name or address, perhaps with a port.
+    pub fn is_server(server: &str) -> bool {
+        let (host, port) = split(server);
+        let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+        is_port && (host.parse::<Host>().is_ok() || host.parse::<Ipv6Addr>().is_ok())
+    }
+
     /// The server's host, and its port if that is said.
     pub(super) fn host_and_port(&self) -> (String, Option<u16>) {
-        let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        match self.server.rsplit_once(':') {
-            Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
-                (bare(host), port.parse().ok())
-            }
-            _ => (bare(&self.server), None),
-        }
+        let (host, port) = split(&self.server);
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        (host, port.and_then(|port| port.parse().ok()))
+    }
+}
+
+/// A host, and what stands where its port does.
+fn split(server: &str) -> (&str, Option<&str>) {
+    match server.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
+        _ => (server, None),
     }
 }
 
@@ -145,10 +202,21 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        let error = |text| SipAccount::parse(text).expect_err("wrong");
+        let error = |text: &str| SipAccount::parse(text).expect_err("wrong");
         assert!(error("address = \"alice\"").contains("alice is no address"));
         assert!(error("addres = \"alice@o\"").contains("addres"));
         assert!(error("address = \"alice@o\"\ntransport = \"pigeon\"").contains("pigeon"));
+        assert!(error("address = \"al ice@o\"").contains("al ice@o is no address"));
+        let number = error("address = \"alice@o\"\npassword = 271828");
+        assert!(number.contains("line 2") && !number.contains("271828"), "{number}");
+        for server in ["our house", "http://o", "o:sip", "o:0", "o:70000", ":5060", "", "[::1"] {
+            let wrong = error(&format!("address = \"alice@o\"\nserver = \"{server}\""));
+            assert!(wrong.contains(&format!("{server} is no name or address")), "{wrong}");
+        }
+        for server in ["o", "o:5061", "192.0.2.7", "192.0.2.7:5060", "::1", "[::1]", "[::1]:5060"] {
+            let text = format!("address = \"alice@o\"\nserver = \"{server}\"");
+            assert!(SipAccount::parse(&text).is_ok(), "{server}");
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@ use tokio::sync::mpsc;
 
 use super::forwarding::Overlay;
 use super::*;
+use crate::crypto::Password;
+use crate::phone::{SipAccountFacts, SipAccountJob};
 
 /// A provider that takes every call, and the first lines of the requests that it gets.
 struct Provider {
@@ -99,5 +101,76 @@ async fn calls_leave_the_overlays_by_an_account() {
         alice.send(Command::HangUp(shown.id));
         provider.request("BYE").await;
         assert_eq!(alice.over().await.0, "You hung up.");
+    }
+}
+
+/// An account that is kept by command is told to faces and makes calls at once. Once it is removed
+/// there is no way out of the overlays. A password closes it with the keys until it is given again.
+#[tokio::test]
+async fn an_account_is_kept_used_removed_and_closed() {
+    let mut provider = Provider::new().await;
+    let (_overlay, mut alice) = Overlay::humming().await;
+    alice.send(Command::Dial("rob@pstn.example".into()));
+    alice.noticed("names here end in").await;
+
+    let (address, server) = ("alice@pstn.example".to_owned(), provider.at.to_string());
+    let keep = |password: &str| {
+        Command::SipAccount(SipAccountJob::Keep {
+            address: address.clone(),
+            password: Some(Password::new(password)),
+            server: Some(server.clone()),
+            transport: None,
+        })
+    };
+    let told = vec![SipAccountFacts::Account {
+        address: address.clone(),
+        server: Some(server.clone()),
+        transport: None,
+        has_password: true,
+    }];
+    alice.send(keep("open sesame"));
+    alice.until("kept", |s| s.sip_accounts == told).await;
+    alice.send(Command::SipAccount(SipAccountJob::Keep {
+        address: "nobody".into(),
+        password: None,
+        server: None,
+        transport: None,
+    }));
+    alice.noticed("nobody is no address").await;
+    assert_eq!(alice.handle.snapshot().sip_accounts, told);
+    alice.calls_out(&mut provider).await;
+
+    alice.send(Command::Protect(Password::new("correct horse")));
+    alice.calls_out(&mut provider).await;
+
+    let remove = Command::SipAccount(SipAccountJob::Remove { address: address.clone() });
+    alice.send(remove.clone());
+    alice.until("removed", |s| s.sip_accounts.is_empty()).await;
+    alice.send(remove);
+    alice.noticed("There is no account alice@pstn.example").await;
+    alice.send(Command::Dial("rob@pstn.example".into()));
+    alice.noticed("names here end in").await;
+
+    alice.send(keep("open sesame"));
+    let mut alice = Phone::with(alice.end().await);
+    let shown = alice.handle.snapshot().sip_accounts.clone();
+    let [SipAccountFacts::Unreadable { problem, .. }] = &shown[..] else { panic!("{shown:?}") };
+    assert!(problem.contains(&address) && problem.contains("unlock"), "{problem}");
+    alice.send(keep("another"));
+    alice.noticed("unlock them first").await;
+    alice.send(Command::Unlock(Some(Password::new("correct horse"))));
+    alice.until("open", |s| s.sip_accounts == told).await;
+}
+
+impl Phone {
+    /// Calls somebody outside, talks and hangs up.
+    async fn calls_out(&mut self, provider: &mut Provider) {
+        self.send(Command::Dial("rob@pstn.example".into()));
+        let invite = provider.request("INVITE").await;
+        assert_eq!(invite, "INVITE sip:rob@pstn.example SIP/2.0");
+        self.talks().await;
+        self.send(Command::HangUp(self.handle.snapshot().calls[0].id));
+        provider.request("BYE").await;
+        self.over().await;
     }
 }
