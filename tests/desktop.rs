@@ -238,9 +238,13 @@ impl Desk {
         std::fs::create_dir_all(&state).expect("a folder");
         let settings = "hidden_on_lan = true\nstrangers_ring = true\n";
         std::fs::write(state.join("settings.toml"), settings).expect("written");
-        let window = Window(self.command(&state, arguments).spawn().expect("the program starts"));
+        let mut window =
+            Window(self.command(&state, arguments).spawn().expect("the program starts"));
         wait("a phone that can be steered", || state.join("control.json").exists());
-        wait("the window", || !self.found(&window, &[]).is_empty());
+        wait("the window", || {
+            assert_eq!(window.0.try_wait().expect("our child"), None, "the program has ended");
+            !self.found(&window, &[]).is_empty()
+        });
         window
     }
 

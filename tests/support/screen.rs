@@ -19,8 +19,10 @@ impl Screen {
     pub fn start() -> Self {
         let _alone = CHOOSING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut command = Command::new("Xvfb");
-        // It chooses a free display and writes its number.
+        // It chooses a free display and writes its number. Without clients it would begin anew, and
+        // whoever comes in that moment waits in vain.
         command.args(["-displayfd", "1", "-screen", "0", "2040x760x24", "-nolisten", "tcp"]);
+        command.arg("-noreset");
         let mut server = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
