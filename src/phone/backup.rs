@@ -6,7 +6,6 @@
 //! is written. Whatever stops it in the middle, doing it again completes it.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -18,7 +17,7 @@ use super::backup_hosts::{ArchivedHost, of_host};
 use super::data::{Data, Memories};
 use super::state::{
     ACCOUNT, CERTIFICATE, DOCUMENT, KEY, OVERLAYS, StateError, StateFolder, folder_name,
-    user_of_folder, write_private,
+    read_bounded, user_of_folder, write_private,
 };
 use crate::config::OverlayName;
 use crate::crypto::{Password, Secret, VaultError, is_sealed};
@@ -149,7 +148,10 @@ impl StateFolder {
         if sealed.len() as u64 > BACKUP_BYTES_MAX {
             return Err(refused("there is too much to keep in one file".to_owned()));
         }
-        if path.exists() && !read_bounded(path).is_ok_and(|bytes| is_sealed(&bytes)) {
+        if path.exists()
+            && !read_bounded(path, BACKUP_BYTES_MAX, "a backup")
+                .is_ok_and(|bytes| is_sealed(&bytes))
+        {
             return Err(refused("another file is there, which is not overwritten".to_owned()));
         }
         let mut temporary = path.as_os_str().to_owned();
@@ -174,7 +176,8 @@ impl StateFolder {
         password: &Password,
     ) -> Result<Restored, StateError> {
         let refused = |reason: String| StateError::Backup { path: path.to_path_buf(), reason };
-        let sealed = read_bounded(path).map_err(|e| StateError::file(path, &e))?;
+        let sealed = read_bounded(path, BACKUP_BYTES_MAX, "a backup")
+            .map_err(|e| StateError::file(path, &e))?;
         let text = match password.open(PLACE, &sealed) {
             Err(VaultError::Foreign) => return Err(refused("it is no backup".to_owned())),
             opened => opened.map_err(|error| refused(error.to_string()))?,
@@ -285,16 +288,6 @@ impl StateFolder {
             }
         }
         Ok(is_good.then_some(files))
-    }
-}
-
-/// A file's bytes, if a backup could have so many.
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path)?.take(BACKUP_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    match read as u64 > BACKUP_BYTES_MAX {
-        true => Err(std::io::Error::other("it is too large for a backup")),
-        false => Ok(bytes),
     }
 }
 

@@ -2,7 +2,6 @@
 //! the user's folder, sealed like private keys.
 
 use std::fs;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::backup::{Base64, NewFile};
 use super::engine::Engine;
 use super::sip_account::{AccountFile, SipAccount, SipTransport};
-use super::state::{StateError, StateFolder, folder_name, sync_folder, user_of_folder};
+use super::state::{
+    StateError, StateFolder, folder_name, read_bounded, sync_folder, user_of_folder,
+};
 use crate::crypto::{Password, Secret, is_sealed};
 use crate::sip::Aor;
 
@@ -144,7 +145,8 @@ impl StateFolder {
     /// Whether there are accounts to which nobody has given the key yet.
     fn has_closed_sip_accounts(&self) -> bool {
         let is_sealed_file = |place: &PathBuf| {
-            read_bounded(&self.root.join(place)).is_ok_and(|bytes| is_sealed(&bytes))
+            read_bounded(&self.root.join(place), FILE_BYTES_MAX, "an account")
+                .is_ok_and(|bytes| is_sealed(&bytes))
         };
         self.is_locked() && self.sip_places().iter().any(is_sealed_file)
     }
@@ -250,7 +252,8 @@ impl StateFolder {
 
     fn read_sip_file(&self, place: &Path) -> Result<Kept, String> {
         let path = self.root.join(place);
-        let bytes = read_bounded(&path).map_err(|e| StateError::file(&path, &e).to_string())?;
+        let bytes = read_bounded(&path, FILE_BYTES_MAX, "an account")
+            .map_err(|e| StateError::file(&path, &e).to_string())?;
         if is_sealed(&bytes) && self.is_locked() {
             let name = address_in(place).unwrap_or_else(|| path.display().to_string());
             return Err(format!(
@@ -318,16 +321,6 @@ fn address_in(place: &Path) -> Option<String> {
 
 fn written(file: &AccountFile) -> Secret {
     Secret::new(toml::to_string_pretty(file).unwrap_or_default().into_bytes())
-}
-
-/// A file's bytes, if an account could have so many.
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    match read as u64 > FILE_BYTES_MAX {
-        true => Err(io::Error::other("it is too large for an account")),
-        false => Ok(bytes),
-    }
 }
 
 const SIP: &str = "sip";

@@ -20,7 +20,7 @@
 //! ```
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -420,6 +420,16 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = fs::File::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// A file's bytes; an error if there are more than a good file of this kind could have.
+pub(super) fn read_bounded(path: &Path, bytes_max: u64, kind: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = fs::File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    match read as u64 > bytes_max {
+        true => Err(io::Error::other(format!("it is too large for {kind}"))),
+        false => Ok(bytes),
+    }
 }
 
 const LOCK: &str = "lock";
