@@ -38,12 +38,11 @@ impl Registrar {
                 if text.trim().is_empty() {
                     continue;
                 }
+                if from != other {
+                    alice = Some(from);
+                }
                 if text.starts_with("REGISTER") {
-                    let answer = register(&text, password);
-                    if answer.starts_with("SIP/2.0 200") {
-                        alice = Some(from);
-                    }
-                    socket.send_to(answer.as_bytes(), from).expect("sent");
+                    socket.send_to(register(&text, password).as_bytes(), from).expect("sent");
                 } else {
                     let to = if from == other { alice } else { Some(other) };
                     let passed = recorded(&text, address);

@@ -18,6 +18,7 @@ mod uri;
 #[cfg(test)]
 mod tests;
 
+use bytes::Bytes;
 use rsip::StatusCode;
 use thiserror::Error;
 
@@ -380,17 +381,13 @@ impl Default for Body {
     }
 }
 
-/// Writes a message; one that would not fit a path's MTU gets the compact names, since nothing
-/// below fragments (spec trap T-87).
 fn write(start: &str, headers: &Headers, body: &[u8]) -> Vec<u8> {
     let lines: usize = headers.0.iter().map(|(n, v)| n.len() + v.len() + 4).sum();
-    let compact = start.len() + lines + body.len() > limits::COMPACT_ABOVE_BYTES;
     let mut bytes = Vec::with_capacity(start.len() + lines + body.len() + 32);
     bytes.extend_from_slice(start.as_bytes());
     let length = body.len().to_string();
     let fields = headers.0.iter().map(|(n, v)| (n.as_str(), v.as_str()));
     for (name, value) in fields.chain([("Content-Length", length.as_str())]) {
-        let name = if compact { parse::short_name(name) } else { name };
         for part in [name, ": ", value, "\r\n"] {
             bytes.extend_from_slice(part.as_bytes());
         }
@@ -398,4 +395,23 @@ fn write(start: &str, headers: &Headers, body: &[u8]) -> Vec<u8> {
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(body);
     bytes
+}
+
+/// A message of ours for a path that fragments nothing: one that would not fit its MTU gets the
+/// compact names (RFC 3261 §7.3.3; spec trap T-87). Any other one is left as it is, since there
+/// are telephones that don't know them.
+pub(super) fn fitted(message: Bytes) -> Bytes {
+    let end = message.windows(4).position(|four| four == b"\r\n\r\n");
+    let head = end.and_then(|end| str::from_utf8(&message[..end]).ok());
+    let Some(head) = head.filter(|_| message.len() > limits::COMPACT_ABOVE_BYTES) else {
+        return message;
+    };
+    let mut fitted = String::with_capacity(head.len());
+    for (number, line) in head.split("\r\n").enumerate() {
+        match line.split_once(": ").filter(|_| number > 0) {
+            Some((name, value)) => fitted.extend(["\r\n", parse::short_name(name), ": ", value]),
+            None => fitted.push_str(line),
+        }
+    }
+    Bytes::from([fitted.as_bytes(), &message[head.len()..]].concat())
 }

@@ -198,6 +198,22 @@ fn a_call_with_a_password() {
     assert!(bye.headers.first("Proxy-Authorization").is_some_and(|p| p.contains("nc=00000002")));
 }
 
+/// T-87 is about flows that fragment nothing: a registrar's telephones, some of which don't know
+/// the compact names, get long ones.
+#[test]
+fn only_overlays_shorten_the_names() {
+    let offer = vec![b'x'; limits::COMPACT_ABOVE_BYTES];
+    for (mut world, start) in
+        [(World::at_registrar(None), "\r\nVia: "), (World::calling_nobody(), "\r\nv: ")]
+    {
+        let (leg, from) = (LegId(2), aor("alice@o"));
+        let (to, offer) = ("sip:bob@o".parse().expect("URI"), offer.clone());
+        world.command(ALICE, Command::Invite { leg, flow: FLOW, from, to, offer, transfer: None });
+        let (_, _, text) = world.sent.last().expect("an INVITE");
+        assert!(text.starts_with("INVITE") && text.contains(start), "{text}");
+    }
+}
+
 /// Whoever asks a device of an overlay for a password gets none, and no other request.
 #[test]
 fn nobody_in_an_overlay_gets_a_password() {

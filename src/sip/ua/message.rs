@@ -14,7 +14,7 @@ use super::table::{ClientKey, RequestId, ServerKey};
 use super::{PRODUCT, UserAgent};
 use crate::base::Instant;
 use crate::sip::limits;
-use crate::sip::message::{Aor, NameAddr, Request, Response, Uri};
+use crate::sip::message::{Aor, NameAddr, Request, Response, Uri, fitted};
 
 /// A text and what tells it from others.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl UserAgent {
         }
         let key = ClientKey::new(&self.stamp(&mut request), Method::Message);
         request.set_body(PLAIN_TEXT, text.text.into_bytes());
-        if request.to_bytes().len() > limits::MESSAGE_REQUEST_BYTES_MAX {
+        if fitted(request.to_bytes().into()).len() > limits::MESSAGE_REQUEST_BYTES_MAX {
             return self.event(Event::MessageOver { leg: id, receipt: Receipt::TooLong });
         }
         self.texts.sent.insert(id, flow);

@@ -33,7 +33,7 @@ pub use register::Line;
 
 use crate::base::{Instant, Now, Rng};
 use crate::sip::limits;
-use crate::sip::message::{Aor, Message, Request, Via};
+use crate::sip::message::{Aor, Message, Request, Via, fitted};
 use leg::{Leg, Stage, Timer};
 use message::Texts;
 use register::{Known, Registration};
@@ -264,6 +264,7 @@ impl UserAgent {
     /// Sends on a flow; what is meant for a closed one is lost like any datagram.
     fn send(&mut self, flow: FlowId, bytes: Bytes) {
         if self.flows.contains_key(&flow) {
+            let bytes = if self.config.line.is_some() { bytes } else { fitted(bytes) };
             self.outputs.push_back(Output::Send { flow, bytes });
         }
     }
