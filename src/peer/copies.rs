@@ -48,7 +48,7 @@ pub(super) struct Copies {
     /// Whether we have become responsible for more, so that all members need it.
     pub(super) is_range_new: bool,
     /// Where our range began before peers came into it that did not join through us.
-    shed_from: Option<NodeId>,
+    pub(super) shed_from: Option<NodeId>,
     /// What we need not keep, and whoever is responsible for it has, or has got from us.
     pub(super) handed_over: BTreeSet<ResourceId>,
     /// What we have asked after, without an answer yet.

@@ -117,7 +117,7 @@ impl Peer {
             Ok(answer) => self.answer(question, answer.to_bytes(), &[]),
             Err(error) => return self.refuse(question, error),
         }
-        self.fetch_missing(question, &request.resource);
+        self.fetch_missing(question, &request);
     }
 
     pub(super) fn serve_find(&mut self, question: &Question) {

@@ -59,8 +59,9 @@ impl Peer {
             Ok((verified, reply)) => {
                 let node = reply.signed.node_id;
                 let is_whole = self.take_found(&mut search, verified, &reply);
-                let is_own = node == self.identity.node_id;
-                let is_enough = is_whole || is_own || search.asked > COPIES;
+                // What we have taken over a moment ago may be on its way to us.
+                let is_round = node == self.identity.node_id && search.asked > 1;
+                let is_enough = is_whole || is_round || search.asked > COPIES;
                 let next = ResourceId::from_u128(node.to_u128().wrapping_add(1));
                 (!is_enough).then(|| next.into())
             }

@@ -267,10 +267,14 @@ impl Peer {
         let is_admitting = joining.admitting == Some(from);
         joining.told_by.insert(from);
         let (predecessors, successors) = contents.into_neighbors();
-        let is_admitted = predecessors.contains(&own);
+        let us = predecessors.iter().position(|node| *node == own);
+        let handed_from = us.map(|at| *predecessors.get(at + 1).unwrap_or(&from));
         joining.circle.learn(from, predecessors.into_iter().chain(successors), own);
-        if joining.step == Step::Asked && is_admitting && is_admitted {
-            return self.joined();
+        if joining.step == Step::Asked
+            && is_admitting
+            && let Some(handed_from) = handed_from
+        {
+            return self.joined(handed_from);
         }
         if joining.step.is_before_asking() && is_admitting {
             self.emit(Event::Joining(JoinStep::Neighbors));
@@ -507,8 +511,9 @@ impl Peer {
         self.timers.set(Timer::Join, at);
     }
 
-    /// We are responsible for our part of the ring from now on (T-50).
-    fn joined(&mut self) {
+    /// We are responsible for our part of the ring from now on (T-50). What begins at
+    /// `handed_from` we have been handed, and some of it may be others' who joined meanwhile.
+    fn joined(&mut self, handed_from: NodeId) {
         let Stage::Joining(joining) = &mut self.stage else { return };
         for node in std::mem::take(&mut joining.out_of_reach) {
             if let Some(teacher) = joining.circle.teacher_of(node) {
@@ -521,6 +526,7 @@ impl Peer {
             has_asked_around: false,
         };
         self.stage = Stage::Joined { is_founder: false, entrance: Some(entrance) };
+        self.copies.shed_from = Some(handed_from);
         self.begin_peer();
         self.await_neighbors();
         self.check_entrance();

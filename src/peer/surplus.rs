@@ -4,7 +4,7 @@
 //! that asks: from far away a Store would be refused (§7.4.1.1).
 
 use crate::base::{Encode, ResourceId};
-use crate::message::{FetchAns, Method, StatAns, decode_body};
+use crate::message::{FetchAns, FetchReq, Method, StatAns, decode_body};
 use crate::storage;
 
 use super::Peer;
@@ -43,12 +43,14 @@ impl Peer {
         }
     }
 
-    /// Somebody asks for what should be here: if nothing is, the node that asks may have it.
-    pub(super) fn fetch_missing(&mut self, question: &Question, resource: &ResourceId) {
-        let from = question.signed.node_id;
+    /// Somebody asks for what should be here: if a Kind of it is not, the node that asks may have
+    /// it.
+    pub(super) fn fetch_missing(&mut self, question: &Question, asked: &FetchReq) {
+        let (from, resource) = (question.signed.node_id, &asked.resource);
+        let is_here = |kind| self.storage.holds_kind(resource, kind);
         let is_missing = self.is_in_place()
             && self.chord.keeps(resource)
-            && !self.storage.holds(resource)
+            && !asked.specifiers.iter().all(|specifier| is_here(specifier.kind))
             && from != self.identity.node_id;
         if !is_missing || self.copies.fetching >= FETCHING_MAX {
             return;

@@ -115,6 +115,14 @@ impl Storage {
         resource.to_u128().is_some_and(|position| self.resources.contains_key(&position))
     }
 
+    /// Whether anything of a Kind is stored at a resource.
+    pub fn holds_kind(&self, resource: &ResourceId, kind: KindId) -> bool {
+        let there = resource.to_u128().and_then(|position| self.resources.get(&position));
+        there.is_some_and(|there| {
+            there.kinds.iter().any(|values| values.kind == kind && values.len() > 0)
+        })
+    }
+
     /// The resources with values in the half-open range `(after, to]` of the ring, clockwise;
     /// all of them if both ends are the same.
     pub fn resources_between(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::net::{Delivered, Net};
-use crate::base::{NodeId, ResourceId};
+use crate::base::{NodeId, ResourceId, Rng};
 use crate::crypto::CheapProvider;
 use crate::message::{
     Attach, ChordUpdate, ChordUpdateContents, Destination, ForwardingHeader, Fragment, MessageCode,
@@ -373,5 +373,45 @@ fn those_who_join_at_once_find_everything() {
             }
         }
         assert!(joining.is_empty(), "{joining:?} of seed {seed}");
+    }
+}
+
+/// R6940-10.5-01, R6940-6.4.2.3-02: a ring comes up all at once, and each of it registers as soon as
+/// it is a peer, perhaps with somebody who is not responsible any more. Who joins then finds
+/// everybody.
+#[test]
+fn those_who_come_up_together_are_found() {
+    for seed in [6, 146, 148, 161, 187] {
+        let mut net = Net::new(seed);
+        let nodes: Vec<usize> = (0..8).map(|_| net.add()).collect();
+        net.command(nodes[0], Command::Found);
+        let spec = net.registration(nodes[0]);
+        net.command(nodes[0], Command::Publish(spec));
+        let mut moments = Rng::from_number(seed);
+        for node in &nodes[1..] {
+            net.run(Duration::from_millis(moments.below(60)));
+            net.join(*node, 0);
+        }
+        let mut silent = nodes[1..].to_vec();
+        while !silent.is_empty() {
+            run_until(&mut net, |net| silent.iter().any(|node| net.peer(*node).is_joined()));
+            let at = silent.iter().position(|node| net.peer(*node).is_joined()).expect("one");
+            let node = silent.remove(at);
+            let spec = net.registration(node);
+            net.ask(node, Command::Publish(spec)).expect("stored");
+        }
+        let mut late = vec![net.add(), net.add()];
+        for node in &late {
+            net.join(*node, 0);
+        }
+        while !late.is_empty() {
+            run_until(&mut net, |net| late.iter().any(|node| net.peer(*node).is_joined()));
+            let at = late.iter().position(|node| net.peer(*node).is_joined()).expect("one");
+            let node = late.remove(at);
+            for of in &nodes {
+                let found = net.fetch(node, *of).map(|fetched| fetched.values.len());
+                assert_eq!(found, Ok(1), "{node} looks {of} up, seed {seed}");
+            }
+        }
     }
 }

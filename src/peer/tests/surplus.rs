@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::holders::{copy_at, line, peer, put_back, registered, resource_of};
 use super::net::Net;
 use crate::base::ResourceId;
+use crate::message::KindId;
 
 /// A ring in which only the peer at place 12 behind its owner keeps a registration, whose user
 /// cannot store it once more; and the places.
@@ -37,6 +38,20 @@ fn what_its_owner_lacks_comes_from_far_away() {
     assert!(net.peer(far).storage().holds(&resource), "nothing is dropped at once");
     net.run(Duration::from_secs(200));
     assert!(!net.peer(far).storage().holds(&resource), "it need not keep it");
+}
+
+/// R6940-6.4.2.3-02: the same for a Kind of which the owner has nothing, while it has others.
+#[test]
+fn a_kind_that_its_owner_lacks_comes_from_far_away() {
+    let (mut net, resource, line) = kept_far_away(65);
+    let mut copy = copy_at(&mut net, line[12], &resource).expect("a registration");
+    copy.request.kinds.retain(|data| data.kind != KindId::SIP_REGISTRATION);
+    assert!(!copy.request.kinds.is_empty());
+    put_back(&mut net, line[0], &copy);
+    assert!(!net.peer(line[0]).storage().holds_kind(&resource, KindId::SIP_REGISTRATION));
+    net.kill(line[13]);
+    net.run(Duration::from_secs(40));
+    assert!(net.peer(line[0]).storage().holds_kind(&resource, KindId::SIP_REGISTRATION));
 }
 
 /// What nobody takes is not dropped.
