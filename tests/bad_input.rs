@@ -184,7 +184,7 @@ impl Lab {
             ("somebody elsewhere to call", self.call("bob@other.example"), "another overlay"),
             ("no duration", self.call("bob").and("--seconds").and("long"), "--seconds"),
             ("an unknown command", words("prattle"), "prattle"),
-            ("an option missing", words("peer --json --user alice"), "required"),
+            ("an option missing", words("peer --json --user alice"), "--overlay"),
         ]
     }
 

@@ -381,9 +381,11 @@ impl Arguments {
     pub fn read() -> Result<Asked, std::process::ExitCode> {
         Self::try_parse().map(Self::asked).map_err(|error| {
             if error.use_stderr() {
+                // What is missing, or may be chosen, is on lines of its own behind the first.
                 let text = error.to_string();
-                let line = text.lines().next().unwrap_or_default();
-                let sentence = line.strip_prefix("error: ").unwrap_or(line);
+                let words = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+                let line = words.collect::<Vec<_>>().join(" ");
+                let sentence = line.strip_prefix("error: ").unwrap_or(&line);
                 return super::bad_input(&format!("{sentence} (see chordial --help)")).into();
             }
             // Help that nobody can read is no failure.

@@ -119,7 +119,7 @@ impl Storage {
     pub fn holds_kind(&self, resource: &ResourceId, kind: KindId) -> bool {
         let there = resource.to_u128().and_then(|position| self.resources.get(&position));
         there.is_some_and(|there| {
-            there.kinds.iter().any(|values| values.kind == kind && values.len() > 0)
+            there.kinds.iter().any(|values| values.kind == kind && !values.is_empty())
         })
     }
 
