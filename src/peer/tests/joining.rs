@@ -376,8 +376,8 @@ fn those_who_join_at_once_find_everything() {
     }
 }
 
-/// R6940-10.5-01, R6940-6.4.2.3-02: a ring comes up all at once, and each of it registers as soon as
-/// it is a peer, perhaps with somebody who is not responsible any more. Who joins then finds
+/// R6940-10.5-01, R6940-6.4.2.3-02: a ring comes up all at once, and each of it registers as soon
+/// as it is a peer, perhaps with somebody who is not responsible any more. Who joins then finds
 /// everybody.
 #[test]
 fn those_who_come_up_together_are_found() {
