@@ -30,7 +30,7 @@ fn alice_calls_bob_and_again_after_a_peer_was_killed() {
     let users = all.iter().filter(|e| e["event"] == "registered");
     assert_eq!(users.count(), 6, "eight peers are the founder, alice and six more: {all:?}");
     for heard in seen.iter().filter(|e| e["event"] == "heard") {
-        assert!(heard["correlation"].as_f64() > Some(0.7), "{heard}");
+        assert!(heard["correlation"].as_f64() > Some(0.55), "{heard}");
     }
     let ears: Vec<_> = seen.iter().filter_map(|e| e["who"].as_str()).collect();
     assert_eq!(ears, ["bob", "alice", "bob", "alice"]);

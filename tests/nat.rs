@@ -15,7 +15,7 @@ use chordial::media::{SAMPLE_RATE, read_wav};
 use support::internet::{Family, Home, Internet, Nat};
 use support::lan::{Host, ip};
 use support::router::{Asked, Opener};
-use support::{PATIENCE, Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard_in_pieces};
+use support::{PATIENCE, Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard};
 
 const OVERLAY: &str = "lab.example";
 /// How long a caller talks.
@@ -186,8 +186,8 @@ impl<'a> Lab<'a> {
         let (code, events) = call.finish();
         assert_eq!(code, 0, "{}: {events:?}\n{}", call.device.clone(), call.stderr());
         callee.wait("ended");
-        assert_heard_in_pieces(SPEECH_BOB, &self.heard_by(&call.device));
-        assert_heard_in_pieces(SPEECH_ALICE, &self.heard_by(&callee.device));
+        assert_heard(SPEECH_BOB, &self.heard_by(&call.device));
+        assert_heard(SPEECH_ALICE, &self.heard_by(&callee.device));
         let report = events.last().expect("a report");
         let [ringing, sound] = ["ringing_ms", "sound_ms"].map(|name| &report[name]);
         println!("{} to {}: {ringing} ms, {sound} ms", call.device, callee.device);
@@ -199,7 +199,7 @@ impl<'a> Lab<'a> {
 #[test]
 #[should_panic(expected = "speech-alice")]
 fn another_voice_is_not_what_was_said() {
-    assert_heard_in_pieces(SPEECH_ALICE, Path::new(SPEECH_BOB));
+    assert_heard(SPEECH_ALICE, Path::new(SPEECH_BOB));
 }
 
 /// R6940-6.5.1.3-01: everybody calls everybody, whatever NAT is in front of them; the sound goes

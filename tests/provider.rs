@@ -13,7 +13,7 @@ use serde_json::Value;
 use support::baresip::Baresip;
 use support::internet::{Family, Internet, Nat};
 use support::lan::{Host, Lan};
-use support::{Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard_in_pieces};
+use support::{Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard};
 
 /// The folder of one test.
 struct Lab {
@@ -186,8 +186,8 @@ fn a_phone_behind_a_router() {
     let command = other.command("baresip");
     let baresip = Baresip::start(command, lab.folder.path(), bob, "PCMA/8000/1", &["-e", &dial]);
     assert_eq!(alice.wait("ended")["answered"], true, "{}", baresip.log());
-    assert_heard_in_pieces(SPEECH_BOB, &lab.path("alice-heard.wav"));
-    assert_heard_in_pieces(SPEECH_ALICE, &baresip.heard());
+    assert_heard(SPEECH_BOB, &lab.path("alice-heard.wav"));
+    assert_heard(SPEECH_ALICE, &baresip.heard());
 
     host.pull("eth0");
     elsewhere.take_in(&host, "eth1");

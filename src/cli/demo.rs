@@ -190,8 +190,8 @@ impl Demo {
         // What was said at the call's very end may not have arrived.
         let arrived = heard.len().saturating_sub(SAMPLE_RATE as usize / 2);
         let said = &said[..said.len().min(arrived)];
-        let found = compare::correlation(said, &heard, LAG_MAX_S * SAMPLE_RATE as usize);
-        let coefficient = f64::from(found.coefficient);
+        let fits = compare::better_half(said, &heard, LAG_MAX_S * SAMPLE_RATE as usize);
+        let coefficient = f64::from(fits);
         let text = format!("{who} heard what was said (correlation {coefficient:.2}).");
         let details = json!({ "who": who, "correlation": coefficient });
         if coefficient < CORRELATION_MIN {

@@ -47,10 +47,13 @@ plug() {
     (while paplay -d mouth "$speech/speech-alice.wav" 2>/dev/null; do :; done) &
     pids+=($!)
     parec -d ear.monitor --format=s16le --rate=48000 --channels=1 >>"$folder/alice.raw" 2>/dev/null &
-    pids+=($!)
+    ear=$!
+    pids+=("$ear")
 }
 
 unplug() {
+    # It would go on with another microphone.
+    kill "$ear"
     pactl unload-module "$(cat "$folder/mouth")"
     pactl unload-module "$(cat "$folder/ear")"
 }
@@ -58,6 +61,18 @@ unplug() {
 "$here/../lab/star.sh" up "$name" 2 20
 "$here/../lab/star.sh" cable "$name" 1 delay=20 jitter=15 reorder=1 loss=3
 "$chordial" overlay new long.example --out "$folder/long.xml" >/dev/null
+# A recording is played once, so it is made as long as the call.
+python3 - "$speech/speech-bob.wav" "$folder/speech.wav" "$minutes" <<'PYTHON'
+import sys, wave
+
+source, target, minutes = sys.argv[1:]
+with wave.open(source) as speech, wave.open(target, "wb") as long:
+    long.setparams(speech.getparams())
+    sound = speech.readframes(speech.getnframes())
+    for _ in range(int((int(minutes) + 1) * 60 * speech.getframerate() / speech.getnframes())):
+        long.writeframes(sound)
+PYTHON
+
 start() {
     ip netns exec "$name-$1" "$chordial" "${@:3}" --state "$folder/$2" --overlay "$folder/long.xml" \
         --user "$2" --json >"$folder/$2.log" 2>&1 &
@@ -66,7 +81,7 @@ start() {
 }
 plug
 start 2 bob peer --first --listen 10.88.0.2:6084 --answer \
-    --play "$speech/speech-bob.wav" --record "$folder/bob.wav"
+    --play "$folder/speech.wav" --record "$folder/bob.wav"
 bob=$pid
 until grep -q '"event":"registered"' "$folder/bob.log"; do sleep 0.1; done
 start 1 alice call bob --bootstrap 10.88.0.2:6084 --listen 10.88.0.1:6084 \
