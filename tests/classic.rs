@@ -12,7 +12,7 @@ use chordial::media::Recording;
 use chordial::phone::{Event, SipAccount, SipPhone, SipPhoneOptions};
 use support::baresip::Baresip;
 use support::registrar::{Registrar, own_address};
-use support::{PATIENCE, Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard, program};
+use support::{Overlay, PATIENCE, Phone, SPEECH_ALICE, SPEECH_BOB, assert_heard, program};
 
 /// RFC 3261 §10, RFC 8760: the phone proves its password to the registrar, with the better of two
 /// ways, and signs off at the end. A call of it to another program has sound both ways.
@@ -53,6 +53,40 @@ fn a_call_from_another_program() {
     alice.interrupt();
     assert_eq!(alice.finish().0, 0);
     assert_heard(SPEECH_BOB, &lab.path("alice-heard.wav"));
+    assert_heard(SPEECH_ALICE, &baresip.heard());
+}
+
+/// A peer of an overlay is called at its user's ordinary account, and both sides are heard; at its
+/// end it signs off.
+#[test]
+fn a_call_to_the_account_of_a_peer() {
+    let (lab, overlay) = (Lab::new(), Overlay::new());
+    let port = free_port();
+    let registrar = Registrar::start("open sesame", (own_address(), port).into());
+    let accounts = overlay.path("alice/sip");
+    std::fs::create_dir_all(&accounts).expect("made");
+    let account = account(registrar.address(), "password = \"open sesame\"");
+    std::fs::write(accounts.join("lab.toml"), account).expect("written");
+    let heard = lab.path("alice-heard.wav");
+    let heard_text = heard.to_str().expect("a path");
+    let options = ["--answer", "--play", SPEECH_ALICE, "--record", heard_text];
+    let (_overlay, mut alice) = overlay.founded("alice", &options);
+    let until = Instant::now() + PATIENCE;
+    while !registrar.heard("REGISTER").iter().any(|text| text.contains("Authorization:")) {
+        assert!(Instant::now() < until, "{:?}", alice.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let dial = format!("/dial sip:alice@{}", registrar.address());
+    let baresip = lab.baresip_at(port, OPUS, &["-e", &dial]);
+    assert_eq!(alice.wait("incoming")["peer"], "bob@lab.example", "{}", baresip.log());
+    let ended = alice.wait("ended");
+    let figures = ["answered", "sound_sent", "sound_received"].map(|name| &ended[name]);
+    assert!(figures.iter().all(|figure| **figure == true), "{ended}");
+    alice.interrupt();
+    assert_eq!(alice.finish().0, 0);
+    let registers = registrar.heard("REGISTER");
+    assert!(registers.last().is_some_and(|last| last.contains("Expires: 0")), "{registers:?}");
+    assert_heard(SPEECH_BOB, &heard);
     assert_heard(SPEECH_ALICE, &baresip.heard());
 }
 

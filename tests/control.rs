@@ -104,11 +104,12 @@ fn contacts_settings_and_any_command_are_within_reach() {
     let keep = ["sip-accounts", "keep", "alice@pstn.example"];
     let with = ["--password-file", &text(&password), "--transport", "tls"];
     ctl.done(&[&keep[..], &with[..]].concat());
-    let listed = "alice@pstn.example  tls\n";
-    assert_eq!(ctl.done(&["sip-accounts"]), listed);
+    // Whether nobody has been found there yet is a matter of time.
+    let listed = "alice@pstn.example  tls  ";
+    assert!(ctl.done(&["sip-accounts"]).starts_with(listed));
     ctl.refused(&[&keep[..], &["--server", "our house"]].concat(), "our house is no name");
     ctl.is_bad_input(&[&keep[..], &["--transport", "pigeon"]].concat());
-    assert_eq!(ctl.done(&["sip-accounts"]), listed);
+    assert!(ctl.done(&["sip-accounts"]).starts_with(listed));
     ctl.done(&["sip-accounts", "remove", "alice@pstn.example"]);
     assert_eq!(ctl.done(&["sip-accounts"]), "There are no accounts yet.\n");
 

@@ -22,7 +22,7 @@ use chordial::phone::{
     Command, Contact, Conversation, Delivery, Device, Direction, DocumentFacts, HistoryEntry,
     HostState, HostedOverlay, KeyAlarm, Language, Me, Membership, Message, MessageId, NetworkFacts,
     Obstacle, OverlayKind, OverlaySearch, OverlayState, Protection, Quality, RunningTest, SeenKey,
-    Settings, SipAccountFacts, SipTransport, Snapshot, SoundTest, SoundTrouble, Theme,
+    Settings, SipAccountFacts, SipReach, SipTransport, Snapshot, SoundTest, SoundTrouble, Theme,
     UnprovedOverlay, Verified, VoiceMessage, Whereabouts, channel, key_words,
 };
 
@@ -154,7 +154,11 @@ fn sip_accounts() -> Vec<SipAccountFacts> {
     let account = |address: &str, server: Option<&str>, has_password| {
         let (address, server) = (address.to_owned(), server.map(str::to_owned));
         let transport = server.as_ref().map(|_| SipTransport::Tls);
-        SipAccountFacts::Account { address, server, transport, has_password }
+        let reach = match has_password {
+            true => SipReach::Registered,
+            false => SipReach::Failed(format!("{address} is not let in.")),
+        };
+        SipAccountFacts::Account { address, server, transport, has_password, reach }
     };
     let closed = "The account al@pstn.example is encrypted; unlock your private keys first.";
     let wrong = "/home/alice/.local/share/chordial/sip/work.toml is no SIP account: unknown field \

@@ -69,7 +69,7 @@ enum Verb {
         #[command(subcommand)]
         job: Option<Contacts>,
     },
-    /// List the ordinary accounts by which calls leave the overlays, or change them
+    /// List the ordinary accounts by which calls leave the overlays and come in, or change them
     SipAccounts {
         #[command(subcommand)]
         job: Option<SipAccounts>,

@@ -19,7 +19,7 @@ use crate::media::{Recording, SinkChoice};
 use crate::phone::{
     CallId, CallReport, Command, Control, Credentials, Delivery, Direction, Entrance, Event,
     Handle, HostState, HostedOverlay, LentRelay, Membership, MessageId, MessageJob, OverlayState,
-    PhoneOptions, Settings, callee, forwarding, own_name, start,
+    PhoneOptions, Settings, SipAccountFacts, SipReach, callee, forwarding, own_name, start,
 };
 
 /// Is a peer until interrupted.
@@ -395,6 +395,13 @@ async fn leave(phone: &Handle, events: &mut Receiver<Event>, show: impl Fn(&Even
         while phone.snapshot().hosted.iter().any(runs) && phone.changed().await {}
     };
     let _ = timeout(LEAVE_MAX, ended).await;
+    let signed_off = async {
+        let is_reached = |facts: &SipAccountFacts| {
+            matches!(facts, SipAccountFacts::Account { reach: SipReach::Registered, .. })
+        };
+        while phone.snapshot().sip_accounts.iter().any(is_reached) && phone.changed().await {}
+    };
+    let _ = timeout(LEAVE_MAX, signed_off).await;
 }
 
 async fn next(events: &mut Receiver<Event>) -> Option<Event> {

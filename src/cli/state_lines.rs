@@ -41,8 +41,14 @@ pub(super) fn sip_account_line(account: &Value) -> String {
         return problem.to_owned();
     }
     let lacks = if account["has_password"] == false { "no password" } else { "" };
+    let reach = match account["reach"].as_str() {
+        Some("registered") => "rings here",
+        Some("unwanted") => "does not ring here",
+        _ => account["reach"]["failed"].as_str().unwrap_or("does not ring here yet"),
+    };
     let words = [text(account, "address"), text(account, "server"), text(account, "transport")];
-    let words: Vec<&str> = words.into_iter().chain([lacks]).filter(|w| !w.is_empty()).collect();
+    let words = words.into_iter().chain([lacks, reach]).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.collect();
     words.join("  ")
 }
 

@@ -397,7 +397,7 @@ fn verified_ui(ui: &mut Ui, call: &Call) {
     }
     let (icon, colour) = match call.verified {
         Verified::Unknown => (Icon::Shield, roles.quiet),
-        Verified::SelfSignedNew => (Icon::Shield, roles.warn),
+        Verified::SelfSignedNew | Verified::Ordinary => (Icon::Shield, roles.warn),
         Verified::Authority | Verified::SelfSignedKnown => (Icon::ShieldGood, roles.good),
         Verified::SelfSignedChanged => (Icon::Warning, roles.bad),
     };

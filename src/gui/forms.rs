@@ -289,13 +289,14 @@ impl SipForm {
 
     /// Whether the phone has what was sent.
     pub fn is_kept(&self, snapshot: &Snapshot) -> bool {
-        let kept = self.aor().map(|aor| SipAccountFacts::Account {
-            address: aor.to_string(),
-            server: self.server(),
-            transport: self.transport,
-            has_password: true,
-        });
-        self.sent && kept.is_some_and(|kept| snapshot.sip_accounts.contains(&kept))
+        let Some(aor) = self.aor().filter(|_| self.sent) else { return false };
+        let wanted = (&aor.to_string(), &self.server(), &self.transport, &true);
+        snapshot.sip_accounts.iter().any(|facts| match facts {
+            SipAccountFacts::Account { address, server, transport, has_password, .. } => {
+                (address, server, transport, has_password) == wanted
+            }
+            SipAccountFacts::Unreadable { .. } => false,
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Ordinary accounts, by which calls leave the overlays, as a group of the settings.
+//! Ordinary accounts, by which calls leave the overlays and come in, as a group of the settings.
 
 use egui::{ComboBox, Key, RichText, Ui};
 
@@ -8,7 +8,7 @@ use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use crate::phone::{Command, Protection, SipAccountFacts, SipTransport, Snapshot};
+use crate::phone::{Command, Protection, SipAccountFacts, SipReach, SipTransport, Snapshot};
 
 /// From this width on the buttons of an account stand beside it.
 const BESIDE: f32 = 440.0;
@@ -69,7 +69,7 @@ fn account_ui(ui: &mut Ui, view: &mut ViewState, facts: &SipAccountFacts) {
 fn facts_ui(ui: &mut Ui, facts: &SipAccountFacts) {
     let roles = roles(ui);
     match facts {
-        SipAccountFacts::Account { address, server, transport, has_password } => {
+        SipAccountFacts::Account { address, server, transport, has_password, reach } => {
             ui.add(egui::Label::new(address).truncate());
             let domain = address.rsplit('@').next().unwrap_or_default();
             let server = server.as_deref().unwrap_or(domain);
@@ -83,11 +83,27 @@ fn facts_ui(ui: &mut Ui, facts: &SipAccountFacts) {
                 let missing = words::telephone_no_password();
                 widgets::sentence(ui, Icon::Warning, roles.warn, missing);
             }
+            reach_ui(ui, reach);
         }
         SipAccountFacts::Unreadable { problem, .. } => {
             widgets::sentence(ui, Icon::Warning, roles.warn, &words::said(problem));
         }
     }
+}
+
+/// Whether calls to an account ring here.
+fn reach_ui(ui: &mut Ui, reach: &SipReach) {
+    let roles = roles(ui);
+    let caption = match reach {
+        SipReach::Failed(why) => {
+            return widgets::sentence(ui, Icon::Warning, roles.warn, &words::telephone_deaf(why));
+        }
+        SipReach::Registered => words::telephone_rings(),
+        SipReach::Pending => words::telephone_pending(),
+        SipReach::Unwanted => words::telephone_unwanted(),
+    };
+    let caption = RichText::new(caption).size(size::CAPTION).color(roles.quiet);
+    ui.add(egui::Label::new(caption).wrap());
 }
 
 fn buttons_ui(ui: &mut Ui, view: &mut ViewState, facts: &SipAccountFacts) {

@@ -392,6 +392,7 @@ impl Engine {
     /// Leaves all overlays; the next start may join them again.
     pub(super) fn leave_all(&mut self) {
         self.hosting.is_ending = true;
+        self.tend_telephones();
         self.searches.give_up(None);
         self.forget_questions(None);
         self.accounts.entering.clear();

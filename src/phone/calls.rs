@@ -350,7 +350,10 @@ impl Running {
     }
 
     pub(super) fn is_held_by_them(&self) -> bool {
-        self.phase == Phase::Talking && self.legs.values().any(|leg| leg.session.is_held_by_them)
+        let mut legs = self.legs.values();
+        self.phase == Phase::Talking
+            && (legs.any(|leg| leg.session.is_held_by_them)
+                || self.outside.as_ref().is_some_and(Outside::is_held_by_them))
     }
 
     /// Both sides talk from now on.

@@ -23,8 +23,10 @@ use super::names::forwarding;
 use super::protection::StoreKey;
 use super::ring::Ring;
 use super::search::{SearchReport, Searches};
+use super::sip_account::SipNews;
 use super::sound_test::TestTask;
 use super::state::{StateError, StateFolder};
+use super::telephone::Telephones;
 use super::unproved::Unproved;
 use super::voice::Who;
 use super::whereabouts::{Lookouts, Whereabouts};
@@ -95,6 +97,8 @@ pub(super) enum Report {
     Search(String, u64, SearchReport),
     /// From the host of an overlay of this name.
     Host(String, HostReport),
+    /// From the phone of an ordinary account; its end without news.
+    Telephone(AccountId, Option<SipNews>),
     /// Overlays with peers on this network.
     Nearby(Vec<String>),
     /// Devices were listed.
@@ -127,6 +131,7 @@ pub(super) struct Engine {
     pub(super) sound_notice: Option<CallId>,
     pub(super) certifying: Certifying,
     pub(super) hosting: Hosting,
+    pub(super) telephones: Telephones,
     pub(super) outbox: Outbox,
     pub(super) lookouts: Lookouts,
     /// Names whose other devices the user says are theirs.
@@ -172,6 +177,7 @@ impl Engine {
             sound_notice: None,
             certifying: Certifying::default(),
             hosting: Hosting::default(),
+            telephones: Telephones::default(),
             outbox: Outbox::default(),
             lookouts: Lookouts::default(),
             ours_too: BTreeSet::new(),
@@ -196,6 +202,7 @@ impl Engine {
         self.ask_key_store();
         self.watch_lan();
         self.resume_hosts();
+        self.tend_telephones();
         self.show_knocking();
         self.publish();
         loop {
@@ -212,7 +219,8 @@ impl Engine {
                 // Whoever has asked may not wait any more.
                 let _ = reply.send(result);
             }
-            if self.is_ending && !remain && self.hosting.is_empty() {
+            let is_done = self.hosting.is_empty() && self.telephones.is_empty();
+            if self.is_ending && !remain && is_done {
                 return;
             }
         }
@@ -346,6 +354,7 @@ impl Engine {
             Report::Account(id, report) => self.account_report(id, report).await,
             Report::Search(overlay, id, report) => self.search_report(&overlay, id, report),
             Report::Host(overlay, report) => self.host_report(&overlay, report),
+            Report::Telephone(id, news) => self.telephone_report(id, news),
             // The last word of a watch that has been stopped may come late.
             Report::Nearby(overlays) if !self.settings.hidden_on_lan => {
                 self.snapshot.nearby = overlays;

@@ -14,6 +14,7 @@
 //! | `calls`, `outgoing`, `dial`, `signal`, `talk` | a call: begun, found, SIP, sound | RFC 7904 |
 //! | `flows` | connections for SIP | RFC 7904 §5.1 |
 //! | `outside` | calls that leave the overlays, by an ordinary account | RFC 7904 §4.2 |
+//! | `telephone` | calls to such an account, which ring here | RFC 3261 §10 |
 //! | `sip_accounts` | those accounts, kept in the user's folder | |
 //! | `welcome` | calls that ring, knock, or go on to somebody else | RFC 3261 §21.3 |
 //! | `transfer` | calls that are handed over | RFC 3515, 3891 |
@@ -88,6 +89,7 @@ mod sound;
 mod sound_test;
 mod state;
 mod talk;
+mod telephone;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -135,6 +137,7 @@ pub use sip_accounts::{SipAccountFacts, SipAccountJob};
 pub use sound::SoundSettings;
 pub use sound_test::{RunningTest, SoundTest};
 pub use state::{StateError, StateFolder};
+pub use telephone::SipReach;
 pub use trace::{CallStep, CallTrace, Candidates, StepState};
 pub use unproved::UnprovedOverlay;
 pub use welcome::Welcome;

@@ -1,29 +1,90 @@
-//! Calls that leave the overlays: an ordinary account of the user's makes them, by the procedures
-//! of its provider (RFC 7904 §4.1, §4.2).
+//! Calls that go by an ordinary account of the user's: ours, by the procedures of its provider
+//! (RFC 7904 §4.1, §4.2), and what is done with them and with those that come in by one.
 
-use tokio::task::AbortHandle;
+use std::future::pending;
 
-use super::api::{CallId, Event};
+use tokio::sync::mpsc;
+
+use super::api::{CallId, Direction, Event, Verified};
 use super::calls::{CallReports, Phase, Running};
-use super::engine::{Engine, Report};
+use super::engine::{Engine, Report, Reports};
 use super::failure::Failure;
-use super::sip_account::{SipAccount, SipPhone, SipPhoneOptions};
+use super::sip_account::{
+    CallWish, SipAccount, SipNews, SipPhone, SipPhoneOptions, SipWish, WISHES_MAX,
+};
+use crate::media::{AudioStatistics, Digit};
 use crate::sip::{self, Reason};
 
-/// The part of a call that an ordinary account makes; it hangs up when this is dropped.
-pub(super) struct Outside(AbortHandle);
+/// The part of a call that an ordinary account has; it hangs up when this is dropped.
+pub(super) struct Outside {
+    phone: mpsc::Sender<SipWish>,
+    /// Its name there; a call of ours has none before it is answered.
+    there: Option<CallId>,
+    is_held_by_them: bool,
+}
 
-impl Drop for Outside {
-    fn drop(&mut self) {
-        self.0.abort();
+impl Outside {
+    /// A call that has come in there.
+    pub(super) fn incoming(phone: mpsc::Sender<SipWish>, there: CallId) -> Self {
+        Self { phone, there: Some(there), is_held_by_them: false }
+    }
+
+    /// Whether this is what a phone means by a name of its own.
+    pub(super) fn is(&self, there: CallId) -> bool {
+        self.there == Some(there)
+    }
+
+    pub(super) fn is_held_by_them(&self) -> bool {
+        self.is_held_by_them
+    }
+
+    pub(super) fn want(&self, wish: CallWish) {
+        if let Some(there) = self.there {
+            // So many wait only while the way to the provider is looked for, and calls are lost.
+            let _ = self.phone.try_send(SipWish::Call(there, wish));
+        }
     }
 }
 
-/// News of it: what its phone says, or why there is none.
+impl Drop for Outside {
+    fn drop(&mut self) {
+        self.want(CallWish::HangUp);
+    }
+}
+
+/// News of a call that an ordinary account makes.
 pub(super) struct OutsideReport {
     /// The address that is called.
     to: String,
-    event: Result<Event, String>,
+    news: SipNews,
+}
+
+/// Takes wishes to a phone and its news to the engine, until nobody is left who could wish
+/// anything and the phone has signed off.
+pub(super) async fn serve(
+    phone: SipPhone,
+    mut wishes: mpsc::Receiver<SipWish>,
+    reports: Reports,
+    report: impl Fn(SipNews) -> Report,
+) {
+    let (to_phone, mut from_phone) = phone.split();
+    let ask = async move {
+        while let Some(wish) = wishes.recv().await {
+            let _ = to_phone.send(wish).await;
+        }
+        drop(to_phone);
+        pending::<()>().await;
+    };
+    let tell = async {
+        while let Some(news) = from_phone.recv().await {
+            // The engine has ended otherwise.
+            let _ = reports.send(report(news)).await;
+        }
+    };
+    tokio::select! {
+        () = ask => {}
+        () = tell => {}
+    }
 }
 
 impl Engine {
@@ -40,17 +101,22 @@ impl Engine {
         address.parse().is_ok_and(|callee| self.account_for(&callee).is_some())
     }
 
+    /// What a phone at a provider needs.
+    pub(super) fn outside_options(&self, account: SipAccount) -> SipPhoneOptions {
+        SipPhoneOptions {
+            account,
+            play: self.options.play.clone(),
+            record: self.options.record.clone(),
+            auto_answer: false,
+        }
+    }
+
     /// Calls the first of these addresses that an account can call.
     pub(super) fn call_outside(&mut self, id: CallId, addresses: &[String]) {
         let callees = addresses.iter().filter_map(|address| address.parse::<sip::Aor>().ok());
         let chosen = callees.filter_map(|to| Some((self.account_for(&to)?, to))).next();
         let Some((account, callee)) = chosen else { return };
-        let options = SipPhoneOptions {
-            account,
-            play: self.options.play.clone(),
-            record: self.options.record.clone(),
-            auto_answer: false,
-        };
+        let options = self.outside_options(account);
         let reports = self.reports.clone();
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         if call.outside.is_some() {
@@ -60,52 +126,87 @@ impl Engine {
         if let Phase::Dialling(step) = &mut call.phase {
             *step = format!("Calling {to} by your ordinary account");
         }
-        let task = call.dial_tasks.spawn(async move {
-            let tell = async |event| {
-                let report = OutsideReport { to: to.clone(), event };
-                // The engine has ended otherwise.
-                let _ = reports.send(Report::Call(id, CallReports::Outside(report))).await;
-            };
+        let (phone, wishes) = mpsc::channel(WISHES_MAX);
+        call.outside = Some(Outside { phone, there: None, is_held_by_them: false });
+        let report = move |news| {
+            let report = OutsideReport { to: to.clone(), news };
+            Report::Call(id, CallReports::Outside(report))
+        };
+        call.dial_tasks.spawn(async move {
             match SipPhone::open(options).await {
-                Ok(mut phone) => {
+                Ok(phone) => {
                     phone.dial(callee).await;
-                    while let Some(event) = phone.next().await {
-                        tell(Ok(event)).await;
-                    }
+                    serve(phone, wishes, reports, report).await;
                 }
-                Err(sentence) => tell(Err(sentence)).await,
+                Err(sentence) => {
+                    // The engine has ended otherwise.
+                    let _ = reports.send(report(SipNews::Unreachable(sentence))).await;
+                }
             }
         });
-        call.outside = Some(Outside(task));
     }
 
     pub(super) fn outside_report(&mut self, id: CallId, report: OutsideReport) {
-        let OutsideReport { to, event } = report;
-        let Some(call) = self.calls.running.get_mut(&id).filter(|c| c.outside.is_some()) else {
-            return;
-        };
+        let OutsideReport { to, news } = report;
+        match news {
+            SipNews::Event(event) => self.outside_event(id, to, event),
+            SipNews::Unreachable(message) => self.outside_event(id, to, Event::Error { message }),
+            SipNews::Figures(_, figures) => self.outside_figures(id, *figures),
+        }
+    }
+
+    /// Something has happened to a call with this address.
+    pub(super) fn outside_event(&mut self, id: CallId, to: String, event: Event) {
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        let Some(outside) = &mut call.outside else { return };
         let is_talking = call.phase == Phase::Talking;
         match event {
-            Ok(Event::Answered { .. }) if !is_talking => self.answered_outside(id, to),
-            Ok(Event::Ended { reason, .. }) if is_talking => self.end_call(id, reason),
-            Ok(Event::Error { message }) if is_talking => self.notice(message),
-            Ok(Event::Ended { reason: sentence, .. } | Event::Error { message: sentence })
-            | Err(sentence) => {
+            Event::Answered { call: there, .. } if !is_talking => {
+                outside.there = Some(there);
+                self.answered_outside(id, to);
+            }
+            Event::Ended { reason, .. } if is_talking || call.direction == Direction::Incoming => {
+                self.end_call(id, reason);
+            }
+            Event::Held { by_us, by_them, .. } => {
+                outside.is_held_by_them = by_them;
+                call.is_held = by_us;
+                self.tell_hold(id);
+            }
+            Event::Digit { digit, .. } => self.event(Event::Digit { call: id, digit }),
+            Event::Error { message } if is_talking => self.notice(message),
+            Event::Ended { reason: sentence, .. } | Event::Error { message: sentence } => {
                 call.outside = None;
                 call.failure.add(to, Failure::Outside(sentence));
                 self.end_if_hopeless(id);
             }
-            Ok(_) => {}
+            _ => {}
         }
+    }
+
+    /// How the sound of a call is.
+    pub(super) fn outside_figures(&mut self, id: CallId, figures: AudioStatistics) {
+        let now = self.clock.now();
+        let Some(call) = self.calls.running.get_mut(&id) else { return };
+        if figures.packets_received > 0 {
+            let elapsed_ms = call.elapsed_ms(now);
+            call.report.sound_ms.get_or_insert(elapsed_ms);
+        }
+        self.note_figures(id, figures);
     }
 
     /// Nobody else is called any more.
     fn answered_outside(&mut self, id: CallId, to: String) {
         let now = self.clock.now();
+        // A call takes the devices.
+        self.test_sound(None);
         self.hang_up_legs(id, Some(Reason::completed_elsewhere()));
         self.give_up_all_but(id, &[]);
+        let is_muted = self.calls.is_muted(id);
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         call.talking(now);
+        call.mute_outside(is_muted);
+        call.verified = Verified::Ordinary;
         call.forwarded_to = (to != call.peer).then_some(to);
         let peer = call.peer.clone();
         self.tell_referrer(id, rsip::StatusCode::OK);
@@ -115,14 +216,42 @@ impl Engine {
 }
 
 impl Running {
-    /// Why the sound of the call is not ours to change, if it is not.
+    /// Answers a call that has come in by an ordinary account.
+    pub(super) fn answer_outside(&self) {
+        if let Some(outside) = &self.outside {
+            outside.want(CallWish::Answer);
+        }
+    }
+
+    /// Cuts the microphone off, or lets it in again, if an ordinary account has the call.
+    pub(super) fn mute_outside(&self, is_muted: bool) {
+        if let Some(outside) = &self.outside {
+            outside.want(CallWish::Mute(is_muted));
+        }
+    }
+
+    /// Puts the call on hold, or goes on with it, if an ordinary account has it; that is so once
+    /// the other side's phone agrees.
+    pub(super) fn hold_outside(&self, is_held: bool) -> bool {
+        let outside = self.outside.as_ref();
+        outside.map(|outside| outside.want(CallWish::Hold(is_held))).is_some()
+    }
+
+    /// Presses a key, if an ordinary account has the call.
+    pub(super) fn press_outside(&self, digit: Digit) -> bool {
+        let outside = self.outside.as_ref();
+        outside.map(|outside| outside.want(CallWish::Press(digit))).is_some()
+    }
+
+    /// Why the call is not ours to record or to hand over, if it is not.
     ///
     /// # Errors
     /// One sentence.
     pub(super) fn check_inside(&self) -> Result<(), String> {
         match self.outside {
             Some(_) if self.phase == Phase::Talking => Err(format!(
-                "The call with {} goes by your ordinary account, which can only talk and hang up.",
+                "The call with {} goes by your ordinary account, where it can't be recorded, \
+                 merged or handed over.",
                 self.peer
             )),
             _ => Ok(()),

@@ -46,6 +46,7 @@ impl Engine {
     /// Begins or ends a recording of a call.
     pub(super) fn record(&mut self, id: CallId, is_wanted: bool) -> Result<(), String> {
         let Some(call) = self.calls.running.get_mut(&id) else { return Ok(()) };
+        call.check_inside()?;
         let (is_told, peer) = (call.knows_recording(), call.peer.clone());
         let Some(talk) = call.talk.as_ref().filter(|_| call.is_recorded != is_wanted) else {
             return Ok(());

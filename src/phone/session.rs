@@ -171,7 +171,12 @@ impl Engine {
         if call.phase != Phase::Talking || call.is_held == is_held {
             return Ok(());
         }
-        call.check_inside()?;
+        if call.hold_outside(is_held) {
+            if !is_held {
+                self.hold_others(id);
+            }
+            return Ok(());
+        }
         call.is_held = is_held;
         if !is_held {
             self.hold_others(id);
@@ -190,7 +195,7 @@ impl Engine {
     /// Cuts the microphone off, or lets it in again.
     pub(super) fn mute(&mut self, id: CallId, muted: bool) -> Result<(), String> {
         if let Some(call) = self.calls.running.get(&id) {
-            call.check_inside()?;
+            call.mute_outside(muted);
         }
         self.calls.mute(id, muted);
         Ok(())
@@ -202,6 +207,9 @@ impl Engine {
         let digit = Digit::from_char(label)
             .ok_or_else(|| format!("{label} is no key: there are 0 to 9, *, # and A to D."))?;
         let peer = call.peer.clone();
+        if call.press_outside(digit) {
+            return Ok(());
+        }
         let Some((_, leg)) = call.talking_leg() else { return Ok(()) };
         if !leg.session.agreed.as_ref().is_some_and(|agreed| agreed.takes_keys) {
             return Err(format!("{peer}'s phone takes no keys."));
@@ -356,7 +364,7 @@ impl Engine {
     }
 
     /// Tells who holds a call, if that is news.
-    fn tell_hold(&mut self, id: CallId) {
+    pub(super) fn tell_hold(&mut self, id: CallId) {
         self.tell_recording(id);
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         let now = (call.is_held, call.is_held_by_them());

@@ -241,6 +241,7 @@ impl Engine {
         }
         if call.phase == Phase::Incoming {
             call.phase = Phase::Answering;
+            call.answer_outside();
             self.answer_if_ready(id);
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! The user's ordinary accounts, by which calls leave the overlays: each is a file of its own in
-//! the user's folder, sealed like private keys.
+//! The user's ordinary accounts, by which calls leave the overlays and come in: each is a file of
+//! its own in the user's folder, sealed like private keys.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use super::sip_account::{AccountFile, SipAccount, SipTransport};
 use super::state::{
     StateError, StateFolder, folder_name, read_bounded, sync_folder, user_of_folder,
 };
+use super::telephone::SipReach;
 use crate::crypto::{Password, Secret, is_sealed};
 use crate::sip::Aor;
 
@@ -51,6 +52,8 @@ pub enum SipAccountFacts {
         transport: Option<SipTransport>,
         /// Whether there is a password.
         has_password: bool,
+        /// Whether calls to the address ring here.
+        reach: SipReach,
     },
     /// A file is there that can't be read as an account.
     Unreadable {
@@ -95,9 +98,10 @@ impl Engine {
         done
     }
 
-    /// Shows the faces which accounts there are.
+    /// Shows the faces which accounts there are, and lets those be reached that are to be.
     pub(super) fn show_sip_accounts(&mut self) {
         self.snapshot.sip_accounts = self.options.state.sip_account_facts();
+        self.tend_telephones();
     }
 }
 
@@ -129,6 +133,7 @@ impl StateFolder {
                 server: file.server,
                 transport: account.transport,
                 has_password: account.credentials.is_some(),
+                reach: if account.registers { SipReach::Pending } else { SipReach::Unwanted },
             },
             Err(problem) => SipAccountFacts::Unreadable { address: address_in(&place), problem },
         });
@@ -327,7 +332,7 @@ const SIP: &str = "sip";
 
 // limits
 
-/// Accounts in use; each is read for a call that leaves the overlays.
+/// Accounts in use; each is read for a call that leaves the overlays, and may have a phone.
 const ACCOUNTS_MAX: usize = 32;
 /// What is kept of an account, which with a seal around it is still read.
 const TEXT_BYTES_MAX: usize = 16 << 10;

@@ -11,6 +11,7 @@ mod outside;
 mod reasons;
 mod redial;
 mod several;
+mod telephone;
 mod trust;
 mod welcome;
 

@@ -55,6 +55,7 @@ impl Engine {
 
     fn refer(&mut self, id: CallId, to: String, replaces: Option<Replaces>) -> Result<(), String> {
         let Some(call) = self.calls.running.get_mut(&id) else { return Ok(()) };
+        call.check_inside()?;
         let peer = call.peer.clone();
         if let Some(to) = &call.transferring_to {
             return Err(format!("{peer} is being connected to {to} already."));

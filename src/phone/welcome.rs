@@ -67,9 +67,8 @@ impl Engine {
         is_expected: bool,
     ) -> bool {
         let is_blocked = self.is_blocked(peer);
-        let (status, sentence) = if is_blocked {
-            let sentence = words::refused(peer, "you have blocked this name");
-            (rsip::StatusCode::Decline, sentence)
+        let (status, sentence) = if let Some(blocked) = self.blocked(peer) {
+            blocked
         } else if is_key_refused {
             let sentence = words::refused(peer, "you have refused its key");
             (rsip::StatusCode::Forbidden, sentence)
@@ -80,15 +79,8 @@ impl Engine {
                 self.send_on(account, leg, id, to);
             }
             return true;
-        } else if self.settings.welcome.do_not_disturb && !self.machine_answers_at_once() {
-            let sentence = format!("You missed a call from {peer}: you wanted to be left alone.");
-            (rsip::StatusCode::TemporarilyUnavailable, sentence)
-        } else if self.calls.is_full()
-            // Nobody is there to choose between calls that are answered at once.
-            || self.options.auto_answer && !self.calls.running.is_empty()
-        {
-            let sentence = format!("You missed a call from {peer}: you were busy.");
-            (rsip::StatusCode::BusyHere, sentence)
+        } else if let Some(busy) = self.busy(peer, self.machine_answers_at_once()) {
+            busy
         } else {
             return false;
         };
@@ -100,6 +92,28 @@ impl Engine {
             self.calls.dismiss(id);
         }
         true
+    }
+
+    /// What a caller is told whom the user has blocked, and a sentence about it.
+    pub(super) fn blocked(&self, peer: &str) -> Option<(rsip::StatusCode, String)> {
+        self.is_blocked(peer).then(|| {
+            let sentence = words::refused(peer, "you have blocked this name");
+            (rsip::StatusCode::Decline, sentence)
+        })
+    }
+
+    /// What a caller is told whose call can't ring now, and a sentence about it.
+    pub(super) fn busy(&self, peer: &str, has_machine: bool) -> Option<(rsip::StatusCode, String)> {
+        if self.settings.welcome.do_not_disturb && !has_machine {
+            let sentence = format!("You missed a call from {peer}: you wanted to be left alone.");
+            return Some((rsip::StatusCode::TemporarilyUnavailable, sentence));
+        }
+        // Nobody is there to choose between calls that are answered at once.
+        let is_taken = self.options.auto_answer && !self.calls.running.is_empty();
+        (is_taken || self.calls.is_full()).then(|| {
+            let sentence = format!("You missed a call from {peer}: you were busy.");
+            (rsip::StatusCode::BusyHere, sentence)
+        })
     }
 
     /// Whom a call goes on to because we talk or don't want to be disturbed.

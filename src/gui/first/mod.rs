@@ -9,12 +9,13 @@ mod start;
 
 use egui::{Key, Modifiers, Rect, RichText, ScrollArea, Sense, Stroke, StrokeKind, Ui, vec2};
 
+use super::card;
 use super::icons::Icon;
 use super::look::{RADIUS, roles, size, space};
 use super::view::{Setup, ViewState};
 use super::widgets::{self, Kind};
 use super::words;
-use crate::phone::{Command, Me, Snapshot};
+use crate::phone::{Call, CallState, Command, Me, Snapshot};
 
 pub use going::{follow, found_again, founder, join_again, target};
 
@@ -30,7 +31,10 @@ const CHOICE_HEIGHT_LOW: f32 = 96.0;
 /// Whether the first pages stand where the main window would.
 pub fn is_shown(snapshot: &Snapshot, view: &ViewState) -> bool {
     let stays = matches!(view.setup, Setup::Going(_) | Setup::Share(_));
-    snapshot.memberships.is_empty() || view.is_adding || stays
+    // A call by an ordinary account needs no overlay, but its buttons.
+    let talks = |call: &Call| card::is_running(call) && call.state != CallState::Incoming;
+    let is_outside = snapshot.memberships.is_empty() && !snapshot.calls.iter().any(talks);
+    is_outside || view.is_adding || stays
 }
 
 /// The first pages.

@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::crypto::Password;
-use crate::phone::{Protection, SipAccountFacts, SipAccountJob, SipTransport};
+use crate::phone::{Protection, SipAccountFacts, SipAccountJob, SipReach, SipTransport};
 
 const ALICE: &str = "alice@pstn.example";
 
 fn account(server: Option<&str>, transport: Option<SipTransport>) -> SipAccountFacts {
     let server = server.map(str::to_owned);
-    SipAccountFacts::Account { address: ALICE.into(), server, transport, has_password: true }
+    let (address, has_password, reach) = (ALICE.into(), true, SipReach::Pending);
+    SipAccountFacts::Account { address, server, transport, has_password, reach }
 }
 
 fn with(sip_accounts: Vec<SipAccountFacts>) -> Snapshot {
@@ -126,6 +127,7 @@ fn what_is_wrong_with_an_account_is_told() {
         server: None,
         transport: None,
         has_password: false,
+        reach: SipReach::Unwanted,
     };
     let all = vec![broken(Some(ALICE), "It is damaged."), broken(None, "It is wrong."), restored];
     let (mut harness, mut backend) = open_settings(with(all), NARROW);
@@ -139,4 +141,42 @@ fn what_is_wrong_with_an_account_is_told() {
     assert!(check_names(&harness) > 2);
     harness.get_by_label(&words::telephone_change_which("bob@pstn.example"));
     assert!(harness.query_by_label(words::telephone_plain()).is_none());
+}
+
+/// Whether calls to an account ring here stands beside it, and why they don't.
+#[test]
+fn whether_an_account_is_reached_is_told() {
+    let why = "pstn.example does not take the name or the password.";
+    for (reach, said) in [
+        (SipReach::Registered, words::telephone_rings().to_owned()),
+        (SipReach::Pending, words::telephone_pending().to_owned()),
+        (SipReach::Unwanted, words::telephone_unwanted().to_owned()),
+        (SipReach::Failed(why.into()), words::telephone_deaf(why)),
+    ] {
+        let mut facts = account(None, None);
+        let SipAccountFacts::Account { reach: shown, .. } = &mut facts else { panic!() };
+        *shown = reach;
+        let (harness, _backend) = open_settings(with(vec![facts]), NARROW);
+        harness.get_by_label(&said);
+    }
+}
+
+/// Somebody who is in no overlay is called at an account: the call can be taken, is not said to be
+/// verified, and has its buttons; then the first page is back.
+#[test]
+fn a_call_to_an_account_needs_no_overlay() {
+    let with_call = |state| {
+        let verified = Verified::Ordinary;
+        Snapshot { calls: vec![Call { verified, ..call(3, state) }], ..Snapshot::default() }
+    };
+    let (mut harness, mut backend) = open(with_call(CallState::Incoming), WIDE);
+    harness.get_by_label(&words::verified(Verified::Ordinary, "bob@smith"));
+    click(&mut harness, words::answer());
+    assert_eq!(commands(&mut backend), [Command::Answer(CallId(3))]);
+    tell(&mut harness, &backend, with_call(talking()));
+    harness.get_by_label(&words::verified(Verified::Ordinary, "bob@smith"));
+    click(&mut harness, words::hang_up());
+    assert_eq!(commands(&mut backend), [Command::HangUp(CallId(3))]);
+    tell(&mut harness, &backend, Snapshot::default());
+    harness.get_by_label(words::welcome());
 }

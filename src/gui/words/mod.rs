@@ -291,6 +291,7 @@ pub fn verified(verified: Verified, peer: &str) -> String {
         Verified::SelfSignedNew => say!(verified_new),
         Verified::SelfSignedKnown => say!(verified_known),
         Verified::SelfSignedChanged => say!(verified_changed),
+        Verified::Ordinary => say!(verified_ordinary),
     }
 }
 

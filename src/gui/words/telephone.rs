@@ -1,5 +1,6 @@
-//! What is said of ordinary accounts, by which calls leave the overlays.
+//! What is said of ordinary accounts, by which calls leave the overlays and come in.
 
+use super::said;
 use crate::phone::SipTransport;
 
 texts! {
@@ -23,6 +24,9 @@ texts! {
     telephone_change,
     telephone_remove,
     telephone_no_password,
+    telephone_rings,
+    telephone_pending,
+    telephone_unwanted,
     fault_telephone_address,
     fault_telephone_server,
     ask_telephone,
@@ -36,6 +40,11 @@ pub fn telephone_by(transport: Option<SipTransport>) -> &'static str {
         Some(SipTransport::Tcp) => telephone_way_tcp(),
         Some(SipTransport::Udp) => telephone_way_udp(),
     }
+}
+
+/// Why calls to an account don't ring here.
+pub fn telephone_deaf(why: &str) -> String {
+    say!(telephone_deaf, why = said(why))
 }
 
 /// What removing an account means, said before it is done.

@@ -27,7 +27,8 @@ pub enum Direction {
 pub struct Call {
     /// The call's name in commands.
     pub id: CallId,
-    /// The name of the overlay that it was begun in.
+    /// The name of the overlay that it was begun in; the domain of our ordinary account if it has
+    /// come in there.
     pub overlay: String,
     /// Who called.
     pub direction: Direction,
@@ -113,6 +114,9 @@ pub enum Verified {
     SelfSignedKnown,
     /// A self-signed certificate with another key than last time.
     SelfSignedChanged,
+    /// The call goes by an ordinary account of ours: its provider says who that is, and can hear
+    /// what is said.
+    Ordinary,
 }
 
 /// What the sound is like.

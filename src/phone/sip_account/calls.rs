@@ -29,6 +29,8 @@ pub(super) struct Call {
     statistics: AudioStatistics,
     /// Whether we hold it, and whether the other side does.
     is_held: (bool, bool),
+    /// When the other side is asked again for the change that it could not make.
+    again_at: Option<Instant>,
     /// Whom the other side is to call.
     transferring_to: Option<String>,
 }
@@ -82,6 +84,7 @@ impl Engine {
             report: CallReport::default(),
             statistics: AudioStatistics::default(),
             is_held: (false, false),
+            again_at: None,
             transferring_to: None,
         })
     }
@@ -197,22 +200,50 @@ impl Engine {
 
     /// The other side leaves the call as it was.
     pub(super) async fn unchanged(&mut self, leg: LegId, again_after: Option<Duration>) {
+        let now = self.clock.now();
         let Some(call) = self.calls.get_mut(&leg) else { return };
         // Whether it has heard of it or not, nothing of us goes out while the user holds the call.
         let (is_held, wants) = (call.is_held.0, call.is_on_hold());
-        if is_held != wants {
-            call.local.direction = direction(is_held);
-            if let Some(sound) = &call.sound {
-                sound.hold(is_held);
-            }
-            let when = if again_after.is_some() { " now" } else { "" };
-            let message = format!("{} does not let us change the call{when}.", call.peer);
-            self.tell(Event::Error { message }).await;
+        if is_held == wants {
+            return;
+        }
+        if let Some(pause) = again_after {
+            call.again_at = Some(now + pause);
+            return;
+        }
+        call.local.direction = direction(is_held);
+        if let Some(sound) = &call.sound {
+            sound.hold(is_held);
+        }
+        let message = format!("{} does not let us change the call.", call.peer);
+        self.tell(Event::Error { message }).await;
+    }
+
+    /// When the next change is asked for again.
+    pub(super) fn again_at(&self) -> Option<Instant> {
+        self.calls.values().filter_map(|call| call.again_at).min()
+    }
+
+    /// Asks again for the changes whose time has come.
+    pub(super) fn change_again(&mut self) {
+        let now = self.clock.now();
+        let calls = self.calls.iter();
+        let due = calls.filter(|(_, call)| call.again_at.is_some_and(|at| at <= now));
+        for leg in due.map(|(leg, _)| *leg).collect::<Vec<_>>() {
+            self.change(leg);
         }
     }
 
+    fn change(&mut self, leg: LegId) {
+        let Some(call) = self.calls.get_mut(&leg) else { return };
+        call.again_at = None;
+        call.origin.version += 1;
+        let offer = call.local.offer(call.origin).into_bytes();
+        self.command(Command::Change { leg, offer });
+    }
+
     /// Puts a call on hold or goes on with it (RFC 3264 §8.4).
-    pub(super) async fn hold(&mut self, leg: LegId, is_on_hold: bool) {
+    pub(super) fn hold(&mut self, leg: LegId, is_on_hold: bool) {
         let Some(call) = self.calls.get_mut(&leg).filter(|call| call.sound.is_some()) else {
             return;
         };
@@ -220,12 +251,10 @@ impl Engine {
             return;
         }
         call.local.direction = direction(is_on_hold);
-        call.origin.version += 1;
         if let Some(sound) = &call.sound {
             sound.hold(is_on_hold);
         }
-        let offer = call.local.offer(call.origin).into_bytes();
-        self.command(Command::Change { leg, offer });
+        self.change(leg);
     }
 
     async fn held(&mut self, leg: LegId, change: impl FnOnce(&mut (bool, bool))) {
@@ -236,6 +265,13 @@ impl Engine {
             let (by_us, by_them) = call.is_held;
             let (call, peer) = (call.id, call.peer.clone());
             self.tell(Event::Held { call, peer, by_us, by_them }).await;
+        }
+    }
+
+    /// Cuts the microphone off, or lets it in again.
+    pub(super) fn mute(&self, leg: LegId, is_muted: bool) {
+        if let Some(sound) = self.calls.get(&leg).and_then(|call| call.sound.as_ref()) {
+            sound.mute(is_muted);
         }
     }
 
@@ -280,6 +316,8 @@ impl Engine {
                     call.report.sound_ms.get_or_insert(elapsed);
                 }
                 call.statistics = *statistics;
+                let call = call.id;
+                self.tell_figures(call, statistics);
             }
             SoundReport::Digit(digit) => {
                 let digit = digit.to_char();

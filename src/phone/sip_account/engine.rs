@@ -11,13 +11,14 @@ use tokio::time::{Interval, interval};
 
 use super::calls::Call;
 use super::find::Servers;
-use super::phone::{SipPhoneOptions, Wish};
+use super::phone::{CallWish, SipNews, SipPhoneOptions, SipWish};
 use super::settings::{SipAccount, SipTransport};
 use super::sound::SoundReport;
 use super::wire::Wire;
 use crate::base::{Instant, Now, Rng};
 use crate::link::{Clock, os_seed, unix_ms};
-use crate::phone::Event;
+use crate::media::AudioStatistics;
+use crate::phone::{CallId, Event};
 use crate::sip::{self, Command, FlowId, Input, LegId, Line, Output, UaConfig, Uri, UserAgent};
 
 pub(super) struct Engine {
@@ -34,7 +35,7 @@ pub(super) struct Engine {
     pub(super) rng: Rng,
     pub(super) calls: BTreeMap<LegId, Call>,
     pub(super) last: u64,
-    events: mpsc::Sender<Event>,
+    news: mpsc::Sender<SipNews>,
     pub(super) reports: mpsc::Sender<(LegId, SoundReport)>,
     sound: mpsc::Receiver<(LegId, SoundReport)>,
     keep_open: Interval,
@@ -47,7 +48,7 @@ impl Engine {
     /// Opens the way to the registrar.
     pub(super) async fn open(
         options: SipPhoneOptions,
-        events: mpsc::Sender<Event>,
+        news: mpsc::Sender<SipNews>,
     ) -> Result<Self, String> {
         let mut servers = Servers::new(options.account.clone());
         let wire = servers.open_next().await?;
@@ -65,7 +66,7 @@ impl Engine {
             rng: Rng::new(os_seed()),
             calls: BTreeMap::new(),
             last: 0,
-            events,
+            news,
             reports,
             sound,
             keep_open: interval(KEEP_OPEN),
@@ -74,10 +75,11 @@ impl Engine {
         })
     }
 
-    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<Wish>) {
+    pub(super) async fn run(mut self, mut wishes: mpsc::Receiver<SipWish>) {
         self.begin();
         self.flush().await;
         loop {
+            let again_at = self.again_at();
             tokio::select! {
                 message = next(&mut self.wire) => match message {
                     Some(bytes) => self.input(Input::Datagram { flow: FLOW, bytes: &bytes }),
@@ -93,6 +95,7 @@ impl Engine {
                     }
                 }
                 () = self.clock.sleep_until(self.agent.deadline()) => self.input(Input::Timeout),
+                () = self.clock.sleep_until(again_at) => self.change_again(),
                 () = self.clock.sleep_until(self.open_at) => self.open_again().await,
                 _ = self.keep_open.tick() => {
                     if let Some(wire) = &self.wire {
@@ -156,40 +159,26 @@ impl Engine {
             Err(message) => {
                 self.open_after = (self.open_after * 2).min(OPEN_AGAIN.1);
                 self.open_at = Some(self.clock.now() + self.open_after);
-                self.tell(Event::Error { message }).await;
+                self.tell_news(SipNews::Unreachable(message)).await;
             }
         }
     }
 
-    async fn carry_out(&mut self, wish: Wish) {
-        let leg = |id| self.calls.iter().find(|(_, call)| call.id == id).map(|(leg, _)| *leg);
+    async fn carry_out(&mut self, wish: SipWish) {
+        let (id, wish) = match wish {
+            SipWish::Dial(callee) => return self.dial(&callee).await,
+            SipWish::Call(id, wish) => (id, wish),
+        };
+        let leg = self.calls.iter().find(|(_, call)| call.id == id).map(|(leg, _)| *leg);
+        let Some(leg) = leg else { return };
         match wish {
-            Wish::Dial(callee) => self.dial(&callee).await,
-            Wish::Answer(id) => {
-                if let Some(leg) = leg(id) {
-                    self.answer(leg).await;
-                }
-            }
-            Wish::HangUp(id) => {
-                if let Some(leg) = leg(id) {
-                    self.command(Command::HangUp { leg, reason: None });
-                }
-            }
-            Wish::Hold(id, is_on_hold) => {
-                if let Some(leg) = leg(id) {
-                    self.hold(leg, is_on_hold).await;
-                }
-            }
-            Wish::Press(id, digit) => {
-                if let Some(leg) = leg(id) {
-                    self.press(leg, digit);
-                }
-            }
-            Wish::Transfer(id, to) => {
-                if let Some(leg) = leg(id) {
-                    self.transfer(leg, &to).await;
-                }
-            }
+            CallWish::Answer => self.answer(leg).await,
+            CallWish::Refuse(status) => self.command(Command::Reject { leg, status }),
+            CallWish::HangUp => self.command(Command::HangUp { leg, reason: None }),
+            CallWish::Hold(is_on_hold) => self.hold(leg, is_on_hold),
+            CallWish::Mute(is_muted) => self.mute(leg, is_muted),
+            CallWish::Press(digit) => self.press(leg, digit),
+            CallWish::Transfer(to) => self.transfer(leg, &to).await,
         }
     }
 
@@ -228,7 +217,7 @@ impl Engine {
                     408 => format!("{server} does not answer."),
                     _ => format!("{server} does not let us in: {code}."),
                 };
-                self.tell(Event::Error { message }).await;
+                self.tell_news(SipNews::Unreachable(message)).await;
             }
             sip::Event::Unregistered { status: None } => {
                 let overlay = self.options.account.server.clone();
@@ -278,12 +267,23 @@ impl Engine {
 
     /// Tells what may be left out if nobody keeps up.
     pub(super) fn tell_now(&self, event: Event) {
-        let _ = self.events.try_send(event);
+        let _ = self.news.try_send(SipNews::Event(event));
+    }
+
+    /// Tells how the sound of a call is, unless nobody keeps up: all else comes first.
+    pub(super) fn tell_figures(&self, call: CallId, figures: Box<AudioStatistics>) {
+        if self.news.capacity() > self.news.max_capacity() / 2 {
+            let _ = self.news.try_send(SipNews::Figures(call, figures));
+        }
     }
 
     pub(super) async fn tell(&self, event: Event) {
+        self.tell_news(SipNews::Event(event)).await;
+    }
+
+    async fn tell_news(&self, news: SipNews) {
         // Nobody may be listening any more.
-        let _ = self.events.send(event).await;
+        let _ = self.news.send(news).await;
     }
 }
 

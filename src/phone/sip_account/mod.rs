@@ -21,6 +21,7 @@ mod settings;
 mod sound;
 mod wire;
 
+pub(super) use phone::{CallWish, SipNews, SipWish, WISHES_MAX};
 pub use phone::{SipPhone, SipPhoneOptions};
 pub(super) use settings::AccountFile;
 pub use settings::{SipAccount, SipTransport};

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::engine::Engine;
 use super::settings::SipAccount;
-use crate::media::{Digit, Recording};
+use crate::media::{AudioStatistics, Digit, Recording};
 use crate::phone::{CallId, Event};
 use crate::sip;
 
@@ -26,18 +26,38 @@ pub struct SipPhoneOptions {
 /// A phone at a registrar. It hangs up and signs off when this is dropped.
 #[derive(Debug)]
 pub struct SipPhone {
-    wishes: mpsc::Sender<Wish>,
-    events: mpsc::Receiver<Event>,
+    wishes: mpsc::Sender<SipWish>,
+    news: mpsc::Receiver<SipNews>,
 }
 
+/// What whoever uses a phone wants of it.
 #[derive(Debug)]
-pub(super) enum Wish {
+pub(in crate::phone) enum SipWish {
     Dial(sip::Aor),
-    Answer(CallId),
-    HangUp(CallId),
-    Hold(CallId, bool),
-    Press(CallId, Digit),
-    Transfer(CallId, sip::Aor),
+    Call(CallId, CallWish),
+}
+
+/// What is to be done with a call.
+#[derive(Debug)]
+pub(in crate::phone) enum CallWish {
+    Answer,
+    /// Not to take it, and what the caller is told.
+    Refuse(rsip::StatusCode),
+    HangUp,
+    Hold(bool),
+    Mute(bool),
+    Press(Digit),
+    Transfer(sip::Aor),
+}
+
+/// What a phone tells.
+#[derive(Debug)]
+pub(in crate::phone) enum SipNews {
+    Event(Event),
+    /// Nobody can call now: one sentence. The phone tries again by itself.
+    Unreachable(String),
+    /// How the sound of a call is, several times a second.
+    Figures(CallId, Box<AudioStatistics>),
 }
 
 impl SipPhone {
@@ -48,57 +68,69 @@ impl SipPhone {
     /// One sentence: the server is not found or can't be connected to.
     pub async fn open(options: SipPhoneOptions) -> Result<Self, String> {
         let (wishes, inbox) = mpsc::channel(WISHES_MAX);
-        let (outbox, events) = mpsc::channel(EVENTS_MAX);
+        let (outbox, news) = mpsc::channel(NEWS_MAX);
         let engine = Engine::open(options, outbox).await?;
         tokio::spawn(engine.run(inbox));
-        Ok(Self { wishes, events })
+        Ok(Self { wishes, news })
     }
 
     /// Calls somebody; what comes of it is told by events.
     pub async fn dial(&self, callee: sip::Aor) {
-        let _ = self.wishes.send(Wish::Dial(callee)).await;
+        let _ = self.wishes.send(SipWish::Dial(callee)).await;
     }
 
     /// Takes a call.
     pub async fn answer(&self, call: CallId) {
-        let _ = self.wishes.send(Wish::Answer(call)).await;
+        let _ = self.wishes.send(SipWish::Call(call, CallWish::Answer)).await;
     }
 
     /// Ends a call, or declines it.
     pub async fn hang_up(&self, call: CallId) {
-        let _ = self.wishes.send(Wish::HangUp(call)).await;
+        let _ = self.wishes.send(SipWish::Call(call, CallWish::HangUp)).await;
     }
 
     /// Puts a call on hold, or goes on with it.
     pub async fn hold(&self, call: CallId, is_on_hold: bool) {
-        let _ = self.wishes.send(Wish::Hold(call, is_on_hold)).await;
+        let _ = self.wishes.send(SipWish::Call(call, CallWish::Hold(is_on_hold))).await;
     }
 
     /// Presses a key of the telephone in a call.
     pub async fn press(&self, call: CallId, digit: Digit) {
-        let _ = self.wishes.send(Wish::Press(call, digit)).await;
+        let _ = self.wishes.send(SipWish::Call(call, CallWish::Press(digit))).await;
     }
 
     /// Has the other side of a call call somebody else instead; once it does so the call is over.
     pub async fn transfer(&self, call: CallId, to: sip::Aor) {
-        let _ = self.wishes.send(Wish::Transfer(call, to)).await;
+        let _ = self.wishes.send(SipWish::Call(call, CallWish::Transfer(to))).await;
     }
 
     /// The next event; `None` once the phone has ended.
     pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
+        loop {
+            match self.news.recv().await? {
+                SipNews::Event(event) => return Some(event),
+                SipNews::Unreachable(message) => return Some(Event::Error { message }),
+                SipNews::Figures(..) => {}
+            }
+        }
+    }
+
+    /// Both ends of it: it signs off once the first one and all its clones are dropped, and then
+    /// the second one ends.
+    pub(in crate::phone) fn split(self) -> (mpsc::Sender<SipWish>, mpsc::Receiver<SipNews>) {
+        (self.wishes, self.news)
     }
 
     /// Hangs up, signs off, and waits until that is done.
     pub async fn close(self) {
-        let Self { wishes, mut events } = self;
+        let (wishes, mut news) = self.split();
         drop(wishes);
-        while events.recv().await.is_some() {}
+        while news.recv().await.is_some() {}
     }
 }
 
 // limits
 
-/// Wishes and events on their way.
-const WISHES_MAX: usize = 16;
-const EVENTS_MAX: usize = 64;
+/// Wishes and news on their way.
+pub(in crate::phone) const WISHES_MAX: usize = 16;
+const NEWS_MAX: usize = 64;

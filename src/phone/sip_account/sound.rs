@@ -31,6 +31,8 @@ enum Control {
     },
     /// The other side hears nothing of us, or does again.
     Hold(bool),
+    /// Our microphone is cut off, or let in again.
+    Mute(bool),
     Press(Digit),
 }
 
@@ -87,6 +89,11 @@ impl BareSound {
     /// Keeps our voice back, or lets it through again.
     pub(super) fn hold(&self, is_on_hold: bool) {
         let _ = self.control.try_send(Control::Hold(is_on_hold));
+    }
+
+    /// Cuts the microphone off, or lets it in again.
+    pub(super) fn mute(&self, is_muted: bool) {
+        let _ = self.control.try_send(Control::Mute(is_muted));
     }
 
     /// Presses a key of the telephone.
@@ -163,6 +170,7 @@ impl Running {
                 }
             }
             Control::Hold(is_on_hold) => self.voice.hold(is_on_hold),
+            Control::Mute(is_muted) => self.voice.mute(is_muted),
             Control::Press(digit) => {
                 let _ = self.session.send_digit(digit, KEY);
             }

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use super::forwarding::Overlay;
 use super::*;
 use crate::crypto::Password;
-use crate::phone::{SipAccountFacts, SipAccountJob};
+use crate::phone::{SipAccountFacts, SipAccountJob, SipReach, Verified};
 
 /// A provider that takes every call, and the first lines of the requests that it gets.
 struct Provider {
@@ -96,8 +96,9 @@ async fn calls_leave_the_overlays_by_an_account() {
         let shown = alice.handle.snapshot().calls[0].clone();
         let forwarded_to = (name == "bob").then_some("rob@pstn.example");
         assert_eq!(shown.forwarded_to.as_deref(), forwarded_to);
-        alice.send(Command::Mute(shown.id, true));
-        alice.noticed("ordinary").await;
+        assert_eq!(shown.verified, Verified::Ordinary);
+        alice.send(Command::Record(shown.id, true));
+        alice.noticed("your ordinary account").await;
         alice.send(Command::HangUp(shown.id));
         provider.request("BYE").await;
         assert_eq!(alice.over().await.0, "You hung up.");
@@ -127,6 +128,7 @@ async fn an_account_is_kept_used_removed_and_closed() {
         server: Some(server.clone()),
         transport: None,
         has_password: true,
+        reach: SipReach::Registered,
     }];
     alice.send(keep("open sesame"));
     alice.until("kept", |s| s.sip_accounts == told).await;

@@ -1,0 +1,268 @@
+//! Calls to ordinary accounts.
+
+use tokio::net::UdpSocket;
+
+use super::*;
+use crate::phone::{
+    Contact, ContactJob, Direction, Ending, SipAccountFacts, SipAccountJob, SipReach, Verified,
+    Welcome,
+};
+
+const ALICE: &str = "alice@pstn.example";
+const ROB: &str = "rob@pstn.example";
+
+/// A provider with one customer, whom Rob calls.
+struct Provider {
+    socket: UdpSocket,
+    at: SocketAddr,
+    lets_in: bool,
+    /// Where the customer was heard from last.
+    customer: Option<SocketAddr>,
+}
+
+impl Provider {
+    async fn new() -> Self {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let at = socket.local_addr().expect("bound");
+        Self { socket, at, lets_in: true, customer: None }
+    }
+
+    /// The next message that begins with the first of these words and has all others in it. Who
+    /// registers meanwhile is let in or not, and who wants anything else in a call gets it.
+    async fn hears(&mut self, words: &[&str]) -> String {
+        let found = async {
+            let mut buffer = [0; 8192];
+            loop {
+                let (length, from) = self.socket.recv_from(&mut buffer).await.expect("received");
+                let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                if text.trim().is_empty() {
+                    continue;
+                }
+                self.customer = Some(from);
+                let status = match text.split(' ').next().unwrap_or_default() {
+                    "REGISTER" if !self.lets_in => Some("403 Forbidden"),
+                    "ACK" | "SIP/2.0" => None,
+                    _ => Some("200 OK"),
+                };
+                if let Some(status) = status {
+                    let answer = self.answer(&text, status);
+                    self.socket.send_to(answer.as_bytes(), from).await.expect("sent");
+                }
+                if text.starts_with(words[0]) && words.iter().all(|word| text.contains(word)) {
+                    return text;
+                }
+            }
+        };
+        timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no {words:?} in time"))
+    }
+
+    fn answer(&self, request: &str, status: &str) -> String {
+        let copied = ["Via:", "From:", "To:", "Call-ID:", "CSeq:", "Expires:"];
+        let head = request.lines().filter(|line| copied.iter().any(|name| line.starts_with(name)));
+        let mut answer = format!("SIP/2.0 {status}\r\n");
+        for line in head {
+            answer += &format!("{line}\r\n");
+        }
+        if !request.starts_with("INVITE") {
+            let contact = request.lines().find(|line| line.starts_with("Contact:"));
+            return format!("{answer}{}\r\nContent-Length: 0\r\n\r\n", contact.unwrap_or("X: y"));
+        }
+        let direction = if request.contains("a=sendonly") { "recvonly" } else { "sendrecv" };
+        answer + &self.described(direction)
+    }
+
+    /// What describes Rob's sound, with its headers.
+    fn described(&self, direction: &str) -> String {
+        let body = format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+             m=audio 9 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na={direction}\r\n"
+        );
+        let (at, length) = (self.at, body.len());
+        format!(
+            "Contact: <sip:rob@{at}>\r\nContent-Type: application/sdp\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        )
+    }
+
+    /// Sends a request of the call of this name, with what the other side has said before.
+    async fn send(&self, call: &str, method: &str, heard: Option<&str>) {
+        let customer = self.customer.expect("who has registered");
+        let tag = heard.and_then(|text| text.lines().find(|line| line.starts_with("To:")));
+        let to = tag.map_or_else(|| format!("To: <sip:{ALICE}>"), str::to_owned);
+        let (branch, number) = match (method, heard) {
+            ("BYE", _) => ("end", 2),
+            ("ACK", Some(heard)) if heard.starts_with("SIP/2.0 200") => ("taken", 1),
+            _ => ("begin", 1),
+        };
+        let rest = match method {
+            "INVITE" => self.described("sendrecv"),
+            _ => "Content-Length: 0\r\n\r\n".to_owned(),
+        };
+        let text = format!(
+            "{method} sip:alice@{customer} SIP/2.0\r\n\
+             Via: SIP/2.0/UDP {};branch=z9hG4bK{branch}{call}\r\nMax-Forwards: 70\r\n\
+             From: <sip:{ROB}>;tag={call}\r\n{to}\r\nCall-ID: {call}\r\n\
+             CSeq: {number} {method}\r\n{rest}",
+            self.at
+        );
+        self.socket.send_to(text.as_bytes(), customer).await.expect("sent");
+    }
+
+    /// Calls, and acknowledges whatever the last word on that is.
+    async fn is_answered(&mut self, call: &str, status: &str) -> String {
+        let status = format!("SIP/2.0 {status}");
+        let heard = self.hears(&[&status, &format!("Call-ID: {call}"), "INVITE"]).await;
+        self.send(call, "ACK", Some(&heard)).await;
+        heard
+    }
+}
+
+/// Alice, who is in no overlay and has an account there.
+async fn alice_at(provider: &mut Provider) -> Phone {
+    let mut alice = Phone::humming();
+    alice.send(keep(provider));
+    provider.hears(&["REGISTER"]).await;
+    alice.until("registered", |s| reach(s) == Some(SipReach::Registered)).await;
+    alice
+}
+
+fn keep(provider: &Provider) -> Command {
+    Command::SipAccount(SipAccountJob::Keep {
+        address: ALICE.into(),
+        password: None,
+        server: Some(provider.at.to_string()),
+        transport: None,
+    })
+}
+
+fn reach(snapshot: &Snapshot) -> Option<SipReach> {
+    match snapshot.sip_accounts.first() {
+        Some(SipAccountFacts::Account { reach, .. }) => Some(reach.clone()),
+        _ => None,
+    }
+}
+
+/// A call to an account rings in the phone of somebody who is in no overlay, and says how little
+/// is known of the caller. Who does not answer has missed it, and who declines is heard.
+#[tokio::test]
+async fn a_call_to_an_account_rings() {
+    let mut provider = Provider::new().await;
+    let mut alice = alice_at(&mut provider).await;
+    provider.send("one", "INVITE", None).await;
+    let call = alice.rings().await;
+    provider.hears(&["SIP/2.0 180", "Call-ID: one"]).await;
+    alice.until("shown", |s| s.calls.iter().any(|c| c.id == call)).await;
+    let shown = alice.handle.snapshot().calls[0].clone();
+    assert_eq!((shown.peer.as_str(), shown.overlay.as_str()), (ROB, "pstn.example"));
+    assert_eq!((shown.verified, shown.is_knocking), (Verified::Ordinary, false));
+    assert_eq!((shown.state, shown.direction), (CallState::Incoming, Direction::Incoming));
+    provider.send("one", "CANCEL", None).await;
+    assert_eq!(alice.over().await.0, format!("You missed a call from {ROB}."));
+    provider.is_answered("one", "487").await;
+    alice.until("in the list", |s| s.history.len() == 1).await;
+    assert_eq!(alice.handle.snapshot().history[0].ending(), Ending::Missed);
+
+    provider.send("two", "INVITE", None).await;
+    let call = alice.rings().await;
+    alice.send(Command::Decline(call));
+    assert_eq!(alice.over().await.0, "You declined.");
+    provider.is_answered("two", "603").await;
+}
+
+/// RFC 3264 §8.4: an answered call is put on hold and gone on with, and both sides can end it.
+#[tokio::test]
+async fn a_call_to_an_account_is_talked_in() {
+    let mut provider = Provider::new().await;
+    let mut alice = alice_at(&mut provider).await;
+    for (name, is_ended_here) in [("one", true), ("two", false)] {
+        provider.send(name, "INVITE", None).await;
+        let call = alice.rings().await;
+        alice.send(Command::Answer(call));
+        let taken = provider.is_answered(name, "200").await;
+        alice.talks().await;
+        alice.send(Command::Hold(call, true));
+        provider.hears(&["INVITE", "a=sendonly"]).await;
+        alice.until("on hold", |s| s.calls[0].held_by_us).await;
+        alice.send(Command::Hold(call, false));
+        provider.hears(&["INVITE", "a=sendrecv"]).await;
+        alice.until("not on hold", |s| !s.calls[0].held_by_us).await;
+        if is_ended_here {
+            alice.send(Command::HangUp(call));
+            provider.hears(&["BYE"]).await;
+            assert_eq!(alice.over().await.0, "You hung up.");
+        } else {
+            provider.send(name, "BYE", Some(&taken)).await;
+            assert_eq!(alice.over().await.0, format!("{ROB} hung up."));
+        }
+        assert!(alice.handle.snapshot().history[0].answered);
+    }
+}
+
+/// Who wants to be left alone is, and who is blocked does not ring; both callers hear of it.
+#[tokio::test]
+async fn a_call_to_an_account_is_not_let_in() {
+    let mut provider = Provider::new().await;
+    let mut alice = alice_at(&mut provider).await;
+    let welcome = Welcome { do_not_disturb: true, ..Welcome::default() };
+    alice.send(Command::Configure(Box::new(Settings { welcome, ..Settings::default() })));
+    alice.until("so", |s| s.settings.welcome.do_not_disturb).await;
+    provider.send("one", "INVITE", None).await;
+    provider.is_answered("one", "480").await;
+    assert!(alice.over().await.0.contains("left alone"));
+
+    alice.send(Command::Configure(Box::default()));
+    let rob = Contact { aor: ROB.into(), is_blocked: true, ..Contact::default() };
+    alice.send(Command::Contacts(ContactJob::Save(rob)));
+    alice.until("blocked", |s| s.contacts.iter().any(|c| c.is_blocked)).await;
+    provider.send("two", "INVITE", None).await;
+    provider.is_answered("two", "603").await;
+    assert!(alice.over().await.0.contains("you have blocked this name"));
+    alice.until("no card", |s| s.calls.iter().all(|c| c.peer != ROB)).await;
+}
+
+/// While somebody talks a second call waits; the first one is on hold once it is taken.
+#[tokio::test]
+async fn a_second_call_to_an_account_waits() {
+    let mut provider = Provider::new().await;
+    let mut alice = alice_at(&mut provider).await;
+    provider.send("one", "INVITE", None).await;
+    let first = alice.rings().await;
+    alice.send(Command::Answer(first));
+    provider.is_answered("one", "200").await;
+    alice.talks().await;
+    provider.send("two", "INVITE", None).await;
+    let second = alice.rings().await;
+    alice.send(Command::Answer(second));
+    provider.is_answered("two", "200").await;
+    provider.hears(&["INVITE", "Call-ID: one", "a=sendonly"]).await;
+    let is_held = |s: &Snapshot, id| s.calls.iter().any(|c| c.id == id && c.held_by_us);
+    alice.until("on hold", |s| is_held(s, first) && !is_held(s, second)).await;
+}
+
+/// An account is signed off once it is removed, and when the phone ends. One that is changed is
+/// registered anew, and one that is refused says why, here and in the list.
+#[tokio::test]
+async fn an_account_is_registered_for_as_long_as_it_is_there() {
+    let mut provider = Provider::new().await;
+    let mut alice = alice_at(&mut provider).await;
+    alice.send(Command::SipAccount(SipAccountJob::Remove { address: ALICE.into() }));
+    provider.hears(&["REGISTER", "Expires: 0"]).await;
+    alice.send(keep(&provider));
+    provider.hears(&["REGISTER", "Expires: 600"]).await;
+
+    let mut other = Provider::new().await;
+    other.lets_in = false;
+    alice.send(keep(&other));
+    provider.hears(&["REGISTER", "Expires: 0"]).await;
+    other.hears(&["REGISTER", "Expires: 600"]).await;
+    alice.noticed("Calls to alice@pstn.example don't ring here now.").await;
+    let wrong = format!("{} does not take the name or the password.", other.at);
+    alice.until("refused", |s| reach(s) == Some(SipReach::Failed(wrong.clone()))).await;
+
+    alice.send(keep(&provider));
+    provider.hears(&["REGISTER", "Expires: 600"]).await;
+    alice.until("registered", |s| reach(s) == Some(SipReach::Registered)).await;
+    let end = tokio::spawn(alice.end());
+    provider.hears(&["REGISTER", "Expires: 0"]).await;
+    end.await.expect("it ends");
+}
