@@ -85,7 +85,7 @@ start 2 bob peer --first --listen 10.88.0.2:6084 --answer \
 bob=$pid
 until grep -q '"event":"registered"' "$folder/bob.log"; do sleep 0.1; done
 start 1 alice call bob --bootstrap 10.88.0.2:6084 --listen 10.88.0.1:6084 \
-    --seconds $((minutes * 60 + 20))
+    --seconds $((minutes * 120))
 alice=$pid
 until grep -q '"event":"answered"' "$folder/alice.log"; do sleep 0.1; done
 
@@ -115,5 +115,6 @@ for ((minute = 1; minute <= minutes; minute++)); do
     echo "$minute $(memory "$alice") $(memory "$bob")" \
         "$(sounding "$folder/alice.raw") $(sounding "$folder/bob.wav")"
 done
+kill -INT "$alice"
 wait "$alice" || true
 grep '"event":"report"' "$folder/alice.log"
