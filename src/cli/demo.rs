@@ -192,7 +192,10 @@ impl Demo {
         let said = &said[..said.len().min(arrived)];
         let fits = compare::better_half(said, &heard, LAG_MAX_S * SAMPLE_RATE as usize);
         let coefficient = f64::from(fits);
-        let text = format!("{who} heard what was said (correlation {coefficient:.2}).");
+        let text = format!(
+            "{who} heard what was said (correlation {coefficient:.2} in the better half of the \
+             seconds)."
+        );
         let details = json!({ "who": who, "correlation": coefficient });
         if coefficient < CORRELATION_MIN {
             let text = format!(
