@@ -13,7 +13,7 @@
 //! | `hosting`, `people` | overlays whose names this computer gives out, and their accounts | |
 //! | `calls`, `outgoing`, `dial`, `signal`, `talk` | a call: begun, found, SIP, sound | RFC 7904 |
 //! | `flows` | connections for SIP | RFC 7904 §5.1 |
-//! | `outside` | calls that leave the overlays, by an ordinary account | RFC 7904 §4.2 |
+//! | `outside` | calls by an ordinary account, ours and others' | RFC 7904 §4.2 |
 //! | `telephone` | calls to such an account, which ring here | RFC 3261 §10 |
 //! | `sip_accounts` | those accounts, kept in the user's folder | |
 //! | `welcome` | calls that ring, knock, or go on to somebody else | RFC 3261 §21.3 |
