@@ -7,10 +7,13 @@ use std::str::FromStr;
 use super::wire::{Decode, DecodeError, Encode, Reader, Writer};
 
 /// The identifier of a node: 16 to 20 bytes, one length for a whole overlay (RFC 6940 §6.3.1.1).
+// Of three whole words: each message is routed by several of them, and copying an odd number of
+// bytes would stall on what has just been written.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(align(8))]
 pub struct NodeId {
     bytes: [u8; Self::LENGTH_MAX],
-    length: u8,
+    length: u32,
 }
 
 impl NodeId {
@@ -20,12 +23,15 @@ impl NodeId {
     pub const LENGTH_MAX: usize = 20;
 
     /// The Node-ID of these bytes, or `None` if there are fewer than 16 or more than 20.
+    #[inline]
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let (head, tail) = bytes.split_first_chunk::<{ Self::LENGTH_DEFAULT }>()?;
-        let mut array = [0; Self::LENGTH_MAX];
-        array[..Self::LENGTH_DEFAULT].copy_from_slice(head);
-        array[Self::LENGTH_DEFAULT..].get_mut(..tail.len())?.copy_from_slice(tail);
-        Some(Self { bytes: array, length: bytes.len() as u8 })
+        let mut id = Self::from_u128(u128::from_be_bytes(*head));
+        if !tail.is_empty() {
+            id.bytes[Self::LENGTH_DEFAULT..].get_mut(..tail.len())?.copy_from_slice(tail);
+            id.length = bytes.len() as u32;
+        }
+        Some(id)
     }
 
     /// A Node-ID of 16 bytes from its number, big-endian.
@@ -49,7 +55,7 @@ impl NodeId {
         let length = length.clamp(Self::LENGTH_DEFAULT, Self::LENGTH_MAX);
         let mut bytes = [0; Self::LENGTH_MAX];
         bytes[..length].fill(0xff);
-        Self { bytes, length: length as u8 }
+        Self { bytes, length: length as u32 }
     }
 
     /// Whether this is the wildcard.
@@ -64,7 +70,7 @@ impl NodeId {
 
     /// The bytes as they stand on the wire.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
+        &self.bytes[..self.length as usize]
     }
 }
 

@@ -202,22 +202,24 @@ impl<'a> ListView<'a> {
 /// The first entry of an encoded list, and the rest of the list.
 #[inline]
 fn entry(bytes: &[u8], node_id_length: usize) -> Result<(DestinationView<'_>, &[u8]), DecodeError> {
-    let mut reader = Reader::with_node_id_length(bytes, node_id_length);
-    let first = reader.u8()?;
+    let ([first, second], rest) = bytes.split_first_chunk().ok_or(DecodeError::Truncated)?;
     if first & SHORT != 0 {
-        reader.u8()?;
-        return Ok((DestinationView::Opaque(&bytes[..2]), reader.rest()));
+        return Ok((DestinationView::Opaque(&bytes[..2]), rest));
     }
-    let data = reader.opaque8()?;
-    let mut data = reader.nested(data);
-    let view = match first {
-        TYPE_NODE => DestinationView::Node(NodeId::decode(&mut data)?),
-        TYPE_RESOURCE => DestinationView::Resource(data.opaque8()?),
-        TYPE_OPAQUE => DestinationView::Opaque(data.opaque8()?),
+    let data = rest.split_at_checked(usize::from(*second));
+    let (data, rest) = data.ok_or(DecodeError::Truncated)?;
+    let opaque = || match data.split_first() {
+        Some((length, id)) if usize::from(*length) == id.len() => Ok(id),
+        _ => Err(DecodeError::Invalid("destination")),
+    };
+    let node = || NodeId::new(data).filter(|_| data.len() == node_id_length);
+    let view = match *first {
+        TYPE_NODE => DestinationView::Node(node().ok_or(DecodeError::Invalid("Node-ID"))?),
+        TYPE_RESOURCE => DestinationView::Resource(opaque()?),
+        TYPE_OPAQUE => DestinationView::Opaque(opaque()?),
         _ => return Err(DecodeError::Invalid("destination type")),
     };
-    data.end("destination")?;
-    Ok((view, reader.rest()))
+    Ok((view, rest))
 }
 
 /// The top bit marks the 16-bit form.

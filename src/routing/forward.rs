@@ -134,22 +134,18 @@ pub fn next_node(
     is_linked: impl Fn(NodeId) -> bool,
     topology: &impl Topology,
 ) -> Result<NodeId, DropReason> {
-    let (node, is_resource) = match first {
-        DestinationView::Node(id) => (id, false),
-        DestinationView::Resource(_) => {
-            let position = first.position().ok_or(DropReason::NoRoute)?;
-            (NodeId::from_u128(position), true)
-        }
-        DestinationView::Opaque(_) => return Err(DropReason::Opaque),
-    };
-    let position = node.to_u128();
-    let is_ours = topology.is_responsible(position);
-    match is_resource {
-        false if node == own => Ok(own),
-        true if is_ours => Ok(own),
-        _ if is_linked(node) => Ok(node),
-        _ if is_ours => Err(DropReason::NoSuchNode),
-        _ => topology.next_hop(position).ok_or(DropReason::NoRoute),
+    let next_hop = |position| topology.next_hop(position).ok_or(DropReason::NoRoute);
+    match first {
+        DestinationView::Node(node) if node == own || is_linked(node) => Ok(node),
+        DestinationView::Node(node) => match node.to_u128() {
+            position if topology.is_responsible(position) => Err(DropReason::NoSuchNode),
+            position => next_hop(position),
+        },
+        DestinationView::Resource(_) => match first.position().ok_or(DropReason::NoRoute)? {
+            position if topology.is_responsible(position) => Ok(own),
+            position => next_hop(position),
+        },
+        DestinationView::Opaque(_) => Err(DropReason::Opaque),
     }
 }
 
@@ -228,12 +224,8 @@ fn check<'a>(message: &HeaderView<'_>, gate: &Gate) -> Result<(), Verdict<'a>> {
         return Err(refuse(message, ErrorCode::MESSAGE_TOO_LARGE));
     }
     let list = message.destination_list();
-    let mut rest = list;
-    while let Some((entry, others)) = rest.split_first() {
-        if entry.is_resource() && !others.is_empty() {
-            return Err(Verdict::Drop(DropReason::DestinationList));
-        }
-        rest = others;
+    if has_resource_amid(list) {
+        return Err(Verdict::Drop(DropReason::DestinationList));
     }
     let code = message.message_code();
     if code.is_some_and(|code| !code.is_request()) {
@@ -251,6 +243,18 @@ fn check<'a>(message: &HeaderView<'_>, gate: &Gate) -> Result<(), Verdict<'a>> {
         return Err(refuse(message, ErrorCode::INVALID_MESSAGE));
     }
     Ok(())
+}
+
+/// Whether a Resource-ID stands anywhere but at the end of a list.
+fn has_resource_amid(list: ListView<'_>) -> bool {
+    let mut rest = list;
+    while let Some((entry, others)) = rest.split_first() {
+        if entry.is_resource() && !others.is_empty() {
+            return true;
+        }
+        rest = others;
+    }
+    false
 }
 
 fn go_on<'a>(

@@ -45,6 +45,8 @@ pub struct Chord {
     joined: bool,
     /// Where our range begins until the predecessor there is linked to us.
     start: Option<NodeId>,
+    /// Where our range begins: each message is measured by it.
+    range_start: NodeId,
     table: Table,
     links_max: usize,
     /// By distance from us.
@@ -109,6 +111,7 @@ impl Chord {
             position: own.to_u128(),
             joined: false,
             start: None,
+            range_start: own,
             table,
             links_max,
             peers: Vec::new(),
@@ -130,11 +133,13 @@ impl Chord {
     /// that one has not sent an Update yet.
     pub fn set_start(&mut self, start: Option<NodeId>) {
         self.start = start.filter(|start| *start != self.own);
+        self.settle_range();
     }
 
     /// Forgets the predecessor that was named, if it is one of those that are gone.
     pub fn forget_start(&mut self, is_gone: impl Fn(NodeId) -> bool) {
         self.start = self.start.filter(|start| !is_gone(*start));
+        self.settle_range();
     }
 
     /// Whether we are a peer.
@@ -314,10 +319,16 @@ impl Chord {
     /// The nearest predecessor, linked to us or not, or we ourselves if there is none: our range
     /// begins behind it.
     pub fn range_start(&self) -> NodeId {
+        self.range_start
+    }
+
+    /// Finds out where our range begins, and whether that is new.
+    fn settle_range(&mut self) -> bool {
         let known = self.predecessors.first().copied().into_iter().chain(self.start);
         let known = known.chain(self.unlinked.iter().map(|unlinked| unlinked.node));
         let nearest = known.min_by_key(|p| ring::distance(p.to_u128(), self.position));
-        nearest.unwrap_or(self.own)
+        let before = std::mem::replace(&mut self.range_start, nearest.unwrap_or(self.own));
+        self.range_start != before
     }
 
     /// The range that a node would take over from us or from a predecessor of ours, if the one
@@ -421,7 +432,6 @@ impl Chord {
     }
 
     fn refresh(&mut self) -> Change {
-        let start = self.range_start();
         self.side = self.table.side(self.ring_size(), self.side, self.links_max);
         let near = self.peers.iter().take(self.side);
         let successors: Vec<NodeId> = near.map(|p| self.node(p.distance)).collect();
@@ -432,7 +442,7 @@ impl Chord {
         self.predecessors = predecessors;
         self.prune_unlinked();
         self.choose_routes();
-        Change { neighbors, range: self.range_start() != start }
+        Change { neighbors, range: self.settle_range() }
     }
 
     /// Whether our Neighbor Table tells that the peer at this place of the list is responsible for
@@ -473,7 +483,7 @@ impl Table {
 
 impl Topology for Chord {
     fn is_responsible(&self, k: u128) -> bool {
-        self.joined && ring::in_range(k, self.range_start().to_u128(), self.position)
+        self.joined && ring::in_range(k, self.range_start.to_u128(), self.position)
     }
 
     fn next_hop(&self, k: u128) -> Option<NodeId> {

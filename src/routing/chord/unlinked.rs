@@ -29,18 +29,16 @@ impl Chord {
             }
             return Change::default();
         }
-        let start = self.range_start();
         self.unlinked.push(Unlinked { node: peer, through: vec![through] });
-        Change { neighbors: true, range: self.range_start() != start }
+        Change { neighbors: true, range: self.settle_range() }
     }
 
     /// Forgets a peer that we cannot be linked to: it is gone.
     pub fn forget_unlinked(&mut self, peer: NodeId) -> Change {
-        let start = self.range_start();
         let before = self.unlinked.len();
         self.unlinked.retain(|known| known.node != peer);
         let neighbors = self.unlinked.len() != before;
-        Change { neighbors, range: self.range_start() != start }
+        Change { neighbors, range: self.settle_range() }
     }
 
     /// A neighbour has named its own: it may know peers that we cannot be linked to, or have lost
@@ -54,7 +52,6 @@ impl Chord {
         if self.unlinked.is_empty() || !self.contains(from) {
             return Change::default();
         }
-        let start = self.range_start();
         for known in &mut self.unlinked {
             known.through.retain(|through| *through != from);
             if predecessors.contains(&known.node) || successors.contains(&known.node) {
@@ -64,7 +61,7 @@ impl Chord {
         let before = self.unlinked.len();
         self.unlinked.retain(|known| !known.through.is_empty());
         let neighbors = self.unlinked.len() != before;
-        Change { neighbors, range: self.range_start() != start }
+        Change { neighbors, range: self.settle_range() }
     }
 
     /// Whether this is a peer that we cannot be linked to.
