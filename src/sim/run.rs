@@ -187,11 +187,12 @@ impl<'a> Run<'a> {
             let next = self.world.ring.from(place).next();
             next.is_none_or(|(next, _)| node.wrapping_sub(place) < next.wrapping_sub(place))
         };
-        let withheld = match self.world.is_masked(number) {
+        let is_hostile = self.world.is_masked(number);
+        let withheld = match is_hostile {
             true => held.iter().filter(is_first).copied().collect(),
             false => Vec::new(),
         };
-        self.deaths.add(self.world.clock, held, withheld);
+        self.deaths.add(self.world.clock, held, withheld, is_hostile);
         self.world.plan(self.world.clock + limits::MOURNING, Task::Mourn);
         let is_its = |open: &&Open| matches!(open, Open::Fetch(fetch) if fetch.by == number);
         let dropped: Vec<Open> = self.open.values().filter(is_its).copied().collect();

@@ -1,7 +1,7 @@
 //! What is so, seen from outside: who is on the ring, who holds what, and whether a loss was to
 //! be expected.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use super::limits;
 use super::world::World;
@@ -100,12 +100,16 @@ struct Death {
     held: Vec<u32>,
     /// Of these nobody else need have had a copy: it was hostile, and the one to make copies.
     withheld: Vec<u32>,
-    is_mourned: bool,
+    is_hostile: bool,
 }
 
-/// The peers that went lately.
+/// The peers that went.
 #[derive(Debug, Default)]
-pub(super) struct Deaths(VecDeque<Death>);
+pub(super) struct Deaths {
+    all: Vec<Death>,
+    /// So many of them have been looked after.
+    mourned: usize,
+}
 
 /// A registration that nobody holds any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,22 +121,20 @@ pub(super) struct Loss {
 }
 
 impl Deaths {
-    pub(super) fn add(&mut self, at: Instant, held: Vec<u32>, withheld: Vec<u32>) {
-        self.0.push_back(Death { at, held, withheld, is_mourned: false });
+    pub(super) fn add(
+        &mut self,
+        at: Instant,
+        held: Vec<u32>,
+        withheld: Vec<u32>,
+        is_hostile: bool,
+    ) {
+        self.all.push(Death { at, held, withheld, is_hostile });
     }
 
     /// What of the longest gone peer that has not been looked after is nowhere else.
     pub(super) fn mourn(&mut self, world: &World, users: &[User]) -> Vec<Loss> {
-        while self.0.front().is_some_and(|death| {
-            death.is_mourned && world.clock.saturating_since(death.at) > 2 * limits::REPAIR
-        }) {
-            self.0.pop_front();
-        }
-        let Some(index) = self.0.iter().position(|death| !death.is_mourned) else {
-            return Vec::new();
-        };
-        self.0[index].is_mourned = true;
-        let Death { at, held, .. } = &self.0[index];
+        let Some(Death { at, held, .. }) = self.all.get(self.mourned) else { return Vec::new() };
+        self.mourned += 1;
         let is_gone = |user: &&u32| {
             let known = &users[**user as usize];
             known.is_registered() && holders(world, **user, known.place).next().is_none()
@@ -149,17 +151,18 @@ impl Deaths {
     /// many holders went within one repair interval, or too few had it yet, or it was withheld.
     fn is_excused(&self, user: u32, at: Instant, acknowledged_at: Instant, peers: usize) -> bool {
         let (holders, last) = self.went_together(user, at);
-        let is_withheld = self.0.iter().any(|death| death.withheld.contains(&user));
+        let is_withheld = self.all.iter().any(|death| death.withheld.contains(&user));
         let is_new = last.saturating_since(acknowledged_at) <= limits::REPAIR;
         is_withheld || is_new || holders >= COPIES.min(peers)
     }
 
     /// How many of those who held a user's registration went within one repair interval, the last
-    /// of them included, and when that one did. Others may have gone since the one at `at`, while
-    /// what it held was on its way.
+    /// honest one of them included, and when that one did: what hostile peers go on holding is as
+    /// good as gone. Others may have gone since the one at `at`, while what it held was on its way.
     fn went_together(&self, user: u32, at: Instant) -> (usize, Instant) {
-        let held = || self.0.iter().filter(|death| death.held.contains(&user));
-        let last = held().map(|death| death.at).max().unwrap_or(at);
+        let held = || self.all.iter().filter(|death| death.held.contains(&user));
+        let honest = held().filter(|death| !death.is_hostile);
+        let last = honest.map(|death| death.at).max().unwrap_or(at);
         let lately = |death: &&Death| last.saturating_since(death.at) <= limits::REPAIR;
         (held().filter(lately).count(), last)
     }
@@ -211,11 +214,11 @@ mod tests {
         let seconds = |s: u64| Instant::from_micros(s * 1_000_000);
         let mut deaths = Deaths::default();
         for (at, held) in [(10, 1), (100, 7), (105, 2), (106, 7), (108, 7)] {
-            deaths.add(seconds(at), vec![held], Vec::new());
+            deaths.add(seconds(at), vec![held], Vec::new(), false);
         }
         assert_eq!(deaths.went_together(7, seconds(100)), (3, seconds(108)));
         assert_eq!(deaths.went_together(1, seconds(10)), (1, seconds(10)));
-        deaths.add(seconds(108 + limits::REPAIR.as_secs()), vec![7], Vec::new());
+        deaths.add(seconds(108 + limits::REPAIR.as_secs()), vec![7], Vec::new(), false);
         assert_eq!(deaths.went_together(7, seconds(108)).0, 2, "the first two had time enough");
     }
 
@@ -224,9 +227,24 @@ mod tests {
     fn what_a_hostile_peer_withheld_is_excused() {
         let at = Instant::from_micros(1_000_000_000);
         let mut deaths = Deaths::default();
-        deaths.add(at, vec![7, 8], vec![7]);
+        deaths.add(at, vec![7, 8], vec![7], true);
         let is_excused = |user| deaths.is_excused(user, at, Instant::ORIGIN, 100);
         assert_eq!([7, 8].map(is_excused), [true, false]);
+    }
+
+    /// A hostile peer that sits on the last copy for long saves nobody's registration, and nobody
+    /// else can: the honest holders went together.
+    #[test]
+    fn what_only_a_hostile_peer_still_held_was_gone_before() {
+        let seconds = |s: u64| Instant::from_micros(s * 1_000_000);
+        let mut deaths = Deaths::default();
+        for (at, is_hostile) in [(339, false), (369, true), (770, true)] {
+            deaths.add(seconds(at), vec![7], Vec::new(), is_hostile);
+        }
+        assert_eq!(deaths.went_together(7, seconds(770)), (3, seconds(339)));
+        deaths.add(seconds(900), vec![7], Vec::new(), false);
+        let (holders, last) = deaths.went_together(7, seconds(900));
+        assert_eq!((holders, last), (2, seconds(900)), "an honest one had time to make copies");
     }
 
     #[test]
