@@ -143,6 +143,8 @@ pub fn next_node(
         },
         DestinationView::Resource(_) => match first.position().ok_or(DropReason::NoRoute)? {
             position if topology.is_responsible(position) => Ok(own),
+            // §10.3: a node with that very ID, even one that is no peer.
+            position if is_linked(NodeId::from_u128(position)) => Ok(NodeId::from_u128(position)),
             position => next_hop(position),
         },
         DestinationView::Opaque(_) => Err(DropReason::Opaque),

@@ -1,5 +1,5 @@
 //! The cases of RFC 6940 §6.1 on a node 50 that is linked to the peers 40, 60 and 80, and to the
-//! client 45.
+//! clients 45 and 70.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ impl Node {
     fn take(&mut self, packet: &Packet) -> Outcome {
         let bytes = packet.encode().expect("short");
         let message = HeaderView::parse(&bytes, 16).expect("parses");
-        let linked = [40, 45, 60, 80].map(id);
+        let linked = [40, 45, 60, 70, 80].map(id);
         let is_linked = |n| linked.contains(&n);
         match examine(&message, &self.gate, &self.paths, is_linked, &self.chord) {
             Verdict::Deliver(route) => Outcome::Deliver(route.to_vec(16)),
@@ -157,6 +157,7 @@ fn a_node_in_our_range_is_linked_or_nobody() {
 fn a_linked_node_is_reached_directly() {
     assert_eq!(next(request(vec![node(80)])).0, id(80));
     assert_eq!(next(request(vec![resource(80)])).0, id(80));
+    assert_eq!(next(request(vec![resource(70)])).0, id(70));
     assert_eq!(next(request(vec![resource(75)])).0, id(80));
     assert_eq!(next(request(vec![node(75)])).0, id(80));
 }
