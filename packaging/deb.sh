@@ -4,8 +4,8 @@
 #   sh packaging/deb.sh [FOLDER]        the folder that it goes to; here without one
 #
 # Built again from the same sources by the same compiler it is the same file, bit for bit, if
-# SOURCE_DATE_EPOCH is set, or in a git work tree. See tree.sh for the time that it takes, and
-# check-deb.sh for the test.
+# SOURCE_DATE_EPOCH is set, or in a git work tree, and CHORDIAL_ORDER is the list of before. See
+# tree.sh for that list and for the time that it takes, and check-deb.sh for the test.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)

@@ -6,6 +6,8 @@ packages_build="build-essential pkg-config cmake"
 # To build with sound, and to open the window: these libraries are loaded when it opens.
 packages_window="libasound2-dev libegl1 libgl1 libgl1-mesa-dri libxcursor1 libxi6 libxrandr2
   libxkbcommon-x11-0"
+# To put the functions of a package's program in order.
+packages_order="valgrind"
 # What the tests call: judges of the wire format, of certificates and of documents, another client
 # for HTTPS, networks of computers with routers and a name server, a router's program that opens
 # ports, another relay and its client, other phones for SIP, a screen, hands and eyes for it, a bus

@@ -3,8 +3,14 @@
 #
 #   sh packaging/tree.sh DIR
 #
-# The build is the optimised one with thin LTO, which takes ten minutes; CHORDIAL_PROFILE=dev takes
-# the development one, to try the packages themselves. The version is that of Cargo.toml.
+# The build is the optimised one with thin LTO, which takes a quarter of an hour;
+# CHORDIAL_PROFILE=dev takes the development one, to try the packages themselves. The version is
+# that of Cargo.toml.
+#
+# The program is linked twice, the second time with the functions of a peer side by side: order.sh
+# says why and finds them, and target/chordial.order lists them. CHORDIAL_ORDER=FILE takes such a
+# list of before, for the same program bit for bit. The linker has to be LLD, as Rust brings it
+# along for x86-64; elsewhere RUSTFLAGS=-Clink-arg=-fuse-ld=lld makes it so where LLD is installed.
 set -eu
 
 [ $# -eq 1 ] || { echo "Give the folder to fill: sh packaging/tree.sh DIR" >&2; exit 2; }
@@ -16,11 +22,31 @@ install_missing $packages_build $packages_window
 require_cargo
 
 profile=${CHORDIAL_PROFILE:-dist}
-built=$profile
-[ "$profile" != dev ] || built=debug
-cargo build --locked --manifest-path "$root/Cargo.toml" --profile "$profile" --bin chordial >&2
+# build ARGUMENT...: gives these to the compiler of the program itself.
+build() {
+  cargo rustc --locked --manifest-path "$root/Cargo.toml" --profile "$profile" --bin chordial \
+    -- "$@" >&2
+}
+if [ "$profile" = dev ]; then
+  program="${CARGO_TARGET_DIR:-$root/target}/debug/chordial"
+  build
+else
+  program="${CARGO_TARGET_DIR:-$root/target}/$profile/chordial"
+  # The linker runs in $root. A path of that folder would make another program in each.
+  order=target/chordial.order
+  mkdir -p "$root/target"
+  if [ -n "${CHORDIAL_ORDER:-}" ]; then
+    cp "$CHORDIAL_ORDER" "$root/$order"
+  else
+    install_missing $packages_order
+    build -C strip=none
+    sh "$root/packaging/order.sh" "$program" "$root/$order"
+  fi
+  # Cargo does not see that the list is another one.
+  touch "$root/src/main.rs"
+  build -C link-arg=-Wl,--symbol-ordering-file=$order -C link-arg=-Wl,--no-warn-symbol-ordering
+fi
 
-program="${CARGO_TARGET_DIR:-$root/target}/$built/chordial"
 put() { install -D -m "$1" "$2" "$tree/$3"; }
 put 755 "$program" usr/bin/chordial
 strip --strip-unneeded "$tree/usr/bin/chordial"

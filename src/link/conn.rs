@@ -92,26 +92,20 @@ impl IceConn {
         }
     }
 
-    /// Waits for the next datagram that is not STUN and says how much of `buffer` it fills; an
-    /// error once the other side is lost.
-    pub async fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, LinkError> {
-        let take = |datagram: Bytes, buffer: &mut [u8]| {
-            let length = datagram.len().min(buffer.len());
-            buffer[..length].copy_from_slice(&datagram[..length]);
-            length
-        };
+    /// Waits for the next datagram that is not STUN; an error once the other side is lost.
+    pub async fn recv(&mut self) -> Result<Bytes, LinkError> {
         loop {
             if let Some(settled) = &mut self.settled {
                 // What came before.
                 return match self.data.try_recv() {
-                    Ok(datagram) => Ok(take(datagram, buffer)),
-                    Err(_) => settled.recv(buffer).await,
+                    Ok(datagram) => Ok(datagram),
+                    Err(_) => settled.recv().await,
                 };
             }
             let settles_at = self.settles_at.unwrap_or_else(Instant::now);
             let is_time = tokio::select! {
                 datagram = self.data.recv() => {
-                    return datagram.map(|it| take(it, buffer)).ok_or(LinkError::Closed);
+                    return datagram.ok_or(LinkError::Closed);
                 }
                 _ = self.state.wait_for(|state| {
                     matches!(state, ConnectionState::Failed | ConnectionState::Closed)

@@ -223,7 +223,6 @@ pub struct Dtls {
     deadline: Option<Instant>,
     peer_certificate: Option<Bytes>,
     outputs: VecDeque<DtlsOutput>,
-    buffer: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -269,7 +268,6 @@ impl Dtls {
             deadline: None,
             peer_certificate: None,
             outputs: VecDeque::new(),
-            buffer: vec![0; 2048],
         };
         dtls.engine.set_active(role == DtlsRole::Client);
         dtls.handle_timeout(now);
@@ -345,13 +343,14 @@ impl Dtls {
         let mut srtp = None;
         let mut data = Vec::new();
         let mut closed = false;
+        let mut buffer = vec![0; 2048];
         while self.state != State::Over {
-            match self.engine.poll_output(&mut self.buffer) {
+            match self.engine.poll_output(&mut buffer) {
                 dimpl::Output::Packet(packet) => {
                     let packet = Bytes::copy_from_slice(packet);
                     self.outputs.push_back(DtlsOutput::Datagram(packet));
                 }
-                dimpl::Output::BufferTooSmall { needed } => self.buffer.resize(needed, 0),
+                dimpl::Output::BufferTooSmall { needed } => buffer.resize(needed, 0),
                 dimpl::Output::Timeout(at) => {
                     // Rounded up: a timeout that comes early is none.
                     let nanos = at.saturating_duration_since(self.origin).as_nanos();

@@ -11,6 +11,7 @@
 //! | [`surroundings`] | what stood in the way of one | RFC 4787 |
 //! | `conn` | the path that was found | |
 //! | `settled` | what is left of it once it is found | RFC 8445 §11 |
+//! | `datagram` | the next one of a socket | |
 //! | [`cookie`] | proof of an address | RFC 6347 §4.2.1 |
 //! | [`dtls`] | mutual certificates, keys for media | RFC 6347, 5764 |
 //! | [`tls`] | the same over TCP | RFC 5246, 8446 |
@@ -48,6 +49,7 @@ mod conn;
 mod convert;
 pub mod cookie;
 mod counters;
+mod datagram;
 mod driver;
 pub mod dtls;
 mod error;

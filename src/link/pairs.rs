@@ -20,11 +20,11 @@ use tokio::time::sleep;
 use webrtc_ice::udp_mux::UDPMux;
 use webrtc_util::Conn;
 
+use super::datagram::receive;
 use super::facts::{CandidatePair, CandidateType};
 use super::ice::limits::PREFER_DIRECT;
 use super::stun::{Binding, Packet, answer_check, proven_answer};
 use super::transport::Transport;
-use super::transport::limits::DATAGRAM_MAX;
 
 /// Bounds and times.
 mod limits {
@@ -278,34 +278,33 @@ impl Pairs {
     }
 
     async fn read_from(&self, base: usize) {
-        let mut buffer = vec![0; DATAGRAM_MAX];
         loop {
-            match self.bases[base].recv_from(&mut buffer).await {
-                Ok((length, source)) => self.take(base, source, &buffer[..length]).await,
+            match receive(&self.bases[base]).await {
+                Ok((datagram, source)) => self.take(base, source, datagram).await,
                 // An ICMP message says nothing of the other addresses.
                 Err(_) => sleep(limits::PAUSE).await,
             }
         }
     }
 
-    async fn take(&self, base: usize, source: SocketAddr, datagram: &[u8]) {
-        if Packet::classify(datagram) != Packet::Stun {
+    async fn take(&self, base: usize, source: SocketAddr, datagram: Bytes) {
+        if Packet::classify(&datagram) != Packet::Stun {
             if self.state().places.contains_key(&(base, source)) {
-                let _ = self.data.try_send(Bytes::copy_from_slice(datagram));
+                let _ = self.data.try_send(datagram);
             }
             return;
         }
         let (ufrag, password) = &self.credentials;
-        let place = match answer_check(datagram, source, (ufrag, password)) {
+        let place = match answer_check(&datagram, source, (ufrag, password)) {
             Some(answer) => {
                 let _ = self.bases[base].send_to(&answer, source).await;
                 self.place_checked(base, source)
             }
-            None => self.note_answer((base, source), datagram),
+            None => self.note_answer((base, source), &datagram),
         };
         let is_met = self.state().password.is_some();
         if let Some(place) = place.filter(|_| is_met) {
-            let _ = self.checks.try_send((Bytes::copy_from_slice(datagram), stand(place)));
+            let _ = self.checks.try_send((datagram, stand(place)));
         }
     }
 

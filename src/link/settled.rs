@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::datagram::receive;
 use super::error::LinkError;
 use super::ice::limits::{CONSENT_LOST, KEEPALIVE, KEEPALIVE_LOST};
 use super::stun::{Packet, answer_check};
@@ -72,12 +74,12 @@ impl Settled {
         let _ = self.socket.send_to(datagram, self.remote).await;
     }
 
-    /// Waits for the next datagram of the other side that is not STUN and says how much of
-    /// `buffer` it fills; an error once the other side is lost.
-    pub(super) async fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, LinkError> {
+    /// Waits for the next datagram of the other side that is not STUN; an error once the other
+    /// side is lost.
+    pub(super) async fn recv(&mut self) -> Result<Bytes, LinkError> {
         loop {
-            let received = timeout_at(self.last_heard + self.lost, self.socket.recv_from(buffer));
-            let (length, source) = match received.await {
+            let received = timeout_at(self.last_heard + self.lost, receive(&self.socket));
+            let (datagram, source) = match received.await {
                 Ok(Ok(received)) => received,
                 // An ICMP message is no proof that the other side is gone; nor do others come fast.
                 Ok(Err(_)) => {
@@ -90,12 +92,11 @@ impl Settled {
                 continue;
             }
             self.last_heard = Instant::now();
-            let datagram = &buffer[..length];
-            if Packet::classify(datagram) != Packet::Stun {
-                return Ok(length);
+            if Packet::classify(&datagram) != Packet::Stun {
+                return Ok(datagram);
             }
             let (ufrag, password) = &self.credentials;
-            if let Some(answer) = answer_check(datagram, source, (ufrag, password)) {
+            if let Some(answer) = answer_check(&datagram, source, (ufrag, password)) {
                 self.send(&answer).await;
             }
         }

@@ -216,7 +216,6 @@ impl SecureFlow {
             raw,
             up: Some(up),
             ended: ended.clone(),
-            buffer: vec![0; DATAGRAM_MAX],
             last_heard: clock.now(),
             last_sent: clock.now(),
         };
@@ -417,24 +416,21 @@ impl Wire {
         }
     }
 
-    /// Waits for a datagram and says how much of `buffer` it fills. Nothing is lost when the
-    /// future is dropped.
-    async fn recv(&mut self, buffer: &mut [u8]) -> Result<usize, LinkError> {
+    /// Waits for a datagram. Nothing is lost when the future is dropped.
+    async fn recv(&mut self) -> Result<Bytes, LinkError> {
         match self {
-            Self::Ice(conn) => conn.recv(buffer).await,
+            Self::Ice(conn) => conn.recv().await,
             Self::Connected { socket, remote, .. } => {
-                socket.recv(buffer).await.map_err(|error| match error.kind() {
-                    // A hard ICMP error (RFC 6940 §6.6.3.1).
-                    std::io::ErrorKind::ConnectionRefused => LinkError::Refused(*remote),
-                    _ => LinkError::Lost,
-                })
+                let mut buffer = vec![0; DATAGRAM_MAX];
+                let length =
+                    socket.recv(&mut buffer).await.map_err(|error| match error.kind() {
+                        // A hard ICMP error (RFC 6940 §6.6.3.1).
+                        std::io::ErrorKind::ConnectionRefused => LinkError::Refused(*remote),
+                        _ => LinkError::Lost,
+                    })?;
+                Ok(Bytes::copy_from_slice(&buffer[..length]))
             }
-            Self::Shared { inbox, .. } => {
-                let datagram = inbox.recv().await.ok_or(LinkError::Closed)?;
-                let length = datagram.len().min(buffer.len());
-                buffer[..length].copy_from_slice(&datagram[..length]);
-                Ok(length)
-            }
+            Self::Shared { inbox, .. } => inbox.recv().await.ok_or(LinkError::Closed),
         }
     }
 }
@@ -472,7 +468,6 @@ struct FlowTask {
     raw: Option<mpsc::Sender<Bytes>>,
     up: Option<oneshot::Sender<Result<Up, LinkError>>>,
     ended: Arc<OnceLock<LinkError>>,
-    buffer: Vec<u8>,
     last_heard: Instant,
     last_sent: Instant,
 }
@@ -524,7 +519,7 @@ impl FlowTask {
         });
         let deadline = [self.dtls.deadline(), idle, quiet].into_iter().flatten().min();
         tokio::select! {
-            length = self.wire.recv(&mut self.buffer) => self.on_datagram(length?),
+            datagram = self.wire.recv() => self.on_datagram(datagram?),
             command = self.inbox.recv() => match command {
                 Some(Command::Send(record)) => self.dtls.send(self.clock.now(), &record)?,
                 Some(Command::Raw(packet)) => self.transmit(&packet).await,
@@ -554,15 +549,14 @@ impl FlowTask {
         self.wire.send(datagram).await;
     }
 
-    fn on_datagram(&mut self, length: usize) {
+    fn on_datagram(&mut self, datagram: Bytes) {
         self.last_heard = self.clock.now();
-        let datagram = &self.buffer[..length];
-        match Packet::classify(datagram) {
-            Packet::Dtls => self.dtls.handle_datagram(self.last_heard, datagram),
+        match Packet::classify(&datagram) {
+            Packet::Dtls => self.dtls.handle_datagram(self.last_heard, &datagram),
             // Before the handshake is done nobody can have protected a packet for us.
             Packet::Media if self.up.is_none() => {
                 if let Some(raw) = &self.raw {
-                    let _ = raw.try_send(Bytes::copy_from_slice(datagram));
+                    let _ = raw.try_send(datagram);
                 }
             }
             _ => {}

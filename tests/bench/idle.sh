@@ -5,8 +5,10 @@
 #   cargo build --release --no-default-features
 #   tests/bench/idle.sh target/release/chordial [peers [seconds to settle [seconds measured]]]
 #
+# What is installed is measured with the program of `sh packaging/tree.sh DIR`.
+#
 # A ring of 37 gives each peer up to 36 links. A wake-up is a voluntary context switch of any of a
-# peer's threads; bytes are those of IP packets, one way.
+# peer's threads; bytes are those of IP packets, one way; a MB is 1,000,000 bytes.
 set -euo pipefail
 
 chordial=$(realpath "${1:?the program to measure}")
@@ -81,8 +83,9 @@ awk -v seconds="$measured" -v bytes=$((after - before)) -v peers="$peers" -v soc
     END {
         printf "peers                        %8d\n", peers
         printf "UDP sockets of a peer        %8.1f\n", sockets / peers
-        printf "resident, MiB       mean %8.1f   most %8.1f\n", rss / peers / 1024, rss_max / 1024
-        printf "without files, MiB  mean %8.1f\n", anonymous / peers / 1024
+        mb = 1024 / 1000000
+        printf "resident, MB        mean %8.1f   most %8.1f\n", rss / peers * mb, rss_max * mb
+        printf "without files, MB   mean %8.1f\n", anonymous / peers * mb
         printf "wake-ups a second   mean %8.2f   most %8.2f\n", all / peers, wakes_max
         printf "bytes a second each way      %8.1f\n", bytes / seconds / peers
     }

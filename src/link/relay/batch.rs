@@ -142,8 +142,10 @@ impl Buffers {
     const EACH: usize = 1 << 16;
 
     fn slices(&mut self) -> [IoSliceMut<'_>; RECEIVED_AT_ONCE] {
-        // Memory that is never written to costs nothing.
-        self.0.resize(RECEIVED_AT_ONCE * Self::EACH, 0);
+        if self.0.is_empty() {
+            // Zeroed by the system, not here: what is never written to costs nothing.
+            self.0 = vec![0; RECEIVED_AT_ONCE * Self::EACH];
+        }
         let mut rest = self.0.chunks_exact_mut(Self::EACH);
         std::array::from_fn(|_| IoSliceMut::new(rest.next().unwrap_or_default()))
     }
