@@ -116,7 +116,7 @@ impl Engine {
         let callees = addresses.iter().filter_map(|address| address.parse::<sip::Aor>().ok());
         let chosen = callees.filter_map(|to| Some((self.account_for(&to)?, to))).next();
         let Some((account, callee)) = chosen else { return };
-        let options = self.outside_options(account);
+        let (options, who) = (self.outside_options(account), self.user());
         let reports = self.reports.clone();
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         if call.outside.is_some() {
@@ -135,7 +135,7 @@ impl Engine {
         call.dial_tasks.spawn(async move {
             match SipPhone::open(options).await {
                 Ok(phone) => {
-                    phone.dial(callee).await;
+                    phone.dial_for(callee, who).await;
                     serve(phone, wishes, reports, report).await;
                 }
                 Err(sentence) => {
@@ -152,6 +152,16 @@ impl Engine {
             SipNews::Event(event) => self.outside_event(id, to, event),
             SipNews::Unreachable(message) => self.outside_event(id, to, Event::Error { message }),
             SipNews::Figures(_, figures) => self.outside_figures(id, *figures),
+            // The machine makes no calls.
+            SipNews::MessageTaken(_) | SipNews::SoundOver => {}
+        }
+    }
+
+    /// Answers a call, if it has come in by an ordinary account.
+    pub(super) fn answer_outside(&self, id: CallId) {
+        let outside = self.calls.running.get(&id).and_then(|call| call.outside.as_ref());
+        if let Some(outside) = outside {
+            outside.want(CallWish::Answer(Some(Box::new(self.who(id)))));
         }
     }
 
@@ -208,21 +218,16 @@ impl Engine {
         call.mute_outside(is_muted);
         call.verified = Verified::Ordinary;
         call.forwarded_to = (to != call.peer).then_some(to);
-        let peer = call.peer.clone();
+        let (peer, is_machine) = (call.peer.clone(), call.message.is_some());
         self.tell_referrer(id, rsip::StatusCode::OK);
-        self.hold_others(id);
+        if !is_machine {
+            self.hold_others(id);
+        }
         self.event(Event::Answered { call: id, peer });
     }
 }
 
 impl Running {
-    /// Answers a call that has come in by an ordinary account.
-    pub(super) fn answer_outside(&self) {
-        if let Some(outside) = &self.outside {
-            outside.want(CallWish::Answer);
-        }
-    }
-
     /// Cuts the microphone off, or lets it in again, if an ordinary account has the call.
     pub(super) fn mute_outside(&self, is_muted: bool) {
         if let Some(outside) = &self.outside {

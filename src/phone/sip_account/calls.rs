@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::engine::{Engine, FLOW};
+use super::phone::SipNews;
 use super::sound::{BareSound, SoundReport};
 use crate::base::Instant;
 use crate::media::sdp::{Direction, Origin, PlainDescription, PlainNegotiated, PlainOffer};
 use crate::media::{AudioStatistics, Digit, SinkChoice, SourceChoice};
+use crate::phone::voice::Who;
 use crate::phone::words;
 use crate::phone::{CallId, CallReport, Event};
 use crate::sip::{self, Command, LegId, Uri};
@@ -24,6 +27,8 @@ pub(super) struct Call {
     /// What the caller offers, until we have answered.
     offer: Option<PlainOffer>,
     sound: Option<BareSound>,
+    /// Who is to talk, if that is not the phone's own user.
+    who: Option<Who>,
     began: Instant,
     report: CallReport,
     statistics: AudioStatistics,
@@ -48,9 +53,9 @@ impl Call {
 }
 
 impl Engine {
-    pub(super) async fn dial(&mut self, callee: &sip::Aor) {
+    pub(super) async fn dial(&mut self, callee: &sip::Aor, who: Option<Who>) {
         let call = match self.new_call(callee.to_string()).await {
-            Ok(call) => call,
+            Ok(call) => Call { who, ..call },
             Err(message) => return self.tell(Event::Error { message }).await,
         };
         let leg = LegId(call.id.0);
@@ -80,6 +85,7 @@ impl Engine {
             local: PlainDescription::ours(address),
             offer: None,
             sound: None,
+            who: None,
             began: self.clock.now(),
             report: CallReport::default(),
             statistics: AudioStatistics::default(),
@@ -108,11 +114,12 @@ impl Engine {
         self.command(Command::Ring { leg });
         self.tell(Event::Incoming { call: id, peer }).await;
         if self.options.auto_answer {
-            self.answer(leg).await;
+            self.answer(leg, None).await;
         }
     }
 
-    pub(super) async fn answer(&mut self, leg: LegId) {
+    /// Takes a call; without anybody to talk the phone's own user does.
+    pub(super) async fn answer(&mut self, leg: LegId, who: Option<Who>) {
         let Some(call) = self.calls.get_mut(&leg) else { return };
         let Some(offer) = call.offer.take() else { return };
         let Ok((answer, negotiated)) = offer.answer(call.origin, &call.local) else {
@@ -120,12 +127,38 @@ impl Engine {
             return self.command(Command::Reject { leg, status });
         };
         call.local.keep(&negotiated);
+        call.who = who;
         self.command(Command::Answer { leg, answer: answer.into_bytes() });
         self.talk(leg, &negotiated).await;
     }
 
     /// Both sides have agreed for the first time.
     async fn talk(&mut self, leg: LegId, negotiated: &PlainNegotiated) {
+        let (now, reports) = (self.clock.now(), self.reports.clone());
+        let user = self.user();
+        let Some(call) = self.calls.get_mut(&leg) else { return };
+        let who = call.who.take().unwrap_or(user);
+        let Some(socket) = call.socket.take() else { return };
+        let report = move |report| {
+            // Figures come again; all else is not lost unless the phone has ended.
+            let last = !matches!(report, SoundReport::Statistics(_));
+            if let Err(TrySendError::Full(report)) = reports.try_send((leg, report))
+                && last
+            {
+                let reports = reports.clone();
+                tokio::spawn(async move { reports.send(report).await });
+            }
+        };
+        call.sound = Some(BareSound::start(socket, negotiated, who, report));
+        call.report.answered = true;
+        call.report.answered_ms = Some(elapsed_ms(call.began, now));
+        call.report.path = Some(format!("{} - {}", call.local.address, negotiated.remote.address));
+        let (call, peer) = (call.id, call.peer.clone());
+        self.tell(Event::Answered { call, peer }).await;
+    }
+
+    /// The phone's own user.
+    fn user(&self) -> Who {
         let source = match &self.options.play {
             Some(recording) => SourceChoice::Recording(recording.clone()),
             None => SourceChoice::Device(Vec::new()),
@@ -134,19 +167,7 @@ impl Engine {
             Some(path) => SinkChoice::File(path.clone()),
             None => SinkChoice::Device(Vec::new()),
         };
-        let (now, reports) = (self.clock.now(), self.reports.clone());
-        let Some(call) = self.calls.get_mut(&leg) else { return };
-        let Some(socket) = call.socket.take() else { return };
-        let report = move |report| {
-            // Figures come again.
-            let _ = reports.try_send((leg, report));
-        };
-        call.sound = Some(BareSound::start(socket, negotiated, (source, sink), report));
-        call.report.answered = true;
-        call.report.answered_ms = Some(elapsed_ms(call.began, now));
-        call.report.path = Some(format!("{} - {}", call.local.address, negotiated.remote.address));
-        let (call, peer) = (call.id, call.peer.clone());
-        self.tell(Event::Answered { call, peer }).await;
+        Who::User { source, sink, voice_processing: true, hold_music: None }
     }
 
     /// The other side of a call wants to change it, or asks what we want.
@@ -307,7 +328,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn sound_report(&mut self, leg: LegId, report: SoundReport) {
+    pub(super) async fn sound_report(&mut self, leg: LegId, report: SoundReport) {
+        if matches!(report, SoundReport::Over) {
+            return self.tell_news(SipNews::SoundOver).await;
+        }
         let Some(call) = self.calls.get_mut(&leg) else { return };
         match report {
             SoundReport::Statistics(statistics) => {
@@ -324,6 +348,11 @@ impl Engine {
                 let call = call.id;
                 self.tell_now(Event::Digit { call, digit });
             }
+            SoundReport::MessageTaken => {
+                let call = call.id;
+                self.tell_news(SipNews::MessageTaken(call)).await;
+            }
+            SoundReport::Over => {}
             SoundReport::Fault(message) => {
                 self.tell_now(Event::Error { message });
             }

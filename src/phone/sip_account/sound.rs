@@ -11,8 +11,7 @@ use crate::base::{Now, Rng};
 use crate::link::{Clock, os_seed, unix_ms};
 use crate::media::sdp::PlainNegotiated;
 use crate::media::{
-    AudioSession, AudioStatistics, DatagramKind, Digit, FRAME_SAMPLES, SAMPLE_RATE,
-    SessionSettings, SinkChoice, SourceChoice,
+    AudioSession, AudioStatistics, DatagramKind, Digit, FRAME_SAMPLES, SAMPLE_RATE, SessionSettings,
 };
 use crate::phone::voice::{Voice, Who};
 
@@ -45,6 +44,10 @@ pub(super) enum SoundReport {
     Digit(Digit),
     /// Figures, several times a second and a last time at the end.
     Statistics(Box<AudioStatistics>),
+    /// The answering machine has taken the message.
+    MessageTaken,
+    /// All is over and written.
+    Over,
 }
 
 impl BareSound {
@@ -52,14 +55,13 @@ impl BareSound {
     pub(super) fn start(
         socket: UdpSocket,
         negotiated: &PlainNegotiated,
-        (source, sink): (SourceChoice, SinkChoice),
+        who: Who,
         report: impl Fn(SoundReport) + Send + Sync + 'static,
     ) -> Self {
         let (control, inbox) = mpsc::channel(CHANGES_MAX);
         let mut rng = Rng::new(os_seed());
         let settings = settings(negotiated, &mut rng);
         let (remote, has_mux) = (negotiated.remote.address, negotiated.remote.has_rtcp_mux);
-        let who = Who::User { source, sink, voice_processing: true, hold_music: None };
         tokio::spawn(async move {
             let opened = tokio::task::spawn_blocking(move || who.open()).await;
             let Ok((voice, fault)) = opened else { return };
@@ -75,6 +77,7 @@ impl BareSound {
                 }
                 Err(error) => report(SoundReport::Fault(error.to_string())),
             }
+            report(SoundReport::Over);
         });
         Self { control }
     }
@@ -182,6 +185,9 @@ impl Running {
         let heard = self.session.playout(now);
         let said = self.voice.turn(&heard);
         self.session.capture(now, &said);
+        if self.voice.is_over() {
+            report(SoundReport::MessageTaken);
+        }
         for fault in self.voice.take_faults() {
             report(SoundReport::Fault(fault.to_string()));
         }
