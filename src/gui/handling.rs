@@ -29,13 +29,23 @@ pub fn buttons_ui(
     }
     let is_wide = ui.available_width() >= 6.0 * BUTTON + 5.0 * space::L;
     let command = if is_wide {
-        let count = if is_ours(call) { 6 } else { 4 };
-        row_ui(ui, count, |ui| first_ui(ui, view, call).or(last_ui(ui, view, call)))
+        row_ui(ui, 6, |ui| {
+            let sound = mute_ui(ui, call, true).or(hold_ui(ui, call, true));
+            panels_ui(ui, view, call, &[Panel::Keypad, Panel::HandOver]);
+            sound.or(record_ui(ui, call)).or(hang_up_ui(ui, call))
+        })
     } else {
-        let first = row_ui(ui, 3, |ui| first_ui(ui, view, call));
+        let sound = row_ui(ui, 3, |ui| {
+            let sound = mute_ui(ui, call, true).or(hold_ui(ui, call, true));
+            panels_ui(ui, view, call, &[Panel::Keypad]);
+            sound
+        });
         ui.add_space(space::S);
-        let count = if is_ours(call) { 3 } else { 1 };
-        first.or(row_ui(ui, count, |ui| last_ui(ui, view, call)))
+        let end = row_ui(ui, 3, |ui| {
+            panels_ui(ui, view, call, &[Panel::HandOver]);
+            record_ui(ui, call).or(hang_up_ui(ui, call))
+        });
+        sound.or(end)
     };
     let merged = merge_ui(ui, snapshot, call);
     let opened = match view.panel {
@@ -46,33 +56,11 @@ pub fn buttons_ui(
     command.or(merged).or(opened)
 }
 
-/// What every call has.
-fn first_ui(ui: &mut Ui, view: &mut ViewState, call: &Call) -> Option<Command> {
-    let sound = mute_ui(ui, call, true).or(hold_ui(ui, call, true));
-    panels_ui(ui, view, call, &[Panel::Keypad]);
-    sound
-}
-
-fn last_ui(ui: &mut Ui, view: &mut ViewState, call: &Call) -> Option<Command> {
-    let mut recorded = None;
-    if is_ours(call) {
-        panels_ui(ui, view, call, &[Panel::HandOver]);
-        recorded = record_ui(ui, call);
-    }
-    recorded.or(hang_up_ui(ui, call))
-}
-
-/// Whether a call can be handed over, recorded and merged: a provider does not let us.
-fn is_ours(call: &Call) -> bool {
-    call.verified != Verified::Ordinary
-}
-
 /// Lets the other side and that of another call hear each other.
 fn merge_ui(ui: &mut Ui, snapshot: &Snapshot, call: &Call) -> Option<Command> {
     let is_apart = |other: &&Call| {
         let is_together = call.conference.is_some() && call.conference == other.conference;
-        let are_ours = is_ours(call) && is_ours(other);
-        other.id != call.id && is_talking(other) && are_ours && !is_together
+        other.id != call.id && is_talking(other) && !is_together
     };
     let mut command = None;
     for other in snapshot.calls.iter().filter(is_apart) {
@@ -148,8 +136,10 @@ fn hand_over_ui(
 ) -> Option<Command> {
     ui.add_space(space::M);
     let mut command = None;
-    let fits = |other: &&Call| other.id != call.id && is_talking(other) && is_ours(other);
-    for other in snapshot.calls.iter().filter(fits) {
+    // A provider knows nothing of our other calls, nor anybody else of those that it has.
+    let knows = |call: &Call| is_talking(call) && call.verified != Verified::Ordinary;
+    let others = snapshot.calls.iter().filter(|other| other.id != call.id && knows(other));
+    for other in others.filter(|_| knows(call)) {
         let label = words::connect_with(book::name(snapshot, &other.peer));
         if widgets::button(ui, Kind::Primary, Some(Icon::HandOver), &label).clicked() {
             command = Some(Command::TransferTo { call: call.id, other: other.id });

@@ -313,7 +313,7 @@ impl Running {
 
     /// Whether sound flows, or could.
     pub(super) fn has_sound(&self) -> bool {
-        self.path.is_some()
+        self.path.is_some() || self.is_outside()
     }
 
     /// Whether the sound goes through a relay.

@@ -78,7 +78,6 @@ pub enum VoiceMessageJob {
 }
 
 /// What a call's answering machine is made of.
-#[derive(Debug)]
 pub(super) struct Machine {
     pub(super) greeting: Option<PathBuf>,
     pub(super) message: PathBuf,

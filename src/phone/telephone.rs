@@ -129,6 +129,11 @@ impl Engine {
                     self.outside_figures(call, *figures);
                 }
             }
+            Some(SipNews::NotTransferred(there, message)) => {
+                if let Some((call, _)) = self.outside_call(id, there) {
+                    self.not_transferred(call, message);
+                }
+            }
             Some(SipNews::MessageTaken(there)) => {
                 if let Some((call, _)) = self.outside_call(id, there) {
                     // Nothing can fail here: the call is running.

@@ -12,7 +12,6 @@ use crate::media::{
 };
 
 /// Who talks in a call on this side.
-#[derive(Debug)]
 pub(super) enum Who {
     /// The user.
     User {

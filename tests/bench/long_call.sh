@@ -117,7 +117,8 @@ for ((minute = 1; minute <= minutes; minute++)); do
     echo "$minute $(memory "$alice") $(memory "$bob")" \
         "$(sounding "$folder/alice.raw") $(sounding "$folder/bob.wav")" | tee -a "$figures"
 done
-kill -INT "$alice"
+# Who is hung up on tells the figures of the call.
+kill "$bob"
 wait "$alice" || true
 grep '"event":"report"' "$folder/alice.log"
 

@@ -180,6 +180,8 @@ impl Engine {
             CallWish::Hold(is_on_hold) => self.hold(leg, is_on_hold),
             CallWish::Mute(is_muted) => self.mute(leg, is_muted),
             CallWish::Press(digit) => self.press(leg, digit),
+            CallWish::Record(recorder) => self.record(leg, recorder),
+            CallWish::Join(other) => self.join(leg, other),
             CallWish::Transfer(to) => self.transfer(leg, &to).await,
         }
     }

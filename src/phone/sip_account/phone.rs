@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::engine::Engine;
 use super::settings::SipAccount;
-use crate::media::{AudioStatistics, Digit, Recording};
+use crate::media::{AudioStatistics, CallRecorder, ConferencePort, Digit, Recording};
 use crate::phone::voice::Who;
 use crate::phone::welcome::Refusal;
 use crate::phone::{CallId, Event};
@@ -33,7 +33,6 @@ pub struct SipPhone {
 }
 
 /// What whoever uses a phone wants of it.
-#[derive(Debug)]
 pub(in crate::phone) enum SipWish {
     /// To call somebody, with somebody else to talk than the phone's own user.
     Dial(sip::Aor, Option<Box<Who>>),
@@ -41,7 +40,6 @@ pub(in crate::phone) enum SipWish {
 }
 
 /// What is to be done with a call.
-#[derive(Debug)]
 pub(in crate::phone) enum CallWish {
     /// To take it, with somebody else to talk than the phone's own user.
     Answer(Option<Box<Who>>),
@@ -51,6 +49,10 @@ pub(in crate::phone) enum CallWish {
     Hold(bool),
     Mute(bool),
     Press(Digit),
+    /// To record both sides, or no more.
+    Record(Option<CallRecorder>),
+    /// To connect it with another one.
+    Join(ConferencePort),
     Transfer(sip::Aor),
 }
 
@@ -62,6 +64,8 @@ pub(in crate::phone) enum SipNews {
     Unreachable(String),
     /// How the sound of a call is, several times a second.
     Figures(CallId, Box<AudioStatistics>),
+    /// The other side of a call was not connected with somebody else: one sentence.
+    NotTransferred(CallId, String),
     /// The answering machine has taken the message of a call.
     MessageTaken(CallId),
     /// The sound of a call has ended, and all of it is written.
@@ -122,7 +126,9 @@ impl SipPhone {
         loop {
             match self.news.recv().await? {
                 SipNews::Event(event) => return Some(event),
-                SipNews::Unreachable(message) => return Some(Event::Error { message }),
+                SipNews::Unreachable(message) | SipNews::NotTransferred(_, message) => {
+                    return Some(Event::Error { message });
+                }
                 SipNews::Figures(..) | SipNews::MessageTaken(_) | SipNews::SoundOver => {}
             }
         }

@@ -11,7 +11,8 @@ use crate::base::{Now, Rng};
 use crate::link::{Clock, os_seed, unix_ms};
 use crate::media::sdp::PlainNegotiated;
 use crate::media::{
-    AudioSession, AudioStatistics, DatagramKind, Digit, FRAME_SAMPLES, SAMPLE_RATE, SessionSettings,
+    AudioSession, AudioStatistics, CallRecorder, ConferencePort, DatagramKind, Digit,
+    FRAME_SAMPLES, SAMPLE_RATE, SessionSettings,
 };
 use crate::phone::voice::{Voice, Who};
 
@@ -21,7 +22,6 @@ pub(super) struct BareSound {
     control: mpsc::Sender<Control>,
 }
 
-#[derive(Debug)]
 enum Control {
     /// Both sides have agreed anew.
     Change {
@@ -33,6 +33,10 @@ enum Control {
     /// Our microphone is cut off, or let in again.
     Mute(bool),
     Press(Digit),
+    /// Both sides are recorded, or no more.
+    Record(Option<CallRecorder>),
+    /// This call is connected with another one.
+    Join(ConferencePort),
 }
 
 /// What a call's sound reports.
@@ -97,6 +101,16 @@ impl BareSound {
     /// Cuts the microphone off, or lets it in again.
     pub(super) fn mute(&self, is_muted: bool) {
         let _ = self.control.try_send(Control::Mute(is_muted));
+    }
+
+    /// Records both sides, or no more. The other side hears a tone: its phone says nothing of it.
+    pub(super) fn record(&self, recorder: Option<CallRecorder>) {
+        let _ = self.control.try_send(Control::Record(recorder));
+    }
+
+    /// Connects this call with another one: each is heard in the other.
+    pub(super) fn join(&self, other: ConferencePort) {
+        let _ = self.control.try_send(Control::Join(other));
     }
 
     /// Presses a key of the telephone.
@@ -174,6 +188,8 @@ impl Running {
             }
             Control::Hold(is_on_hold) => self.voice.hold(is_on_hold),
             Control::Mute(is_muted) => self.voice.mute(is_muted),
+            Control::Record(recorder) => self.voice.record(recorder, false),
+            Control::Join(other) => self.voice.join(other),
             Control::Press(digit) => {
                 let _ = self.session.send_digit(digit, KEY);
             }

@@ -97,11 +97,15 @@ impl Provider {
         let to = tag.map_or_else(|| format!("To: <sip:{ALICE}>"), str::to_owned);
         let (branch, number) = match (method, heard) {
             ("BYE", _) => ("end", 2),
+            ("NOTIFY", _) => ("told", 2),
             ("ACK", Some(heard)) if heard.starts_with("SIP/2.0 200") => ("taken", 1),
             _ => ("begin", 1),
         };
         let rest = match method {
             "INVITE" => self.described("sendrecv"),
+            "NOTIFY" => "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\n\
+                         Content-Type: message/sipfrag\r\nContent-Length: 14\r\n\r\nSIP/2.0 200 OK"
+                .to_owned(),
             _ => "Content-Length: 0\r\n\r\n".to_owned(),
         };
         let text = format!(
@@ -322,20 +326,23 @@ async fn a_call_to_an_account_carries_voice_and_keys() {
     provider.hears_sound("silence", 0, is_silent).await;
     alice.send(Command::Hold(call, true));
     provider.hears(&["INVITE", "a=sendonly"]).await;
-    alice.until("on hold", |s| s.calls[0].held_by_us).await;
     provider.hears_sound("music", 0, is_loud).await;
     alice.send(Command::Hold(call, false));
     provider.hears(&["INVITE", "a=sendrecv"]).await;
-    alice.until("not on hold", |s| !s.calls[0].held_by_us).await;
     provider.hears_sound("silence", 0, is_silent).await;
     alice.send(Command::Mute(call, false));
     provider.hears_sound("Alice", 0, is_loud).await;
 
     alice.send(Command::Digit(call, '5'));
     let alice_is_at = provider.hears_sound("a key", 101, |payload| payload[0] == 5).await;
-    // Payload type 101 with the marker, sequence number, timestamp, source; key 9 at its end.
-    let key = [0x80, 0xe5, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 9, 0x8a, 0x03, 0x20];
-    provider.sound.send_to(&key, alice_is_at).await.expect("sent");
+    // Keys are taken from whoever has been heard: silence, then key 9 at its end, each with payload
+    // type, sequence number, timestamp and source.
+    let mut silence = vec![0x80, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1];
+    silence.extend([0xff; 160]);
+    let key = [0x80, 0xe5, 0, 2, 0, 0, 0, 161, 0, 0, 0, 1, 9, 0x8a, 0x03, 0x20];
+    for packet in [&silence[..], &key] {
+        provider.sound.send_to(packet, alice_is_at).await.expect("sent");
+    }
     let pressed = alice.event(|event| match event {
         Event::Digit { call, digit } => Some((*call, *digit)),
         _ => None,
@@ -397,4 +404,74 @@ async fn a_call_to_an_account_goes_on() {
     alice.until("so", |s| s.settings.welcome.forward_busy.as_deref() == Some("carol")).await;
     provider.send("three", "INVITE", None).await;
     provider.is_answered("three", "480").await;
+}
+
+/// RFC 3515: a call is recorded, and its other side connected with somebody of the same provider.
+#[tokio::test]
+async fn a_call_to_an_account_is_recorded_and_handed_over() {
+    let mut provider = Provider::new().await;
+    let mut alice = alice_at(&mut provider).await;
+    provider.send("one", "INVITE", None).await;
+    let call = alice.rings().await;
+    alice.send(Command::Answer(call));
+    let taken = provider.is_answered("one", "200").await;
+    alice.talks().await;
+    alice.send(Command::Record(call, true));
+    alice.send(Command::Digit(call, '1'));
+    provider.hears_sound("a key", 101, |payload| payload[0] == 1).await;
+    alice.send(Command::Record(call, false));
+    alice.send(Command::Digit(call, '2'));
+    provider.hears_sound("another", 101, |payload| payload[0] == 2).await;
+    alice.until("a file", |s| s.calls[0].recording.file.is_some()).await;
+    let file = alice.handle.snapshot().calls[0].recording.file.clone().expect("told");
+    let sound = crate::media::read_wav(&file).expect("a recording");
+    assert!(sound.iter().any(|sample| sample.abs() > 0.05), "Alice hums");
+
+    alice.send(Command::Transfer { call, to: "carol".into() });
+    provider.hears(&["REFER", "Refer-To: <sip:carol@pstn.example>"]).await;
+    provider.send("one", "NOTIFY", Some(&taken)).await;
+    provider.hears(&["BYE"]).await;
+    assert_eq!(alice.over().await.0, format!("You connected {ROB} to carol@pstn.example."));
+}
+
+/// Two calls to an account hear each other once they are merged.
+#[tokio::test]
+async fn calls_to_an_account_are_merged() {
+    let mut provider = Provider::new().await;
+    let mut alice = alice_at(&mut provider).await;
+    let mut calls = Vec::new();
+    for (name, key) in [("one", 1), ("two", 2)] {
+        provider.send(name, "INVITE", None).await;
+        let call = alice.rings().await;
+        alice.send(Command::Answer(call));
+        provider.is_answered(name, "200").await;
+        alice.talks().await;
+        alice.send(Command::Mute(call, true));
+        alice.send(Command::Digit(call, char::from_digit(key, 10).expect("a digit")));
+        let pressed: fn(&[u8]) -> bool = match key {
+            1 => |payload| payload[0] == 1,
+            _ => |payload| payload[0] == 2,
+        };
+        calls.push((call, provider.hears_sound("a key", 101, pressed).await));
+    }
+    let [(one, at_one), (two, at_two)] = calls[..] else { panic!("two calls") };
+    provider.hears(&["INVITE", "Call-ID: one", "a=sendonly"]).await;
+    alice.send(Command::Merge { call: two, other: one });
+    provider.hears(&["INVITE", "Call-ID: one", "a=sendrecv"]).await;
+    let is_heard = async {
+        let mut buffer = [0; 2048];
+        for at in 0_u16.. {
+            let mut packet = vec![0x80, 0];
+            packet.extend(at.to_be_bytes());
+            packet.extend((u32::from(at) * 160).to_be_bytes());
+            packet.extend([0, 0, 0, 1]);
+            packet.extend([0x90; 160]);
+            provider.sound.send_to(&packet, at_one).await.expect("sent");
+            let (length, from) = provider.sound.recv_from(&mut buffer).await.expect("received");
+            if from == at_two && buffer[1] & 0x7f == 0 && is_loud(&buffer[12..length]) {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, is_heard).await.expect("Rob is heard in the other call");
 }
