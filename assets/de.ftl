@@ -492,6 +492,7 @@ quality_lost = { $percent } % verloren
 quality_rtt = { $ms } ms hin und zurück
 quality_buffered = { $ms } ms gepuffert
 quality_score = { $score } von 5 Punkten
+sound_connected = Ton: verbunden
 sound_good = Ton: gut
 sound_fair = Ton: mäßig
 sound_poor = Ton: schlecht

@@ -492,6 +492,7 @@ quality_lost = { $percent } % lost
 quality_rtt = { $ms } ms there and back
 quality_buffered = { $ms } ms buffered
 quality_score = { $score } of 5 points
+sound_connected = Sound: connected
 sound_good = Sound: good
 sound_fair = Sound: fair
 sound_poor = Sound: poor

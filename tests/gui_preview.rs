@@ -26,10 +26,10 @@ use chordial::phone::{
     UnprovedOverlay, Verified, VoiceMessage, Whereabouts, channel, key_words,
 };
 
-const SCENES: [&str; 23] = [
+const SCENES: [&str; 25] = [
     "first", "again", "lost", "joining", "failed", "idle", "new", "incoming", "dialling",
     "talking", "muted", "ended", "notice", "unsaved", "locked", "alarm", "invited", "several",
-    "people", "written", "voice", "unproved", "accounts",
+    "people", "written", "voice", "unproved", "accounts", "account", "rung",
 ];
 
 fn main() {
@@ -140,6 +140,8 @@ fn scene_snapshot(scene: &str) -> Snapshot {
             snapshot.trace.clone_from(&snapshot.failure);
         }
         "voice" => snapshot = voice(snapshot),
+        "account" => snapshot.calls = vec![ordinary(talking())],
+        "rung" => snapshot.calls = vec![ordinary(call(3, "", CallState::Incoming))],
         "accounts" => snapshot.sip_accounts = sip_accounts(),
         "notice" => {
             snapshot.notice = Some("The document can't be written: no such folder.".into());
@@ -528,6 +530,13 @@ fn talking() -> Call {
         path: "direct, 192.0.2.7".into(),
     });
     call
+}
+
+/// The same by an ordinary account.
+fn ordinary(call: Call) -> Call {
+    let (peer, overlay) = ("+49301234567@voip.example".into(), "voip.example".into());
+    let quality = call.quality.map(|quality| Quality { rtt: None, path: String::new(), ..quality });
+    Call { peer, overlay, verified: Verified::Ordinary, quality, ..call }
 }
 
 fn ended() -> Call {

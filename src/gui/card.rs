@@ -359,10 +359,8 @@ fn meters_ui(ui: &mut Ui, call: &Call, name: &str) {
     });
     if call.muted {
         let warn = roles(ui).warn;
-        widgets::text_row(ui, |ui| {
-            widgets::sign(ui, Icon::MicrophoneOff, 14.0, warn);
-            ui.label(RichText::new(words::muted()).color(warn));
-        });
+        let words = words::muted().to_owned();
+        ui.vertical_centered(|ui| sign_ui(ui, Icon::MicrophoneOff, warn, words));
     }
 }
 
@@ -372,8 +370,8 @@ fn quality_ui(ui: &mut Ui, quality: Option<&Quality>) {
     let colour = match quality.map(|quality| quality.word) {
         Some("Good") => roles.good,
         Some("Fair") => roles.warn,
+        Some("Connected") | None => roles.quiet,
         Some(_) => roles.bad,
-        None => roles.quiet,
     };
     let heading = quality.map_or(words::sound_coming().to_owned(), |q| words::sound(q.word));
     let details = quality.map_or(" ".to_owned(), words::quality_details);

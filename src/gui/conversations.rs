@@ -112,8 +112,8 @@ fn row_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState, conversation: 
     };
     widgets::row_caption(ui, lower, line);
     if *unread > 0 && !is_knocking {
-        let corner = pos2(rect.right() - space::XS, rect.center().y);
-        widgets::badge(ui, Rect::from_min_max(pos2(rect.left(), corner.y - 2.0), corner), *unread);
+        let corner = pos2(rect.right() - space::M, lower.center().y - 8.0);
+        widgets::badge(ui, Rect::from_min_max(pos2(rect.left(), corner.y), corner), *unread);
     }
     if row.clicked() {
         view.write_to(peer);

@@ -10,7 +10,7 @@ use super::look::space;
 use super::view::{Panel, ViewState};
 use super::widgets::{self, Kind};
 use super::{book, keys, words};
-use crate::phone::{Call, CallId, CallState, Command, Snapshot};
+use crate::phone::{Call, CallId, CallState, Command, Snapshot, Verified};
 
 /// Width of a large button with its name.
 const BUTTON: f32 = 64.0;
@@ -136,7 +136,10 @@ fn hand_over_ui(
 ) -> Option<Command> {
     ui.add_space(space::M);
     let mut command = None;
-    for other in snapshot.calls.iter().filter(|other| other.id != call.id && is_talking(other)) {
+    // A provider knows nothing of our other calls, nor anybody else of those that it has.
+    let knows = |call: &Call| is_talking(call) && call.verified != Verified::Ordinary;
+    let others = snapshot.calls.iter().filter(|other| other.id != call.id && knows(other));
+    for other in others.filter(|_| knows(call)) {
         let label = words::connect_with(book::name(snapshot, &other.peer));
         if widgets::button(ui, Kind::Primary, Some(Icon::HandOver), &label).clicked() {
             command = Some(Command::TransferTo { call: call.id, other: other.id });

@@ -182,7 +182,7 @@ pub fn row_words(ui: &Ui, rect: Rect, text: &str, quiet: &str) {
         inner.right_center(),
         egui::Align2::RIGHT_CENTER,
         quiet,
-        font.clone(),
+        FontId::proportional(size::CAPTION),
         roles.quiet,
     );
     let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, roles.text);

@@ -101,8 +101,11 @@ fn step_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Vec<Comman
     ui.add(egui::Label::new(RichText::new(hint).color(roles(ui).quiet)).wrap());
     ui.add_space(space::M);
     let mut settings = snapshot.settings.clone();
-    widgets::card(ui, |ui| choose_ui(ui, snapshot, step, &mut settings));
-    ui.add_space(space::M);
+    // The last step has the microphone of the one before, and more to see than the others.
+    if step != SoundStep::Loopback {
+        widgets::card(ui, |ui| choose_ui(ui, snapshot, step, &mut settings));
+        ui.add_space(space::M);
+    }
     let mut commands = Vec::new();
     let has_changed = settings != snapshot.settings;
     if has_changed {

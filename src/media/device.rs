@@ -6,8 +6,8 @@
 //! how the two clocks differ and steers the resampler.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
@@ -124,10 +124,13 @@ struct Opened {
     fault_told: bool,
     /// Dropping it closes the device.
     _stream: cpal::Stream,
+    /// For others to use as long as a device is open.
+    _host: Arc<cpal::Host>,
 }
 
 /// A device that is there.
 pub(super) struct Found {
+    host: Arc<cpal::Host>,
     device: cpal::Device,
     pub(super) id: String,
     pub(super) name: String,
@@ -138,7 +141,7 @@ impl Device for Microphone {
 
     fn open(found: Found) -> Result<Self, SoundError> {
         let kind = Self::KIND;
-        let Found { device, name, .. } = found;
+        let Found { host, device, name, .. } = found;
         let has_failed = Arc::new(AtomicBool::new(false));
         let mut last_fault = String::from("it offers no format that this program knows");
         for (config, format) in configurations(&device, kind) {
@@ -153,8 +156,15 @@ impl Device for Microphone {
             let stream = built.and_then(|stream| stream.play().map(|()| stream));
             match (stream, Stream::from_device(rate, FRAME_SAMPLES)) {
                 (Ok(stream), Ok(resampler)) => {
-                    let device =
-                        Opened { kind, name, rate, has_failed, fault_told: false, _stream: stream };
+                    let device = Opened {
+                        kind,
+                        name,
+                        rate,
+                        has_failed,
+                        fault_told: false,
+                        _stream: stream,
+                        _host: host,
+                    };
                     let input = vec![0.0; resampler.wanted_max()];
                     return Ok(Self {
                         device,
@@ -232,7 +242,7 @@ impl Device for Speaker {
 
     fn open(found: Found) -> Result<Self, SoundError> {
         let kind = Self::KIND;
-        let Found { device, name, .. } = found;
+        let Found { host, device, name, .. } = found;
         let has_failed = Arc::new(AtomicBool::new(false));
         let mut last_fault = String::from("it offers no format that this program knows");
         for (config, format) in configurations(&device, kind) {
@@ -249,8 +259,15 @@ impl Device for Speaker {
             let stream = built.and_then(|stream| stream.play().map(|()| stream));
             match (stream, Stream::to_device(rate, FRAME_SAMPLES)) {
                 (Ok(stream), Ok(resampler)) => {
-                    let device =
-                        Opened { kind, name, rate, has_failed, fault_told: false, _stream: stream };
+                    let device = Opened {
+                        kind,
+                        name,
+                        rate,
+                        has_failed,
+                        fault_told: false,
+                        _stream: stream,
+                        _host: host,
+                    };
                     return Ok(Self {
                         device,
                         ring,
@@ -330,14 +347,25 @@ impl Opened {
 }
 
 /// PulseAudio if it answers, else what the system has.
-fn host() -> Option<cpal::Host> {
+///
+/// A connection to PulseAudio has threads and a buffer of a megabyte, and glibc keeps what the
+/// threads have freed. Since devices are looked at every two seconds, they share one.
+fn host() -> Option<Arc<cpal::Host>> {
+    static SHARED: Mutex<Weak<cpal::Host>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    // If PulseAudio was started again meanwhile, the connection is of no use.
+    if let Some(host) = shared.upgrade().filter(|host| host.devices().is_ok()) {
+        return Some(host);
+    }
     let pulse = cpal::available_hosts().into_iter().find(|id| *id == HostId::PulseAudio);
     if let Some(host) = pulse.and_then(|id| cpal::host_from_id(id).ok()) {
+        let host = Arc::new(host);
+        *shared = Arc::downgrade(&host);
         return Some(host);
     }
     // Without a card ALSA has nothing to say, and says so in a dozen lines on stderr.
     let may_have_cards = !cfg!(target_os = "linux") || Path::new("/dev/snd").exists();
-    may_have_cards.then(cpal::default_host)
+    may_have_cards.then(|| Arc::new(cpal::default_host()))
 }
 
 fn is_of_kind(device: &cpal::Device, kind: DeviceKind) -> bool {
@@ -378,7 +406,10 @@ fn described(device: &cpal::Device) -> Option<SoundDevice> {
 pub(super) fn choose(kind: DeviceKind, wishes: &[String]) -> Result<Found, SoundError> {
     let host = host().ok_or(SoundError::NoDevice(kind))?;
     let found = |device: cpal::Device| {
-        described(&device).map(|SoundDevice { id, name }| Found { device, id, name })
+        described(&device).map(|SoundDevice { id, name }| {
+            let host = Arc::clone(&host);
+            Found { host, device, id, name }
+        })
     };
     let mut present: Vec<Found> = Vec::new();
     if !wishes.is_empty() {

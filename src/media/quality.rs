@@ -13,8 +13,9 @@ pub(super) struct Misses {
     expected: u64,
     missed: u64,
     bursts: Bursts,
-    /// Seconds of sound, the newest last.
+    /// The last seconds, the newest last, and ticks since the call began.
     seconds: VecDeque<Second>,
+    ticks: u64,
     /// Whether the frame before was missed.
     is_run: bool,
     frame: Duration,
@@ -74,8 +75,10 @@ pub(super) struct Transmission {
 
 /// Frames played in a row that end a burst (RFC 3611 §4.7.2 recommends 16).
 pub(super) const GMIN: u8 = 16;
-/// Frames of a [`Second`].
-const SECOND: u32 = 50;
+/// Ticks of a [`Second`].
+const SECOND: u64 = 50;
+/// Frames from which something can be said of the other side's sound: a second of it.
+const FRAMES_MIN: u32 = 50;
 /// Seconds that "lately" means: a trouble shows soon, and a single word that is lost does not.
 const SECONDS_MAX: usize = 6;
 /// R without any impairment but what the default sound of G.107 has.
@@ -117,13 +120,22 @@ impl Misses {
         }
     }
 
+    /// Another 20 ms are to be played. What was heard long ago is no verdict on an other side that
+    /// has been silent since.
+    pub(super) fn tick(&mut self) {
+        self.ticks += 1;
+        if self.ticks.is_multiple_of(SECOND) {
+            self.seconds.push_back(Second::default());
+            if self.seconds.len() > SECONDS_MAX {
+                self.seconds.pop_front();
+            }
+        }
+    }
+
     fn count(&mut self, frame: Second) {
         self.expected += 1;
         self.missed += u64::from(frame.missed);
-        if self.seconds.back().is_none_or(|second| second.expected >= SECOND) {
-            if self.seconds.len() >= SECONDS_MAX {
-                self.seconds.pop_front();
-            }
+        if self.seconds.is_empty() {
             self.seconds.push_back(Second::default());
         }
         if let Some(second) = self.seconds.back_mut() {
@@ -161,14 +173,14 @@ impl Misses {
         }
     }
 
-    /// The last seconds, with this delay; `None` before the first is over.
+    /// The last seconds, with this delay; `None` if the other side has hardly been heard in them.
     pub(super) fn lately(&self, delay: Duration) -> Option<Transmission> {
         let sum = self.seconds.iter().fold(Second::default(), |sum, second| Second {
             expected: sum.expected + second.expected,
             missed: sum.missed + second.missed,
             runs: sum.runs + second.runs,
         });
-        if sum.expected < SECOND {
+        if sum.expected < FRAMES_MIN {
             return None;
         }
         let missed = sum.missed as f32 / sum.expected as f32;
@@ -288,16 +300,32 @@ mod tests {
     fn lately_forgets() {
         let mut misses = Misses::default();
         assert!(misses.lately(FRAME).is_none());
-        for _ in 0..100 {
-            misses.missed();
-            misses.played(FRAME);
-        }
-        let bad = misses.lately(FRAME).expect("two seconds");
-        assert_eq!((bad.missed, bad.burst_ratio), (0.5, 1.0));
+        let bad = |misses: &mut Misses| {
+            for _ in 0..100 {
+                misses.tick();
+                misses.missed();
+                misses.played(FRAME);
+            }
+            let bad = misses.lately(FRAME).expect("two seconds");
+            assert_eq!((bad.missed, bad.burst_ratio), (0.5, 1.0));
+        };
+        bad(&mut misses);
         for _ in 0..400 {
+            misses.tick();
             misses.played(FRAME);
         }
         assert_eq!(misses.lately(FRAME).map(|lately| lately.missed), Some(0.0));
         assert!(misses.spread().missed > 0.1);
+
+        let mut misses = Misses::default();
+        bad(&mut misses);
+        for tick in 0..400 {
+            misses.tick();
+            // Whoever is silent sends a frame now and then.
+            if tick % 20 == 0 {
+                misses.played(FRAME);
+            }
+        }
+        assert_eq!(misses.lately(FRAME), None, "a verdict on what is not heard");
     }
 }

@@ -7,14 +7,12 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::account::AccountId;
-use super::api::{
-    Call, CallId, CallReport, CallState, Direction, Event, HistoryEntry, Quality, Verified,
-};
+use super::api::{Call, CallId, CallReport, CallState, Direction, Event, HistoryEntry, Verified};
 use super::dial::{DIAL_MAX, DialReport, SET_UP_MAX, Target};
 use super::engine::Engine;
 use super::failure::Worst;
 use super::outside::{Outside, OutsideReport};
-use super::quality::{self, QualityWatch};
+use super::quality::QualityWatch;
 use super::session::Session;
 use super::talk::{Talk, TalkReport};
 use super::trace::Candidates;
@@ -63,7 +61,7 @@ pub(super) struct Running {
     /// When an outgoing call has to ring.
     pub(super) until: tokio::time::Instant,
     pub(super) talk: Option<Talk>,
-    path: Option<String>,
+    pub(super) path: Option<String>,
     pub(super) statistics: AudioStatistics,
     pub(super) quality_watch: QualityWatch,
     /// Whether we record it, where to or where last, and who did when that was told last.
@@ -315,7 +313,7 @@ impl Running {
 
     /// Whether sound flows, or could.
     pub(super) fn has_sound(&self) -> bool {
-        self.path.is_some()
+        self.path.is_some() || self.is_outside()
     }
 
     /// Whether the sound goes through a relay.
@@ -393,22 +391,9 @@ impl Running {
             held_by_them: self.is_held_by_them(),
             level_sent: self.statistics.level_sent,
             level_received: self.statistics.level_received,
-            quality: self.path.as_ref().map(|path| self.quality(path)),
+            quality: self.quality(),
             trouble: self.quality_watch.trouble,
             recording: self.recording(),
-        }
-    }
-
-    fn quality(&self, path: &str) -> Quality {
-        let statistics = &self.statistics;
-        Quality {
-            word: quality::word(statistics.heard),
-            loss: statistics.loss_received,
-            rtt: statistics.round_trip,
-            buffer: statistics.buffer_delay,
-            score: statistics.heard.map(|heard| heard.mos),
-            score_there: statistics.heard_there.map(|heard| heard.mos),
-            path: words::path(path).to_owned(),
         }
     }
 
@@ -419,8 +404,6 @@ impl Running {
         report.packets_lost = self.statistics.packets_lost;
         report.sound_sent = self.statistics.sound_sent;
         report.sound_received = self.statistics.sound_received;
-        report.mos = self.statistics.heard.map(|heard| heard.mos);
-        report.mos_there = self.statistics.heard_there.map(|heard| heard.mos);
         report.path.clone_from(&self.path);
         let talked = self.answered.map_or(Duration::ZERO, |since| now.saturating_since(since));
         report.talk_ms = u64::try_from(talked.as_millis()).unwrap_or(u64::MAX);

@@ -29,8 +29,10 @@ impl Engine {
             for other in &others {
                 let (here, there) = ConferencePort::pair();
                 for (id, port) in [(one, here), (other, there)] {
-                    if let Some(talk) = self.calls.running.get(id).and_then(|c| c.talk.as_ref()) {
-                        talk.join(port);
+                    let Some(call) = self.calls.running.get(id) else { continue };
+                    match &call.talk {
+                        Some(talk) => talk.join(port),
+                        None => call.join_outside(port),
                     }
                 }
             }

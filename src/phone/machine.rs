@@ -12,6 +12,7 @@ use super::api::CallId;
 use super::calls::{Phase, Running};
 use super::engine::{Engine, Report};
 use super::state::{StateFolder, user_of_folder};
+use super::voice::Who;
 use crate::media::{
     AudioSource, FRAME_SAMPLES, Recording, SAMPLE_RATE, SILENCE, SinkChoice, WavSource, wav_length,
 };
@@ -175,14 +176,18 @@ impl Engine {
         }
     }
 
-    /// What a call that the machine has answered is made of.
-    pub(super) fn machine(&self, id: CallId) -> Option<Machine> {
+    /// Who talks in a call: the machine if it has taken it, else the user.
+    pub(super) fn who(&self, id: CallId) -> Who {
         let settings = &self.settings.machine;
-        Some(Machine {
-            greeting: settings.machine_greeting.clone(),
-            message: self.calls.running.get(&id)?.message.clone()?,
-            message_s_max: settings.machine_message_s_max,
-        })
+        let message = self.calls.running.get(&id).and_then(|call| call.message.clone());
+        match message {
+            Some(message) => Who::Machine(Machine {
+                greeting: settings.machine_greeting.clone(),
+                message,
+                message_s_max: settings.machine_message_s_max,
+            }),
+            None => self.user(),
+        }
     }
 
     /// How a call ends that the machine has answered: with a message, or as one that was missed.

@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::sip_account::{
     CallWish, SipAccount, SipNews, SipPhone, SipPhoneOptions, SipWish, WISHES_MAX,
 };
-use crate::media::{AudioStatistics, Digit};
+use crate::media::{AudioStatistics, CallRecorder, ConferencePort, Digit};
 use crate::sip::{self, Reason};
 
 /// The part of a call that an ordinary account has; it hangs up when this is dropped.
@@ -116,7 +116,7 @@ impl Engine {
         let callees = addresses.iter().filter_map(|address| address.parse::<sip::Aor>().ok());
         let chosen = callees.filter_map(|to| Some((self.account_for(&to)?, to))).next();
         let Some((account, callee)) = chosen else { return };
-        let options = self.outside_options(account);
+        let (options, who) = (self.outside_options(account), self.user());
         let reports = self.reports.clone();
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         if call.outside.is_some() {
@@ -135,7 +135,7 @@ impl Engine {
         call.dial_tasks.spawn(async move {
             match SipPhone::open(options).await {
                 Ok(phone) => {
-                    phone.dial(callee).await;
+                    phone.dial_for(callee, who).await;
                     serve(phone, wishes, reports, report).await;
                 }
                 Err(sentence) => {
@@ -152,6 +152,17 @@ impl Engine {
             SipNews::Event(event) => self.outside_event(id, to, event),
             SipNews::Unreachable(message) => self.outside_event(id, to, Event::Error { message }),
             SipNews::Figures(_, figures) => self.outside_figures(id, *figures),
+            SipNews::NotTransferred(_, message) => self.not_transferred(id, message),
+            // The machine makes no calls.
+            SipNews::MessageTaken(_) | SipNews::SoundOver => {}
+        }
+    }
+
+    /// Answers a call, if it has come in by an ordinary account.
+    pub(super) fn answer_outside(&self, id: CallId) {
+        let outside = self.calls.running.get(&id).and_then(|call| call.outside.as_ref());
+        if let Some(outside) = outside {
+            outside.want(CallWish::Answer(Some(Box::new(self.who(id)))));
         }
     }
 
@@ -184,6 +195,14 @@ impl Engine {
         }
     }
 
+    /// The other side was not connected with whom it was to call.
+    pub(super) fn not_transferred(&mut self, id: CallId, sentence: String) {
+        if let Some(call) = self.calls.running.get_mut(&id) {
+            call.transferring_to = None;
+        }
+        self.notice(sentence);
+    }
+
     /// How the sound of a call is.
     pub(super) fn outside_figures(&mut self, id: CallId, figures: AudioStatistics) {
         let now = self.clock.now();
@@ -208,21 +227,16 @@ impl Engine {
         call.mute_outside(is_muted);
         call.verified = Verified::Ordinary;
         call.forwarded_to = (to != call.peer).then_some(to);
-        let peer = call.peer.clone();
+        let (peer, is_machine) = (call.peer.clone(), call.message.is_some());
         self.tell_referrer(id, rsip::StatusCode::OK);
-        self.hold_others(id);
+        if !is_machine {
+            self.hold_others(id);
+        }
         self.event(Event::Answered { call: id, peer });
     }
 }
 
 impl Running {
-    /// Answers a call that has come in by an ordinary account.
-    pub(super) fn answer_outside(&self) {
-        if let Some(outside) = &self.outside {
-            outside.want(CallWish::Answer);
-        }
-    }
-
     /// Cuts the microphone off, or lets it in again, if an ordinary account has the call.
     pub(super) fn mute_outside(&self, is_muted: bool) {
         if let Some(outside) = &self.outside {
@@ -243,18 +257,47 @@ impl Running {
         outside.map(|outside| outside.want(CallWish::Press(digit))).is_some()
     }
 
-    /// Why the call is not ours to record or to hand over, if it is not.
+    /// Records the call, or no more, if an ordinary account has it.
+    pub(super) fn record_outside(&self, recorder: Option<CallRecorder>) {
+        if let Some(outside) = &self.outside {
+            outside.want(CallWish::Record(recorder));
+        }
+    }
+
+    /// Connects the call with another one, if an ordinary account has it.
+    pub(super) fn join_outside(&self, other: ConferencePort) {
+        if let Some(outside) = &self.outside {
+            outside.want(CallWish::Join(other));
+        }
+    }
+
+    /// Has the other side of a call that an ordinary account has call somebody else.
     ///
     /// # Errors
-    /// One sentence.
-    pub(super) fn check_inside(&self) -> Result<(), String> {
-        match self.outside {
-            Some(_) if self.phase == Phase::Talking => Err(format!(
-                "The call with {} goes by your ordinary account, where it can't be recorded, \
-                 merged or handed over.",
+    /// One sentence: it is to take the place of another call, of which a provider knows nothing.
+    pub(super) fn transfer_outside(&self, to: sip::Aor, replaces: bool) -> Result<(), String> {
+        let Some(outside) = &self.outside else { return Ok(()) };
+        if replaces {
+            return Err(format!(
+                "The call with {} goes by your ordinary account: hand it over by name.",
                 self.peer
-            )),
-            _ => Ok(()),
+            ));
+        }
+        outside.want(CallWish::Transfer(to));
+        Ok(())
+    }
+
+    /// Whether both sides talk by an ordinary account.
+    pub(super) fn is_outside(&self) -> bool {
+        self.outside.is_some() && self.phase == Phase::Talking
+    }
+
+    /// Where names without a domain are of that the other side is told.
+    pub(super) fn domain(&self) -> &str {
+        let there = self.forwarded_to.as_ref().unwrap_or(&self.peer);
+        match there.rsplit_once('@') {
+            Some((_, domain)) if self.is_outside() => domain,
+            _ => &self.overlay,
         }
     }
 }

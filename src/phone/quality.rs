@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::api::{CallId, Event};
+use super::api::{CallId, Event, Quality};
+use super::calls::Running;
 use super::engine::Engine;
+use super::words;
 use crate::base::Instant;
 use crate::media::{AudioStatistics, Estimate};
 
@@ -85,7 +87,30 @@ pub(super) fn word(heard: Option<Estimate>) -> &'static str {
     match heard.map(|heard| heard.r_factor) {
         Some(..BAD_BELOW) => "Poor",
         Some(..SATISFIED_FROM) => "Fair",
-        _ => "Good",
+        Some(_) => "Good",
+        None => "Connected",
+    }
+}
+
+impl Running {
+    /// What the faces show of the sound.
+    pub(super) fn quality(&self) -> Option<Quality> {
+        let path = match &self.path {
+            Some(path) => words::path(path),
+            // A provider's server is what our sound goes to.
+            None if self.outside.is_some() && self.report.sound_ms.is_some() => "",
+            None => return None,
+        };
+        let statistics = &self.statistics;
+        Some(Quality {
+            word: word(statistics.heard),
+            loss: statistics.loss_received,
+            rtt: statistics.round_trip,
+            buffer: statistics.buffer_delay,
+            score: statistics.heard.map(|heard| heard.mos),
+            score_there: statistics.heard_there.map(|heard| heard.mos),
+            path: path.to_owned(),
+        })
     }
 }
 
@@ -95,6 +120,9 @@ impl Engine {
         let now = self.clock.now();
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         call.statistics = figures;
+        let report = &mut call.report;
+        report.mos = figures.heard.map(|heard| heard.mos).or(report.mos);
+        report.mos_there = figures.heard_there.map(|heard| heard.mos).or(report.mos_there);
         // While no sound flows, nothing can be said of it.
         let is_held = call.is_held || call.is_held_by_them();
         if !is_held && call.quality_watch.look(now, &figures) {
@@ -149,9 +177,9 @@ mod tests {
     }
 
     #[test]
-    fn quality_has_three_words() {
+    fn quality_has_three_words_and_one_for_silence() {
         let word = |r_factor| word(Some(Estimate { r_factor, mos: 3.0 }));
         assert_eq!([word(90.0), word(65.0), word(40.0)], ["Good", "Fair", "Poor"]);
-        assert_eq!(super::word(None), "Good");
+        assert_eq!(super::word(None), "Connected");
     }
 }

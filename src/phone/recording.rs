@@ -46,22 +46,22 @@ impl Engine {
     /// Begins or ends a recording of a call.
     pub(super) fn record(&mut self, id: CallId, is_wanted: bool) -> Result<(), String> {
         let Some(call) = self.calls.running.get_mut(&id) else { return Ok(()) };
-        call.check_inside()?;
-        let (is_told, peer) = (call.knows_recording(), call.peer.clone());
-        let Some(talk) = call.talk.as_ref().filter(|_| call.is_recorded != is_wanted) else {
+        if call.is_recorded == is_wanted {
             return Ok(());
-        };
+        }
         if !call.has_sound() {
             return Err("There is no sound yet that could be recorded.".into());
         }
+        let mut recorder = None;
         if is_wanted {
-            let path = self.options.state.sound_file(RECORDINGS, &peer);
+            let path = self.options.state.sound_file(RECORDINGS, &call.peer);
             let path = path.map_err(|error| error.to_string())?;
-            let recorder = CallRecorder::create(&path).map_err(|error| error.to_string())?;
-            talk.record(Some(recorder), is_told);
+            recorder = Some(CallRecorder::create(&path).map_err(|error| error.to_string())?);
             call.recorded_to = Some(path);
-        } else {
-            talk.record(None, is_told);
+        }
+        match &call.talk {
+            Some(talk) => talk.record(recorder, call.knows_recording()),
+            None => call.record_outside(recorder),
         }
         call.is_recorded = is_wanted;
         self.tell_recording(id);

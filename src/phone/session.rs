@@ -168,13 +168,16 @@ impl Engine {
     /// Puts a call on hold, or goes on with it.
     pub(super) fn hold(&mut self, id: CallId, is_held: bool) -> Result<(), String> {
         let Some(call) = self.calls.running.get_mut(&id) else { return Ok(()) };
-        if call.phase != Phase::Talking || call.is_held == is_held {
+        if call.phase != Phase::Talking {
             return Ok(());
         }
         if call.hold_outside(is_held) {
             if !is_held {
                 self.hold_others(id);
             }
+            return Ok(());
+        }
+        if call.is_held == is_held {
             return Ok(());
         }
         call.is_held = is_held;

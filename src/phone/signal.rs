@@ -17,7 +17,6 @@ use super::talk::{self, Talk, TalkReport, TalkSetup};
 use super::trace::Candidates;
 use super::transfer::Referral;
 use super::trust::{Judgement, named};
-use super::voice::Who;
 use super::words;
 use crate::link::{AppFlow, IceAgent, IceRole, LinkError, PcapDirection, PcapProtocol, os_seed};
 use crate::media::sdp::{self, Negotiated, Offer};
@@ -241,7 +240,7 @@ impl Engine {
         }
         if call.phase == Phase::Incoming {
             call.phase = Phase::Answering;
-            call.answer_outside();
+            self.answer_outside(id);
             self.answer_if_ready(id);
         }
         Ok(())
@@ -324,10 +323,7 @@ impl Engine {
         let negotiated = Negotiated { direction, ..negotiated };
         let Some(account) = self.accounts.get(account) else { return };
         let Some(within) = self.calls.running.get(&id).map(Running::time_for_sound) else { return };
-        let who = match self.machine(id) {
-            Some(machine) => Who::Machine(machine),
-            None => self.user(),
-        };
+        let who = self.who(id);
         let candidates = Candidates::of(&agent, &negotiated);
         let setup = TalkSetup {
             agent,
@@ -464,13 +460,8 @@ impl Engine {
         self.sip_command(account_id, Command::Ring { leg });
         self.event(Event::Incoming { call: id, peer: peer.to_owned() });
         self.gather(id, account_id, leg, IceRole::Controlled);
-        self.watch_unanswered(id);
-        if self.options.auto_answer || self.answers_at_once(peer) || self.may_replace(id) {
-            // Nothing can fail here: the call has just come in.
-            let _ = self.answer(id);
-        } else if self.machine_answers_at_once() {
-            self.answer_by_machine(id);
-        }
+        let is_at_once = self.answers_at_once(peer) || self.may_replace(id);
+        self.meet(id, is_at_once);
     }
 
     /// Finds our candidates, while the phone rings or when the other side has moved.

@@ -129,6 +129,18 @@ impl Engine {
                     self.outside_figures(call, *figures);
                 }
             }
+            Some(SipNews::NotTransferred(there, message)) => {
+                if let Some((call, _)) = self.outside_call(id, there) {
+                    self.not_transferred(call, message);
+                }
+            }
+            Some(SipNews::MessageTaken(there)) => {
+                if let Some((call, _)) = self.outside_call(id, there) {
+                    // Nothing can fail here: the call is running.
+                    let _ = self.hang_up(call);
+                }
+            }
+            Some(SipNews::SoundOver) => self.list_voice_messages(),
             None => {
                 self.telephones.0.remove(&id);
             }
@@ -177,10 +189,9 @@ impl Engine {
         };
         let outside = Outside::incoming(phone.clone(), there);
         let domain = account.address.host().to_string();
-        let is_blocked = self.is_blocked(&peer);
-        let refused = self.blocked(&peer).or_else(|| self.busy(&peer, false));
-        if let Some((status, _)) = &refused {
-            outside.want(CallWish::Refuse(status.clone()));
+        let refused = self.blocked(&peer).or_else(|| self.cannot_ring(&peer, None));
+        if let Some((refusal, _)) = &refused {
+            outside.want(CallWish::Refuse(refusal.clone()));
         }
         let (direction, now) = (Direction::Incoming, self.now());
         let call = self.calls.begin((id, &domain), direction, peer.clone(), Phase::Incoming, now);
@@ -189,18 +200,10 @@ impl Engine {
             running.outside = Some(outside);
         }
         if let Some((_, sentence)) = refused {
-            self.end_call(call, sentence);
-            if is_blocked {
-                // It is in the list, and takes no place on the screen.
-                self.calls.dismiss(call);
-            }
-            return;
+            return self.turned_away(call, sentence);
         }
         self.event(Event::Incoming { call, peer });
-        if self.options.auto_answer {
-            // Nothing can fail here: the call has just come in.
-            let _ = self.answer(call);
-        }
+        self.meet(call, false);
     }
 }
 

@@ -9,6 +9,7 @@ use super::api::{CallId, Direction, Event};
 use super::calls::{Phase, Running};
 use super::engine::Engine;
 use super::names::forwarding;
+use super::words;
 use crate::sip::{self, Command, LegId, Replaces};
 use crate::usage::Aor;
 
@@ -35,7 +36,7 @@ impl Engine {
     /// Has the other side of a call call somebody else instead.
     pub(super) fn transfer(&mut self, id: CallId, name: &str) -> Result<(), String> {
         let Some(call) = self.calls.running.get(&id) else { return Ok(()) };
-        let to = forwarding(name, &call.overlay)?;
+        let to = forwarding(name, call.domain())?;
         self.refer(id, to, None)
     }
 
@@ -55,22 +56,27 @@ impl Engine {
 
     fn refer(&mut self, id: CallId, to: String, replaces: Option<Replaces>) -> Result<(), String> {
         let Some(call) = self.calls.running.get_mut(&id) else { return Ok(()) };
-        call.check_inside()?;
         let peer = call.peer.clone();
         if let Some(to) = &call.transferring_to {
             return Err(format!("{peer} is being connected to {to} already."));
         }
-        let Some((leg_id, leg)) = call.talking_leg() else {
-            return Err(format!("{peer} has not answered yet."));
-        };
-        if leg.peer == to {
-            return Err(format!("{to} is who you talk to."));
+        let aor = Aor::of_user_name(&to).and_then(|aor| sip_aor(&aor).ok());
+        let aor = aor.ok_or_else(|| format!("{to} is no name."))?;
+        if call.is_outside() {
+            call.transfer_outside(aor, replaces.is_some())?;
+        } else {
+            let Some((leg_id, leg)) = call.talking_leg() else {
+                return Err(format!("{peer} has not answered yet."));
+            };
+            if leg.peer == to {
+                return Err(format!("{to} is who you talk to."));
+            }
+            let (account, uri) = (leg.account, sip::Uri::of(&aor));
+            self.sip_command(account, Command::Refer { leg: leg_id, to: uri, replaces });
         }
-        let aor = Aor::of_user_name(&to).ok_or_else(|| format!("{to} is no name."))?;
-        let uri = sip::Uri::of(&sip_aor(&aor).map_err(|_| format!("{to} is no name."))?);
-        let account = leg.account;
-        call.transferring_to = Some(to.clone());
-        self.sip_command(account, Command::Refer { leg: leg_id, to: uri, replaces });
+        if let Some(call) = self.calls.running.get_mut(&id) {
+            call.transferring_to = Some(to.clone());
+        }
         self.event(Event::Transferring { call: id, peer, to, by_us: true });
         Ok(())
     }
@@ -90,7 +96,7 @@ impl Engine {
         let peer = call.peer.clone();
         if status.code() < 300 {
             self.hang_up_legs(id, None);
-            return self.end_call(id, format!("You connected {peer} to {to}."));
+            return self.end_call(id, words::transferred(&peer, &to));
         }
         let why = match status.code() {
             486 | 600 => format!("{to} is busy"),

@@ -13,9 +13,10 @@ use super::dial::DIAL_MAX;
 use super::engine::{Engine, Report};
 use super::failure::Failure;
 use super::names::{as_typed, forwarding};
+use super::sip_account::CallWish;
 use super::words;
 use crate::sip::{self, Command, LegId};
-use crate::usage::{Aor, Resolved, Way};
+use crate::usage::{Aor, Resolved, Way, WayError};
 
 /// How calls to us are met, kept with the other settings in `settings.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,15 @@ pub struct Welcome {
     pub forward_unanswered: Option<String>,
     /// After how many seconds that is.
     pub unanswered_s: u16,
+}
+
+/// What a caller is told whose call does not ring.
+#[derive(Clone, Debug)]
+pub(in crate::phone) enum Refusal {
+    /// Why.
+    Status(rsip::StatusCode),
+    /// Whom to call instead.
+    GoesTo(sip::Uri),
 }
 
 impl Default for Welcome {
@@ -66,62 +76,94 @@ impl Engine {
         is_key_refused: bool,
         is_expected: bool,
     ) -> bool {
-        let is_blocked = self.is_blocked(peer);
-        let (status, sentence) = if let Some(blocked) = self.blocked(peer) {
-            blocked
-        } else if is_key_refused {
+        let overlay = self.accounts.get(account).map(|account| account.overlay().to_owned());
+        let refused = self.blocked(peer).or_else(|| {
             let sentence = words::refused(peer, "you have refused its key");
-            (rsip::StatusCode::Forbidden, sentence)
-        } else if is_expected {
-            return false;
-        } else if let Some(to) = self.goes_on(account, peer) {
-            if let Some(id) = self.begin_incoming(account, peer) {
-                self.send_on(account, leg, id, to);
-            }
-            return true;
-        } else if let Some(busy) = self.busy(peer, self.machine_answers_at_once()) {
-            busy
-        } else {
-            return false;
+            is_key_refused.then_some((Refusal::Status(rsip::StatusCode::Forbidden), sentence))
+        });
+        let refused = match refused {
+            None if !is_expected => self.cannot_ring(peer, overlay.as_deref()),
+            refused => refused,
         };
-        let Some(id) = self.begin_incoming(account, peer) else { return true };
-        self.sip_command(account, Command::Reject { leg, status });
+        let Some((refusal, sentence)) = refused else { return false };
+        if let Some(id) = self.begin_incoming(account, peer) {
+            self.sip_command(account, refusal.command(leg));
+            self.turned_away(id, sentence);
+        }
+        true
+    }
+
+    /// The caller has been told that the call does not ring.
+    pub(super) fn turned_away(&mut self, id: CallId, sentence: String) {
+        let call = self.calls.running.get(&id);
+        let is_blocked = call.is_some_and(|call| self.is_blocked(&call.peer));
         self.end_call(id, sentence);
         if is_blocked {
             // It is in the list, and takes no place on the screen.
             self.calls.dismiss(id);
         }
-        true
     }
 
     /// What a caller is told whom the user has blocked, and a sentence about it.
-    pub(super) fn blocked(&self, peer: &str) -> Option<(rsip::StatusCode, String)> {
+    pub(super) fn blocked(&self, peer: &str) -> Option<(Refusal, String)> {
         self.is_blocked(peer).then(|| {
             let sentence = words::refused(peer, "you have blocked this name");
-            (rsip::StatusCode::Decline, sentence)
+            (Refusal::Status(rsip::StatusCode::Decline), sentence)
         })
     }
 
-    /// What a caller is told whose call can't ring now, and a sentence about it.
-    pub(super) fn busy(&self, peer: &str, has_machine: bool) -> Option<(rsip::StatusCode, String)> {
-        if self.settings.welcome.do_not_disturb && !has_machine {
+    /// What a caller is told whose call can't ring now, and a sentence about it. A call that comes
+    /// in by an ordinary account has no overlay.
+    pub(super) fn cannot_ring(
+        &self,
+        peer: &str,
+        overlay: Option<&str>,
+    ) -> Option<(Refusal, String)> {
+        if let Some((to, name)) = self.goes_on(overlay, peer) {
+            return Some((Refusal::GoesTo(to), went_on(peer, &name)));
+        }
+        if self.settings.welcome.do_not_disturb && !self.machine_answers_at_once() {
             let sentence = format!("You missed a call from {peer}: you wanted to be left alone.");
-            return Some((rsip::StatusCode::TemporarilyUnavailable, sentence));
+            return Some((Refusal::Status(rsip::StatusCode::TemporarilyUnavailable), sentence));
         }
         // Nobody is there to choose between calls that are answered at once.
         let is_taken = self.options.auto_answer && !self.calls.running.is_empty();
         (is_taken || self.calls.is_full()).then(|| {
             let sentence = format!("You missed a call from {peer}: you were busy.");
-            (rsip::StatusCode::BusyHere, sentence)
+            (Refusal::Status(rsip::StatusCode::BusyHere), sentence)
         })
     }
 
     /// Whom a call goes on to because we talk or don't want to be disturbed.
-    fn goes_on(&self, account: AccountId, peer: &str) -> Option<(sip::Uri, String)> {
+    fn goes_on(&self, overlay: Option<&str>, peer: &str) -> Option<(sip::Uri, String)> {
         let Welcome { do_not_disturb, forward_busy, .. } = &self.settings.welcome;
-        let overlay = self.accounts.get(account)?.overlay();
-        let to = forward_uri(forward_busy.as_deref()?, overlay)?;
+        let to = self.forward_uri(forward_busy.as_deref()?, overlay)?;
         ((*do_not_disturb || self.calls.is_any_talking()) && to.1 != peer).then_some(to)
+    }
+
+    /// Where a name is called that stands in the settings, by callers of this overlay. Those of an
+    /// ordinary account know nobody of an overlay.
+    fn forward_uri(&self, to: &str, overlay: Option<&str>) -> Option<(sip::Uri, String)> {
+        let aor = match overlay {
+            Some(overlay) => sip_aor(&Aor::of_user_name(&forwarding(to, overlay).ok()?)?).ok()?,
+            None => match self.directory().overlays.way(to) {
+                Ok(Way::Elsewhere(_)) | Err(WayError::NoOverlay) => to.parse().ok()?,
+                _ => return None,
+            },
+        };
+        Some((sip::Uri::of(&aor), aor.to_string()))
+    }
+
+    /// A call has come in that may ring: it is answered at once, by the user or by the machine, or
+    /// waits to be.
+    pub(super) fn meet(&mut self, id: CallId, is_at_once: bool) {
+        self.watch_unanswered(id);
+        if is_at_once || self.options.auto_answer {
+            // Nothing can fail here: the call has just come in.
+            let _ = self.answer(id);
+        } else if self.machine_answers_at_once() {
+            self.answer_by_machine(id);
+        }
     }
 
     /// Whether somebody is a stranger: no contact, and no call of ours has come about with them.
@@ -157,28 +199,20 @@ impl Engine {
         let Some(call) = self.calls.running.get(&id).filter(|c| c.phase == Phase::Incoming) else {
             return;
         };
+        let overlay = call.outside.is_none().then_some(call.overlay.as_str());
         let forward = self.settings.welcome.forward_unanswered.as_deref();
-        let Some((uri, name)) = forward.and_then(|to| forward_uri(to, &call.overlay)) else {
+        let Some((to, name)) = forward.and_then(|to| self.forward_uri(to, overlay)) else {
             return self.answer_by_machine(id);
         };
+        let sentence = went_on(&call.peer, &name);
+        let refusal = Refusal::GoesTo(to);
+        if let Some(outside) = &call.outside {
+            outside.want(CallWish::Refuse(refusal.clone()));
+        }
         let legs: Vec<_> = call.legs.iter().map(|(id, leg)| (*id, leg.account)).collect();
         for (leg, account) in legs {
-            self.send_on(account, leg, id, (uri.clone(), name.clone()));
+            self.sip_command(account, refusal.clone().command(leg));
         }
-    }
-
-    /// Sends a call on to somebody else.
-    pub(super) fn send_on(
-        &mut self,
-        account: AccountId,
-        leg: LegId,
-        id: CallId,
-        (to, name): (sip::Uri, String),
-    ) {
-        let Some(call) = self.calls.running.get_mut(&id) else { return };
-        call.legs.remove(&leg);
-        let sentence = format!("You missed a call from {}: it went on to {name}.", call.peer);
-        self.sip_command(account, Command::Redirect { leg, to });
         self.end_call(id, sentence);
     }
 
@@ -221,11 +255,18 @@ impl Engine {
     }
 }
 
-/// Where a name is called that stands in the settings.
-fn forward_uri(to: &str, overlay: &str) -> Option<(sip::Uri, String)> {
-    let name = forwarding(to, overlay).ok()?;
-    let aor = sip_aor(&Aor::of_user_name(&name)?).ok()?;
-    Some((sip::Uri::of(&aor), name))
+impl Refusal {
+    /// What tells the caller.
+    pub(in crate::phone) fn command(self, leg: LegId) -> Command {
+        match self {
+            Self::Status(status) => Command::Reject { leg, status },
+            Self::GoesTo(to) => Command::Redirect { leg, to },
+        }
+    }
+}
+
+fn went_on(peer: &str, name: &str) -> String {
+    format!("You missed a call from {peer}: it went on to {name}.")
 }
 
 // limits

@@ -74,6 +74,10 @@ pub(super) fn path(path: &str) -> &'static str {
     if is_relayed(path) { "through a relay" } else { "direct" }
 }
 
+pub(super) fn transferred(peer: &str, to: &str) -> String {
+    format!("You connected {peer} to {to}.")
+}
+
 pub(super) fn is_relayed(path: &str) -> bool {
     path.split(' ').any(|word| word == "relay")
 }

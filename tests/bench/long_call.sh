@@ -1,7 +1,8 @@
 #!/bin/bash
 # A long call over a path that loses, delays and reorders, in which the caller's headset is
 # unplugged twice: for each minute the memory of both programs, and how many of its seconds had
-# sound on either side. Run as root, with the package `pulseaudio`:
+# sound on either side, and in the end whether memory was flat and sound intact. Run as root, with
+# the package `pulseaudio`:
 #
 #   cargo build --release
 #   tests/bench/long_call.sh target/release/chordial [minutes]
@@ -103,6 +104,7 @@ memory() {
 }
 
 echo "minute, MiB of alice and bob, seconds of the last minute with sound at alice and bob"
+figures=$folder/figures
 for ((minute = 1; minute <= minutes; minute++)); do
     if ((minute == minutes / 3 || minute == 2 * minutes / 3)); then
         unplug
@@ -113,8 +115,26 @@ for ((minute = 1; minute <= minutes; minute++)); do
         sleep 60
     fi
     echo "$minute $(memory "$alice") $(memory "$bob")" \
-        "$(sounding "$folder/alice.raw") $(sounding "$folder/bob.wav")"
+        "$(sounding "$folder/alice.raw") $(sounding "$folder/bob.wav")" | tee -a "$figures"
 done
-kill -INT "$alice"
+# Who is hung up on tells the figures of the call.
+kill "$bob"
 wait "$alice" || true
 grep '"event":"report"' "$folder/alice.log"
+
+# What a call takes in its first minutes it may keep: codecs, caches, the allocator's reserves. Of a
+# minute without a headset ten seconds are missing, and a few until the next look at the devices.
+awk -v minutes="$minutes" '
+    $1 == (minutes < 10 ? 1 : 5) { alice = $2; bob = $3 }
+    { grown = $2 - alice > $3 - bob ? $2 - alice : $3 - bob }
+    {
+        is_away = $1 == int(minutes / 3) || $1 == int(2 * minutes / 3)
+        least = is_away ? 40 : 55
+        if ($4 < least || $5 < least) silent = silent " " $1
+    }
+    END {
+        printf "memory: %+.1f MiB, sound: %s\n", grown, silent ? "missing in minute" silent : "intact"
+        is_good = NR == minutes && grown <= 3 && !silent
+        print is_good ? "verdict: good" : "verdict: bad"
+        exit !is_good
+    }' "$figures"

@@ -175,6 +175,11 @@ fn a_call_to_an_account_needs_no_overlay() {
     assert_eq!(commands(&mut backend), [Command::Answer(CallId(3))]);
     tell(&mut harness, &backend, with_call(talking()));
     harness.get_by_label(&words::verified(Verified::Ordinary, "bob@smith"));
+    for possible in [words::hold(), words::keypad(), words::record()] {
+        harness.get_by_label(possible);
+    }
+    click(&mut harness, words::hand_over());
+    harness.get_by_label(words::hand_over_to());
     click(&mut harness, words::hang_up());
     assert_eq!(commands(&mut backend), [Command::HangUp(CallId(3))]);
     tell(&mut harness, &backend, Snapshot::default());

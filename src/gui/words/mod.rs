@@ -318,6 +318,7 @@ pub fn quality_details(quality: &Quality) -> String {
 /// The heading of the sound's quality.
 pub fn sound(word: &str) -> String {
     match word {
+        "Connected" => say!(sound_connected),
         "Good" => say!(sound_good),
         "Fair" => say!(sound_fair),
         _ => say!(sound_poor),

@@ -294,6 +294,7 @@ impl AudioSession {
 
     /// The next 20 ms for the speaker.
     pub fn playout(&mut self, now: Instant) -> Frame {
+        self.misses.tick();
         // Each turn adds at least 2.5 ms unless a packet is faulty; the bound is for those.
         for _ in 0..FRAME_SAMPLES / 120 {
             if self.decoded.len() >= FRAME_SAMPLES {

@@ -26,7 +26,7 @@ pub struct AudioStatistics {
     pub jitter: Duration,
     /// The same of our packets, as the other side reports.
     pub jitter_sent: Option<Duration>,
-    /// How well we hear the other side lately, once it has been heard for a second.
+    /// How well we hear the other side lately; `None` while it says nothing.
     pub heard: Option<Estimate>,
     /// How well the other side hears us, if it says.
     pub heard_there: Option<Estimate>,

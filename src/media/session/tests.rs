@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::media::compare::correlation;
+use crate::media::quality::Estimate;
 use crate::media::wav::read_wav;
 
 /// What the network between two sessions does.
@@ -273,6 +274,25 @@ fn what_is_heard_is_told_and_estimated() {
     for figures in run(Network { delay_us: 600_000, jitter_us: 0, loss: 0.0 }) {
         assert!(figures.is_late && figures.heard.is_some_and(|heard| heard.r_factor < 60.0));
     }
+}
+
+/// Whoever was heard badly and is silent since is not judged by what was long ago, and learns that
+/// nothing is known of it.
+#[test]
+fn silence_is_not_judged() {
+    let mut call = Call::new(25, Network { delay_us: 600_000, jitter_us: 0, loss: 0.0 });
+    let said = speech();
+    call.talk([&said[0], &said[1]], 800);
+    let is_bad = |heard: Option<Estimate>| heard.is_some_and(|heard| heard.r_factor < 60.0);
+    assert!(is_bad(call.sessions[0].statistics().heard));
+    assert!(is_bad(call.sessions[1].statistics().heard_there));
+    call.sessions[1].set_direction(Direction::RecvOnly);
+    call.talk([&said[0], &[]], 1000);
+    let figures = call.sessions[0].statistics();
+    assert_eq!((figures.heard, figures.is_late), (None, false));
+    let figures = call.sessions[1].statistics();
+    assert_eq!(figures.heard_there, None);
+    assert!(is_bad(figures.heard), "Alice goes on talking");
 }
 
 #[test]

@@ -122,7 +122,8 @@ pub enum Verified {
 /// What the sound is like.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Quality {
-    /// One word: "Good", "Fair" or "Poor".
+    /// One word: "Good", "Fair" or "Poor", or "Connected" while the other side says nothing that
+    /// could be judged.
     pub word: &'static str,
     /// Share of packets lost on the way to us, 0 to 1.
     pub loss: f32,
@@ -134,7 +135,7 @@ pub struct Quality {
     pub score: Option<f32>,
     /// What they would say of what the other side hears, as it reports.
     pub score_there: Option<f32>,
-    /// The path in a word, such as "direct".
+    /// The path in a word, such as "direct"; empty if a provider has the call.
     pub path: String,
 }
 

@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::engine::{Engine, FLOW};
+use super::phone::SipNews;
 use super::sound::{BareSound, SoundReport};
 use crate::base::Instant;
 use crate::media::sdp::{Direction, Origin, PlainDescription, PlainNegotiated, PlainOffer};
-use crate::media::{AudioStatistics, Digit, SinkChoice, SourceChoice};
+use crate::media::{
+    AudioStatistics, CallRecorder, ConferencePort, Digit, SinkChoice, SourceChoice,
+};
+use crate::phone::voice::Who;
 use crate::phone::words;
 use crate::phone::{CallId, CallReport, Event};
 use crate::sip::{self, Command, LegId, Uri};
@@ -21,9 +26,15 @@ pub(super) struct Call {
     /// Where we hear, until sound flows there.
     socket: Option<UdpSocket>,
     local: PlainDescription,
+    /// Which way sound flows as the other side has agreed to, and as an offer of ours has it that
+    /// waits for an answer.
+    agreed: Direction,
+    offered: Option<Direction>,
     /// What the caller offers, until we have answered.
     offer: Option<PlainOffer>,
     sound: Option<BareSound>,
+    /// Who is to talk, if that is not the phone's own user.
+    who: Option<Who>,
     began: Instant,
     report: CallReport,
     statistics: AudioStatistics,
@@ -33,6 +44,8 @@ pub(super) struct Call {
     again_at: Option<Instant>,
     /// Whom the other side is to call.
     transferring_to: Option<String>,
+    /// Whom it talks to instead of us.
+    transferred_to: Option<String>,
 }
 
 impl Call {
@@ -43,14 +56,14 @@ impl Call {
 
     /// Whether the user wants it on hold.
     fn is_on_hold(&self) -> bool {
-        self.local.direction != Direction::SendRecv
+        is_hold(self.local.direction)
     }
 }
 
 impl Engine {
-    pub(super) async fn dial(&mut self, callee: &sip::Aor) {
+    pub(super) async fn dial(&mut self, callee: &sip::Aor, who: Option<Who>) {
         let call = match self.new_call(callee.to_string()).await {
-            Ok(call) => call,
+            Ok(call) => Call { who, ..call },
             Err(message) => return self.tell(Event::Error { message }).await,
         };
         let leg = LegId(call.id.0);
@@ -78,14 +91,18 @@ impl Engine {
             origin: Origin { session_id: self.rng.u64(), version: 0 },
             socket: Some(socket),
             local: PlainDescription::ours(address),
+            agreed: Direction::SendRecv,
+            offered: None,
             offer: None,
             sound: None,
+            who: None,
             began: self.clock.now(),
             report: CallReport::default(),
             statistics: AudioStatistics::default(),
             is_held: (false, false),
             again_at: None,
             transferring_to: None,
+            transferred_to: None,
         })
     }
 
@@ -108,11 +125,12 @@ impl Engine {
         self.command(Command::Ring { leg });
         self.tell(Event::Incoming { call: id, peer }).await;
         if self.options.auto_answer {
-            self.answer(leg).await;
+            self.answer(leg, None).await;
         }
     }
 
-    pub(super) async fn answer(&mut self, leg: LegId) {
+    /// Takes a call; without anybody to talk the phone's own user does.
+    pub(super) async fn answer(&mut self, leg: LegId, who: Option<Who>) {
         let Some(call) = self.calls.get_mut(&leg) else { return };
         let Some(offer) = call.offer.take() else { return };
         let Ok((answer, negotiated)) = offer.answer(call.origin, &call.local) else {
@@ -120,12 +138,38 @@ impl Engine {
             return self.command(Command::Reject { leg, status });
         };
         call.local.keep(&negotiated);
+        call.who = who;
         self.command(Command::Answer { leg, answer: answer.into_bytes() });
         self.talk(leg, &negotiated).await;
     }
 
     /// Both sides have agreed for the first time.
     async fn talk(&mut self, leg: LegId, negotiated: &PlainNegotiated) {
+        let (now, reports) = (self.clock.now(), self.reports.clone());
+        let user = self.user();
+        let Some(call) = self.calls.get_mut(&leg) else { return };
+        let who = call.who.take().unwrap_or(user);
+        let Some(socket) = call.socket.take() else { return };
+        let report = move |report| {
+            // Figures come again; all else is not lost unless the phone has ended.
+            let last = !matches!(report, SoundReport::Statistics(_));
+            if let Err(TrySendError::Full(report)) = reports.try_send((leg, report))
+                && last
+            {
+                let reports = reports.clone();
+                tokio::spawn(async move { reports.send(report).await });
+            }
+        };
+        call.sound = Some(BareSound::start(socket, negotiated, who, report));
+        call.report.answered = true;
+        call.report.answered_ms = Some(elapsed_ms(call.began, now));
+        call.report.path = Some(format!("{} - {}", call.local.address, negotiated.remote.address));
+        let (call, peer) = (call.id, call.peer.clone());
+        self.tell(Event::Answered { call, peer }).await;
+    }
+
+    /// The phone's own user.
+    fn user(&self) -> Who {
         let source = match &self.options.play {
             Some(recording) => SourceChoice::Recording(recording.clone()),
             None => SourceChoice::Device(Vec::new()),
@@ -134,19 +178,7 @@ impl Engine {
             Some(path) => SinkChoice::File(path.clone()),
             None => SinkChoice::Device(Vec::new()),
         };
-        let (now, reports) = (self.clock.now(), self.reports.clone());
-        let Some(call) = self.calls.get_mut(&leg) else { return };
-        let Some(socket) = call.socket.take() else { return };
-        let report = move |report| {
-            // Figures come again.
-            let _ = reports.try_send((leg, report));
-        };
-        call.sound = Some(BareSound::start(socket, negotiated, (source, sink), report));
-        call.report.answered = true;
-        call.report.answered_ms = Some(elapsed_ms(call.began, now));
-        call.report.path = Some(format!("{} - {}", call.local.address, negotiated.remote.address));
-        let (call, peer) = (call.id, call.peer.clone());
-        self.tell(Event::Answered { call, peer }).await;
+        Who::User { source, sink, voice_processing: true, hold_music: None }
     }
 
     /// The other side of a call wants to change it, or asks what we want.
@@ -189,31 +221,36 @@ impl Engine {
     }
 
     pub(super) async fn changed(&mut self, leg: LegId, answer: Option<Vec<u8>>) {
-        let Some(call) = self.calls.get(&leg) else { return };
+        let Some(call) = self.calls.get_mut(&leg) else { return };
         let answer = answer.and_then(|text| String::from_utf8(text).ok()).unwrap_or_default();
         if let (Ok(negotiated), Some(sound)) = (call.local.accept(&answer), &call.sound) {
             sound.change(&negotiated);
         }
-        let by_us = call.is_on_hold();
+        call.agreed = call.offered.take().unwrap_or(call.agreed);
+        let (by_us, is_wanted) = (is_hold(call.agreed), call.agreed == call.local.direction);
         self.held(leg, |held| held.0 = by_us).await;
+        if !is_wanted {
+            // The user has changed their mind meanwhile.
+            self.change(leg);
+        }
     }
 
     /// The other side leaves the call as it was.
     pub(super) async fn unchanged(&mut self, leg: LegId, again_after: Option<Duration>) {
         let now = self.clock.now();
         let Some(call) = self.calls.get_mut(&leg) else { return };
+        call.offered = None;
         // Whether it has heard of it or not, nothing of us goes out while the user holds the call.
-        let (is_held, wants) = (call.is_held.0, call.is_on_hold());
-        if is_held == wants {
+        if call.agreed == call.local.direction {
             return;
         }
         if let Some(pause) = again_after {
             call.again_at = Some(now + pause);
             return;
         }
-        call.local.direction = direction(is_held);
+        call.local.direction = call.agreed;
         if let Some(sound) = &call.sound {
-            sound.hold(is_held);
+            sound.hold(is_hold(call.agreed));
         }
         let message = format!("{} does not let us change the call.", call.peer);
         self.tell(Event::Error { message }).await;
@@ -237,6 +274,11 @@ impl Engine {
     fn change(&mut self, leg: LegId) {
         let Some(call) = self.calls.get_mut(&leg) else { return };
         call.again_at = None;
+        if call.offered.is_some() {
+            // What is wanted by then is asked for when the answer comes.
+            return;
+        }
+        call.offered = Some(call.local.direction);
         call.origin.version += 1;
         let offer = call.local.offer(call.origin).into_bytes();
         self.command(Command::Change { leg, offer });
@@ -282,6 +324,20 @@ impl Engine {
         }
     }
 
+    /// Records a call, or no more.
+    pub(super) fn record(&self, leg: LegId, recorder: Option<CallRecorder>) {
+        if let Some(sound) = self.calls.get(&leg).and_then(|call| call.sound.as_ref()) {
+            sound.record(recorder);
+        }
+    }
+
+    /// Connects a call with another one.
+    pub(super) fn join(&self, leg: LegId, other: ConferencePort) {
+        if let Some(sound) = self.calls.get(&leg).and_then(|call| call.sound.as_ref()) {
+            sound.join(other);
+        }
+    }
+
     /// Has the other side call somebody else (RFC 3515).
     pub(super) async fn transfer(&mut self, leg: LegId, to: &sip::Aor) {
         let Some(call) = self.calls.get_mut(&leg).filter(|call| call.sound.is_some()) else {
@@ -298,16 +354,23 @@ impl Engine {
         let Some(call) = self.calls.get_mut(&leg) else { return };
         match status.code() {
             ..200 => {}
-            200..300 => self.command(Command::HangUp { leg, reason: None }),
+            200..300 => {
+                call.transferred_to = call.transferring_to.take();
+                self.command(Command::HangUp { leg, reason: None });
+            }
             _ => {
                 let to = call.transferring_to.take().unwrap_or_default();
                 let message = format!("{} can't be connected to {to}.", call.peer);
-                self.tell(Event::Error { message }).await;
+                let call = call.id;
+                self.tell_news(SipNews::NotTransferred(call, message)).await;
             }
         }
     }
 
-    pub(super) fn sound_report(&mut self, leg: LegId, report: SoundReport) {
+    pub(super) async fn sound_report(&mut self, leg: LegId, report: SoundReport) {
+        if matches!(report, SoundReport::Over) {
+            return self.tell_news(SipNews::SoundOver).await;
+        }
         let Some(call) = self.calls.get_mut(&leg) else { return };
         match report {
             SoundReport::Statistics(statistics) => {
@@ -324,6 +387,11 @@ impl Engine {
                 let call = call.id;
                 self.tell_now(Event::Digit { call, digit });
             }
+            SoundReport::MessageTaken => {
+                let call = call.id;
+                self.tell_news(SipNews::MessageTaken(call)).await;
+            }
+            SoundReport::Over => {}
             SoundReport::Fault(message) => {
                 self.tell_now(Event::Error { message });
             }
@@ -340,7 +408,10 @@ impl Engine {
         report.packets_lost = statistics.packets_lost;
         report.sound_sent = statistics.sound_sent;
         report.sound_received = statistics.sound_received;
-        let reason = words::end(end, &call.peer, report.answered);
+        let reason = match call.transferred_to {
+            Some(to) => words::transferred(&call.peer, &to),
+            None => words::end(end, &call.peer, report.answered),
+        };
         let (peer, report) = (call.peer, Box::new(call.report));
         self.tell(Event::Ended { call: call.id, peer, reason, report }).await;
     }
@@ -349,6 +420,10 @@ impl Engine {
 /// Our side of a call that is on hold here, or not.
 fn direction(is_on_hold: bool) -> Direction {
     if is_on_hold { Direction::SendOnly } else { Direction::SendRecv }
+}
+
+fn is_hold(direction: Direction) -> bool {
+    direction != Direction::SendRecv
 }
 
 /// Whether the other side hears nothing of us.

@@ -91,7 +91,7 @@ impl Engine {
                 },
                 report = self.sound.recv() => {
                     if let Some((leg, report)) = report {
-                        self.sound_report(leg, report);
+                        self.sound_report(leg, report).await;
                     }
                 }
                 () = self.clock.sleep_until(self.agent.deadline()) => self.input(Input::Timeout),
@@ -166,18 +166,22 @@ impl Engine {
 
     async fn carry_out(&mut self, wish: SipWish) {
         let (id, wish) = match wish {
-            SipWish::Dial(callee) => return self.dial(&callee).await,
+            SipWish::Dial(callee, who) => {
+                return self.dial(&callee, who.map(|who| *who)).await;
+            }
             SipWish::Call(id, wish) => (id, wish),
         };
         let leg = self.calls.iter().find(|(_, call)| call.id == id).map(|(leg, _)| *leg);
         let Some(leg) = leg else { return };
         match wish {
-            CallWish::Answer => self.answer(leg).await,
-            CallWish::Refuse(status) => self.command(Command::Reject { leg, status }),
+            CallWish::Answer(who) => self.answer(leg, who.map(|who| *who)).await,
+            CallWish::Refuse(refusal) => self.command(refusal.command(leg)),
             CallWish::HangUp => self.command(Command::HangUp { leg, reason: None }),
             CallWish::Hold(is_on_hold) => self.hold(leg, is_on_hold),
             CallWish::Mute(is_muted) => self.mute(leg, is_muted),
             CallWish::Press(digit) => self.press(leg, digit),
+            CallWish::Record(recorder) => self.record(leg, recorder),
+            CallWish::Join(other) => self.join(leg, other),
             CallWish::Transfer(to) => self.transfer(leg, &to).await,
         }
     }
@@ -281,7 +285,7 @@ impl Engine {
         self.tell_news(SipNews::Event(event)).await;
     }
 
-    async fn tell_news(&self, news: SipNews) {
+    pub(super) async fn tell_news(&self, news: SipNews) {
         // Nobody may be listening any more.
         let _ = self.news.send(news).await;
     }

@@ -6,7 +6,9 @@ use tokio::sync::mpsc;
 
 use super::engine::Engine;
 use super::settings::SipAccount;
-use crate::media::{AudioStatistics, Digit, Recording};
+use crate::media::{AudioStatistics, CallRecorder, ConferencePort, Digit, Recording};
+use crate::phone::voice::Who;
+use crate::phone::welcome::Refusal;
 use crate::phone::{CallId, Event};
 use crate::sip;
 
@@ -31,22 +33,26 @@ pub struct SipPhone {
 }
 
 /// What whoever uses a phone wants of it.
-#[derive(Debug)]
 pub(in crate::phone) enum SipWish {
-    Dial(sip::Aor),
+    /// To call somebody, with somebody else to talk than the phone's own user.
+    Dial(sip::Aor, Option<Box<Who>>),
     Call(CallId, CallWish),
 }
 
 /// What is to be done with a call.
-#[derive(Debug)]
 pub(in crate::phone) enum CallWish {
-    Answer,
+    /// To take it, with somebody else to talk than the phone's own user.
+    Answer(Option<Box<Who>>),
     /// Not to take it, and what the caller is told.
-    Refuse(rsip::StatusCode),
+    Refuse(Refusal),
     HangUp,
     Hold(bool),
     Mute(bool),
     Press(Digit),
+    /// To record both sides, or no more.
+    Record(Option<CallRecorder>),
+    /// To connect it with another one.
+    Join(ConferencePort),
     Transfer(sip::Aor),
 }
 
@@ -58,6 +64,12 @@ pub(in crate::phone) enum SipNews {
     Unreachable(String),
     /// How the sound of a call is, several times a second.
     Figures(CallId, Box<AudioStatistics>),
+    /// The other side of a call was not connected with somebody else: one sentence.
+    NotTransferred(CallId, String),
+    /// The answering machine has taken the message of a call.
+    MessageTaken(CallId),
+    /// The sound of a call has ended, and all of it is written.
+    SoundOver,
 }
 
 impl SipPhone {
@@ -76,12 +88,17 @@ impl SipPhone {
 
     /// Calls somebody; what comes of it is told by events.
     pub async fn dial(&self, callee: sip::Aor) {
-        let _ = self.wishes.send(SipWish::Dial(callee)).await;
+        let _ = self.wishes.send(SipWish::Dial(callee, None)).await;
+    }
+
+    /// Calls somebody, and lets this one talk.
+    pub(in crate::phone) async fn dial_for(&self, callee: sip::Aor, who: Who) {
+        let _ = self.wishes.send(SipWish::Dial(callee, Some(Box::new(who)))).await;
     }
 
     /// Takes a call.
     pub async fn answer(&self, call: CallId) {
-        let _ = self.wishes.send(SipWish::Call(call, CallWish::Answer)).await;
+        let _ = self.wishes.send(SipWish::Call(call, CallWish::Answer(None))).await;
     }
 
     /// Ends a call, or declines it.
@@ -109,8 +126,10 @@ impl SipPhone {
         loop {
             match self.news.recv().await? {
                 SipNews::Event(event) => return Some(event),
-                SipNews::Unreachable(message) => return Some(Event::Error { message }),
-                SipNews::Figures(..) => {}
+                SipNews::Unreachable(message) | SipNews::NotTransferred(_, message) => {
+                    return Some(Event::Error { message });
+                }
+                SipNews::Figures(..) | SipNews::MessageTaken(_) | SipNews::SoundOver => {}
             }
         }
     }

@@ -11,8 +11,8 @@ use crate::base::{Now, Rng};
 use crate::link::{Clock, os_seed, unix_ms};
 use crate::media::sdp::PlainNegotiated;
 use crate::media::{
-    AudioSession, AudioStatistics, DatagramKind, Digit, FRAME_SAMPLES, SAMPLE_RATE,
-    SessionSettings, SinkChoice, SourceChoice,
+    AudioSession, AudioStatistics, CallRecorder, ConferencePort, DatagramKind, Digit,
+    FRAME_SAMPLES, SAMPLE_RATE, SessionSettings,
 };
 use crate::phone::voice::{Voice, Who};
 
@@ -22,7 +22,6 @@ pub(super) struct BareSound {
     control: mpsc::Sender<Control>,
 }
 
-#[derive(Debug)]
 enum Control {
     /// Both sides have agreed anew.
     Change {
@@ -34,6 +33,10 @@ enum Control {
     /// Our microphone is cut off, or let in again.
     Mute(bool),
     Press(Digit),
+    /// Both sides are recorded, or no more.
+    Record(Option<CallRecorder>),
+    /// This call is connected with another one.
+    Join(ConferencePort),
 }
 
 /// What a call's sound reports.
@@ -45,6 +48,10 @@ pub(super) enum SoundReport {
     Digit(Digit),
     /// Figures, several times a second and a last time at the end.
     Statistics(Box<AudioStatistics>),
+    /// The answering machine has taken the message.
+    MessageTaken,
+    /// All is over and written.
+    Over,
 }
 
 impl BareSound {
@@ -52,14 +59,13 @@ impl BareSound {
     pub(super) fn start(
         socket: UdpSocket,
         negotiated: &PlainNegotiated,
-        (source, sink): (SourceChoice, SinkChoice),
+        who: Who,
         report: impl Fn(SoundReport) + Send + Sync + 'static,
     ) -> Self {
         let (control, inbox) = mpsc::channel(CHANGES_MAX);
         let mut rng = Rng::new(os_seed());
         let settings = settings(negotiated, &mut rng);
         let (remote, has_mux) = (negotiated.remote.address, negotiated.remote.has_rtcp_mux);
-        let who = Who::User { source, sink, voice_processing: true, hold_music: None };
         tokio::spawn(async move {
             let opened = tokio::task::spawn_blocking(move || who.open()).await;
             let Ok((voice, fault)) = opened else { return };
@@ -75,6 +81,7 @@ impl BareSound {
                 }
                 Err(error) => report(SoundReport::Fault(error.to_string())),
             }
+            report(SoundReport::Over);
         });
         Self { control }
     }
@@ -94,6 +101,16 @@ impl BareSound {
     /// Cuts the microphone off, or lets it in again.
     pub(super) fn mute(&self, is_muted: bool) {
         let _ = self.control.try_send(Control::Mute(is_muted));
+    }
+
+    /// Records both sides, or no more. The other side hears a tone: its phone says nothing of it.
+    pub(super) fn record(&self, recorder: Option<CallRecorder>) {
+        let _ = self.control.try_send(Control::Record(recorder));
+    }
+
+    /// Connects this call with another one: each is heard in the other.
+    pub(super) fn join(&self, other: ConferencePort) {
+        let _ = self.control.try_send(Control::Join(other));
     }
 
     /// Presses a key of the telephone.
@@ -171,6 +188,8 @@ impl Running {
             }
             Control::Hold(is_on_hold) => self.voice.hold(is_on_hold),
             Control::Mute(is_muted) => self.voice.mute(is_muted),
+            Control::Record(recorder) => self.voice.record(recorder, false),
+            Control::Join(other) => self.voice.join(other),
             Control::Press(digit) => {
                 let _ = self.session.send_digit(digit, KEY);
             }
@@ -182,6 +201,9 @@ impl Running {
         let heard = self.session.playout(now);
         let said = self.voice.turn(&heard);
         self.session.capture(now, &said);
+        if self.voice.is_over() {
+            report(SoundReport::MessageTaken);
+        }
         for fault in self.voice.take_faults() {
             report(SoundReport::Fault(fault.to_string()));
         }

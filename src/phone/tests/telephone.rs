@@ -3,9 +3,10 @@
 use tokio::net::UdpSocket;
 
 use super::*;
+use crate::media::{AudioSink, WavSink};
 use crate::phone::{
-    Contact, ContactJob, Direction, Ending, SipAccountFacts, SipAccountJob, SipReach, Verified,
-    Welcome,
+    Contact, ContactJob, Direction, Ending, MachineSettings, SipAccountFacts, SipAccountJob,
+    SipReach, SoundSettings, Verified, Welcome,
 };
 
 const ALICE: &str = "alice@pstn.example";
@@ -15,6 +16,8 @@ const ROB: &str = "rob@pstn.example";
 struct Provider {
     socket: UdpSocket,
     at: SocketAddr,
+    /// Rob's microphone and speaker.
+    sound: UdpSocket,
     lets_in: bool,
     /// Where the customer was heard from last.
     customer: Option<SocketAddr>,
@@ -24,7 +27,8 @@ impl Provider {
     async fn new() -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let at = socket.local_addr().expect("bound");
-        Self { socket, at, lets_in: true, customer: None }
+        let sound = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        Self { socket, at, sound, lets_in: true, customer: None }
     }
 
     /// The next message that begins with the first of these words and has all others in it. Who
@@ -73,9 +77,11 @@ impl Provider {
 
     /// What describes Rob's sound, with its headers.
     fn described(&self, direction: &str) -> String {
+        let port = self.sound.local_addr().expect("bound").port();
         let body = format!(
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-             m=audio 9 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na={direction}\r\n"
+             m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\n\
+             a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
         );
         let (at, length) = (self.at, body.len());
         format!(
@@ -91,11 +97,15 @@ impl Provider {
         let to = tag.map_or_else(|| format!("To: <sip:{ALICE}>"), str::to_owned);
         let (branch, number) = match (method, heard) {
             ("BYE", _) => ("end", 2),
+            ("NOTIFY", _) => ("told", 2),
             ("ACK", Some(heard)) if heard.starts_with("SIP/2.0 200") => ("taken", 1),
             _ => ("begin", 1),
         };
         let rest = match method {
             "INVITE" => self.described("sendrecv"),
+            "NOTIFY" => "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\n\
+                         Content-Type: message/sipfrag\r\nContent-Length: 14\r\n\r\nSIP/2.0 200 OK"
+                .to_owned(),
             _ => "Content-Length: 0\r\n\r\n".to_owned(),
         };
         let text = format!(
@@ -106,6 +116,25 @@ impl Provider {
             self.at
         );
         self.socket.send_to(text.as_bytes(), customer).await.expect("sent");
+    }
+
+    /// Waits for a packet of sound with this payload type whose payload is like this; who sent it.
+    async fn hears_sound(
+        &self,
+        what: &str,
+        payload_type: u8,
+        is_so: fn(&[u8]) -> bool,
+    ) -> SocketAddr {
+        let found = async {
+            let mut buffer = [0; 2048];
+            loop {
+                let (length, from) = self.sound.recv_from(&mut buffer).await.expect("received");
+                if buffer[1] & 0x7f == payload_type && is_so(&buffer[12..length]) {
+                    return from;
+                }
+            }
+        };
+        timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{what} was not heard"))
     }
 
     /// Calls, and acknowledges whatever the last word on that is.
@@ -265,4 +294,184 @@ async fn an_account_is_registered_for_as_long_as_it_is_there() {
     let end = tokio::spawn(alice.end());
     provider.hears(&["REGISTER", "Expires: 0"]).await;
     end.await.expect("it ends");
+}
+
+/// Loudness of a sample of PCMU (ITU-T G.711), whose bits are inverted.
+fn is_loud(payload: &[u8]) -> bool {
+    payload.iter().any(|sample| !sample & 0x7f > 0x20)
+}
+
+fn is_silent(payload: &[u8]) -> bool {
+    payload.iter().all(|sample| !sample & 0x7f < 2)
+}
+
+/// The user is heard unless muted, and so is the music of the settings while the call is on hold;
+/// keys go both ways (RFC 4733 §2.5). Of somebody who says nothing nothing bad is told.
+#[tokio::test]
+async fn a_call_to_an_account_carries_voice_and_keys() {
+    let mut provider = Provider::new().await;
+    let mut alice = alice_at(&mut provider).await;
+    let music = alice.folder.path().join("music.wav");
+    WavSink::create(&music).expect("a file").write(&[0.5; 960]);
+    let sound = SoundSettings { hold_music: Some(music), ..SoundSettings::default() };
+    alice.send(Command::Configure(Box::new(Settings { sound, ..Settings::default() })));
+    alice.until("so", |s| s.settings.sound.hold_music.is_some()).await;
+    provider.send("one", "INVITE", None).await;
+    let call = alice.rings().await;
+    alice.send(Command::Answer(call));
+    provider.is_answered("one", "200").await;
+    alice.talks().await;
+    provider.hears_sound("Alice", 0, is_loud).await;
+    alice.send(Command::Mute(call, true));
+    provider.hears_sound("silence", 0, is_silent).await;
+    alice.send(Command::Hold(call, true));
+    provider.hears(&["INVITE", "a=sendonly"]).await;
+    provider.hears_sound("music", 0, is_loud).await;
+    alice.send(Command::Hold(call, false));
+    provider.hears(&["INVITE", "a=sendrecv"]).await;
+    provider.hears_sound("silence", 0, is_silent).await;
+    alice.send(Command::Mute(call, false));
+    provider.hears_sound("Alice", 0, is_loud).await;
+
+    alice.send(Command::Digit(call, '5'));
+    let alice_is_at = provider.hears_sound("a key", 101, |payload| payload[0] == 5).await;
+    // Keys are taken from whoever has been heard: silence, then key 9 at its end, each with payload
+    // type, sequence number, timestamp and source.
+    let mut silence = vec![0x80, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1];
+    silence.extend([0xff; 160]);
+    let key = [0x80, 0xe5, 0, 2, 0, 0, 0, 161, 0, 0, 0, 1, 9, 0x8a, 0x03, 0x20];
+    for packet in [&silence[..], &key] {
+        provider.sound.send_to(packet, alice_is_at).await.expect("sent");
+    }
+    let pressed = alice.event(|event| match event {
+        Event::Digit { call, digit } => Some((*call, *digit)),
+        _ => None,
+    });
+    assert_eq!(pressed.await, (call, '9'));
+    let snapshot = alice.handle.snapshot();
+    assert_eq!((&snapshot.calls[0].trouble, &snapshot.notice), (&None, &None));
+}
+
+/// Whoever is not answered may leave a message, which is there once the machine has hung up.
+#[tokio::test]
+async fn the_machine_answers_a_call_to_an_account() {
+    let mut provider = Provider::new().await;
+    let mut alice = alice_at(&mut provider).await;
+    let machine = MachineSettings {
+        answering_machine: true,
+        machine_after_s: 0,
+        machine_message_s_max: 2,
+        ..MachineSettings::default()
+    };
+    alice.send(Command::Configure(Box::new(Settings { machine, ..Settings::default() })));
+    alice.until("so", |s| s.settings.machine.answering_machine).await;
+    provider.send("one", "INVITE", None).await;
+    provider.is_answered("one", "200").await;
+    provider.hears_sound("the greeting", 0, is_loud).await;
+    provider.hears(&["BYE"]).await;
+    assert_eq!(alice.over().await.0, format!("{ROB} left a message."));
+    alice.until("a message", |s| s.voice_messages.iter().any(|m| m.peer == ROB)).await;
+    let snapshot = alice.handle.snapshot();
+    assert_eq!(snapshot.voice_messages[0].duration, Duration::from_secs(2));
+    assert_eq!(snapshot.history[0].ending(), Ending::Missed);
+}
+
+/// RFC 3261 §21.3.3: calls to an account go on to somebody whom its provider can find. One of an
+/// overlay it can't, so that the call rings.
+#[tokio::test]
+async fn a_call_to_an_account_goes_on() {
+    let mut provider = Provider::new().await;
+    let mut alice = alice_at(&mut provider).await;
+    let welcome = |alice: &Phone, welcome| {
+        alice.send(Command::Configure(Box::new(Settings { welcome, ..Settings::default() })));
+    };
+    let carol = || Some("carol@pstn.example".to_owned());
+    welcome(&alice, Welcome { forward_unanswered: carol(), unanswered_s: 0, ..Welcome::default() });
+    alice.until("so", |s| s.settings.welcome.forward_unanswered.is_some()).await;
+    provider.send("one", "INVITE", None).await;
+    let answer = provider.is_answered("one", "302").await;
+    assert!(answer.contains("Contact: <sip:carol@pstn.example>"), "{answer}");
+    let went_on = format!("You missed a call from {ROB}: it went on to carol@pstn.example.");
+    assert_eq!(alice.over().await.0, went_on);
+
+    let away = |to| Welcome { do_not_disturb: true, forward_busy: to, ..Welcome::default() };
+    welcome(&alice, away(carol()));
+    alice.until("so", |s| s.settings.welcome.do_not_disturb).await;
+    provider.send("two", "INVITE", None).await;
+    provider.is_answered("two", "302").await;
+    assert_eq!(alice.over().await.0, went_on);
+    welcome(&alice, away(Some("carol".into())));
+    alice.until("so", |s| s.settings.welcome.forward_busy.as_deref() == Some("carol")).await;
+    provider.send("three", "INVITE", None).await;
+    provider.is_answered("three", "480").await;
+}
+
+/// RFC 3515: a call is recorded, and its other side connected with somebody of the same provider.
+#[tokio::test]
+async fn a_call_to_an_account_is_recorded_and_handed_over() {
+    let mut provider = Provider::new().await;
+    let mut alice = alice_at(&mut provider).await;
+    provider.send("one", "INVITE", None).await;
+    let call = alice.rings().await;
+    alice.send(Command::Answer(call));
+    let taken = provider.is_answered("one", "200").await;
+    alice.talks().await;
+    alice.send(Command::Record(call, true));
+    alice.send(Command::Digit(call, '1'));
+    provider.hears_sound("a key", 101, |payload| payload[0] == 1).await;
+    alice.send(Command::Record(call, false));
+    alice.send(Command::Digit(call, '2'));
+    provider.hears_sound("another", 101, |payload| payload[0] == 2).await;
+    alice.until("a file", |s| s.calls[0].recording.file.is_some()).await;
+    let file = alice.handle.snapshot().calls[0].recording.file.clone().expect("told");
+    let sound = crate::media::read_wav(&file).expect("a recording");
+    assert!(sound.iter().any(|sample| sample.abs() > 0.05), "Alice hums");
+
+    alice.send(Command::Transfer { call, to: "carol".into() });
+    provider.hears(&["REFER", "Refer-To: <sip:carol@pstn.example>"]).await;
+    provider.send("one", "NOTIFY", Some(&taken)).await;
+    provider.hears(&["BYE"]).await;
+    assert_eq!(alice.over().await.0, format!("You connected {ROB} to carol@pstn.example."));
+}
+
+/// Two calls to an account hear each other once they are merged.
+#[tokio::test]
+async fn calls_to_an_account_are_merged() {
+    let mut provider = Provider::new().await;
+    let mut alice = alice_at(&mut provider).await;
+    let mut calls = Vec::new();
+    for (name, key) in [("one", 1), ("two", 2)] {
+        provider.send(name, "INVITE", None).await;
+        let call = alice.rings().await;
+        alice.send(Command::Answer(call));
+        provider.is_answered(name, "200").await;
+        alice.talks().await;
+        alice.send(Command::Mute(call, true));
+        alice.send(Command::Digit(call, char::from_digit(key, 10).expect("a digit")));
+        let pressed: fn(&[u8]) -> bool = match key {
+            1 => |payload| payload[0] == 1,
+            _ => |payload| payload[0] == 2,
+        };
+        calls.push((call, provider.hears_sound("a key", 101, pressed).await));
+    }
+    let [(one, at_one), (two, at_two)] = calls[..] else { panic!("two calls") };
+    provider.hears(&["INVITE", "Call-ID: one", "a=sendonly"]).await;
+    alice.send(Command::Merge { call: two, other: one });
+    provider.hears(&["INVITE", "Call-ID: one", "a=sendrecv"]).await;
+    let is_heard = async {
+        let mut buffer = [0; 2048];
+        for at in 0_u16.. {
+            let mut packet = vec![0x80, 0];
+            packet.extend(at.to_be_bytes());
+            packet.extend((u32::from(at) * 160).to_be_bytes());
+            packet.extend([0, 0, 0, 1]);
+            packet.extend([0x90; 160]);
+            provider.sound.send_to(&packet, at_one).await.expect("sent");
+            let (length, from) = provider.sound.recv_from(&mut buffer).await.expect("received");
+            if from == at_two && buffer[1] & 0x7f == 0 && is_loud(&buffer[12..length]) {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, is_heard).await.expect("Rob is heard in the other call");
 }
