@@ -93,15 +93,7 @@ fn scene_snapshot(scene: &str) -> Snapshot {
         "alarm" => snapshot.key_alarms = vec![alarm()],
         "unproved" => snapshot.unproved = vec![unproved()],
         "invited" => snapshot = invited(),
-        "several" => {
-            snapshot = invited();
-            let me =
-                Me { user: "al".into(), overlay: "jones.example".into(), node_id: "42".repeat(16) };
-            let reason = "Not joined because none of the 3 known peers answered.".into();
-            let state = OverlayState::Failed { reason };
-            let document = DocumentFacts::default();
-            snapshot.memberships.push(Membership { me, state, document });
-        }
+        "several" => snapshot = several(),
         "people" => snapshot.hosted = vec![hosted()],
         "written" => {
             snapshot.conversations = conversations().into();
@@ -148,6 +140,17 @@ fn scene_snapshot(scene: &str) -> Snapshot {
         }
         _ => {}
     }
+    snapshot
+}
+
+/// Several overlays, one of which can't be joined.
+fn several() -> Snapshot {
+    let mut snapshot = invited();
+    let me = Me { user: "al".into(), overlay: "jones.example".into(), node_id: "42".repeat(16) };
+    let reason = "Not joined because none of the 3 known peers answered.".into();
+    let state = OverlayState::Failed { reason };
+    let document = DocumentFacts::default();
+    snapshot.memberships.push(Membership { me, state, document });
     snapshot
 }
 
