@@ -67,14 +67,17 @@ bootstrap() {
   sed -n 's/.*"event":"joined".*"listen":"\([^"]*\)".*/--bootstrap \1/p' "$work/$1.log" | head -n 1
 }
 
-# Who founds an overlay, and is joined through.
+# Who founds an overlay, and is joined through; with as many others as make a ring in which nobody
+# knows all at once.
 traced carol peer --first &
 running=$!
 await carol
-as judy peer $(bootstrap carol) &
-running="$running $!"
-await judy
-sleep 30
+for n in 1 2 3 4 5 6 7 8 9 10 11 12; do
+  as judy$n peer $(bootstrap carol) &
+  running="$running $!"
+  await judy$n
+done
+sleep 60
 end $running
 
 # Who joins, who is called, and who calls.
@@ -82,6 +85,11 @@ as frank peer --first --answer $speech --record "$work/frank.wav" &
 running=$!
 await frank
 via=$(bootstrap frank)
+for n in 1 2 3 4 5 6 7 8 9 10 11 12; do
+  as judy$n peer $via &
+  running="$running $!"
+  await judy$n
+done
 traced dave peer $via &
 running="$running $!"
 await dave

@@ -98,7 +98,7 @@ async fn calls_leave_the_overlays_by_an_account() {
         assert_eq!(shown.forwarded_to.as_deref(), forwarded_to);
         assert_eq!(shown.verified, Verified::Ordinary);
         alice.send(Command::Record(shown.id, true));
-        alice.noticed("your ordinary account").await;
+        alice.until("recorded", |s| s.calls[0].recording.by_us).await;
         alice.send(Command::HangUp(shown.id));
         provider.request("BYE").await;
         assert_eq!(alice.over().await.0, "You hung up.");
