@@ -67,17 +67,18 @@ bootstrap() {
   sed -n 's/.*"event":"joined".*"listen":"\([^"]*\)".*/--bootstrap \1/p' "$work/$1.log" | head -n 1
 }
 
+others=$(seq 24)
 # Who founds an overlay, and is joined through; with as many others as make a ring in which nobody
 # knows all at once.
 traced carol peer --first &
 running=$!
 await carol
-for n in 1 2 3 4 5 6 7 8 9 10 11 12; do
+for n in $others; do
   as judy$n peer $(bootstrap carol) &
   running="$running $!"
   await judy$n
 done
-sleep 60
+sleep 150
 end $running
 
 # Who joins, who is called, and who calls.
@@ -85,7 +86,7 @@ as frank peer --first --answer $speech --record "$work/frank.wav" &
 running=$!
 await frank
 via=$(bootstrap frank)
-for n in 1 2 3 4 5 6 7 8 9 10 11 12; do
+for n in $others; do
   as judy$n peer $via &
   running="$running $!"
   await judy$n

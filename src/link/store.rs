@@ -130,6 +130,8 @@ impl StoreFile {
 
 fn open(path: &Path, node: NodeId) -> rusqlite::Result<(Connection, Vec<SavedResource>)> {
     let connection = Connection::open(path)?;
+    // Read at the start only; pages that are kept would serve nobody.
+    connection.pragma_update(None, "cache_size", CACHE_SIZE)?;
     let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
@@ -253,6 +255,8 @@ const SCHEMA: &str = "
 
 /// Batches that wait for the disk; further changes are only names until there is room.
 const BATCHES_MAX: usize = 2;
+/// Memory for pages of the file: 64 KiB, as SQLite writes it.
+const CACHE_SIZE: i32 = -64;
 
 #[cfg(test)]
 mod tests {

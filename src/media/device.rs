@@ -242,7 +242,7 @@ impl Device for Speaker {
 
     fn open(found: Found) -> Result<Self, SoundError> {
         let kind = Self::KIND;
-        let Found { host, device, name, .. } = found;
+        let Found { host, device, name, .. } = found.apart();
         let has_failed = Arc::new(AtomicBool::new(false));
         let mut last_fault = String::from("it offers no format that this program knows");
         for (config, format) in configurations(&device, kind) {
@@ -347,9 +347,18 @@ impl Opened {
 }
 
 /// PulseAudio if it answers, else what the system has.
+fn connect() -> Option<cpal::Host> {
+    let pulse = cpal::available_hosts().into_iter().find(|id| *id == HostId::PulseAudio);
+    let pulse = pulse.and_then(|id| cpal::host_from_id(id).ok());
+    // Without a card ALSA has nothing to say, and says so in a dozen lines on stderr.
+    let may_have_cards = !cfg!(target_os = "linux") || Path::new("/dev/snd").exists();
+    pulse.or_else(|| may_have_cards.then(cpal::default_host))
+}
+
+/// What all looks at the devices share while one of them is open.
 ///
 /// A connection to PulseAudio has threads and a buffer of a megabyte, and glibc keeps what the
-/// threads have freed. Since devices are looked at every two seconds, they share one.
+/// threads have freed; and devices are looked at every two seconds.
 fn host() -> Option<Arc<cpal::Host>> {
     static SHARED: Mutex<Weak<cpal::Host>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -357,15 +366,21 @@ fn host() -> Option<Arc<cpal::Host>> {
     if let Some(host) = shared.upgrade().filter(|host| host.devices().is_ok()) {
         return Some(host);
     }
-    let pulse = cpal::available_hosts().into_iter().find(|id| *id == HostId::PulseAudio);
-    if let Some(host) = pulse.and_then(|id| cpal::host_from_id(id).ok()) {
-        let host = Arc::new(host);
+    let host = Arc::new(connect()?);
+    if host.id() == HostId::PulseAudio {
         *shared = Arc::downgrade(&host);
-        return Some(host);
     }
-    // Without a card ALSA has nothing to say, and says so in a dozen lines on stderr.
-    let may_have_cards = !cfg!(target_os = "linux") || Path::new("/dev/snd").exists();
-    may_have_cards.then(|| Arc::new(cpal::default_host()))
+    Some(host)
+}
+
+impl Found {
+    /// The same device by a connection of its own: what PulseAudio plays for one connection goes
+    /// to one device, as its library gives all those streams the same sync ID.
+    fn apart(self) -> Self {
+        let is_same = |device: &cpal::Device| described(device).is_some_and(|it| it.id == self.id);
+        let apart = connect().and_then(|host| host.devices().ok()?.find(is_same));
+        Self { device: apart.unwrap_or(self.device), ..self }
+    }
 }
 
 fn is_of_kind(device: &cpal::Device, kind: DeviceKind) -> bool {

@@ -60,6 +60,7 @@ impl Data {
     /// Opens the database in a file, making it if it does not exist.
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
         let connection = Connection::open(path)?;
+        connection.pragma_update(None, "cache_size", CACHE_SIZE)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         let schemas = [SCHEMA, super::pins::SCHEMA, super::contacts::SCHEMA, book::SCHEMA];
         let schema = schemas.concat() + messages::SCHEMA;
@@ -343,6 +344,9 @@ const SCHEMA: &str = "
 ";
 
 // limits
+
+/// Memory for pages of the file: 64 KiB, as SQLite writes it. What is looked at often is in snapshots.
+const CACHE_SIZE: i32 = -64;
 
 /// Calls remembered: a year of a busy phone.
 pub const HISTORY_MAX: i64 = 1000;
