@@ -345,7 +345,8 @@ const SCHEMA: &str = "
 
 // limits
 
-/// Memory for pages of the file: 64 KiB, as SQLite writes it. What is looked at often is in snapshots.
+/// Memory for pages of the file: 64 KiB, as SQLite writes it. What is looked at often is in
+/// snapshots.
 const CACHE_SIZE: i32 = -64;
 
 /// Calls remembered: a year of a busy phone.
