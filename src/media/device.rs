@@ -156,15 +156,7 @@ impl Device for Microphone {
             let stream = built.and_then(|stream| stream.play().map(|()| stream));
             match (stream, Stream::from_device(rate, FRAME_SAMPLES)) {
                 (Ok(stream), Ok(resampler)) => {
-                    let device = Opened {
-                        kind,
-                        name,
-                        rate,
-                        has_failed,
-                        fault_told: false,
-                        _stream: stream,
-                        _host: host,
-                    };
+                    let device = Opened::new(kind, name, rate, has_failed, stream, host);
                     let input = vec![0.0; resampler.wanted_max()];
                     return Ok(Self {
                         device,
@@ -259,15 +251,7 @@ impl Device for Speaker {
             let stream = built.and_then(|stream| stream.play().map(|()| stream));
             match (stream, Stream::to_device(rate, FRAME_SAMPLES)) {
                 (Ok(stream), Ok(resampler)) => {
-                    let device = Opened {
-                        kind,
-                        name,
-                        rate,
-                        has_failed,
-                        fault_told: false,
-                        _stream: stream,
-                        _host: host,
-                    };
+                    let device = Opened::new(kind, name, rate, has_failed, stream, host);
                     return Ok(Self {
                         device,
                         ring,
@@ -336,6 +320,17 @@ impl AudioSink for Speaker {
 }
 
 impl Opened {
+    fn new(
+        kind: DeviceKind,
+        name: String,
+        rate: u32,
+        has_failed: Arc<AtomicBool>,
+        stream: cpal::Stream,
+        host: Arc<cpal::Host>,
+    ) -> Self {
+        Self { kind, name, rate, has_failed, fault_told: false, _stream: stream, _host: host }
+    }
+
     fn take_fault(&mut self, stalled: u32) -> Option<SoundError> {
         let is_lost = stalled >= STALLED_MAX || self.has_failed.load(Ordering::Relaxed);
         if !is_lost || self.fault_told {
