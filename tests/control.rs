@@ -84,6 +84,47 @@ fn a_call_is_made_and_answered_by_ctl_alone() {
     hers.refused(&["status"], "No Chordial runs with the folder");
 }
 
+/// Two calls are merged, one is recorded, and texts go by, all by `chordial ctl`.
+#[test]
+fn calls_are_merged_and_recorded_and_texts_written_by_ctl() {
+    let (lab, mut alice) = Overlay::new().founded("alice", &["--play", SPEECH_ALICE]);
+    let answers = ["--answer", "--play", SPEECH_BOB];
+    let mut others = ["bob", "carol"].map(|name| lab.peer(name, &answers));
+    others.iter_mut().for_each(|other| drop(other.wait("registered")));
+    let (hers, his) = (Ctl(lab.path("alice")), Ctl(lab.path("bob")));
+
+    hers.refused(&["merge"], "There are no two calls to talk in.");
+    hers.done(&["call", "bob"]);
+    alice.wait("answered");
+    hers.done(&["call", "carol"]);
+    alice.wait("answered");
+    hers.refused(&["record"], "There are several calls");
+    hers.refused(&["merge", "1", "77"], "Nobody talks in a call");
+    hers.is_bad_input(&["merge", "1"]);
+    hers.done(&["merge"]);
+    let calls = hers.show("calls");
+    assert!(calls[0]["conference"].is_number(), "{calls}");
+    assert_eq!(calls[0]["conference"], calls[1]["conference"]);
+    let number = calls[1]["id"].to_string();
+    hers.done(&["record", "--call", &number]);
+    assert_eq!(others[0].wait("recording")["by_them"], true);
+    hers.done(&["record", "--stop", "--call", &number]);
+    assert_eq!(others[0].wait("recording")["by_them"], false);
+
+    assert_eq!(his.done(&["messages"]), "Nobody has written yet.\n");
+    hers.done(&["messages", "write", "bob", "See you at seven"]);
+    others[0].wait("message");
+    assert_eq!(his.done(&["messages"]), "alice@lab.example  1 new  See you at seven\n");
+    let read = his.done(&["messages", "read", "alice@lab.example"]);
+    assert_eq!(read, "0 min ago  from them  See you at seven\n");
+    assert_eq!(his.done(&["messages"]), "alice@lab.example  See you at seven\n");
+    his.refused(&["messages", "read", "dave@lab.example"], "There is no conversation with dave");
+    his.done(&["messages", "forget", "alice@lab.example"]);
+    assert_eq!(his.done(&["messages"]), "Nobody has written yet.\n");
+    assert_eq!(his.done(&["voice-messages"]), "There are no messages.\n");
+    his.done(&["voice-messages", "stop"]);
+}
+
 /// Contacts and settings are changed and listed; a wrong name, value or command is refused in one
 /// line and changes nothing. Events come as lines.
 #[test]

@@ -1,16 +1,18 @@
 //! `chordial ctl`: the phone that is running, steered from the command line.
 
+mod jobs;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
-use super::keeping::password_in;
+use self::jobs::{Contacts, Messages, SipAccounts, VoiceMessages, absolute};
 use super::state_lines::{
-    call_line, contact_line, history_line, joined_line, sip_account_line, state_of,
+    call_line, contact_line, conversation_line, history_line, joined_line, message_line,
+    sip_account_line, state_of, voice_message_line,
 };
 use super::{DONE, FAILED, bad_input, print_line};
-use crate::crypto::Password;
 use crate::phone::{Client, ControlError, StateFolder};
 
 /// What the running phone is to do or to tell.
@@ -62,8 +64,32 @@ enum Verb {
         #[command(flatten)]
         which: WhichCall,
     },
+    /// Record a call to a file in the phone's folder; the other side is told
+    Record {
+        /// End the recording
+        #[arg(long)]
+        stop: bool,
+        #[command(flatten)]
+        which: WhichCall,
+    },
+    /// Let the other sides of two calls hear each other
+    Merge {
+        /// Their numbers in `chordial ctl calls` [default: the only two]
+        #[arg(num_args = 2, value_name = "NUMBER")]
+        calls: Vec<u64>,
+    },
     /// List the calls that go on
     Calls,
+    /// List conversations, or write
+    Messages {
+        #[command(subcommand)]
+        job: Option<Messages>,
+    },
+    /// List what the answering machine has taken, or play it
+    VoiceMessages {
+        #[command(subcommand)]
+        job: Option<VoiceMessages>,
+    },
     /// List contacts, or change them
     Contacts {
         #[command(subcommand)]
@@ -141,65 +167,6 @@ struct WhichCall {
     number: Option<u64>,
 }
 
-#[derive(Clone, Debug, Subcommand)]
-enum Contacts {
-    /// Add a contact, or change the one of the same address
-    Save {
-        /// The address, such as bob@smith
-        aor: String,
-        /// What you call them
-        #[arg(long, default_value = "")]
-        name: String,
-        /// What is to be remembered of them
-        #[arg(long, default_value = "")]
-        note: String,
-        /// They are shown first
-        #[arg(long)]
-        favourite: bool,
-        /// Calls from them are refused
-        #[arg(long)]
-        blocked: bool,
-    },
-    /// Remove a contact
-    Remove {
-        /// The address
-        aor: String,
-    },
-    /// Add the contacts of a file of vCards
-    Import {
-        /// The file
-        file: PathBuf,
-    },
-    /// Write all contacts to a file of vCards
-    Export {
-        /// The file
-        file: PathBuf,
-    },
-}
-
-#[derive(Clone, Debug, Subcommand)]
-enum SipAccounts {
-    /// Add an account, or change the one of the same address
-    Keep {
-        /// The address, such as alice@example.org
-        address: String,
-        /// A file with the password on its first line [default: the one from before]
-        #[arg(long, value_name = "FILE")]
-        password_file: Option<PathBuf>,
-        /// The provider's server [default: the one of the address]
-        #[arg(long, value_name = "HOST[:PORT]")]
-        server: Option<String>,
-        /// How the server is reached [default: as DNS says]
-        #[arg(long, value_parser = ["udp", "tcp", "tls"])]
-        transport: Option<String>,
-    },
-    /// Remove an account
-    Remove {
-        /// The address
-        address: String,
-    },
-}
-
 /// Does what is asked; what can't be done is one line on stderr.
 pub(super) fn run(arguments: &CtlArguments) -> u8 {
     let Some(folder) = arguments.state.clone().or_else(StateFolder::default_path) else {
@@ -260,12 +227,28 @@ impl Ctl {
                 Ok(())
             }
             Verb::Transfer { to, which } => self.transfer(to, *which),
+            Verb::Record { stop, which } => {
+                self.with_call(*which, TALKS, |id| json!({ "record": [id, !stop] }))
+            }
+            Verb::Merge { calls } => self.merge(calls),
             Verb::Calls => self.list("calls", call_line, "Nobody calls."),
-            Verb::Contacts { job: Some(job) } => self.command(&contact_job(job)?),
+            Verb::Messages { job: None } => {
+                self.list("conversations", conversation_line, "Nobody has written yet.")
+            }
+            Verb::Messages { job: Some(job @ Messages::Read { aor }) } => {
+                self.conversation(aor)?;
+                self.command(&job.command())
+            }
+            Verb::Messages { job: Some(job) } => self.command(&job.command()),
+            Verb::VoiceMessages { job: Some(job) } => self.command(&job.command()),
+            Verb::VoiceMessages { job: None } => {
+                self.list("voice_messages", voice_message_line, "There are no messages.")
+            }
+            Verb::Contacts { job: Some(job) } => self.command(&job.command()?),
             Verb::Contacts { job: None } => {
                 self.list("contacts", contact_line, "There are no contacts yet.")
             }
-            Verb::SipAccounts { job: Some(job) } => self.command(&sip_account_job(job)?),
+            Verb::SipAccounts { job: Some(job) } => self.command(&job.command()?),
             Verb::SipAccounts { job: None } => {
                 self.list("sip_accounts", sip_account_line, "There are no accounts yet.")
             }
@@ -335,18 +318,21 @@ impl Ctl {
         self.command(&command(id))
     }
 
-    fn chosen(&mut self, which: WhichCall, kind: Kind) -> Result<u64, Failure> {
+    /// The numbers of all calls of a kind.
+    fn fitting(&mut self, kind: Kind) -> Result<Vec<u64>, Failure> {
         let calls = self.part("calls")?;
-        let id = |call: &Value| call["id"].as_u64().unwrap_or_default();
         let calls = calls.as_array().map_or(&[][..], Vec::as_slice);
+        let fitting = calls.iter().filter(|call| (kind.fits)(state_of(call)));
+        Ok(fitting.map(|call| call["id"].as_u64().unwrap_or_default()).collect())
+    }
+
+    fn chosen(&mut self, which: WhichCall, kind: Kind) -> Result<u64, Failure> {
         if let Some(number) = which.number {
-            let is_there = calls.iter().any(|call| id(call) == number);
+            let is_there = self.fitting(ANY)?.contains(&number);
             let missing = || Failure::NotDone(format!("There is no call {number}."));
             return is_there.then_some(number).ok_or_else(missing);
         }
-        let fitting: Vec<u64> =
-            calls.iter().filter(|call| (kind.fits)(state_of(call))).map(id).collect();
-        match fitting[..] {
+        match self.fitting(kind)?[..] {
             [only] => Ok(only),
             [] => Err(Failure::NotDone(kind.none.to_owned())),
             _ => Err(Failure::NotDone(
@@ -367,6 +353,37 @@ impl Ctl {
             .parse()
             .map_err(|_| Failure::BadInput(format!("{other:?} is no number of a call.")))?;
         self.with_call(which, TALKS, |id| json!({ "transfer_to": { "call": id, "other": other } }))
+    }
+
+    fn merge(&mut self, calls: &[u64]) -> Result<(), Failure> {
+        let talking = self.fitting(TALKS)?;
+        let (call, other) = match (calls, &talking[..]) {
+            ([call, other], _) | ([], [call, other]) => (call, other),
+            ([], [_, _, ..]) => {
+                return Err(Failure::NotDone(
+                    "There are more than two calls: give the numbers of two.".to_owned(),
+                ));
+            }
+            _ => return Err(Failure::NotDone("There are no two calls to talk in.".to_owned())),
+        };
+        if let Some(number) = [call, other].into_iter().find(|number| !talking.contains(number)) {
+            return Err(Failure::NotDone(format!("Nobody talks in a call {number}.")));
+        }
+        self.command(&json!({ "merge": { "call": call, "other": other } }))
+    }
+
+    fn conversation(&mut self, aor: &str) -> Result<(), Failure> {
+        let conversations = self.part("conversations")?;
+        let mut conversations = conversations.as_array().into_iter().flatten();
+        let found = conversations.find(|conversation| conversation["peer"] == aor);
+        let found = found.ok_or_else(|| {
+            Failure::NotDone(format!(
+                "There is no conversation with {aor}; chordial ctl messages lists all."
+            ))
+        })?;
+        let messages = found["messages"].as_array().into_iter().flatten();
+        messages.for_each(|message| self.print(message, &message_line(message)));
+        Ok(())
     }
 
     fn list(&mut self, part: &str, line: fn(&Value) -> String, none: &str) -> Result<(), Failure> {
@@ -457,43 +474,10 @@ struct Kind {
     none: &'static str,
 }
 
+const ANY: Kind = Kind { fits: |_| true, none: "There is no call." };
 const RINGS_HERE: Kind = Kind { fits: |state| state == "incoming", none: "Nobody is calling." };
 const TALKS: Kind = Kind { fits: |state| state == "talking", none: "There is no call to talk in." };
 const GOES_ON: Kind = Kind { fits: |state| state != "ended", none: "There is no call." };
-
-fn contact_job(job: &Contacts) -> Result<Value, Failure> {
-    let job = match job {
-        Contacts::Save { aor, name, note, favourite, blocked } => json!({ "save": {
-            "aor": aor, "name": name, "note": note,
-            "is_favourite": favourite, "is_blocked": blocked,
-        } }),
-        Contacts::Remove { aor } => json!({ "remove": aor }),
-        Contacts::Import { file } => json!({ "import": absolute(file)? }),
-        Contacts::Export { file } => json!({ "export": absolute(file)? }),
-    };
-    Ok(json!({ "contacts": job }))
-}
-
-fn sip_account_job(job: &SipAccounts) -> Result<Value, Failure> {
-    let job = match job {
-        SipAccounts::Keep { address, password_file, server, transport } => {
-            let password = password_file.as_deref().map(password_in).transpose();
-            let password = password.map_err(Failure::BadInput)?;
-            json!({ "keep": {
-                "address": address, "password": password.as_ref().map(Password::as_str),
-                "server": server, "transport": transport,
-            } })
-        }
-        SipAccounts::Remove { address } => json!({ "remove": { "address": address } }),
-    };
-    Ok(json!({ "sip_account": job }))
-}
-
-/// A path for a program that works in another folder.
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path)
-        .map_err(|e| Failure::BadInput(format!("{} can't be found: {e}.", path.display())))
-}
 
 fn json_command(text: &str) -> Result<Value, Failure> {
     let text = match text {

@@ -55,14 +55,49 @@ pub(super) fn sip_account_line(account: &Value) -> String {
 /// A past call: how long ago, which way, with whom, and how it went.
 pub(super) fn history_line(entry: &Value) -> String {
     let way = if entry["direction"] == "incoming" { "from" } else { "to" };
+    let (peer, outcome) = (text(entry, "peer"), text(entry, "outcome"));
+    format!("{}  {way} {peer}  {} s  {outcome}", ago(entry), entry["duration"]["secs"])
+}
+
+/// A conversation: with whom, how much of it is new, and the last text.
+pub(super) fn conversation_line(conversation: &Value) -> String {
+    let unread = match conversation["unread"].as_u64().unwrap_or_default() {
+        0 => String::new(),
+        unread => format!("  {unread} new"),
+    };
+    let last = conversation["messages"].as_array().and_then(|messages| messages.last());
+    let last = last.map_or("", |message| text(message, "text"));
+    format!("{}{unread}  {}", text(conversation, "peer"), last.replace('\n', " "))
+}
+
+/// A text: how long ago, which way, what has become of it, what it says.
+pub(super) fn message_line(message: &Value) -> String {
+    let way = if message["direction"] == "incoming" { "from them" } else { "from us" };
+    let delivery = match text(&message["delivery"], "state") {
+        "received" => String::new(),
+        "refused" => format!("  refused ({})", message["delivery"]["status"]),
+        state => format!("  {state}"),
+    };
+    format!("{}  {way}{delivery}  {}", ago(message), text(message, "text"))
+}
+
+/// What the answering machine has taken: its name, how long ago, from whom, and how long it is.
+pub(super) fn voice_message_line(message: &Value) -> String {
+    let flags = [("is_new", "new"), ("is_playing", "being played")];
+    let flags = flags.iter().filter(|(name, _)| message[*name] == true);
+    let flags: String = flags.map(|(_, words)| format!(", {words}")).collect();
+    let (name, peer) = (text(message, "name"), text(message, "peer"));
+    format!("{name}  {}  from {peer}  {} s{flags}", ago(message), message["duration"]["secs"])
+}
+
+/// How long ago something was.
+fn ago(entry: &Value) -> String {
     let minutes = unix_ms().saturating_sub(entry["unix_ms"].as_u64().unwrap_or_default()) / 60_000;
-    let ago = match minutes {
+    match minutes {
         0..60 => format!("{minutes} min ago"),
         60..1440 => format!("{} h ago", minutes / 60),
         _ => format!("{} days ago", minutes / 1440),
-    };
-    let (peer, outcome) = (text(entry, "peer"), text(entry, "outcome"));
-    format!("{ago}  {way} {peer}  {} s  {outcome}", entry["duration"]["secs"])
+    }
 }
 
 /// A membership: who we are there, and whether others reach us.

@@ -433,8 +433,7 @@ impl AudioSession {
         let packet = rtp::packet::Packet::unmarshal(&mut packet).ok()?;
         let header = &packet.header;
         if self.settings.digits.is_some_and(|types| types.receive == header.payload_type) {
-            let reception = self.reception.as_mut().filter(|r| r.source == header.ssrc)?;
-            reception.count_event(header.sequence_number);
+            self.follow_source(header).count_event(header.sequence_number);
             return self.digits_heard.receive(header.timestamp, &packet.payload);
         }
         if !self.settings.direction.receives() {
@@ -477,6 +476,17 @@ impl AudioSession {
         }
     }
 
+    /// What is counted of the source of a packet, from then on the one that is listened to.
+    fn follow_source(&mut self, header: &rtp::header::Header) -> &mut Reception {
+        if self.reception.is_some_and(|reception| reception.source != header.ssrc) {
+            // The other side has started again, or found that we share a number.
+            self.forget_source();
+        }
+        let codec = self.decoder.codec();
+        let new = || Reception::new(header.ssrc, header.sequence_number, codec);
+        self.reception.get_or_insert_with(new)
+    }
+
     /// Takes the packet's own frame.
     fn receive_frame(
         &mut self,
@@ -488,18 +498,15 @@ impl AudioSession {
         let duration = codec.duration(&payload)?;
         let sequence = header.sequence_number;
         let timestamp = header.timestamp.wrapping_mul(codec.samples_per_tick());
-        if self.reception.is_some_and(|reception| reception.source != header.ssrc) {
-            // The other side has started again, or found that we share a number.
-            self.forget_source();
-        }
-        let new = || Reception::new(header.ssrc, sequence, codec);
-        let reception = self.reception.get_or_insert_with(new);
+        self.follow_source(header);
         let has_fec = codec.has_redundancy(&payload);
         let arrival = Arrival { sequence: Some(sequence), timestamp, duration, has_fec, payload };
-        if self.jitter.insert(now, arrival) == Insertion::Restarted {
+        let is_anew = self.jitter.insert(now, arrival) == Insertion::Restarted;
+        let reception = self.reception.as_mut()?;
+        if is_anew {
             self.earlier.0 += reception.received();
             self.earlier.1 += reception.lost();
-            *reception = new();
+            *reception = Reception::new(header.ssrc, sequence, codec);
         }
         reception.count(now, sequence, timestamp);
         if let Some(loss) = reception.loss_lately() {

@@ -374,6 +374,20 @@ fn digits_are_heard_by_the_other_side() {
     assert!(!plain.send_digit(Digit::from_char('1').expect("a key"), Duration::from_millis(100)));
 }
 
+/// Keys are heard of who has not said anything yet, and the sound that follows is played.
+#[test]
+fn digits_come_before_any_sound() {
+    let mut call = Call::new(16, Network { delay_us: 20_000, jitter_us: 0, loss: 0.0 });
+    let said = speech();
+    let one = Digit::from_char('1').expect("a key");
+    assert!(call.sessions[0].send_digit(one, Duration::from_millis(60)));
+    let heard = call.talk([&said[0], &said[1]], 60);
+    assert_eq!(call.sessions[1].take_digit(), Some(one));
+    assert_eq!(call.sessions[1].take_digit(), None);
+    assert!(heard[1][30 * FRAME_SAMPLES..].iter().any(|sample| sample.abs() > 0.1));
+    assert_eq!(call.sessions[1].statistics().packets_lost, 0);
+}
+
 /// A payload of 60 ms, as others may send it, is played in three frames.
 #[test]
 fn other_packet_times_are_played() {

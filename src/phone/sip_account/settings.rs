@@ -120,6 +120,9 @@ impl AccountFile {
     }
 }
 
+/// What an account's file has to say at least.
+const EXAMPLE: &str = r#"`address = "alice@example.org"` and `password = "…"`"#;
+
 impl SipAccount {
     /// Reads an account's file.
     ///
@@ -128,7 +131,15 @@ impl SipAccount {
     pub fn read(path: &Path) -> Result<Self, String> {
         let file = path.display();
         let unreadable = |e: &dyn std::fmt::Display| format!("{file} can't be read: {e}.");
-        let bytes = std::fs::read(path).map_err(|e| unreadable(&e))?;
+        let bytes = std::fs::read(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => {
+                format!(
+                    "{file} is not there. Give a file with the lines {EXAMPLE}, and the account's own \
+                     address and password in them."
+                )
+            }
+            _ => unreadable(&e),
+        })?;
         if is_sealed(&bytes) {
             return Err(unreadable(&"it is encrypted, and only the phone of its folder opens it"));
         }
