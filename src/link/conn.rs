@@ -22,25 +22,36 @@ use super::through::RelayedBase;
 
 /// A path to the other side: datagrams in and out, kept alive and watched.
 pub struct IceConn {
+    pub(super) path: Path,
+    pub(super) route: watch::Sender<Route>,
+    pub(super) relayed: Option<RelayedBase>,
+    pub(super) upkeep: Upkeep,
+    pub(super) ports: Vec<OpenPort>,
+    pub(super) _mapped: Option<MappedPort>,
+}
+
+/// What datagrams go by.
+pub(super) enum Path {
+    /// All pairs that there are; one of them serves.
+    Checked(Box<Checked>),
+    /// The selected pair alone.
+    Settled(Settled),
+}
+
+/// Pairs and the agent that looks after them.
+pub(super) struct Checked {
     pub(super) pairs: Arc<Pairs>,
     /// The pair that was valid first; it serves until the agent has selected one.
     pub(super) first: Pair,
     pub(super) selection: watch::Receiver<Option<usize>>,
-    pub(super) route: watch::Sender<Route>,
     pub(super) data: mpsc::Receiver<Bytes>,
     pub(super) readers: Option<Readers>,
-    pub(super) relayed: Option<RelayedBase>,
-    pub(super) upkeep: Upkeep,
     /// Our user name fragment and password.
     pub(super) credentials: (String, String),
-    /// Takes the place of the agent and of what passes by it.
-    pub(super) settled: Option<Settled>,
     /// When what the selected pair does not need is given back.
     pub(super) settles_at: Option<Instant>,
     pub(super) agent: Option<Arc<Agent>>,
     pub(super) state: watch::Receiver<ConnectionState>,
-    pub(super) _ports: Vec<OpenPort>,
-    pub(super) _mapped: Option<MappedPort>,
 }
 
 impl IceConn {
@@ -51,10 +62,11 @@ impl IceConn {
 
     /// Tells of the pair in use if it is another one.
     pub(super) fn tell(&self) {
-        let pair = self.current();
-        let relayed = self.relayed.as_ref().filter(|_| self.pairs.is_on_our_relay(pair));
+        let Path::Checked(checked) = &self.path else { return };
+        let (pairs, pair) = (&checked.pairs, checked.current());
+        let relayed = self.relayed.as_ref().filter(|_| pairs.is_on_our_relay(pair));
         let route = relayed.and_then(|relayed| relayed.route(pair.remote));
-        let route = route.unwrap_or_else(|| self.pairs.route(pair));
+        let route = route.unwrap_or_else(|| pairs.route(pair));
         self.route.send_if_modified(|told| {
             let is_new = *told != route;
             *told = route;
@@ -62,17 +74,14 @@ impl IceConn {
         });
     }
 
-    fn current(&self) -> Pair {
-        self.pairs.selected().unwrap_or(self.first)
-    }
-
     /// Sends one datagram. What the network loses is not an error.
     pub async fn send(&self, datagram: &[u8]) {
-        if let Some(settled) = &self.settled {
-            settled.send(datagram).await;
-        } else {
-            let Pair { base, remote, .. } = self.current();
-            let _ = self.pairs.base(base).send_to(datagram, remote).await;
+        match &self.path {
+            Path::Settled(settled) => settled.send(datagram).await,
+            Path::Checked(checked) => {
+                let Pair { base, remote, .. } = checked.current();
+                let _ = checked.pairs.base(base).send_to(datagram, remote).await;
+            }
         }
     }
 
@@ -95,57 +104,75 @@ impl IceConn {
     /// Waits for the next datagram that is not STUN; an error once the other side is lost.
     pub async fn recv(&mut self) -> Result<Bytes, LinkError> {
         loop {
-            if let Some(settled) = &mut self.settled {
-                // What came before.
-                return match self.data.try_recv() {
-                    Ok(datagram) => Ok(datagram),
-                    Err(_) => settled.recv().await,
-                };
-            }
-            let settles_at = self.settles_at.unwrap_or_else(Instant::now);
-            let is_time = tokio::select! {
-                datagram = self.data.recv() => {
-                    return datagram.ok_or(LinkError::Closed);
-                }
-                _ = self.state.wait_for(|state| {
-                    matches!(state, ConnectionState::Failed | ConnectionState::Closed)
-                }) => return Err(LinkError::Lost),
-                () = sleep_until(settles_at), if self.settles_at.is_some() => true,
-                Ok(()) = self.selection.changed() => false,
+            let checked = match &mut self.path {
+                Path::Settled(settled) => return settled.recv().await,
+                Path::Checked(checked) => checked,
             };
-            if is_time {
-                self.settle();
-            } else {
-                self.tell();
+            match checked.next().await? {
+                Next::Datagram(datagram) => return Ok(datagram),
+                Next::Selection => self.tell(),
+                Next::Settling => self.settle(),
             }
         }
     }
 
-    /// Gives back what the selected pair does not need; the agent too, where the path is kept
-    /// without it.
+    /// Gives back what the selected pair does not need; the agent, the other pairs and their
+    /// sockets too (RFC 8445 §8.3), where the path is kept without them.
     fn settle(&mut self) {
-        if self.settled.is_some() {
-            return;
-        }
-        let Some(pair) = self.pairs.selected() else {
-            self.settles_at = Some(Instant::now() + SETTLE);
+        let is_kept_without = self.keep_alive_every().is_some();
+        let Path::Checked(checked) = &mut self.path else { return };
+        let Some(pair) = checked.pairs.selected() else {
+            checked.settles_at = Some(Instant::now() + SETTLE);
             return;
         };
-        self.settles_at = None;
-        self.relayed.take_if(|_| !self.pairs.is_on_our_relay(pair));
-        if self.keep_alive_every().is_some() {
-            let (socket, credentials) =
-                (self.pairs.base(pair.base).clone(), self.credentials.clone());
+        checked.settles_at = None;
+        self.relayed.take_if(|_| !checked.pairs.is_on_our_relay(pair));
+        if is_kept_without {
+            let socket = checked.pairs.base(pair.base).clone();
+            let at = socket.local_addr().ok();
+            self.ports.retain(|port| Some(port.address()) == at);
+            let (_, none) = mpsc::channel(1);
+            let earlier = std::mem::replace(&mut checked.data, none);
+            let credentials = std::mem::take(&mut checked.credentials);
             let lost = self.upkeep.lost();
-            self.settled = Some(Settled::new(socket, pair.remote, credentials, lost));
-            self.readers = None;
-            close(self.agent.take());
+            let settled = Settled::new(socket, pair.remote, credentials, lost, earlier);
+            self.path = Path::Settled(settled);
         }
     }
 }
 
-impl Drop for IceConn {
+/// What happens on pairs that are checked.
+enum Next {
+    Datagram(Bytes),
+    /// The agent has selected another pair.
+    Selection,
+    /// It is time to settle.
+    Settling,
+}
+
+impl Checked {
+    fn current(&self) -> Pair {
+        self.pairs.selected().unwrap_or(self.first)
+    }
+
+    async fn next(&mut self) -> Result<Next, LinkError> {
+        let settles_at = self.settles_at.unwrap_or_else(Instant::now);
+        tokio::select! {
+            datagram = self.data.recv() => {
+                datagram.map(Next::Datagram).ok_or(LinkError::Closed)
+            }
+            _ = self.state.wait_for(|state| {
+                matches!(state, ConnectionState::Failed | ConnectionState::Closed)
+            }) => Err(LinkError::Lost),
+            () = sleep_until(settles_at), if self.settles_at.is_some() => Ok(Next::Settling),
+            Ok(()) = self.selection.changed() => Ok(Next::Selection),
+        }
+    }
+}
+
+impl Drop for Checked {
     fn drop(&mut self) {
+        self.readers = None;
         close(self.agent.take());
     }
 }

@@ -31,6 +31,7 @@ use webrtc_util::vnet::net::Net;
 use super::addresses;
 use super::candidate::{Candidate, CandidateKind, IceParameters};
 pub use super::conn::IceConn;
+use super::conn::{Checked, Path};
 use super::error::LinkError;
 use super::listen::bind;
 use super::pairs::{self, Pairs, Readers};
@@ -374,22 +375,24 @@ impl IceAgent {
         };
         let first = timeout(longest, first).await.map_err(|_| LinkError::NoPath)??;
         let (_, data) = mpsc::channel(1);
-        let conn = IceConn {
+        let checked = Checked {
             pairs: self.pairs.clone(),
             first,
             selection: self.pairs.selection(),
-            route: watch::Sender::new(self.pairs.route(first)),
             data: std::mem::replace(&mut self.data, data),
             readers: self.readers.take(),
-            relayed: self.relayed.take(),
-            upkeep: self.options.upkeep,
             credentials: (self.local.ufrag.clone(), self.local.pwd.clone()),
-            settled: None,
             settles_at: Some(Instant::now() + SETTLE),
-            _ports: std::mem::take(&mut self.ports),
-            _mapped: self.mapped.take(),
             agent: self.agent.take(),
             state: self.state.clone(),
+        };
+        let conn = IceConn {
+            path: Path::Checked(Box::new(checked)),
+            route: watch::Sender::new(self.pairs.route(first)),
+            relayed: self.relayed.take(),
+            upkeep: self.options.upkeep,
+            ports: std::mem::take(&mut self.ports),
+            _mapped: self.mapped.take(),
         };
         conn.tell();
         Ok(conn)

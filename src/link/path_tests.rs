@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use super::relay::OpenPorts;
 use super::tests::{LOOPBACK, anyone, gather_with};
 use super::*;
 
@@ -181,17 +182,23 @@ async fn an_idle_application_keeps_its_binding_open() {
 }
 
 /// R6940-6.5.1.10.3-01: an idle overlay link is kept open by STUN Binding indications and by
-/// nothing else, which also tell that the other side is there; without them it is lost.
+/// nothing else, which also tell that the other side is there; without them it is lost. The sockets
+/// of other pairs are given back (RFC 8445 §8.3).
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_link_is_kept_open_by_indications_alone() {
     let (every, lost) = (Duration::from_millis(40), Duration::from_secs(2));
     let upkeep = Upkeep::KeepAlive { every, lost };
-    let options = IceOptions { loopback: true, upkeep, ..IceOptions::default() };
+    let ports = OpenPorts::default();
+    let options =
+        IceOptions { loopback: true, upkeep, ports: ports.clone(), ..IceOptions::default() };
     let agents = [
         gather_with(IceRole::Controlling, 1, options.clone()).await,
         gather_with(IceRole::Controlled, 2, options).await,
     ];
     let homes = agents.each_ref().map(home);
+    let all = agents.iter().flat_map(|agent| &agent.local().candidates);
+    let (used, others): (Vec<_>, Vec<_>) =
+        all.map(|c| c.addr).partition(|at| homes.iter().any(|home| home.addr == *at));
     let tap = Tap::between(homes.each_ref().map(|home| home.addr)).await;
     let (at_sender, at_answerer) = tap.connect(agents, homes).await;
     let (mut at_sender, mut at_answerer) = (at_sender.unwrap(), at_answerer.unwrap());
@@ -203,6 +210,16 @@ async fn an_idle_link_is_kept_open_by_indications_alone() {
     assert_eq!(idle.iter().filter(indication).count(), idle.len(), "{idle:?}");
     at_sender.send(Bytes::from_static(b"still here")).unwrap();
     assert_eq!(at_answerer.recv().await.as_deref(), Some(&b"still here"[..]));
+
+    assert!(used.iter().all(|at| ports.has(*at)) && !others.iter().any(|at| ports.has(*at)));
+    let are_given_back = async {
+        for other in others {
+            while tokio::net::UdpSocket::bind(other).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    timeout(Duration::from_secs(20), are_given_back).await.expect("closed sockets");
 
     tap.cut();
     let ends = async { (at_sender.recv().await, at_answerer.recv().await) };

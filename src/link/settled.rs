@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::datagram::receive;
@@ -57,6 +59,8 @@ pub(super) struct Settled {
     /// How long nothing comes before the other side is lost.
     lost: Duration,
     last_heard: Instant,
+    /// What came before, until its reader has ended.
+    earlier: Option<mpsc::Receiver<Bytes>>,
 }
 
 impl Settled {
@@ -65,8 +69,10 @@ impl Settled {
         remote: SocketAddr,
         credentials: (String, String),
         lost: Duration,
+        earlier: mpsc::Receiver<Bytes>,
     ) -> Self {
-        Self { socket, remote, credentials, lost, last_heard: Instant::now() }
+        let (last_heard, earlier) = (Instant::now(), Some(earlier));
+        Self { socket, remote, credentials, lost, last_heard, earlier }
     }
 
     /// Sends one datagram. What the network loses is not an error.
@@ -78,6 +84,11 @@ impl Settled {
     /// side is lost.
     pub(super) async fn recv(&mut self) -> Result<Bytes, LinkError> {
         loop {
+            match self.earlier.as_mut().map(mpsc::Receiver::try_recv) {
+                Some(Ok(datagram)) => return Ok(datagram),
+                Some(Err(TryRecvError::Disconnected)) => self.earlier = None,
+                Some(Err(TryRecvError::Empty)) | None => {}
+            }
             let received = timeout_at(self.last_heard + self.lost, receive(&self.socket));
             let (datagram, source) = match received.await {
                 Ok(Ok(received)) => received,

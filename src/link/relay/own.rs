@@ -33,6 +33,13 @@ impl OpenPorts {
     }
 }
 
+impl OpenPort {
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
 impl Drop for OpenPort {
     fn drop(&mut self) {
         let mut ports = self.ports.lock();
