@@ -1,5 +1,6 @@
 //! `chordial ctl`: the phone that is running, steered from the command line.
 
+mod calls;
 mod jobs;
 
 use std::path::{Path, PathBuf};
@@ -7,10 +8,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use self::calls::InCall;
 use self::jobs::{Contacts, Messages, SipAccounts, VoiceMessages, absolute};
 use super::state_lines::{
     call_line, contact_line, conversation_line, history_line, joined_line, message_line,
-    sip_account_line, state_of, voice_message_line,
+    sip_account_line, voice_message_line,
 };
 use super::{DONE, FAILED, bad_input, print_line};
 use crate::phone::{Client, ControlError, StateFolder};
@@ -35,49 +37,8 @@ enum Verb {
         /// The name
         name: String,
     },
-    /// Answer the call that comes in
-    Answer(WhichCall),
-    /// Decline the call that comes in
-    Decline(WhichCall),
-    /// End a call, or give up calling
-    #[command(alias = "hangup")]
-    HangUp(WhichCall),
-    /// Put a call on hold
-    Hold(WhichCall),
-    /// Go on with a call that is on hold
-    Resume(WhichCall),
-    /// Cut the microphone off
-    Mute(WhichCall),
-    /// Let the microphone be heard again
-    Unmute(WhichCall),
-    /// Press keys of a telephone in a call
-    Dtmf {
-        /// 0 to 9, *, # and A to D
-        keys: String,
-        #[command(flatten)]
-        which: WhichCall,
-    },
-    /// Connect the other side of a call to somebody else
-    Transfer {
-        /// The name that is called, or a call's number after `call:`
-        to: String,
-        #[command(flatten)]
-        which: WhichCall,
-    },
-    /// Record a call to a file in the phone's folder; the other side is told
-    Record {
-        /// End the recording
-        #[arg(long)]
-        stop: bool,
-        #[command(flatten)]
-        which: WhichCall,
-    },
-    /// Let the other sides of two calls hear each other
-    Merge {
-        /// Their numbers in `chordial ctl calls` [default: the only two]
-        #[arg(num_args = 2, value_name = "NUMBER")]
-        calls: Vec<u64>,
-    },
+    #[command(flatten)]
+    InCall(InCall),
     /// List the calls that go on
     Calls,
     /// List conversations, or write
@@ -159,14 +120,6 @@ enum Verb {
     Quit,
 }
 
-/// One of the calls that go on.
-#[derive(Clone, Copy, Debug, Args)]
-struct WhichCall {
-    /// The call's number in `chordial ctl calls` [default: the only one]
-    #[arg(long = "call", value_name = "NUMBER")]
-    number: Option<u64>,
-}
-
 /// Does what is asked; what can't be done is one line on stderr.
 pub(super) fn run(arguments: &CtlArguments) -> u8 {
     let Some(folder) = arguments.state.clone().or_else(StateFolder::default_path) else {
@@ -205,32 +158,7 @@ impl Ctl {
     fn run(&mut self, verb: &Verb) -> Result<(), Failure> {
         match verb {
             Verb::Call { name } => self.call(name),
-            Verb::Answer(which) => self.with_call(*which, RINGS_HERE, |id| json!({ "answer": id })),
-            Verb::Decline(which) => {
-                self.with_call(*which, RINGS_HERE, |id| json!({ "decline": id }))
-            }
-            Verb::HangUp(which) => self.with_call(*which, GOES_ON, |id| json!({ "hang_up": id })),
-            Verb::Hold(which) => self.with_call(*which, TALKS, |id| json!({ "hold": [id, true] })),
-            Verb::Resume(which) => {
-                self.with_call(*which, TALKS, |id| json!({ "hold": [id, false] }))
-            }
-            Verb::Mute(which) => {
-                self.with_call(*which, GOES_ON, |id| json!({ "mute": [id, true] }))
-            }
-            Verb::Unmute(which) => {
-                self.with_call(*which, GOES_ON, |id| json!({ "mute": [id, false] }))
-            }
-            Verb::Dtmf { keys, which } => {
-                for key in keys.chars() {
-                    self.with_call(*which, TALKS, |id| json!({ "digit": [id, key] }))?;
-                }
-                Ok(())
-            }
-            Verb::Transfer { to, which } => self.transfer(to, *which),
-            Verb::Record { stop, which } => {
-                self.with_call(*which, TALKS, |id| json!({ "record": [id, !stop] }))
-            }
-            Verb::Merge { calls } => self.merge(calls),
+            Verb::InCall(verb) => self.in_call(verb),
             Verb::Calls => self.list("calls", call_line, "Nobody calls."),
             Verb::Messages { job: None } => {
                 self.list("conversations", conversation_line, "Nobody has written yet.")
@@ -305,71 +233,6 @@ impl Ctl {
             None => return Err(Failure::NotDone("The call has ended already.".to_owned())),
         }
         Ok(())
-    }
-
-    /// Gives the command for the chosen call, or the only one of this kind.
-    fn with_call(
-        &mut self,
-        which: WhichCall,
-        kind: Kind,
-        command: impl Fn(u64) -> Value,
-    ) -> Result<(), Failure> {
-        let id = self.chosen(which, kind)?;
-        self.command(&command(id))
-    }
-
-    /// The numbers of all calls of a kind.
-    fn fitting(&mut self, kind: Kind) -> Result<Vec<u64>, Failure> {
-        let calls = self.part("calls")?;
-        let calls = calls.as_array().map_or(&[][..], Vec::as_slice);
-        let fitting = calls.iter().filter(|call| (kind.fits)(state_of(call)));
-        Ok(fitting.map(|call| call["id"].as_u64().unwrap_or_default()).collect())
-    }
-
-    fn chosen(&mut self, which: WhichCall, kind: Kind) -> Result<u64, Failure> {
-        if let Some(number) = which.number {
-            let is_there = self.fitting(ANY)?.contains(&number);
-            let missing = || Failure::NotDone(format!("There is no call {number}."));
-            return is_there.then_some(number).ok_or_else(missing);
-        }
-        match self.fitting(kind)?[..] {
-            [only] => Ok(only),
-            [] => Err(Failure::NotDone(kind.none.to_owned())),
-            _ => Err(Failure::NotDone(
-                "There are several calls: say which by --call and its number.".to_owned(),
-            )),
-        }
-    }
-
-    fn transfer(&mut self, to: &str, which: WhichCall) -> Result<(), Failure> {
-        let Some(other) = to.strip_prefix("call:") else {
-            return self.with_call(
-                which,
-                TALKS,
-                |id| json!({ "transfer": { "call": id, "to": to } }),
-            );
-        };
-        let other: u64 = other
-            .parse()
-            .map_err(|_| Failure::BadInput(format!("{other:?} is no number of a call.")))?;
-        self.with_call(which, TALKS, |id| json!({ "transfer_to": { "call": id, "other": other } }))
-    }
-
-    fn merge(&mut self, calls: &[u64]) -> Result<(), Failure> {
-        let talking = self.fitting(TALKS)?;
-        let (call, other) = match (calls, &talking[..]) {
-            ([call, other], _) | ([], [call, other]) => (call, other),
-            ([], [_, _, ..]) => {
-                return Err(Failure::NotDone(
-                    "There are more than two calls: give the numbers of two.".to_owned(),
-                ));
-            }
-            _ => return Err(Failure::NotDone("There are no two calls to talk in.".to_owned())),
-        };
-        if let Some(number) = [call, other].into_iter().find(|number| !talking.contains(number)) {
-            return Err(Failure::NotDone(format!("Nobody talks in a call {number}.")));
-        }
-        self.command(&json!({ "merge": { "call": call, "other": other } }))
     }
 
     fn conversation(&mut self, aor: &str) -> Result<(), Failure> {
@@ -466,18 +329,6 @@ impl Ctl {
         }
     }
 }
-
-/// Calls that a verb is about.
-#[derive(Clone, Copy)]
-struct Kind {
-    fits: fn(&str) -> bool,
-    none: &'static str,
-}
-
-const ANY: Kind = Kind { fits: |_| true, none: "There is no call." };
-const RINGS_HERE: Kind = Kind { fits: |state| state == "incoming", none: "Nobody is calling." };
-const TALKS: Kind = Kind { fits: |state| state == "talking", none: "There is no call to talk in." };
-const GOES_ON: Kind = Kind { fits: |state| state != "ended", none: "There is no call." };
 
 fn json_command(text: &str) -> Result<Value, Failure> {
     let text = match text {

@@ -326,7 +326,7 @@ impl IceAgent {
 
     /// Runs connectivity checks until a pair is valid, for at most [`limits::CONNECT`], or
     /// [`limits::CONNECT_ANSWERED`] if we control.
-    pub async fn connect(mut self, remote: &IceParameters) -> Result<IceConn, LinkError> {
+    pub async fn connect(self, remote: &IceParameters) -> Result<IceConn, LinkError> {
         if remote.ufrag.len() < IceParameters::UFRAG_MIN
             || remote.pwd.len() < IceParameters::PWD_MIN
         {
@@ -374,28 +374,33 @@ impl IceAgent {
             }
         };
         let first = timeout(longest, first).await.map_err(|_| LinkError::NoPath)??;
-        let (_, data) = mpsc::channel(1);
+        Ok(self.connected(first))
+    }
+
+    /// The path, on its first valid pair.
+    fn connected(mut self, first: pairs::Pair) -> IceConn {
+        let (_, none) = mpsc::channel(1);
         let checked = Checked {
-            pairs: self.pairs.clone(),
             first,
             selection: self.pairs.selection(),
-            data: std::mem::replace(&mut self.data, data),
+            data: std::mem::replace(&mut self.data, none),
             readers: self.readers.take(),
             credentials: (self.local.ufrag.clone(), self.local.pwd.clone()),
             settles_at: Some(Instant::now() + SETTLE),
             agent: self.agent.take(),
             state: self.state.clone(),
+            pairs: self.pairs.clone(),
         };
         let conn = IceConn {
+            route: watch::Sender::new(checked.pairs.route(first)),
             path: Path::Checked(Box::new(checked)),
-            route: watch::Sender::new(self.pairs.route(first)),
             relayed: self.relayed.take(),
             upkeep: self.options.upkeep,
             ports: std::mem::take(&mut self.ports),
             _mapped: self.mapped.take(),
         };
         conn.tell();
-        Ok(conn)
+        conn
     }
 
     /// What the agent is shown of the other side's candidates.

@@ -134,8 +134,8 @@ impl SipAccount {
         let bytes = std::fs::read(path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => {
                 format!(
-                    "{file} is not there. Give a file with the lines {EXAMPLE}, and the account's own \
-                     address and password in them."
+                    "{file} is not there. Give a file with the lines {EXAMPLE}, and the account's \
+                     own address and password in them."
                 )
             }
             _ => unreadable(&e),
