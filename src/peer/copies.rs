@@ -12,7 +12,7 @@ use crate::routing::chord::ring::in_range;
 
 use super::requests::{Failure, Goal, Reply};
 use super::timers::Timer;
-use super::updates::HOLD_DOWN;
+use super::updates::{HAND_OVER_DELAY, HOLD_DOWN};
 use super::{Peer, Stage};
 
 /// What is at one resource, for one peer.
@@ -51,6 +51,9 @@ pub(super) struct Copies {
     pub(super) shed_from: Option<NodeId>,
     /// What we need not keep, and whoever is responsible for it has, or has got from us.
     pub(super) handed_over: BTreeSet<ResourceId>,
+    /// What we need not keep, and whoever is responsible for it takes no copies of from us: it has
+    /// been told that we have it, and is asked whether it has it by now.
+    refused: BTreeSet<ResourceId>,
     /// What we have asked after, without an answer yet.
     pub(super) asked: BTreeSet<ResourceId>,
     /// How much of what we lack is being fetched.
@@ -148,19 +151,34 @@ impl Peer {
         }
         let surplus = self.surplus();
         self.copies.handed_over.retain(|resource| surplus.contains(resource));
+        self.copies.refused.retain(|resource| surplus.contains(resource));
         for resource in surplus {
             if self.copies.handed_over.contains(&resource) {
                 continue;
             }
-            match self.chord.responsible_predecessor(&resource) {
-                Some(to) => {
-                    self.copies.handed_over.insert(resource.clone());
-                    self.push_copy(Copy { to, resource, number: 1, why: Why::Surplus });
-                }
+            let responsible = self.chord.responsible_predecessor(&resource);
+            match responsible.filter(|_| !self.copies.refused.contains(&resource)) {
+                Some(to) => self.push_surplus(to, resource),
                 None => self.ask_after(resource),
             }
         }
         self.pump_copies();
+    }
+
+    /// Gives what we need not keep to who is responsible for it.
+    pub(super) fn push_surplus(&mut self, to: NodeId, resource: ResourceId) {
+        self.copies.handed_over.insert(resource.clone());
+        self.push_copy(Copy { to, resource, number: 1, why: Why::Surplus });
+    }
+
+    /// It takes nothing from us, who are too far behind it, and fetches what it lacks (§7.4.1.1):
+    /// it is asked soon whether it has. If it has not then, the next change of the ring will do.
+    fn surplus_refused(&mut self, copy: &Copy) {
+        self.keep_surplus(copy);
+        if self.copies.refused.insert(copy.resource.clone()) {
+            let at = self.soon(HAND_OVER_DELAY);
+            self.timers.set_earlier(Timer::HandOver, at);
+        }
     }
 
     /// Drops what we need not keep, after it has been handed over once more. What nobody took stays
@@ -224,7 +242,9 @@ impl Peer {
             self.copies.queued.remove(&copy);
             let bytes_max = self.config.message_size_max.saturating_sub(FRAME_BYTES);
             let (resource, number) = (&copy.resource, copy.number);
-            let is_there = self.links.has(copy.to) || self.chord.is_unlinked(copy.to);
+            let is_there = self.links.has(copy.to)
+                || self.chord.is_unlinked(copy.to)
+                || copy.why == Why::Surplus;
             let stores = match is_there {
                 true => self.storage.copies(self.now, resource, number, bytes_max),
                 false => Vec::new(),
@@ -253,6 +273,7 @@ impl Peer {
                 self.fetch_newer(copy);
             }
             (Some(Failure::Refused(code)), Why::Surplus) if is_behind(code) => {}
+            (Some(Failure::Refused(_)), Why::Surplus) => self.surplus_refused(copy),
             (Some(_), Why::Surplus) => self.keep_surplus(copy),
             (Some(Failure::Timeout), Why::Admission) => self.forget_admission(copy.to),
             (Some(_), Why::Replica | Why::Merged) => {

@@ -129,7 +129,8 @@ impl Peer {
                 return self.refuse(question, ErrorResponse::new(ErrorCode::NOT_FOUND));
             }
         } else if !self.takes_copy_from(sender, &request, question) {
-            return self.refuse_forbidden(question, "no copy of this is kept here");
+            self.refuse_forbidden(question, "no copy of this is kept here");
+            return self.fetch_refused(sender, &request);
         }
         match self.store(question, &request) {
             Ok(stored) => {

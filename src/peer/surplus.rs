@@ -3,8 +3,9 @@
 //! should be there and is not, as whoever was to hand it over has not, fetches it from the node
 //! that asks: from far away a Store would be refused (§7.4.1.1).
 
-use crate::base::{Encode, ResourceId};
-use crate::message::{FetchAns, FetchReq, Method, StatAns, decode_body};
+use crate::base::{Encode, NodeId, ResourceId};
+use crate::message::{FetchAns, FetchReq, Method, StatAns, StoreReq, decode_body};
+use crate::routing::Topology;
 use crate::storage;
 
 use super::Peer;
@@ -35,11 +36,13 @@ impl Peer {
         self.copies.asked.remove(&resource);
         let own = self.identity.node_id;
         let reply = outcome.ok().filter(|reply| reply.signed.node_id != own);
-        let there = reply.and_then(|reply| decode_body::<StatAns>(&reply.body, own).ok());
-        let is_there =
-            there.is_some_and(|there| self.storage.is_covered_by(self.now, &resource, &there));
-        if is_there {
+        let Some(reply) = reply else { return };
+        let Ok(there) = decode_body::<StatAns>(&reply.body, own) else { return };
+        if self.storage.is_covered_by(self.now, &resource, &there) {
             self.copies.handed_over.insert(resource);
+        } else {
+            self.push_surplus(reply.signed.node_id, resource);
+            self.pump_copies();
         }
     }
 
@@ -52,12 +55,30 @@ impl Peer {
             && self.chord.keeps(resource)
             && !asked.specifiers.iter().all(|specifier| is_here(specifier.kind))
             && from != self.identity.node_id;
-        if !is_missing || self.copies.fetching >= FETCHING_MAX {
+        if is_missing {
+            // The body of a Stat is that of a Fetch.
+            self.fetch_from(from, resource, question.body.to_vec());
+        }
+    }
+
+    /// A copy of what is ours to keep was refused: what is newer in it is fetched from its sender.
+    pub(super) fn fetch_refused(&mut self, from: NodeId, refused: &StoreReq) {
+        let resource = &refused.resource;
+        let is_ours = self.is_in_place() && self.chord.owns(resource);
+        if !is_ours || self.storage.is_as_new_as(self.now, refused) {
             return;
         }
-        // The body of a Stat is that of a Fetch.
-        let (route, body) = (vec![from.into()], question.body.to_vec());
-        let goal = Goal::Missing(resource.clone());
+        let kinds = refused.kinds.iter().map(|data| data.kind);
+        if let Ok(body) = self.storage.all_of(resource, kinds).to_bytes() {
+            self.fetch_from(from, resource, body);
+        }
+    }
+
+    fn fetch_from(&mut self, from: NodeId, resource: &ResourceId, body: Vec<u8>) {
+        if self.copies.fetching >= FETCHING_MAX {
+            return;
+        }
+        let (route, goal) = (vec![from.into()], Goal::Missing(resource.clone()));
         if self.request(route, None, Method::Fetch, body, &[], goal).is_ok() {
             self.copies.fetching += 1;
         }

@@ -8,7 +8,9 @@ use super::place::Held;
 use super::verify::Verifier;
 use super::{Resource, Storage, StoreCopy};
 use crate::base::{Now, ResourceId};
-use crate::message::{DataModel, FetchReq, KindData, Places, StoredData, StoredDataSpecifier};
+use crate::message::{
+    DataModel, FetchReq, KindData, KindId, Places, StoredData, StoredDataSpecifier,
+};
 
 impl Storage {
     /// Acts as if these values and those that are here had all been stored in the order of their
@@ -29,7 +31,11 @@ impl Storage {
         let position = resource.to_u128();
         let stored = position.and_then(|position| self.resources.get(&position));
         let kinds = stored.into_iter().flat_map(|stored| &stored.kinds);
-        let models = kinds.filter_map(|values| self.kinds().kind(values.kind));
+        self.all_of(resource, kinds.map(|values| values.kind))
+    }
+
+    /// Asks for all that is at a resource of these Kinds, but for those that are unknown here.
+    pub fn all_of(&self, resource: &ResourceId, kinds: impl Iterator<Item = KindId>) -> FetchReq {
         let specifier = |kind: &Kind| {
             let all = match kind.data_model {
                 DataModel::Single => Places::Single,
@@ -38,7 +44,8 @@ impl Storage {
             };
             StoredDataSpecifier::new(kind.id, &all)
         };
-        FetchReq { resource: resource.clone(), specifiers: models.map(specifier).collect() }
+        let known = kinds.filter_map(|kind| self.kinds().kind(kind));
+        FetchReq { resource: resource.clone(), specifiers: known.map(specifier).collect() }
     }
 
     /// Puts back what [`Storage::changes`] told of at `saved_unix_ms`, checked as if it came from

@@ -6,6 +6,8 @@ use super::holders::{copy_at, line, peer, put_back, registered, resource_of};
 use super::net::Net;
 use crate::base::ResourceId;
 use crate::message::KindId;
+use crate::peer::Command;
+use crate::storage::StoreCopy;
 
 /// A ring in which only the peer at place 12 behind its owner keeps a registration, whose user
 /// cannot store it once more; and the places.
@@ -52,6 +54,44 @@ fn a_kind_that_its_owner_lacks_comes_from_far_away() {
     net.kill(line[13]);
     net.run(Duration::from_secs(40));
     assert!(net.peer(line[0]).storage().holds_kind(&resource, KindId::SIP_REGISTRATION));
+}
+
+/// R6940-6.4.2.3-02: what is newer far behind its owner than with the owner, as after a partition,
+/// is fetched by the owner, who takes no copies from there; whether the one behind knows who the
+/// owner is, or is too far away for that.
+#[test]
+fn what_its_owner_has_in_an_older_version_comes_from_behind() {
+    for (far, next) in [(6, 7), (12, 13)] {
+        let mut net = registered(67, 24);
+        let resource = resource_of(&net, 5);
+        let first = line(&net, &resource)[0];
+        let old = copy_at(&mut net, first, &resource).expect("a registration");
+        net.run(Duration::from_secs(1));
+        let again = net.registration(5);
+        net.ask(5, Command::Publish(again)).expect("stored");
+        net.kill(5);
+        net.run(Duration::from_secs(200));
+        let line = line(&net, &resource);
+        let new = copy_at(&mut net, line[0], &resource).expect("a registration");
+        for node in &line[..3] {
+            put_back(&mut net, *node, &old);
+            assert!(!is_as_new_as(&mut net, *node, &new), "{node}");
+        }
+        put_back(&mut net, line[far], &new);
+        net.kill(line[next]);
+        net.run(Duration::from_secs(40));
+        for node in &line[..3] {
+            assert!(is_as_new_as(&mut net, *node, &new), "{node} of {far}");
+        }
+        net.run(Duration::from_secs(200));
+        assert!(!net.peer(line[far]).storage().holds(&resource), "it need not keep it");
+    }
+}
+
+/// Whether a node has all of a copy, or newer.
+fn is_as_new_as(net: &mut Net, node: usize, copy: &StoreCopy) -> bool {
+    let now = net.clock();
+    peer(net, node).storage.is_as_new_as(now, &copy.request)
 }
 
 /// What nobody takes is not dropped.
