@@ -2,9 +2,17 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "gui")]
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chordial::cli::{self, Arguments, Asked};
+#[cfg(feature = "gui")]
+use chordial::gui::{Desktop, Shown};
+#[cfg(feature = "gui")]
+use chordial::phone::{Command, Control, PhoneOptions, Wish, start};
+#[cfg(feature = "gui")]
+use tokio::sync::mpsc::Sender;
 
 fn main() -> ExitCode {
     match Arguments::read() {
@@ -26,12 +34,9 @@ fn window(arguments: cli::WindowArguments) -> ExitCode {
 
 #[cfg(feature = "gui")]
 fn open_window(arguments: cli::WindowArguments) -> Result<(), String> {
-    use chordial::gui::{Desktop, WindowOptions};
+    use chordial::gui::{WindowError, WindowOptions};
     use chordial::link::Pcap;
-    use chordial::phone::{
-        Command, Control, PhoneOptions, StateError, StateFolder, Wish, platform_key_store, start,
-        to_dial,
-    };
+    use chordial::phone::{StateError, StateFolder, platform_key_store, to_dial};
 
     let cli::WindowArguments { address, state, pcap, hidden } = arguments;
     let path = state.or_else(StateFolder::default_path);
@@ -47,6 +52,7 @@ fn open_window(arguments: cli::WindowArguments) -> Result<(), String> {
     let pcap = pcap.as_deref().map(Pcap::create).transpose().map_err(|e| format!("{e}."))?;
     let runtime = cli::runtime(cli::WORKERS)
         .map_err(|e| format!("The program can't start its tasks: {e}."))?;
+    let to_dial = address.as_deref().map(to_dial).transpose()?;
     let options = PhoneOptions {
         state: folder,
         listen: None,
@@ -57,33 +63,70 @@ fn open_window(arguments: cli::WindowArguments) -> Result<(), String> {
         is_attended: true,
     };
     let (wisher, wishes) = tokio::sync::mpsc::channel(WISHES_MAX);
-    let (phone, _control) = {
-        let _inside = runtime.enter();
-        let phone = start(options).map_err(|e| e.to_string())?;
-        // A phone that can't be steered from outside is a phone all the same.
-        let control = Control::serve(phone.clone(), &path, Some(wisher.clone()));
-        (phone, control.map_err(|error| eprintln!("chordial: {error}")).ok())
-    };
-    if phone.snapshot().settings.join_at_start {
-        phone.send(Command::Rejoin);
-    }
-    if let Some(address) = address {
-        let _ = wisher.try_send(Wish::Open(Some(to_dial(&address)?)));
-    }
-    let options = WindowOptions {
+    let window = WindowOptions {
         title_suffix: None,
         view_state: Some(path.join("window.ron")),
         wishes: Some(wishes),
-        desktop: Some(Desktop::start(phone.clone(), wisher.clone(), hidden)),
     };
-    runtime.spawn(async move {
-        cli::interrupted().await;
-        let _ = wisher.send(Wish::Quit).await;
+    let opening = Opening { options, path, wisher, to_dial, hidden };
+    // The phone waits for the disk, and the window for the system that is to draw it.
+    let (told, phone) = std::sync::mpsc::channel();
+    let tasks = runtime.handle().clone();
+    let opening = std::thread::spawn(move || {
+        let _inside = tasks.enter();
+        let (shown, control) = opening.open().map_err(|error| told.send(Err(error))).ok()?;
+        let phone = shown.handle.clone();
+        // Without a window nobody waits for it.
+        let _ = told.send(Ok(shown));
+        Some((phone, control))
     });
-    let result = chordial::gui::run(phone.clone(), options).map_err(|e| format!("{e}."));
+    let phone = move || phone.recv().unwrap_or_else(|_| Err("The phone has ended.".to_owned()));
+    let result = chordial::gui::run(phone, window).map_err(|error| match error {
+        WindowError::Phone(sentence) => sentence,
+        error => format!("{error}."),
+    });
     // Closing the window leaves all overlays in order.
-    runtime.block_on(cli::farewell(phone));
+    if let Ok(Some((phone, _control))) = opening.join() {
+        runtime.block_on(cli::farewell(phone));
+    }
     result
+}
+
+/// The phone behind a window that is being opened.
+#[cfg(feature = "gui")]
+struct Opening {
+    options: PhoneOptions,
+    /// The folder that it runs with.
+    path: PathBuf,
+    wisher: Sender<Wish>,
+    /// What stands in the dial field at first.
+    to_dial: Option<String>,
+    /// Whether the window is to stay away.
+    hidden: bool,
+}
+
+#[cfg(feature = "gui")]
+impl Opening {
+    /// Starts it, and what else shows and steers it.
+    fn open(self) -> Result<(Shown, Option<Control>), String> {
+        let Self { options, path, wisher, to_dial, hidden } = self;
+        let phone = start(options).map_err(|e| e.to_string())?;
+        // A phone that can't be steered from outside is a phone all the same.
+        let control = Control::serve(phone.clone(), &path, Some(wisher.clone()));
+        let control = control.map_err(|error| eprintln!("chordial: {error}")).ok();
+        if phone.snapshot().settings.join_at_start {
+            phone.send(Command::Rejoin);
+        }
+        if let Some(to_dial) = to_dial {
+            let _ = wisher.try_send(Wish::Open(Some(to_dial)));
+        }
+        let desktop = Some(Desktop::start(phone.clone(), wisher.clone(), hidden));
+        tokio::spawn(async move {
+            cli::interrupted().await;
+            let _ = wisher.send(Wish::Quit).await;
+        });
+        Ok((Shown { handle: phone, desktop }, control))
+    }
 }
 
 /// What other programs ask of the window in one go.

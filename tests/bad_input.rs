@@ -42,6 +42,27 @@ fn one_mistake_is_one_line_and_loses_nothing() {
     assert_eq!(text, SETTINGS);
 }
 
+/// Without a screen the window says so, and what runs without one; so does a telephone whose
+/// account's file is not there.
+#[test]
+fn what_is_missing_is_named_with_the_remedy() {
+    let lab = Overlay::new();
+    let mut command = program();
+    for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
+        command.env_remove(name);
+    }
+    let output = command.arg("--state").arg(lab.path("window")).output().expect("it starts");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let sentence = "chordial: there is no screen for a window";
+    assert!(said.starts_with(sentence) && said.lines().count() == 1, "{said}");
+    assert!(said.contains("`chordial peer` runs without one."), "{said}");
+    assert!(!lab.path("window/control.json").exists());
+
+    let account = text(&lab.path("none.toml"));
+    refused("no account", &words("sip").and(&account), "is not there. Give a file with the lines");
+}
+
 /// A document is written once: another with the same file name is refused and the first stays;
 /// names that no overlay can have are refused. R6940-6.3.2-03: the name is a DNS name.
 #[test]

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use chordial::base::NodeId;
 use chordial::enroll::server::{Account, AccountNode, AccountState, Registration};
 use chordial::enroll::{Road, RoadFailure, RoadNews, RoadState};
-use chordial::gui::{WindowOptions, run};
+use chordial::gui::{Shown, WindowOptions, run};
 use chordial::link::{
     CandidatePair, CandidateType, LinkFacts, LinkKind, PortMapping, PortProblem, Reach,
 };
@@ -75,7 +75,8 @@ fn main() {
         }
     });
     let options = WindowOptions { view_state: Some(view_state), ..WindowOptions::default() };
-    run(handle, options).expect("a display to open the window on");
+    let phone = || Ok(Shown { handle, desktop: None });
+    run(phone, options).expect("a display to open the window on");
 }
 
 fn scene_snapshot(scene: &str) -> Snapshot {

@@ -75,7 +75,14 @@ pub struct WindowOptions {
     pub view_state: Option<PathBuf>,
     /// What is asked of the window from outside; it closes without a question.
     pub wishes: Option<mpsc::Receiver<Wish>>,
-    /// The phone on the user's desktop.
+}
+
+/// The phone that a window shows.
+#[derive(Debug)]
+pub struct Shown {
+    /// What it tells and takes.
+    pub handle: Handle,
+    /// It on the user's desktop.
     pub desktop: Option<Desktop>,
 }
 
@@ -88,15 +95,34 @@ pub enum WindowError {
     /// The thread that waits for the phone could not be started.
     #[error("the window can't follow the phone: {0}")]
     Watch(#[from] std::io::Error),
+    /// There is no phone.
+    #[error("{0}")]
+    Phone(String),
+    /// There is nothing to draw on.
+    #[error(
+        "there is no screen for a window, as neither DISPLAY nor WAYLAND_DISPLAY is set; \
+         `chordial peer` runs without one"
+    )]
+    NoScreen,
 }
 
 /// Opens the window and returns when the user has closed it. Must be called on the main thread.
 ///
+/// `phone` is asked for when there is a way to draw, which takes a while: the phone can be opened
+/// on another thread meanwhile. It gives a sentence if there is none.
+///
 /// Closing sends no command: the caller ends the phone afterwards.
 ///
 /// # Errors
-/// [`WindowError`] if the system has no display, no OpenGL, or no thread to spare.
-pub fn run(handle: crate::phone::Handle, options: WindowOptions) -> Result<(), WindowError> {
+/// [`WindowError`] if the system has no display, no OpenGL, or no thread to spare; and that of
+/// `phone`.
+pub fn run(
+    phone: impl FnOnce() -> Result<Shown, String> + 'static,
+    options: WindowOptions,
+) -> Result<(), WindowError> {
+    if !has_screen() {
+        return Err(WindowError::NoScreen);
+    }
     words::find_system_language();
     let native = eframe::NativeOptions {
         viewport: viewport(&options),
@@ -109,7 +135,9 @@ pub fn run(handle: crate::phone::Handle, options: WindowOptions) -> Result<(), W
         native,
         Box::new(move |creation| {
             let kept = creation.storage.and_then(|storage| eframe::get_value(storage, KEPT));
-            let face = Face::new(&creation.egui_ctx, handle, kept, options);
+            let face = phone().map_err(WindowError::Phone).and_then(|phone| {
+                Face::new(&creation.egui_ctx, phone, kept, options).map_err(WindowError::Watch)
+            });
             face.map(|face| Box::new(face) as Box<dyn eframe::App>).map_err(|error| {
                 // eframe would make a string of it.
                 let text = error.to_string();
@@ -118,7 +146,14 @@ pub fn run(handle: crate::phone::Handle, options: WindowOptions) -> Result<(), W
             })
         }),
     )
-    .map_err(|error| failed_rx.try_recv().map_or(WindowError::Open(error), WindowError::Watch))
+    .map_err(|error| failed_rx.try_recv().unwrap_or(WindowError::Open(error)))
+}
+
+/// Whether a display is named; only some systems name them.
+fn has_screen() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    cfg!(not(target_os = "linux"))
+        || ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"].into_iter().any(is_set)
 }
 
 fn viewport(options: &WindowOptions) -> egui::ViewportBuilder {
@@ -144,11 +179,12 @@ struct Face {
 impl Face {
     fn new(
         ctx: &egui::Context,
-        handle: Handle,
+        phone: Shown,
         kept: Option<Kept>,
         options: WindowOptions,
     ) -> std::io::Result<Self> {
-        let WindowOptions { title_suffix, wishes, desktop, .. } = options;
+        let Shown { handle, desktop } = phone;
+        let WindowOptions { title_suffix, wishes, .. } = options;
         look::apply(ctx);
         window::choose_theme(ctx, handle.snapshot().settings.theme);
         let view =
