@@ -517,6 +517,7 @@ greeting = Begrüßung
 greeting_hint = Eine WAV-Datei; ohne sie sind es ein paar Töne
 voice_messages = Sprachnachrichten
 takes_message = Hinterlässt eine Nachricht
+take_over = Abheben
 more_voice_messages = { $count } ältere
 voice_message_new = Neu, { $ago }, { $length }
 voice_message = { $ago }, { $length }

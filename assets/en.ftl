@@ -517,6 +517,7 @@ greeting = Greeting
 greeting_hint = A WAV file; without one it is a few notes
 voice_messages = Voice messages
 takes_message = Leaving a message
+take_over = Pick up
 more_voice_messages = { $count } older ones
 voice_message_new = New, { $ago }, { $length }
 voice_message = { $ago }, { $length }

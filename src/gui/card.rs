@@ -255,7 +255,12 @@ fn small_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
             let hang_up =
                 widgets::icon_button(ui, Kind::Bad, Icon::HangUp, words::hang_up(), false);
             let ended = hang_up.clicked().then_some(Command::HangUp(call.id));
-            let talking = matches!(call.state, CallState::Talking { .. }) && !call.takes_message;
+            let talking = matches!(call.state, CallState::Talking { .. });
+            if talking && call.takes_message {
+                let words = words::take_over();
+                let taken = widgets::icon_button(ui, Kind::Good, Icon::Phone, words, false);
+                return ended.or(taken.clicked().then_some(Command::Answer(call.id)));
+            }
             let muted = if talking { mute_ui(ui, call, false) } else { None };
             let held = if talking { hold_ui(ui, call, false) } else { None };
             ended.or(muted).or(held)

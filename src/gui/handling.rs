@@ -24,6 +24,14 @@ pub fn buttons_ui(
     view: &mut ViewState,
     call: &Call,
 ) -> Option<Command> {
+    if call.takes_message {
+        return row_ui(ui, 2, |ui| {
+            let words = words::take_over();
+            let taken = widgets::round_button(ui, Kind::Good, Icon::Phone, words, false);
+            let taken = taken.clicked().then_some(Command::Answer(call.id));
+            taken.or(hang_up_ui(ui, call))
+        });
+    }
     if !is_talking(call) {
         return row_ui(ui, 1, |ui| hang_up_ui(ui, call));
     }

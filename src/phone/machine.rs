@@ -190,6 +190,18 @@ impl Engine {
         }
     }
 
+    /// The user takes a call that the machine has had until now. What it has recorded stays there.
+    pub(super) fn take_over(&mut self, id: CallId) {
+        self.test_sound(None);
+        self.hold_others(id);
+        let who = self.who(id);
+        let Some(call) = self.calls.running.get(&id) else { return };
+        match &call.talk {
+            Some(talk) => talk.hand_over(who),
+            None => call.hand_over_outside(who),
+        }
+    }
+
     /// How a call ends that the machine has answered: with a message, or as one that was missed.
     pub(super) fn message_left(&self, call: &Running) -> Option<String> {
         let file = call.message.as_ref()?;

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::sip_account::{
     CallWish, SipAccount, SipNews, SipPhone, SipPhoneOptions, SipWish, WISHES_MAX,
 };
+use super::voice::Who;
 use crate::media::{AudioStatistics, CallRecorder, ConferencePort, Digit};
 use crate::sip::{self, Reason};
 
@@ -241,6 +242,13 @@ impl Running {
     pub(super) fn mute_outside(&self, is_muted: bool) {
         if let Some(outside) = &self.outside {
             outside.want(CallWish::Mute(is_muted));
+        }
+    }
+
+    /// Lets somebody else talk on this side, if an ordinary account has the call.
+    pub(super) fn hand_over_outside(&self, who: Who) {
+        if let Some(outside) = &self.outside {
+            outside.want(CallWish::HandOver(Box::new(who)));
         }
     }
 

@@ -229,7 +229,8 @@ impl Engine {
         account.is_some_and(|a| is_domain_unverified(&a.document.config, domain))
     }
 
-    /// Answers an incoming call: at once, or when our candidates are known.
+    /// Answers an incoming call: at once, or when our candidates are known. One that the answering
+    /// machine has is picked up.
     pub(super) fn answer(&mut self, id: CallId) -> Result<(), String> {
         let Some(call) = self.calls.running.get_mut(&id) else { return Ok(()) };
         if call.unproven.is_some() {
@@ -242,6 +243,8 @@ impl Engine {
             call.phase = Phase::Answering;
             self.answer_outside(id);
             self.answer_if_ready(id);
+        } else if call.phase == Phase::Talking && call.message.take().is_some() {
+            self.take_over(id);
         }
         Ok(())
     }

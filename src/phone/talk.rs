@@ -76,6 +76,8 @@ enum Control {
     Record(Option<CallRecorder>, bool),
     /// Connect this call with another one.
     Join(ConferencePort),
+    /// Let somebody else talk.
+    HandOver(Who),
     /// Send a key.
     Digit(Digit),
     /// Go on by another path, between these candidates of ours and of the other side.
@@ -106,6 +108,11 @@ impl Talk {
     /// Connects this call with another one: each is heard in the other.
     pub(super) fn join(&self, other: ConferencePort) {
         let _ = self.control.try_send(Control::Join(other));
+    }
+
+    /// Lets somebody else talk on this side.
+    pub(super) fn hand_over(&self, who: Who) {
+        let _ = self.control.try_send(Control::HandOver(who));
     }
 
     /// Sends a key.
@@ -153,17 +160,16 @@ async fn run(
 ) -> Result<(), SoundFailure> {
     let TalkSetup { agent, negotiated, local, who, muted, within, seed } = setup;
     let sound = tokio::task::spawn_blocking(move || who.open());
+    // What is told before there is sound.
+    let mut early = Vec::new();
     let flow = tokio::select! {
         flow = timeout(within, connect(agent, &negotiated, local)) => {
             flow.unwrap_or(Err(SoundFailure::TooSlow(within)))?
         }
-        () = closed(&mut control) => return Ok(()),
+        () = closed(&mut control, |told| early.push(told)) => return Ok(()),
     };
-    let (mut voice, fault) =
+    let mut voice =
         sound.await.map_err(|_| SoundFailure::Here("The sound system failed.".to_owned()))?;
-    if let Some(fault) = fault {
-        report(Some(TalkReport::Fault(fault)));
-    }
     report(Some(TalkReport::Up(flow.info().path())));
     let keys = flow.info().srtp.clone();
     let keys =
@@ -182,7 +188,8 @@ async fn run(
     let session = AudioSession::new(now, settings, keys, rng);
     let session = session.map_err(|error| SoundFailure::Here(error.to_string()))?;
     voice.mute(muted);
-    let mut call = Sound { session, flow, clock, voice };
+    let mut call = Sound { session, flow, clock, voice, moves: JoinSet::new() };
+    early.into_iter().for_each(|told| call.obey(told));
     call.run(&mut control, report).await
 }
 
@@ -192,6 +199,8 @@ struct Sound {
     flow: MediaFlow,
     clock: Clock,
     voice: Voice,
+    /// Other paths that are being looked for.
+    moves: JoinSet<Result<String, LinkError>>,
 }
 
 impl Sound {
@@ -203,7 +212,6 @@ impl Sound {
         let mut tick = interval(FRAME);
         tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut ticks = 0_u32;
-        let mut moves = JoinSet::new();
         let lost = loop {
             let deadline = self.session.deadline();
             tokio::select! {
@@ -227,23 +235,10 @@ impl Sound {
                     self.session.handle_timeout(self.clock.now());
                 }
                 told = control.recv() => match told {
-                    Some(Control::Mute(muted)) => self.voice.mute(muted),
-                    Some(Control::Record(recorder, is_told)) => {
-                        self.voice.record(recorder, is_told);
-                    }
-                    Some(Control::Join(other)) => self.voice.join(other),
-                    Some(Control::Digit(digit)) => {
-                        // Whether the other side takes keys, and how many wait, is known above.
-                        let _ = self.session.send_digit(digit, DIGIT_LENGTH);
-                    }
-                    Some(Control::Direct(direction, is_held)) => self.direct(direction, is_held),
-                    Some(Control::Move(agent, remote)) => {
-                        let sender = self.flow.sender();
-                        moves.spawn(async move { sender.move_to(*agent, &remote).await });
-                    }
+                    Some(told) => self.obey(told),
                     None => break None,
                 },
-                Some(Ok(Ok(path))) = moves.join_next() => report(Some(TalkReport::Up(path))),
+                Some(Ok(Ok(path))) = self.moves.join_next() => report(Some(TalkReport::Up(path))),
             }
             self.flush();
         };
@@ -255,10 +250,28 @@ impl Sound {
         let hung_up =
             self.session.peer_said_goodbye() || matches!(error, LinkError::Dtls(DtlsError::Closed));
         // Who hangs up closes the sound as well, and its BYE may be behind that.
-        if hung_up && timeout(BYE_MAX, closed(control)).await.is_ok() {
+        if hung_up && timeout(BYE_MAX, closed(control, drop)).await.is_ok() {
             return Ok(());
         }
         Err(SoundFailure::Lost(error))
+    }
+
+    fn obey(&mut self, told: Control) {
+        match told {
+            Control::Mute(muted) => self.voice.mute(muted),
+            Control::Record(recorder, is_told) => self.voice.record(recorder, is_told),
+            Control::Join(other) => self.voice.join(other),
+            Control::HandOver(who) => self.voice.hand_over(who),
+            Control::Digit(digit) => {
+                // Whether the other side takes keys, and how many wait, is known above.
+                let _ = self.session.send_digit(digit, DIGIT_LENGTH);
+            }
+            Control::Direct(direction, is_held) => self.direct(direction, is_held),
+            Control::Move(agent, remote) => {
+                let sender = self.flow.sender();
+                self.moves.spawn(async move { sender.move_to(*agent, &remote).await });
+            }
+        }
     }
 
     fn frame(&mut self, report: &(impl Fn(Option<TalkReport>) + Send + Sync)) {
@@ -269,8 +282,8 @@ impl Sound {
         if self.voice.is_over() {
             report(Some(TalkReport::MessageTaken));
         }
-        for fault in self.voice.take_faults() {
-            report(Some(TalkReport::Fault(fault.to_string())));
+        if let Some(sentence) = self.voice.take_fault() {
+            report(Some(TalkReport::Fault(sentence)));
         }
     }
 
@@ -332,8 +345,11 @@ async fn connect(
     })
 }
 
-async fn closed(control: &mut mpsc::Receiver<Control>) {
-    while control.recv().await.is_some() {}
+/// Waits until the call is over.
+async fn closed(control: &mut mpsc::Receiver<Control>, mut hear: impl FnMut(Control)) {
+    while let Some(told) = control.recv().await {
+        hear(told);
+    }
 }
 
 /// The keys in the order of RFC 5764 §4.2.

@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use tokio::sync::oneshot;
+
 use super::machine::Machine;
 use crate::media::{
     AnsweringMachine, AudioSink, AudioSource, CallRecorder, ConferencePort, Frame, MachineTurn,
@@ -40,10 +42,13 @@ pub(super) struct Voice {
     recorder: Option<CallRecorder>,
     /// Tells the other side that it is recorded, if its phone does not.
     notice: Option<NoticeTone>,
-    fault: Option<SoundError>,
+    /// What could not be opened or written.
+    faults: Vec<SoundError>,
     machine: Option<Answerer>,
     /// The calls that hear this one, and are heard in it.
     others: Vec<ConferencePort>,
+    /// Whoever is to talk from now on, once they are ready.
+    next: Option<oneshot::Receiver<Voice>>,
 }
 
 /// An answering machine, and where its message goes.
@@ -56,9 +61,8 @@ struct Answerer {
 }
 
 impl Who {
-    /// Opens what they talk with; what cannot be opened is silent until it can, and told in one
-    /// sentence.
-    pub(super) fn open(self) -> (Voice, Option<String>) {
+    /// Opens what they talk with; what cannot be opened is silent until it can, and is a fault.
+    pub(super) fn open(self) -> Voice {
         let mut faults = Vec::new();
         let voice = match self {
             Self::User { source, sink, voice_processing, hold_music } => {
@@ -79,7 +83,7 @@ impl Who {
                 Voice::machine(AnsweringMachine::new(greeting, message_s_max), message)
             }
         };
-        (voice, fault_words(&faults))
+        Voice { faults, ..voice }
     }
 }
 
@@ -108,9 +112,10 @@ impl Voice {
             is_on_hold: false,
             recorder: None,
             notice: None,
-            fault: None,
+            faults: Vec::new(),
             machine: None,
             others: Vec::new(),
+            next: None,
         }
     }
 
@@ -128,9 +133,12 @@ impl Voice {
 
     /// Plays what is heard, and gives what is said meanwhile.
     pub(super) fn turn(&mut self, heard: &Frame) -> Frame {
+        if let Some(Ok(next)) = self.next.as_mut().map(oneshot::Receiver::try_recv) {
+            self.go_on_as(next);
+        }
         self.sink.write(heard);
         if let Some(machine) = &mut self.machine {
-            return machine.turn(heard, &mut self.fault);
+            return machine.turn(heard, &mut self.faults);
         }
         let mut others = SILENCE;
         self.others.retain(|other| !other.is_closed());
@@ -162,9 +170,28 @@ impl Voice {
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.write(&said, heard);
-            self.fault = recorder.take_fault().or(self.fault.take());
+            self.faults.extend(recorder.take_fault());
         }
         said
+    }
+
+    /// Lets somebody else talk as soon as what they talk with is open; an answering machine stops
+    /// at once.
+    pub(super) fn hand_over(&mut self, who: Who) {
+        self.machine = None;
+        let (opened, next) = oneshot::channel();
+        tokio::task::spawn_blocking(move || {
+            // The call may be over by then.
+            let _ = opened.send(who.open());
+        });
+        self.next = Some(next);
+    }
+
+    /// Another voice in the same call.
+    fn go_on_as(&mut self, next: Self) {
+        let (is_muted, is_on_hold) = (self.is_muted, self.is_on_hold);
+        let others = std::mem::take(&mut self.others);
+        *self = Self { is_muted, is_on_hold, others, ..next };
     }
 
     /// Connects this call with another one.
@@ -194,28 +221,30 @@ impl Voice {
         self.recorder = recorder;
     }
 
-    /// What went wrong since the last call.
-    pub(super) fn take_faults(&mut self) -> impl Iterator<Item = SoundError> + use<> {
-        let faults = [self.source.take_fault(), self.sink.take_fault(), self.fault.take()];
-        faults.into_iter().flatten()
+    /// What went wrong since the last call, in one sentence.
+    pub(super) fn take_fault(&mut self) -> Option<String> {
+        let mut faults = std::mem::take(&mut self.faults);
+        faults.extend(self.source.take_fault());
+        faults.extend(self.sink.take_fault());
+        fault_words(&faults)
     }
 }
 
 impl Answerer {
-    fn turn(&mut self, heard: &Frame, fault: &mut Option<SoundError>) -> Frame {
+    fn turn(&mut self, heard: &Frame, faults: &mut Vec<SoundError>) -> Frame {
         match self.script.turn() {
             MachineTurn::Say(frame) => return *frame,
             MachineTurn::Listen if self.message.is_none() => match WavSink::create(&self.file) {
                 Ok(sink) => self.message.insert(sink).write(heard),
                 Err(error) => {
-                    *fault = Some(error);
+                    faults.push(error);
                     self.is_over = true;
                 }
             },
             MachineTurn::Listen => {
                 if let Some(message) = &mut self.message {
                     message.write(heard);
-                    *fault = message.take_fault().or(fault.take());
+                    faults.extend(message.take_fault());
                 }
             }
             MachineTurn::Over => self.is_over = true,
@@ -224,7 +253,7 @@ impl Answerer {
     }
 }
 
-/// One sentence about what could not be opened.
+/// One sentence about what could not be opened or written.
 fn fault_words(faults: &[SoundError]) -> Option<String> {
     match faults {
         [] => None,

@@ -8,7 +8,7 @@ use crate::cli::state_lines::state_of;
 
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum InCall {
-    /// Answer the call that comes in
+    /// Answer the call that comes in; by its number also one that the answering machine has
     Answer(WhichCall),
     /// Decline the call that comes in
     Decline(WhichCall),

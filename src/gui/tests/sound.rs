@@ -47,8 +47,8 @@ fn messages_are_played_and_deleted() {
     }
 }
 
-/// Nobody here talks in a call that the machine has: it can only be ended, and is never in front of
-/// one in which somebody does.
+/// Nobody here talks in a call that the machine has: it can be ended or picked up, and is never in
+/// front of one in which somebody talks.
 #[test]
 fn a_call_that_leaves_a_message_is_in_nobodys_way() {
     let machine = Call { takes_message: true, peer: "dora@smith".into(), ..call(4, talking()) };
@@ -58,6 +58,20 @@ fn a_call_that_leaves_a_message_is_in_nobodys_way() {
     harness.get_by_label(words::takes_message());
     click(&mut harness, words::record());
     assert_eq!(commands(&mut backend), [Command::Record(CallId(3), true)]);
+    click(&mut harness, words::take_over());
+    assert_eq!(commands(&mut backend), [Command::Answer(CallId(4))]);
+}
+
+/// Alone it has large buttons too.
+#[test]
+fn a_message_is_cut_short_by_picking_up() {
+    let machine = Call { takes_message: true, ..call(4, talking()) };
+    let snapshot = Snapshot { calls: vec![machine], ..joined() };
+    let (mut harness, mut backend) = open(snapshot, WIDE);
+    click(&mut harness, words::take_over());
+    assert_eq!(commands(&mut backend), [Command::Answer(CallId(4))]);
+    click(&mut harness, words::hang_up());
+    assert_eq!(commands(&mut backend), [Command::HangUp(CallId(4))]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ texts! {
     greeting_hint,
     voice_messages,
     takes_message,
+    take_over,
     in_conference,
     // Devices
     add_device,

@@ -317,6 +317,13 @@ impl Engine {
         }
     }
 
+    /// Lets somebody else talk in a call.
+    pub(super) fn hand_over(&self, leg: LegId, who: Who) {
+        if let Some(sound) = self.calls.get(&leg).and_then(|call| call.sound.as_ref()) {
+            sound.hand_over(who);
+        }
+    }
+
     /// Presses a key in a call.
     pub(super) fn press(&self, leg: LegId, digit: Digit) {
         if let Some(sound) = self.calls.get(&leg).and_then(|call| call.sound.as_ref()) {

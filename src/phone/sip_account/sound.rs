@@ -37,6 +37,8 @@ enum Control {
     Record(Option<CallRecorder>),
     /// This call is connected with another one.
     Join(ConferencePort),
+    /// Let somebody else talk.
+    HandOver(Who),
 }
 
 /// What a call's sound reports.
@@ -68,10 +70,7 @@ impl BareSound {
         let (remote, has_mux) = (negotiated.remote.address, negotiated.remote.has_rtcp_mux);
         tokio::spawn(async move {
             let opened = tokio::task::spawn_blocking(move || who.open()).await;
-            let Ok((voice, fault)) = opened else { return };
-            if let Some(fault) = fault {
-                report(SoundReport::Fault(fault));
-            }
+            let Ok(voice) = opened else { return };
             let clock = Clock::start();
             let now = Now::new(clock.now(), unix_ms());
             match AudioSession::unencrypted(now, settings, rng) {
@@ -111,6 +110,11 @@ impl BareSound {
     /// Connects this call with another one: each is heard in the other.
     pub(super) fn join(&self, other: ConferencePort) {
         let _ = self.control.try_send(Control::Join(other));
+    }
+
+    /// Lets somebody else talk on this side.
+    pub(super) fn hand_over(&self, who: Who) {
+        let _ = self.control.try_send(Control::HandOver(who));
     }
 
     /// Presses a key of the telephone.
@@ -190,6 +194,7 @@ impl Running {
             Control::Mute(is_muted) => self.voice.mute(is_muted),
             Control::Record(recorder) => self.voice.record(recorder, false),
             Control::Join(other) => self.voice.join(other),
+            Control::HandOver(who) => self.voice.hand_over(who),
             Control::Press(digit) => {
                 let _ = self.session.send_digit(digit, KEY);
             }
@@ -204,8 +209,8 @@ impl Running {
         if self.voice.is_over() {
             report(SoundReport::MessageTaken);
         }
-        for fault in self.voice.take_faults() {
-            report(SoundReport::Fault(fault.to_string()));
+        if let Some(sentence) = self.voice.take_fault() {
+            report(SoundReport::Fault(sentence));
         }
     }
 

@@ -51,6 +51,40 @@ async fn a_message_is_taken_and_deleted() {
     assert!(bob.folder.path().join("settings.toml").exists());
 }
 
+/// A call that the machine has is picked up: both sides hear each other, it was no missed call, and
+/// nobody is cut off when the message would be as long as it may be.
+#[tokio::test]
+async fn a_message_is_cut_short_by_picking_up() {
+    let (overlay, mut alice) = Overlay::humming().await;
+    let mut bob = overlay.device("bob").await;
+    let settings = MachineSettings {
+        machine_after_s: 1,
+        machine_message_s_max: 2,
+        ..MachineSettings::default()
+    };
+    bob.send(machine(settings, false));
+    alice.send(Command::Dial("bob".into()));
+    bob.rings().await;
+    alice.talks().await;
+    bob.until("the machine", |s| s.calls[0].takes_message).await;
+    let id = bob.handle.snapshot().calls[0].id;
+    bob.send(Command::Mute(id, true));
+    bob.send(Command::Answer(id));
+    bob.until("a call of ours", |s| !s.calls[0].takes_message).await;
+    bob.until("she is heard", |s| s.calls[0].level_received > 0.05).await;
+    bob.until("longer than a message", |s| match &s.calls[0].state {
+        CallState::Talking { duration } => *duration >= Duration::from_secs(6),
+        state => panic!("{state:?}"),
+    })
+    .await;
+    assert!(bob.handle.snapshot().calls[0].muted, "that stays as it was");
+    bob.send(Command::HangUp(id));
+    alice.over().await;
+    bob.until("it is over", |s| !s.history.is_empty()).await;
+    let entry = &bob.handle.snapshot().history[0];
+    assert_eq!((entry.outcome.as_str(), entry.ending()), ("You hung up.", Ending::Talked));
+}
+
 /// While we don't want to be disturbed the machine answers at once; whoever says nothing leaves no
 /// message and was missed.
 #[tokio::test]
