@@ -7,12 +7,16 @@
 #
 # What is installed is measured with the program of `sh packaging/tree.sh DIR`.
 #
+# A young ring is not at rest: five minutes after the last arrival the links that are no neighbours
+# hear of it, and where there is no relay one is looked for after 4, 8 and 17 minutes, then every
+# half an hour.
+#
 # A ring of 37 gives each peer up to 36 links. A wake-up is a voluntary context switch of any of a
 # peer's threads; bytes are those of IP packets, one way; a MB is 1,000,000 bytes.
 set -euo pipefail
 
 chordial=$(realpath "${1:?the program to measure}")
-peers=${2:-37} settle=${3:-120} measured=${4:-120}
+peers=${2:-37} settle=${3:-600} measured=${4:-240}
 net=chordial-idle-$$
 folder=$(mktemp -d)
 pids=()
