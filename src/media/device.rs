@@ -7,7 +7,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
@@ -79,6 +79,8 @@ const BLOCK_OUT: u32 = 960;
 const BLOCK_OUT_MS: usize = 20;
 /// Ticks without any movement after which a device counts as lost: 3 s.
 const STALLED_MAX: u32 = 150;
+/// Connections kept for speakers to come: a call's, and the ringer's.
+const RESTING_MAX: usize = 2;
 /// How long a sound system may take to open a device.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -126,6 +128,8 @@ struct Opened {
     _stream: cpal::Stream,
     /// For others to use as long as a device is open.
     _host: Arc<cpal::Host>,
+    /// What it is open by, if that is another one.
+    _apart: Option<Apart>,
 }
 
 /// A device that is there.
@@ -234,7 +238,7 @@ impl Device for Speaker {
 
     fn open(found: Found) -> Result<Self, SoundError> {
         let kind = Self::KIND;
-        let Found { host, device, name, .. } = found.apart();
+        let (Found { host, device, name, .. }, apart) = found.apart();
         let has_failed = Arc::new(AtomicBool::new(false));
         let mut last_fault = String::from("it offers no format that this program knows");
         for (config, format) in configurations(&device, kind) {
@@ -251,9 +255,9 @@ impl Device for Speaker {
             let stream = built.and_then(|stream| stream.play().map(|()| stream));
             match (stream, Stream::to_device(rate, FRAME_SAMPLES)) {
                 (Ok(stream), Ok(resampler)) => {
-                    let device = Opened::new(kind, name, rate, has_failed, stream, host);
+                    let opened = Opened::new(kind, name, rate, has_failed, stream, host);
                     return Ok(Self {
-                        device,
+                        device: Opened { _apart: apart, ..opened },
                         ring,
                         resampler,
                         margin: Margin::default(),
@@ -328,7 +332,16 @@ impl Opened {
         stream: cpal::Stream,
         host: Arc<cpal::Host>,
     ) -> Self {
-        Self { kind, name, rate, has_failed, fault_told: false, _stream: stream, _host: host }
+        Self {
+            kind,
+            name,
+            rate,
+            has_failed,
+            fault_told: false,
+            _stream: stream,
+            _host: host,
+            _apart: None,
+        }
     }
 
     fn take_fault(&mut self, stalled: u32) -> Option<SoundError> {
@@ -371,10 +384,42 @@ fn host() -> Option<Arc<cpal::Host>> {
 impl Found {
     /// The same device by a connection of its own: what PulseAudio plays for one connection goes
     /// to one device, as its library gives all those streams the same sync ID.
-    fn apart(self) -> Self {
+    fn apart(self) -> (Self, Option<Apart>) {
         let is_same = |device: &cpal::Device| described(device).is_some_and(|it| it.id == self.id);
-        let apart = connect().and_then(|host| host.devices().ok()?.find(is_same));
-        Self { device: apart.unwrap_or(self.device), ..self }
+        let apart = Apart::connect();
+        let host = apart.as_ref().and_then(|apart| apart.0.as_ref());
+        match host.and_then(|host| host.devices().ok()?.find(is_same)) {
+            Some(device) => (Self { device, ..self }, apart),
+            None => (self, None),
+        }
+    }
+}
+
+/// A connection that one speaker has for itself, and then the next one that is opened: a headset
+/// may come and go often.
+struct Apart(Option<cpal::Host>);
+
+/// Connections without a speaker.
+static RESTING: Mutex<Vec<cpal::Host>> = Mutex::new(Vec::new());
+
+fn resting() -> MutexGuard<'static, Vec<cpal::Host>> {
+    RESTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Apart {
+    fn connect() -> Option<Self> {
+        // If PulseAudio was started again meanwhile, they are of no use.
+        let rested = std::iter::from_fn(|| resting().pop()).find(|host| host.devices().is_ok());
+        rested.or_else(connect).map(|host| Self(Some(host)))
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        let mut resting = resting();
+        if resting.len() < RESTING_MAX {
+            resting.extend(self.0.take());
+        }
     }
 }
 
