@@ -22,7 +22,7 @@ mod limits {
     /// Servers asked at a time, of each family.
     pub(super) const ASKED_MAX: usize = 16;
     /// Links come by twos and threads; those within this time are asked together.
-    pub(super) const TOGETHER: Duration = Duration::from_secs(1);
+    pub(super) const TOGETHER: Duration = Duration::from_millis(200);
     /// Until those are asked again that have not answered, or a NAT shows us another address.
     pub(super) const AGAIN: Duration = Duration::from_secs(600);
 }
