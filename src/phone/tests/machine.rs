@@ -10,11 +10,8 @@ fn machine(machine: MachineSettings, do_not_disturb: bool) -> Command {
     Command::Configure(Box::new(Settings { machine, welcome, ..Settings::default() }))
 }
 
-/// Whoever is not answered is greeted and may speak; the message is there, is marked as heard when
-/// it is played, and is gone when it is deleted. The machine hangs up when the message is as long
-/// as it may be.
-#[tokio::test]
-async fn a_message_is_taken_and_deleted() {
+/// Alice calls bob, and his machine has answered: it takes messages of two seconds.
+async fn machine_has_a_call() -> (Overlay, Phone, Phone) {
     let (overlay, mut alice) = Overlay::humming().await;
     let mut bob = overlay.device("bob").await;
     let settings = MachineSettings {
@@ -26,6 +23,15 @@ async fn a_message_is_taken_and_deleted() {
     alice.send(Command::Dial("bob".into()));
     bob.rings().await;
     alice.talks().await;
+    (overlay, alice, bob)
+}
+
+/// Whoever is not answered is greeted and may speak; the message is there, is marked as heard when
+/// it is played, and is gone when it is deleted. The machine hangs up when the message is as long
+/// as it may be.
+#[tokio::test]
+async fn a_message_is_taken_and_deleted() {
+    let (_overlay, mut alice, mut bob) = machine_has_a_call().await;
     alice.until("the greeting", |s| s.calls[0].level_received > 0.2).await;
     assert!(bob.handle.snapshot().calls[0].takes_message);
     assert_eq!(alice.over().await.0, "bob@one.example hung up.");
@@ -55,17 +61,7 @@ async fn a_message_is_taken_and_deleted() {
 /// nobody is cut off when the message would be as long as it may be.
 #[tokio::test]
 async fn a_message_is_cut_short_by_picking_up() {
-    let (overlay, mut alice) = Overlay::humming().await;
-    let mut bob = overlay.device("bob").await;
-    let settings = MachineSettings {
-        machine_after_s: 1,
-        machine_message_s_max: 2,
-        ..MachineSettings::default()
-    };
-    bob.send(machine(settings, false));
-    alice.send(Command::Dial("bob".into()));
-    bob.rings().await;
-    alice.talks().await;
+    let (_overlay, mut alice, mut bob) = machine_has_a_call().await;
     bob.until("the machine", |s| s.calls[0].takes_message).await;
     let id = bob.handle.snapshot().calls[0].id;
     bob.send(Command::Mute(id, true));
