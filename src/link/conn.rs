@@ -45,7 +45,8 @@ pub(super) struct Checked {
     pub(super) first: Pair,
     pub(super) selection: watch::Receiver<Option<usize>>,
     pub(super) data: mpsc::Receiver<Bytes>,
-    pub(super) readers: Option<Readers>,
+    /// Fill `data`.
+    pub(super) _readers: Option<Readers>,
     /// Our user name fragment and password.
     pub(super) credentials: (String, String),
     /// When what the selected pair does not need is given back.
@@ -172,7 +173,6 @@ impl Checked {
 
 impl Drop for Checked {
     fn drop(&mut self) {
-        self.readers = None;
         close(self.agent.take());
     }
 }

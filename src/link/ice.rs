@@ -384,7 +384,7 @@ impl IceAgent {
             first,
             selection: self.pairs.selection(),
             data: std::mem::replace(&mut self.data, none),
-            readers: self.readers.take(),
+            _readers: self.readers.take(),
             credentials: (self.local.ufrag.clone(), self.local.pwd.clone()),
             settles_at: Some(Instant::now() + SETTLE),
             agent: self.agent.take(),

@@ -1,7 +1,8 @@
 //! What we need not keep and whose owner is out of our sight: before it is dropped we ask whoever
-//! is responsible for it what is there (Stat, RFC 6940 §7.4.3). Somebody who is asked for what
-//! should be there and is not, as whoever was to hand it over has not, fetches it from the node
-//! that asks: from far away a Store would be refused (§7.4.1.1).
+//! is responsible for it what is there (Stat, RFC 6940 §7.4.3), and offer it what is older there.
+//! Somebody who is asked for what should be here and is not, as whoever was to hand it over has
+//! not, fetches it from the node that asks; and so does who is offered something newer and has to
+//! refuse it, as a Store from so far away is not to be taken (§7.4.1.1).
 
 use crate::base::{Encode, NodeId, ResourceId};
 use crate::message::{FetchAns, FetchReq, Method, StatAns, StoreReq, decode_body};
