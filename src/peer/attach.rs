@@ -9,6 +9,7 @@ use crate::message::{
     AppAttach, Attach, Destination, ErrorCode, ErrorResponse, IceCandidate, Method, ROLE_ACTIVE,
     ROLE_PASSIVE, decode_body,
 };
+use crate::routing::chord::Table;
 
 use super::api::{
     Answer, Event, IceParameters, JoinError, LinkAction, LinkId, Purpose, RequestError, RequestId,
@@ -315,7 +316,8 @@ impl Peer {
     /// A link is up that was made by Attach.
     pub(super) fn attached(&mut self, node: NodeId, plan: Option<AttachPlan>, owes_update: bool) {
         if self.chord.is_joined() {
-            if owes_update {
+            let is_wide = self.config.table == Table::Wide;
+            if owes_update || (is_wide && plan.is_some()) {
                 self.send_full_update(node);
             } else if plan.is_some() {
                 self.send_update(node);

@@ -23,6 +23,8 @@ pub(super) struct Fingers {
     given_up: VecDeque<NodeId>,
     /// Near peers that are still to be asked in this turn.
     friends: Vec<NodeId>,
+    /// The one of them that was asked last.
+    asked: Option<NodeId>,
     /// Turns of asking near peers that we have taken since the last search.
     turns: u32,
     /// Whether the last of them that was asked has told of nobody worth a trial yet.
@@ -72,12 +74,15 @@ impl Peer {
         }
     }
 
-    /// A linked peer has told us of its whole Routing Table.
+    /// A linked peer has told us of its whole Routing Table, perhaps as we asked.
     pub(super) fn hear_of_fingers(&mut self, informant: NodeId, contents: &ChordUpdateContents) {
         let ChordUpdateContents::Full { predecessors, successors, fingers } = contents else {
             return;
         };
-        let Fingers { heard, given_up, .. } = &mut self.fingers;
+        let Fingers { heard, given_up, asked, .. } = &mut self.fingers;
+        if asked.take_if(|asked| *asked == informant).is_none() {
+            return;
+        }
         for node in fingers.iter().chain(predecessors).chain(successors) {
             let is_known = heard.iter().any(|(known, _)| known == node) || given_up.contains(node);
             if heard.len() < HEARD_MAX && !is_known && self.chord.wants(*node, informant) {
@@ -168,6 +173,7 @@ impl Peer {
             self.fingers.friends = self.chord.close_friends();
         }
         let Some(friend) = self.fingers.friends.pop() else { return false };
+        self.fingers.asked = Some(friend);
         let query =
             RouteQueryReq { send_update: true, ..RouteQueryReq::new(self.identity.node_id.into()) };
         let body = query.to_bytes().unwrap_or_default();

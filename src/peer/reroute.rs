@@ -79,6 +79,12 @@ impl Peer {
         lost: NodeId,
     ) -> Option<(NodeId, Packet)> {
         let own = self.identity.node_id;
+        let list = &mut packet.header.destination_list;
+        let is_ours = !is_answer && packet.header.via_list.is_empty();
+        if is_ours && list.len() > 1 && *list.first()? == Destination::Node(lost) {
+            // We have named it only as it was on our way.
+            list.remove(0);
+        }
         let list = &packet.header.destination_list;
         let is_for_lost = *list.first()? == Destination::Node(lost);
         if is_for_lost && is_answer && list.len() > 1 {

@@ -153,7 +153,7 @@ impl Peer {
             destination_list: route,
             options: Vec::new(),
         };
-        let packet = Packet::seal(header, &contents, &self.identity, certificates)
+        let mut packet = Packet::seal(header, &contents, &self.identity, certificates)
             .map_err(|_| RequestError::TooLarge)?;
         if packet.payload.len() > self.config.message_size_max {
             return Err(RequestError::TooLarge);
@@ -162,8 +162,19 @@ impl Peer {
         self.transactions
             .start(self.now.instant, packet.clone(), context)
             .map_err(|NoRoom| RequestError::Busy)?;
+        // What does not arrive this way goes as everybody else would send it.
+        let named = first_hop.is_none().then(|| self.named_first(&packet)).flatten();
+        packet.header.destination_list.splice(..0, named.map(Destination::Node));
         self.transmit(&packet, first_hop);
         Ok(transaction_id)
+    }
+
+    /// The linked peer that a request which nobody is named in is best sent through.
+    fn named_first(&self, packet: &Packet) -> Option<NodeId> {
+        let [destination] = &packet.header.destination_list[..] else { return None };
+        let position = destination.position()?;
+        let is_linked = self.links.has(NodeId::from_u128(position));
+        self.chord.first_hop(position).filter(|_| !is_linked)
     }
 
     /// Sends a message of ours on its way.

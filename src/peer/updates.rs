@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::base::{Encode, NodeId};
 use crate::message::{ChordUpdate, ChordUpdateContents, Method};
 use crate::routing::Topology;
-use crate::routing::chord::Change;
+use crate::routing::chord::{Change, Table};
 
 use super::Peer;
 use super::requests::{Failure, Goal};
@@ -110,11 +110,19 @@ impl Peer {
         self.tell(nodes.into_iter().filter(|n| *n != node));
     }
 
-    /// Tells fingers and those whose finger we are that we are a peer.
+    /// Tells fingers and those whose finger we are that we are a peer, and in a wide table whom
+    /// we are linked to: now, and from time to time.
     pub(super) fn tell_others(&mut self) {
-        let neighbors = self.chord.neighbors();
-        let others: Vec<NodeId> = self.chord.peers().filter(|p| !neighbors.contains(p)).collect();
-        self.tell(others.into_iter());
+        for node in self.chord.others() {
+            match self.config.table {
+                Table::Plain => self.send_update(node),
+                Table::Wide => self.send_full_update(node),
+            }
+        }
+        if self.config.table == Table::Wide {
+            let at = self.soon(self.config.update_interval * OTHERS_TURNS);
+            self.timers.set_earlier(Timer::TellOthers, at);
+        }
     }
 
     fn tell(&mut self, nodes: impl Iterator<Item = NodeId>) {
@@ -207,9 +215,12 @@ impl Peer {
 const TELL_NEIGHBORS: Duration = Duration::from_millis(50);
 /// Until the links of a new peer that are not its neighbours hear that it is one.
 pub(super) const TELL_OTHERS_NOW: Duration = Duration::from_secs(1);
-/// Until other links hear that a loss has changed our range: they are only told that we are here,
-/// and changes that come together cost once.
+/// Until other links hear that a loss has changed our range: what comes to us meanwhile is passed
+/// on, and changes that come together cost once.
 const TELL_OTHERS: Duration = Duration::from_secs(60);
+/// So many times the interval of neighbours' Updates lies between two of all others: a finger's
+/// links change slowly, and who looks ahead by old ones comes to the same place later.
+const OTHERS_TURNS: u32 = 6;
 /// Until new replica peers get copies, so that changes that come together cost once.
 pub(super) const REPLICATE_DELAY: Duration = Duration::from_millis(500);
 /// The successor replacement hold-down time (RFC 6940 §10.7.1).

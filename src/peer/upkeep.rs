@@ -72,6 +72,7 @@ impl Peer {
             true => self.chord.insert(from),
             false => Change::default(),
         };
+        self.chord.hear(from, &contents);
         if matches!(self.stage, Stage::Joining(_)) {
             return self.join_update(from, contents);
         }

@@ -479,12 +479,17 @@ impl Net {
         }
     }
 
-    pub fn fetch(&mut self, from: usize, of: usize) -> Result<Fetched, RequestError> {
-        let spec = FetchSpec {
+    /// What asks for the registration of a node's user.
+    pub fn fetch_spec(&self, of: usize) -> FetchSpec {
+        FetchSpec {
             resource: crate::storage::resource_id(self.user(of).as_bytes()),
             kind: KindId::SIP_REGISTRATION,
             places: Places::Dictionary(Vec::new()),
-        };
+        }
+    }
+
+    pub fn fetch(&mut self, from: usize, of: usize) -> Result<Fetched, RequestError> {
+        let spec = self.fetch_spec(of);
         self.ask(from, Command::Fetch(spec)).map(|answer| match answer {
             Answer::Fetched(fetched) => fetched,
             other => panic!("not fetched: {other:?}"),

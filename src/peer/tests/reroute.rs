@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::net::{LATENCY, Net};
-use crate::message::{KindId, Method, Places};
+use crate::message::Method;
 use crate::peer::*;
 
 fn ring(seed: u64) -> Net {
@@ -25,12 +25,7 @@ fn fetch_all(net: &mut Net, victim: usize) -> Vec<RequestId> {
     let from: Vec<usize> = from.into_iter().filter(|n| *n != victim && !is_judge(n)).collect();
     for from in from {
         for of in of.iter().copied() {
-            let spec = FetchSpec {
-                resource: crate::storage::resource_id(net.user(of).as_bytes()),
-                kind: KindId::SIP_REGISTRATION,
-                places: Places::Dictionary(Vec::new()),
-            };
-            requests.push(net.command(from, Command::Fetch(spec)));
+            requests.push(net.command(from, Command::Fetch(net.fetch_spec(of))));
         }
     }
     requests
@@ -96,6 +91,38 @@ fn is_done(net: &Net, request: RequestId) -> bool {
     net.events.iter().any(|(_, e)| matches!(e, Event::Done(id, _) if *id == request))
 }
 
+/// The node that a request names on its way was chosen for what lies behind it; the request goes
+/// on without it.
+#[test]
+fn a_request_goes_around_the_node_that_it_names_first() {
+    let mut net = Net::new(70);
+    net.config.links_max = 12;
+    net.grow(40);
+    for node in net.joined() {
+        let spec = net.registration(node);
+        net.ask(node, Command::Publish(spec)).expect("stored");
+    }
+    net.run(Duration::from_secs(400));
+    let pairs = net.joined().into_iter().flat_map(|from| (0..40).map(move |of| (from, of)));
+    let (from, of, named) = pairs
+        .filter_map(|(from, of)| {
+            let begin = net.trace.len();
+            net.fetch(from, of).expect("an answer");
+            let fetches = net.trace[begin..].iter();
+            let hops: Vec<&super::net::Delivered> =
+                fetches.filter(|t| t.3 == Some(Method::Fetch.request())).collect();
+            let is_named = hops.first()?.4.header.destination_list.len() == 2;
+            (is_named && hops.len() > 1).then(|| (from, of, hops[0].2))
+        })
+        .next()
+        .expect("a request that names a node");
+    net.kill(named);
+    let request = net.command(from, Command::Fetch(net.fetch_spec(of)));
+    net.run(Duration::from_millis(2900));
+    assert_found_at_once(&net, &[request]);
+    assert!(net.peer(from).counters().rerouted > 0);
+}
+
 /// Nobody sends a message around for ever: two other ways, and it is gone.
 #[test]
 fn a_message_goes_around_twice_at_most() {
@@ -132,13 +159,8 @@ fn a_request_that_dies_on_the_way_is_sent_another_way() {
             (fetches.len() > 1).then(|| (from, fetches[0]))
         });
         let Some((from, hop)) = hop else { continue };
-        let spec = FetchSpec {
-            resource: crate::storage::resource_id(net.user(9).as_bytes()),
-            kind: KindId::SIP_REGISTRATION,
-            places: Places::Dictionary(Vec::new()),
-        };
         let begin = net.trace.len();
-        let request = net.command(from, Command::Fetch(spec));
+        let request = net.command(from, Command::Fetch(net.fetch_spec(9)));
         net.run(LATENCY + Duration::from_millis(1));
         let is_first =
             |t: &&super::net::Delivered| (t.1, t.3) == (from, Some(Method::Fetch.request()));

@@ -7,11 +7,14 @@
 //! cannot be linked to is in a list of its own (`unlinked`).
 //!
 //! A [`Table::Wide`] has more fingers than one for each power of two, prefers those with a short
-//! round trip, and keeps as many neighbours as the ring's size asks for; a [`Table::Plain`] is
-//! the least that the RFC asks for.
+//! round trip, and keeps as many neighbours as the ring's size asks for. Its peers know from
+//! Updates what range each linked peer has (`ranges`) and whom it is linked to (`ahead`). A
+//! [`Table::Plain`] is the least that the RFC asks for.
 
+mod ahead;
 mod fingers;
 mod proximity;
+mod ranges;
 pub mod ring;
 #[cfg(test)]
 mod tests;
@@ -66,7 +69,7 @@ pub struct Chord {
 }
 
 /// A peer with a link to us that has sent us an Update.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Linked {
     /// How far clockwise from us it is.
     distance: u128,
@@ -74,6 +77,16 @@ struct Linked {
     rtt: Option<Rtt>,
     /// Whether messages are routed through it.
     is_route: bool,
+    /// How much of the ring up to it is its own, as it has told; 0 as long as it has not.
+    range: u128,
+    /// Marks of the peers that it is linked to, in their order on the ring, as it has told.
+    links: Box<[u32]>,
+}
+
+impl Linked {
+    fn new(distance: u128) -> Self {
+        Self { distance, rtt: None, is_route: false, range: 0, links: Box::default() }
+    }
 }
 
 /// A round trip in microseconds, which takes a quarter of the room of a [`Duration`].
@@ -194,7 +207,7 @@ impl Chord {
                     // Tables have few sizes that they stay at; doubling would leave much unused.
                     self.peers.reserve_exact(PEERS_STEP);
                 }
-                self.peers.insert(place, Linked { distance, rtt: None, is_route: false });
+                self.peers.insert(place, Linked::new(distance));
                 let change = self.refresh();
                 self.forget_start(|start| start == peer);
                 change
@@ -388,6 +401,13 @@ impl Chord {
             || (before_us == 0 && self.successors.contains(&sender))
     }
 
+    /// The linked peers that are no neighbours.
+    pub fn others(&self) -> Vec<NodeId> {
+        let end = self.peers.len().saturating_sub(self.side).max(self.side);
+        let others = self.peers.get(self.side..end).unwrap_or_default();
+        others.iter().map(|p| self.node(p.distance)).collect()
+    }
+
     /// Our Neighbor Table for an Update to a node.
     pub fn neighbors_update(&self, to: NodeId) -> ChordUpdateContents {
         let (predecessors, successors) = (self.predecessors_for(to), self.successors.clone());
@@ -396,7 +416,11 @@ impl Chord {
 
     /// Our Neighbor and Finger Tables for an Update to a node.
     pub fn full_update(&self, to: NodeId) -> ChordUpdateContents {
-        let mut fingers = self.fingers();
+        let mut fingers = match self.table {
+            Table::Plain => self.fingers(),
+            // Any link helps who looks ahead.
+            Table::Wide => self.others(),
+        };
         fingers.sort_unstable();
         let (predecessors, successors) = (self.predecessors_for(to), self.successors.clone());
         ChordUpdateContents::Full { predecessors, successors, fingers }
@@ -444,13 +468,6 @@ impl Chord {
         self.choose_routes();
         Change { neighbors, range: self.settle_range() }
     }
-
-    /// Whether our Neighbor Table tells that the peer at this place of the list is responsible for
-    /// what lies between the one before it and itself.
-    fn is_responsible_neighbor(&self, place: usize) -> bool {
-        let count = self.peers.len();
-        place < self.side.min(count) || (place < count && place + self.side > count)
-    }
 }
 
 impl Table {
@@ -495,18 +512,16 @@ impl Topology for Chord {
         if let Some(through) = self.way_to_unlinked(k, owner) {
             return Some(through);
         }
-        // §6.1.2 asks for the peer most likely to be responsible. Where our Neighbor Table tells
-        // which one is, it goes before §10.3: that would ask the peer before it first.
-        let hop = match self.table {
-            Table::Wide if self.is_responsible_neighbor(owner) => self.peers.get(owner),
-            _ => {
-                let is_linked = self.peers.get(owner).is_some_and(|p| p.distance == distance);
-                let end = owner + usize::from(is_linked);
-                // The largest before it, or else the smallest behind it (§10.3).
-                let before = self.peers[..end].iter().rev().find(|p| p.is_route);
-                before.or_else(|| self.peers[end..].iter().find(|p| p.is_route))
-            }
-        };
+        if self.table == Table::Wide
+            && let Some(peer) = self.responsible_linked(owner, distance)
+        {
+            return Some(self.node(peer.distance));
+        }
+        let is_linked = self.peers.get(owner).is_some_and(|p| p.distance == distance);
+        let end = owner + usize::from(is_linked);
+        // The largest before it, or else the smallest behind it (§10.3).
+        let before = self.peers[..end].iter().rev().find(|p| p.is_route);
+        let hop = before.or_else(|| self.peers[end..].iter().find(|p| p.is_route));
         hop.map(|peer| self.node(peer.distance))
     }
 

@@ -250,8 +250,26 @@ impl Ring {
         *next.expect("not empty").0
     }
 
+    /// Everybody tells all linked peers of its tables.
+    fn tell(&mut self) {
+        let nodes: Vec<u128> = self.tables.keys().copied().collect();
+        for from in nodes {
+            let to: Vec<NodeId> = self.tables[&from].peers().collect();
+            for to in to {
+                let update = self.tables[&from].full_update(to);
+                let table = self.tables.get_mut(&to.to_u128()).expect("a member");
+                table.hear(id(from), &update);
+            }
+        }
+    }
+
     /// Mean hops and mean seconds of look-ups.
     fn look_up(&self) -> (f64, f64) {
+        self.look_up_by(|table, k| table.next_hop(k))
+    }
+
+    /// The same where the first hop is another.
+    fn look_up_by(&self, first: impl Fn(&Chord, u128) -> Option<NodeId>) -> (f64, f64) {
         let mut rng = Rng::from_number(2);
         let nodes: Vec<u128> = self.tables.keys().copied().collect();
         let (mut hops, mut time) = (0.0, Duration::ZERO);
@@ -263,7 +281,9 @@ impl Ring {
                 if self.tables[&at].is_responsible(k) {
                     break;
                 }
-                let next = self.tables[&at].next_hop(k).expect("a peer").to_u128();
+                let table = &self.tables[&at];
+                let next = if step == 0 { first(table, k) } else { table.next_hop(k) };
+                let next = next.expect("a peer").to_u128();
                 time += self.rtt(at, next);
                 (at, hops) = (next, hops + 1.0);
             }
@@ -291,6 +311,71 @@ fn near_peers_make_lookups_fast() {
     let (_, plain) = Ring::with_fingers(400, Table::Plain, 64).look_up();
     let (_, wide) = Ring::with_fingers(400, Table::Wide, 128).look_up();
     assert!(wide * 2.0 < plain, "{wide} s against {plain} s");
+}
+
+/// R6940-6.1.2-01: whose range is known is asked at once, wherever it is, but not who claims more
+/// than anybody can have.
+#[test]
+fn who_has_told_its_range_is_asked_at_once() {
+    let unit = 1u128 << 120;
+    let near = (1..=8).flat_map(|n| [n * unit, (n * unit).wrapping_neg()]);
+    let mut chord = chord(0, &near.chain([64 * unit, 128 * unit]).collect::<Vec<_>>());
+    let tell = |before: u128| ChordUpdateContents::Neighbors {
+        predecessors: vec![id(before * unit), id((before - 5) * unit)],
+        successors: vec![id(130 * unit)],
+    };
+    let hop = |chord: &Chord, place: u128| chord.next_hop(place * unit + 5);
+    assert_eq!(hop(&chord, 126), Some(id(64 * unit)));
+    chord.hear(id(128 * unit), &tell(126));
+    assert_eq!(hop(&chord, 126), Some(id(128 * unit)));
+    assert_eq!(hop(&chord, 125), Some(id(64 * unit)));
+    chord.hear(id(128 * unit), &tell(100));
+    assert_eq!(hop(&chord, 126), Some(id(64 * unit)));
+    let mut plain = Chord { table: Table::Plain, ..chord };
+    plain.hear(id(128 * unit), &tell(126));
+    assert_eq!(hop(&plain, 126), Some(id(64 * unit)));
+}
+
+/// The first hop is chosen by the links behind it: by whom the responsible peer can be reached.
+#[test]
+fn who_is_linked_to_the_responsible_peer_is_named_first() {
+    let unit = 1u128 << 120;
+    let near = (1..=8).flat_map(|n| [n * unit, (n * unit).wrapping_neg()]);
+    let mut chord = chord(0, &near.chain([64 * unit, 200 * unit]).collect::<Vec<_>>());
+    let peers: Vec<NodeId> = chord.peers().collect();
+    peers.iter().for_each(|peer| chord.set_rtt(*peer, Duration::from_millis(50)));
+    let k = 100 * unit;
+    assert_eq!((chord.next_hop(k), chord.first_hop(k)), (Some(id(64 * unit)), None));
+    let tell = |fingers: &[u128]| ChordUpdateContents::Full {
+        predecessors: Vec::new(),
+        successors: Vec::new(),
+        fingers: fingers.iter().map(|n| id(*n)).collect(),
+    };
+    chord.hear(id(200 * unit), &tell(&[20 * unit, 100 * unit + 1]));
+    assert_eq!(chord.first_hop(k), Some(id(200 * unit)));
+    chord.hear(id(64 * unit), &tell(&[20 * unit, 100 * unit + 1]));
+    chord.set_rtt(id(64 * unit), Duration::from_millis(20));
+    assert_eq!(chord.first_hop(k), None, "it is the next hop");
+    for known in [3 * unit, 64 * unit] {
+        assert_eq!(chord.first_hop(known), None, "linked to us");
+    }
+    chord.remove(id(64 * unit));
+    assert_eq!(chord.first_hop(k), Some(id(200 * unit)));
+    chord.remove(id(200 * unit));
+    assert_eq!(chord.first_hop(k), None);
+}
+
+/// Looking ahead saves hops and time.
+#[test]
+fn looking_ahead_makes_lookups_short() {
+    let mut ring = Ring::with_fingers(400, Table::Wide, 36);
+    let (hops, time) = ring.look_up();
+    ring.tell();
+    let (hops_told, time_told) = ring.look_up();
+    let named = |table: &Chord, k| table.first_hop(k).or_else(|| table.next_hop(k));
+    let (hops_ahead, time_ahead) = ring.look_up_by(named);
+    assert!(hops_told < hops - 0.3 && hops_ahead < hops_told - 0.3, "{hops_told} {hops_ahead}");
+    assert!(time_told < time && time_ahead < time_told, "{time_told} s, {time_ahead} s");
 }
 
 /// R6940-10.7-04: neighbours grow with the logarithm of the ring, within the links there are.
