@@ -207,7 +207,7 @@ impl SecureFlow {
         let (up, when_up) = oneshot::channel();
         let ended = Arc::new(OnceLock::new());
         let route = wire.route();
-        let task = FlowTask {
+        let task = Box::new(FlowTask {
             wire,
             dtls,
             clock,
@@ -218,7 +218,7 @@ impl SecureFlow {
             ended: ended.clone(),
             last_heard: clock.now(),
             last_sent: clock.now(),
-        };
+        });
         tokio::spawn(task.run());
         let up = when_up.await.map_err(|_| LinkError::Closed)??;
         let timings = Timings { dtls_ms: clock.now().as_millis(), ..timings };
@@ -473,7 +473,9 @@ struct FlowTask {
 }
 
 impl FlowTask {
-    async fn run(mut self) {
+    /// Boxed, as an async function keeps the value that it is given and the one that it works with,
+    /// and each link has such a task.
+    async fn run(mut self: Box<Self>) {
         let reason = loop {
             if let Err(reason) = self.flush().await {
                 break reason;

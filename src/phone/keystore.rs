@@ -56,7 +56,31 @@ mod platform {
     }
 
     fn entry(name: &str) -> Result<Entry, String> {
+        if !has_bus() {
+            return Err(words(&Error::NoDefaultStore));
+        }
         Entry::new(SERVICE, name).map_err(|e| words(&e))
+    }
+
+    /// Whether there is a D-Bus session to ask. The library would find out with a thread that
+    /// stays, in every peer on a machine where nobody is logged in.
+    #[cfg(all(unix, not(target_os = "macos")))]
+    fn has_bus() -> bool {
+        use zbus::address::transport::{Transport, UnixSocket};
+
+        let Ok(address) = zbus::Address::session() else { return false };
+        match address.transport() {
+            Transport::Unix(unix) => match unix.path() {
+                UnixSocket::File(path) => std::os::unix::net::UnixStream::connect(path).is_ok(),
+                _ => true,
+            },
+            _ => true,
+        }
+    }
+
+    #[cfg(not(all(unix, not(target_os = "macos"))))]
+    fn has_bus() -> bool {
+        true
     }
 
     /// An error of the library may hold the secret that it could not read.
