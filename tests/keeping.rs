@@ -6,7 +6,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use support::{Overlay, program};
+use support::{Overlay, Phone, program};
 
 /// A user whose keys are under a password restores a backup into another folder, and is there the
 /// same peer under the same name. Without the password, or with another, the program says so in
@@ -49,6 +49,26 @@ fn a_backup_makes_another_folder_the_same_user() {
     let sentence = keys["sentence"].as_str().expect("a sentence");
     assert!(keys["encrypted"] == false && sentence.contains("--password-file"), "{keys}");
     assert_eq!(alice.wait("joined")["node_id"], node_id);
+}
+
+/// A peer on a machine where nobody is logged in has no thread for a session bus that is not there.
+#[test]
+#[cfg(target_os = "linux")]
+fn without_a_session_bus_no_thread_waits_for_one() {
+    let overlay = Overlay::new();
+    let mut command = program();
+    command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere/bus");
+    command.args(["peer", "--first", "--json", "--user", "alice", "--listen", "127.0.0.1:0"]);
+    command.arg("--overlay").arg(overlay.document()).arg("--state").arg(overlay.path("alice"));
+    let mut alice = Phone::start(&mut command, "alice");
+    alice.wait("registered");
+    let threads = std::fs::read_dir(format!("/proc/{}/task", alice.pid())).expect("a list");
+    let names: Vec<String> = threads
+        .map(|thread| std::fs::read_to_string(thread.expect("an entry").path().join("comm")))
+        .map(|name| name.expect("a name").trim().to_owned())
+        .collect();
+    assert!(names.iter().any(|name| name == "tokio-rt-worker"), "{names:?}");
+    assert!(!names.iter().any(|name| name == "async-io"), "{names:?}");
 }
 
 /// Runs the program with a password on stdin.
