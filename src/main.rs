@@ -3,16 +3,24 @@
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "gui")]
+use std::cell::RefCell;
+#[cfg(feature = "gui")]
 use std::path::PathBuf;
 use std::process::ExitCode;
+#[cfg(feature = "gui")]
+use std::rc::Rc;
+#[cfg(feature = "gui")]
+use std::sync::mpsc::{Sender, channel};
+#[cfg(feature = "gui")]
+use std::thread::JoinHandle;
 
 use chordial::cli::{self, Arguments, Asked};
 #[cfg(feature = "gui")]
 use chordial::gui::{Desktop, Shown};
 #[cfg(feature = "gui")]
-use chordial::phone::{Command, Control, PhoneOptions, Wish, start};
+use chordial::phone::{Command, Control, Handle, PhoneOptions, Wish, start};
 #[cfg(feature = "gui")]
-use tokio::sync::mpsc::Sender;
+use tokio::runtime::Runtime;
 
 fn main() -> ExitCode {
     match Arguments::read() {
@@ -50,8 +58,6 @@ fn open_window(arguments: cli::WindowArguments) -> Result<(), String> {
     };
     let folder = folder.with_key_store(platform_key_store());
     let pcap = pcap.as_deref().map(Pcap::create).transpose().map_err(|e| format!("{e}."))?;
-    let runtime = cli::runtime(cli::WORKERS)
-        .map_err(|e| format!("The program can't start its tasks: {e}."))?;
     let to_dial = address.as_deref().map(to_dial).transpose()?;
     let options = PhoneOptions {
         state: folder,
@@ -69,28 +75,37 @@ fn open_window(arguments: cli::WindowArguments) -> Result<(), String> {
         wishes: Some(wishes),
     };
     let opening = Opening { options, path, wisher, to_dial, hidden };
-    // The phone waits for the disk, and the window for the system that is to draw it.
-    let (told, phone) = std::sync::mpsc::channel();
-    let tasks = runtime.handle().clone();
-    let opening = std::thread::spawn(move || {
-        let _inside = tasks.enter();
-        let (shown, control) = opening.open().map_err(|error| told.send(Err(error))).ok()?;
-        let phone = shown.handle.clone();
-        // Without a window nobody waits for it.
-        let _ = told.send(Ok(shown));
-        Some((phone, control))
-    });
-    let phone = move || phone.recv().unwrap_or_else(|_| Err("The phone has ended.".to_owned()));
-    let result = chordial::gui::run(phone, window).map_err(|error| match error {
+    let running = Rc::new(RefCell::new(None));
+    let opened = running.clone();
+    let start = move || {
+        let (told, phone) = channel();
+        match cli::runtime(cli::WORKERS) {
+            Ok(runtime) => {
+                let opening = opening.start(&runtime, told);
+                opened.replace(Some((runtime, opening)));
+            }
+            Err(e) => {
+                let _ = told.send(Err(format!("The program can't start its tasks: {e}.")));
+            }
+        }
+        move || phone.recv().unwrap_or_else(|_| Err("The phone has ended.".to_owned()))
+    };
+    let result = chordial::gui::run(start, window).map_err(|error| match error {
         WindowError::Phone(sentence) => sentence,
         error => format!("{error}."),
     });
     // Closing the window leaves all overlays in order.
-    if let Ok(Some((phone, _control))) = opening.join() {
+    if let Some((runtime, opening)) = running.take()
+        && let Ok(Some((phone, _control))) = opening.join()
+    {
         runtime.block_on(cli::farewell(phone));
     }
     result
 }
+
+/// Opens the phone behind a window.
+#[cfg(feature = "gui")]
+type OpeningThread = JoinHandle<Option<(Handle, Option<Control>)>>;
 
 /// The phone behind a window that is being opened.
 #[cfg(feature = "gui")]
@@ -98,7 +113,7 @@ struct Opening {
     options: PhoneOptions,
     /// The folder that it runs with.
     path: PathBuf,
-    wisher: Sender<Wish>,
+    wisher: tokio::sync::mpsc::Sender<Wish>,
     /// What stands in the dial field at first.
     to_dial: Option<String>,
     /// Whether the window is to stay away.
@@ -107,6 +122,20 @@ struct Opening {
 
 #[cfg(feature = "gui")]
 impl Opening {
+    /// Opens it on a thread of its own, as it waits for the disk and the window for the system
+    /// that is to draw it. The thread ends with the phone that was opened and its control.
+    fn start(self, runtime: &Runtime, told: Sender<Result<Shown, String>>) -> OpeningThread {
+        let tasks = runtime.handle().clone();
+        std::thread::spawn(move || {
+            let _inside = tasks.enter();
+            let (shown, control) = self.open().map_err(|error| told.send(Err(error))).ok()?;
+            let phone = shown.handle.clone();
+            // Without a window nobody waits for it.
+            let _ = told.send(Ok(shown));
+            Some((phone, control))
+        })
+    }
+
     /// Starts it, and what else shows and steers it.
     fn open(self) -> Result<(Shown, Option<Control>), String> {
         let Self { options, path, wisher, to_dial, hidden } = self;

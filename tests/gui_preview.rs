@@ -75,8 +75,8 @@ fn main() {
         }
     });
     let options = WindowOptions { view_state: Some(view_state), ..WindowOptions::default() };
-    let phone = || Ok(Shown { handle, desktop: None });
-    run(phone, options).expect("a display to open the window on");
+    let phone = move || Ok(Shown { handle: handle.clone(), desktop: None });
+    run(|| phone, options).expect("a display to open the window on");
 }
 
 fn scene_snapshot(scene: &str) -> Snapshot {

@@ -44,7 +44,9 @@ mod window;
 mod wizard;
 mod words;
 
+use std::cell::LazyCell;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
@@ -108,25 +110,37 @@ pub enum WindowError {
 
 /// Opens the window and returns when the user has closed it. Must be called on the main thread.
 ///
-/// `phone` is asked for when there is a way to draw, which takes a while: the phone can be opened
-/// on another thread meanwhile. It gives a sentence if there is none.
+/// `start` is called as soon as there is a display, to have the phone opened on another thread: it
+/// takes a while until there is a way to draw too. What it returns is then asked for the phone, and
+/// gives a sentence if there is none. Until `start` the program should have one thread: with more
+/// the C library locks each letter of its list of key sequences, which takes longer than all that
+/// could be done meanwhile.
 ///
 /// Closing sends no command: the caller ends the phone afterwards.
 ///
 /// # Errors
 /// [`WindowError`] if the system has no display, no OpenGL, or no thread to spare; and that of
-/// `phone`.
-pub fn run(
-    phone: impl FnOnce() -> Result<Shown, String> + 'static,
+/// the phone.
+pub fn run<P>(
+    start: impl FnOnce() -> P + 'static,
     options: WindowOptions,
-) -> Result<(), WindowError> {
+) -> Result<(), WindowError>
+where
+    P: Fn() -> Result<Shown, String> + 'static,
+{
     if !has_screen() {
         return Err(WindowError::NoScreen);
     }
     words::find_system_language();
+    let phone = Rc::new(LazyCell::new(start));
+    let starting = phone.clone();
     let native = eframe::NativeOptions {
         viewport: viewport(&options),
         persistence_path: options.view_state.clone(),
+        window_builder: Some(Box::new(move |viewport| {
+            LazyCell::force(&starting);
+            viewport
+        })),
         ..eframe::NativeOptions::default()
     };
     let (failed_tx, failed_rx) = std::sync::mpsc::channel();
@@ -135,7 +149,7 @@ pub fn run(
         native,
         Box::new(move |creation| {
             let kept = creation.storage.and_then(|storage| eframe::get_value(storage, KEPT));
-            let face = phone().map_err(WindowError::Phone).and_then(|phone| {
+            let face = (*phone)().map_err(WindowError::Phone).and_then(|phone| {
                 Face::new(&creation.egui_ctx, phone, kept, options).map_err(WindowError::Watch)
             });
             face.map(|face| Box::new(face) as Box<dyn eframe::App>).map_err(|error| {
