@@ -14,7 +14,8 @@ pub struct Summary {
     pub peers: u32,
     /// How many of them did.
     pub joined: usize,
-    /// From the command to join until the peer was one, in RTTs: the mean of all joins.
+    /// From the command to join until the peer was one, in RTTs: the mean while the overlay grew,
+    /// whose peers had just come themselves.
     pub join_rtt_mean: f64,
     /// 19 of 20 joins took at most so many RTTs.
     pub join_rtt_p95: f64,
@@ -46,6 +47,8 @@ pub struct Summary {
     pub departures: usize,
     /// Peers that came in their place and joined.
     pub arrivals: usize,
+    /// How long their joins took, in RTTs, on average.
+    pub arrival_rtt_mean: f64,
     /// Look-ups while peers came and went.
     pub churn_fetches: usize,
     /// How many of them found the newest registration that was acknowledged when they began.

@@ -82,7 +82,8 @@ pub mod limits {
     /// Round trips of a DTLS handshake. Its server is done when it sends the last flight, half a
     /// round trip before the client has it (RFC 6347 §4.2.4).
     pub const HANDSHAKE_RTTS: u32 = 2;
-    /// One more for the cookie, where no check of ICE has shown that the client is there.
+    /// One more for the cookie, where no check of ICE has shown that the client is there and
+    /// others are at it already.
     pub const COOKIE_RTTS: u32 = 1;
     /// One more for a check of ICE before it.
     pub const CHECK_RTTS: u32 = 1;

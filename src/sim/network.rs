@@ -16,6 +16,7 @@ use super::queue::{Happening, OnLink, Queue};
 use crate::base::{Instant, Rng};
 use crate::config::PORT_DEFAULT;
 use crate::crypto::Certificate;
+use crate::link::bootstrap::limits::HANDSHAKES_UNPROVEN_MAX;
 use crate::message::{CandidateType, IceCandidate, OVERLAY_LINK_DTLS_UDP_SR};
 use crate::peer::{IceParameters, LinkAction, LinkError, LinkId, Role};
 
@@ -260,6 +261,10 @@ impl Network {
         let Some(target) = peer_at(address).filter(|t| *t != peer && self.reaches(peer, *t)) else {
             return;
         };
+        let cookie = match self.handshakes(target) < HANDSHAKES_UNPROVEN_MAX {
+            true => 0,
+            false => limits::COOKIE_RTTS,
+        };
         // Links that others open to a peer have odd numbers.
         let link = LinkId(u64::from(2 * self.accepted + 1));
         self.accepted += 1;
@@ -267,10 +272,17 @@ impl Network {
         self.rows[accepted.row as usize].other = Some(end);
         self.rows[end.row as usize].other = Some(accepted);
         queue.push(now + limits::CONNECT, Happening::Link(accepted, OnLink::GiveUp));
-        let handshake = limits::COOKIE_RTTS + limits::HANDSHAKE_RTTS;
-        let at = now + handshake * self.map.round_trip(peer, target);
+        let at = now + (cookie + limits::HANDSHAKE_RTTS) * self.map.round_trip(peer, target);
         queue.push(at, Happening::Link(end, OnLink::Up));
         queue.push(at, Happening::Link(accepted, OnLink::Up));
+    }
+
+    /// Links that others are opening to a peer.
+    fn handshakes(&self, peer: u32) -> usize {
+        let links = &self.members[peer as usize].links;
+        let is_opening =
+            |(link, row): &&(u32, u32)| link % 2 == 1 && !self.rows[*row as usize].is_up;
+        links.iter().filter(is_opening).count()
     }
 
     /// Connects two sides once both want it.

@@ -86,6 +86,20 @@ fn a_dialled_link_carries_messages_both_ways_until_closed() {
     assert_eq!(&y[..], b"y");
 }
 
+/// RFC 6347 §4.2.1: a cookie costs a round trip, and is asked for under load only.
+#[test]
+fn who_dials_among_many_shows_a_cookie() {
+    let mut lab = Lab::new();
+    let dials = HANDSHAKES_UNPROVEN_MAX as u64 + 1;
+    (1..=dials).for_each(|n| lab.act(0, 2 * n, LinkAction::Dial(address_of(1))));
+    let round_trip = lab.network.map.round_trip(0, 1);
+    for (cookies, among) in [(0, dials - 1), (limits::COOKIE_RTTS, 1)] {
+        let at = Instant::ORIGIN + (cookies + limits::HANDSHAKE_RTTS) * round_trip;
+        let happens = std::iter::from_fn(|| lab.queue.pop_until(at)).count();
+        assert_eq!(happens as u64, 2 * among, "{cookies} cookies");
+    }
+}
+
 #[test]
 fn a_link_comes_up_once_both_sides_want_it() {
     let mut lab = Lab::new();

@@ -47,9 +47,10 @@ impl Run<'_> {
             self.safety();
         }
         self.liveness();
-        let Self { summary, joins, world, .. } = self;
+        let Self { summary, joins, arrivals, world, .. } = self;
         summary.join_rtt_mean = rounded(mean(joins.iter().copied()));
         summary.join_rtt_p95 = rounded(p95(joins));
+        summary.arrival_rtt_mean = rounded(mean(arrivals.iter().copied()));
         let bytes = world.bytes_sent() as f64;
         summary.bytes_per_peer_s = rounded(bytes / world.peer_seconds().max(1.0));
         summary.virtual_s = rounded(world.clock.as_micros() as f64 / 1e6);
@@ -175,6 +176,7 @@ impl Run<'_> {
         let summary = &mut self.summary;
         (summary.churn_fetches, summary.churn_right) = (fetches, right);
         (summary.churn_first_command, summary.churn_first_try) = (*first_command, *first_try);
+        summary.arrivals = self.arrivals.len();
         let (departures, arrivals) = (summary.departures, summary.arrivals);
         let (passed, first) = (self.world.clock.saturating_since(start), *first_command);
         self.say(&format!(

@@ -28,8 +28,10 @@ pub(super) struct Run<'a> {
     pub(super) purpose: Purpose,
     /// Look-ups that were planned and have not ended.
     pub(super) waiting: usize,
-    /// Join times in RTTs.
+    /// Join times in RTTs, while the overlay grew.
     pub(super) joins: Vec<f64>,
+    /// Join times in RTTs of those that came in the place of others.
+    pub(super) arrivals: Vec<f64>,
     /// Whether users register as soon as they have joined.
     pub(super) is_open: bool,
     /// Whether users come and go.
@@ -92,6 +94,7 @@ impl<'a> Run<'a> {
             purpose: Purpose::Calm,
             waiting: 0,
             joins: Vec::new(),
+            arrivals: Vec::new(),
             is_open: false,
             is_churning: false,
             is_loaded: false,
@@ -282,10 +285,11 @@ impl<'a> Run<'a> {
             Event::Joined => {
                 if let Some(began) = self.joining.remove(&number) {
                     let took = self.world.clock.saturating_since(began);
-                    if number > 0 {
-                        self.joins.push(in_rtts(took));
+                    match self.is_churning {
+                        true => self.arrivals.push(in_rtts(took)),
+                        false if number > 0 => self.joins.push(in_rtts(took)),
+                        false => {}
                     }
-                    self.summary.arrivals += usize::from(self.is_churning);
                     self.trace(&format!("joined peer={number} ms={}", took.as_millis()));
                     if self.is_churning {
                         self.plan_departure(number);
