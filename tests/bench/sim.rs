@@ -73,7 +73,7 @@ fn churn(peers: u32) {
         "",
         share(summary.churn_first_try),
     );
-    line("sessions of an hour: join in RTTs, mean", "<= 9", summary.join_rtt_mean);
+    line("sessions of an hour: join in RTTs, mean", "<= 9", summary.arrival_rtt_mean);
     speed(&summary);
 }
 
