@@ -526,6 +526,7 @@ stop_message_of = Nachricht von { $name } anhalten
 delete_message_of = Nachricht von { $name } löschen
 in_conference = In einer Konferenz: alle hören einander
 merge_with = Mit { $name } zusammenlegen
+talk_alone_with = Mit { $name } allein sprechen
 add_device = Ein Gerät hinzufügen, falls diese nicht da sind
 move_up = { $kind }: { $name } früher
 take_away = { $kind }: ohne { $name }

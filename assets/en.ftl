@@ -526,6 +526,7 @@ stop_message_of = Stop the message of { $name }
 delete_message_of = Delete the message of { $name }
 in_conference = In a conference: all hear each other
 merge_with = Merge with { $name }
+talk_alone_with = Talk with { $name } alone
 add_device = Add a device for when these are not there
 move_up = { $kind }: { $name } earlier
 take_away = { $kind }: without { $name }

@@ -106,6 +106,11 @@ fn calls_are_merged_and_recorded_and_texts_written_by_ctl() {
     assert!(calls[0]["conference"].is_number(), "{calls}");
     assert_eq!(calls[0]["conference"], calls[1]["conference"]);
     let number = calls[1]["id"].to_string();
+    hers.done(&["split", "--call", &number]);
+    let apart = hers.show("calls");
+    assert!(apart[1]["conference"].is_null() && apart[0]["held_by_us"] == true, "{apart}");
+    hers.refused(&["split", "--call", &number], "The call with bob@lab.example is in no");
+    hers.done(&["resume", "--call", &number]);
     hers.done(&["record", "--call", &number]);
     assert_eq!(others[0].wait("recording")["by_them"], true);
     hers.done(&["record", "--stop", "--call", &number]);

@@ -55,7 +55,7 @@ pub fn buttons_ui(
         });
         sound.or(end)
     };
-    let merged = merge_ui(ui, snapshot, call);
+    let merged = merge_ui(ui, snapshot, call).or(split_ui(ui, snapshot, call));
     let opened = match view.panel {
         Some((id, Panel::Keypad)) if id == call.id => keypad_ui(ui, call.id),
         Some((id, Panel::HandOver)) if id == call.id => hand_over_ui(ui, snapshot, view, call),
@@ -81,6 +81,16 @@ fn merge_ui(ui: &mut Ui, snapshot: &Snapshot, call: &Call) -> Option<Command> {
         });
     }
     command
+}
+
+/// Takes the call out of its conference.
+fn split_ui(ui: &mut Ui, snapshot: &Snapshot, call: &Call) -> Option<Command> {
+    call.conference?;
+    ui.add_space(space::S);
+    let label = words::talk_alone_with(book::name(snapshot, &call.peer));
+    let button = |ui: &mut Ui| widgets::button(ui, Kind::Plain, Some(Icon::Phone), &label);
+    let is_clicked = ui.vertical_centered(|ui| button(ui).clicked()).inner;
+    is_clicked.then_some(Command::Split(call.id))
 }
 
 fn is_talking(call: &Call) -> bool {

@@ -11,6 +11,20 @@ impl Running {
     fn can_merge(&self) -> bool {
         self.phase == Phase::Talking && self.has_sound() && self.message.is_none()
     }
+
+    fn join(&self, port: ConferencePort) {
+        match &self.talk {
+            Some(talk) => talk.join(port),
+            None => self.join_outside(port),
+        }
+    }
+
+    fn part(&self) {
+        match &self.talk {
+            Some(talk) => talk.part(),
+            None => self.part_outside(),
+        }
+    }
 }
 
 impl Engine {
@@ -29,33 +43,50 @@ impl Engine {
             for other in &others {
                 let (here, there) = ConferencePort::pair();
                 for (id, port) in [(one, here), (other, there)] {
-                    let Some(call) = self.calls.running.get(id) else { continue };
-                    match &call.talk {
-                        Some(talk) => talk.join(port),
-                        None => call.join_outside(port),
+                    if let Some(call) = self.calls.running.get(id) {
+                        call.join(port);
                     }
                 }
             }
         }
-        let conference = ones[0].min(others[0]);
-        for id in ones.iter().chain(&others) {
-            if let Some(call) = self.calls.running.get_mut(id) {
-                call.conference = Some(conference);
-            }
-        }
+        self.name_conference(ones.iter().chain(&others).copied().collect());
         for id in ones.into_iter().chain(others) {
             self.hold(id, false)?;
         }
         Ok(())
     }
 
-    /// A call has ended; who is left alone is in no conference any more.
+    /// Takes a call out of its conference and goes on with it alone. The others are on hold until
+    /// we go on with them, and hear each other again then.
+    pub(super) fn split(&mut self, id: CallId) -> Result<(), String> {
+        let mut left = self.together(id);
+        left.retain(|other| *other != id);
+        let Some(call) = self.calls.running.get_mut(&id) else { return Ok(()) };
+        if call.conference.take().is_none() {
+            return Err(format!("The call with {} is in no conference.", call.peer));
+        }
+        call.part();
+        self.name_conference(left);
+        self.hold(id, false)?;
+        self.hold_others(id);
+        Ok(())
+    }
+
+    /// A call has ended: the others are a conference without it.
     pub(super) fn leave_conference(&mut self, ended: &Running) {
         let Some(conference) = ended.conference else { return };
-        let left = self.calls.running.values_mut();
-        let mut left: Vec<_> = left.filter(|call| call.conference == Some(conference)).collect();
-        if let [alone] = &mut left[..] {
-            alone.conference = None;
+        let left = self.calls.running.iter();
+        let left = left.filter(|(_, call)| call.conference == Some(conference));
+        self.name_conference(left.map(|(id, _)| *id).collect());
+    }
+
+    /// A conference is known by the first of its calls; who is alone is in none.
+    fn name_conference(&mut self, calls: Vec<CallId>) {
+        let name = calls.iter().min().copied().filter(|_| calls.len() > 1);
+        for id in calls {
+            if let Some(call) = self.calls.running.get_mut(&id) {
+                call.conference = name;
+            }
         }
     }
 

@@ -306,6 +306,7 @@ impl Engine {
             Command::Digit(call, label) => self.press(call, label),
             Command::Transfer { call, to } => self.transfer(call, &to),
             Command::Merge { call, other } => self.merge(call, other),
+            Command::Split(call) => self.split(call),
             Command::TransferTo { call, other } => self.transfer_to(call, other),
             Command::Dismiss(_) | Command::DismissNotice | Command::DismissDamage => {
                 self.dismiss(&command);

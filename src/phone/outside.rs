@@ -279,6 +279,13 @@ impl Running {
         }
     }
 
+    /// Connects the call with no other one any more, if an ordinary account has it.
+    pub(super) fn part_outside(&self) {
+        if let Some(outside) = &self.outside {
+            outside.want(CallWish::Part);
+        }
+    }
+
     /// Has the other side of a call that an ordinary account has call somebody else.
     ///
     /// # Errors

@@ -76,6 +76,8 @@ enum Control {
     Record(Option<CallRecorder>, bool),
     /// Connect this call with another one.
     Join(ConferencePort),
+    /// Connect it with none any more.
+    Part,
     /// Let somebody else talk.
     HandOver(Who),
     /// Send a key.
@@ -108,6 +110,11 @@ impl Talk {
     /// Connects this call with another one: each is heard in the other.
     pub(super) fn join(&self, other: ConferencePort) {
         let _ = self.control.try_send(Control::Join(other));
+    }
+
+    /// Connects this call with no other one any more.
+    pub(super) fn part(&self) {
+        let _ = self.control.try_send(Control::Part);
     }
 
     /// Lets somebody else talk on this side.
@@ -261,6 +268,7 @@ impl Sound {
             Control::Mute(muted) => self.voice.mute(muted),
             Control::Record(recorder, is_told) => self.voice.record(recorder, is_told),
             Control::Join(other) => self.voice.join(other),
+            Control::Part => self.voice.part(),
             Control::HandOver(who) => self.voice.hand_over(who),
             Control::Digit(digit) => {
                 // Whether the other side takes keys, and how many wait, is known above.

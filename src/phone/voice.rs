@@ -199,6 +199,11 @@ impl Voice {
         self.others.push(other);
     }
 
+    /// Connects this call with no other one any more. The ends of the others see it.
+    pub(super) fn part(&mut self) {
+        self.others.clear();
+    }
+
     /// Cuts the microphone off, or lets it in again.
     pub(super) fn mute(&mut self, is_muted: bool) {
         self.is_muted = is_muted;
@@ -318,6 +323,26 @@ mod tests {
         let mut without = voice(None);
         without.hold(true);
         assert!(!without.has_music() && without.turn(&SILENCE) == SILENCE);
+    }
+
+    /// The other side of one call is heard in the other call until they part, and no longer.
+    #[test]
+    fn calls_that_part_do_not_hear_each_other() {
+        let [mut one, mut other] = [voice(None), voice(None)];
+        one.mute(true);
+        other.mute(true);
+        for _ in 0..2 {
+            let (here, there) = ConferencePort::pair();
+            one.join(here);
+            other.join(there);
+            let heard = |one: &mut Voice, other: &mut Voice| {
+                let turns = (0..8).map(|_| (one.turn(&[0.25; 960]), other.turn(&SILENCE)[0]));
+                turns.map(|(_, level)| level).fold(0.0, f32::max)
+            };
+            assert!((heard(&mut one, &mut other) - 0.25).abs() < 0.01, "once, not twice as loud");
+            one.part();
+            assert!(heard(&mut one, &mut other) < 0.01);
+        }
     }
 
     /// We are on the left, the other side on the right, which is half of each in one channel.

@@ -40,7 +40,7 @@ start() {
 }
 
 is_registered() {
-    grep -q '"event":"registered"' "$folder/$1.log"
+    grep -qs '"event":"registered"' "$folder/$1.log"
 }
 
 start 0 --first

@@ -51,6 +51,8 @@ pub(super) enum InCall {
         #[arg(num_args = 2, value_name = "NUMBER")]
         calls: Vec<u64>,
     },
+    /// Talk in one of the merged calls alone; the others are put on hold
+    Split(WhichCall),
 }
 
 /// One of the calls that go on.
@@ -107,6 +109,7 @@ impl Ctl {
                 self.with_call(*which, TALKS, |id| json!({ "record": [id, !stop] }))
             }
             InCall::Merge { calls } => self.merge(calls),
+            InCall::Split(which) => self.with_call(*which, TALKS, |id| json!({ "split": id })),
         }
     }
 

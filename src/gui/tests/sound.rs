@@ -95,7 +95,7 @@ fn the_machine_is_off_until_it_is_wanted() {
 }
 
 #[test]
-fn two_calls_are_merged_by_a_button() {
+fn two_calls_are_merged_by_a_button_and_parted_by_another() {
     for size in [WIDE, NARROW] {
         let mut snapshot = with_call(talking());
         snapshot.calls.insert(0, Call { peer: "dora@smith".into(), ..call(4, talking()) });
@@ -109,6 +109,8 @@ fn two_calls_are_merged_by_a_button() {
         tell(&mut harness, &backend, snapshot);
         harness.get_by_label(words::in_conference());
         assert!(harness.query_by_label("Merge with bob").is_none());
+        click(&mut harness, "Talk with dora alone");
+        assert_eq!(commands(&mut backend), [Command::Split(CallId(4))]);
     }
 }
 

@@ -115,6 +115,11 @@ pub fn merge_with(name: &str) -> String {
     say!(merge_with, name = name)
 }
 
+/// The button that takes a call out of its conference.
+pub fn talk_alone_with(name: &str) -> String {
+    say!(talk_alone_with, name = name)
+}
+
 /// A device that is wished for and not there.
 pub fn not_plugged_in_now(name: &str) -> String {
     format!("{name} ({})", say!(not_plugged_in))

@@ -126,6 +126,9 @@ pub enum Command {
         /// Another call.
         other: CallId,
     },
+    /// Take a call out of those that it is merged with, and talk in it alone: the others are put
+    /// on hold.
+    Split(CallId),
     /// Take an ended call's card away.
     Dismiss(CallId),
     /// Take the notice away, and what was told of a backup.

@@ -345,6 +345,13 @@ impl Engine {
         }
     }
 
+    /// Connects a call with no other one any more.
+    pub(super) fn part(&self, leg: LegId) {
+        if let Some(sound) = self.calls.get(&leg).and_then(|call| call.sound.as_ref()) {
+            sound.part();
+        }
+    }
+
     /// Has the other side call somebody else (RFC 3515).
     pub(super) async fn transfer(&mut self, leg: LegId, to: &sip::Aor) {
         let Some(call) = self.calls.get_mut(&leg).filter(|call| call.sound.is_some()) else {

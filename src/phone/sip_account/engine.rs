@@ -182,6 +182,7 @@ impl Engine {
             CallWish::Press(digit) => self.press(leg, digit),
             CallWish::Record(recorder) => self.record(leg, recorder),
             CallWish::Join(other) => self.join(leg, other),
+            CallWish::Part => self.part(leg),
             CallWish::HandOver(who) => self.hand_over(leg, *who),
             CallWish::Transfer(to) => self.transfer(leg, &to).await,
         }

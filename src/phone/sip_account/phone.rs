@@ -53,6 +53,8 @@ pub(in crate::phone) enum CallWish {
     Record(Option<CallRecorder>),
     /// To connect it with another one.
     Join(ConferencePort),
+    /// To connect it with none any more.
+    Part,
     /// To let somebody else talk on this side.
     HandOver(Box<Who>),
     Transfer(sip::Aor),

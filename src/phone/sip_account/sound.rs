@@ -37,6 +37,8 @@ enum Control {
     Record(Option<CallRecorder>),
     /// This call is connected with another one.
     Join(ConferencePort),
+    /// It is connected with none any more.
+    Part,
     /// Let somebody else talk.
     HandOver(Who),
 }
@@ -110,6 +112,11 @@ impl BareSound {
     /// Connects this call with another one: each is heard in the other.
     pub(super) fn join(&self, other: ConferencePort) {
         let _ = self.control.try_send(Control::Join(other));
+    }
+
+    /// Connects this call with no other one any more.
+    pub(super) fn part(&self) {
+        let _ = self.control.try_send(Control::Part);
     }
 
     /// Lets somebody else talk on this side.
@@ -194,6 +201,7 @@ impl Running {
             Control::Mute(is_muted) => self.voice.mute(is_muted),
             Control::Record(recorder) => self.voice.record(recorder, false),
             Control::Join(other) => self.voice.join(other),
+            Control::Part => self.voice.part(),
             Control::HandOver(who) => self.voice.hand_over(who),
             Control::Press(digit) => {
                 let _ = self.session.send_digit(digit, KEY);
