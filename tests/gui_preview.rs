@@ -26,10 +26,10 @@ use chordial::phone::{
     UnprovedOverlay, Verified, VoiceMessage, Whereabouts, channel, key_words,
 };
 
-const SCENES: [&str; 25] = [
+const SCENES: [&str; 26] = [
     "first", "again", "lost", "joining", "failed", "idle", "new", "incoming", "dialling",
     "talking", "muted", "ended", "notice", "unsaved", "locked", "alarm", "invited", "several",
-    "people", "written", "voice", "unproved", "accounts", "account", "rung",
+    "people", "written", "voice", "unproved", "accounts", "account", "rung", "merged",
 ];
 
 fn main() {
@@ -134,6 +134,7 @@ fn scene_snapshot(scene: &str) -> Snapshot {
         }
         "voice" => snapshot = voice(snapshot),
         "account" => snapshot.calls = vec![ordinary(talking())],
+        "merged" => snapshot.calls = merged(),
         "rung" => snapshot.calls = vec![ordinary(call(3, "", CallState::Incoming))],
         "accounts" => snapshot.sip_accounts = sip_accounts(),
         "notice" => {
@@ -519,6 +520,14 @@ fn call(id: u64, peer: &str, state: CallState) -> Call {
         trouble: None,
         recording: CallRecording::default(),
     }
+}
+
+/// Two that hear each other, and one who waits.
+fn merged() -> Vec<Call> {
+    let state = CallState::Talking { duration: Duration::from_secs(41) };
+    let waiting = Call { held_by_us: true, ..call(6, "grandma@smith-family", state.clone()) };
+    let carol = Call { conference: Some(CallId(3)), ..call(5, "carol@smith-family", state) };
+    vec![carol, Call { conference: Some(CallId(3)), ..talking() }, waiting]
 }
 
 fn talking() -> Call {
