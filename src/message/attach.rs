@@ -237,8 +237,11 @@ fn candidate(reader: &mut Reader<'_>) -> Result<Option<IceCandidate>, DecodeErro
     let foundation = reader.opaque8()?.to_vec();
     let priority = reader.u32()?;
     let candidate_type = CandidateType::from(reader.u8()?);
-    let related_address =
-        if candidate_type.has_related_address() { decode_address(reader)? } else { None };
+    // One of an unknown type counts as the candidate's own, which is what we write for none.
+    let related_address = match candidate_type.has_related_address() {
+        true => decode_address(reader)?.or(address),
+        false => None,
+    };
     let extension_bytes = reader.opaque16()?;
     let mut nested = reader.nested(extension_bytes);
     let mut extensions = Vec::new();

@@ -57,21 +57,18 @@ impl Delays {
     pub(super) fn steps(&self, age: i64) -> i64 {
         let excess = age - self.base();
         let least = if self.recent.len() < FIRST.1 { FIRST.0 } else { 0 };
-        let cost = |step: i64| {
-            let delay = excess + step * TICK;
-            let is_allowed = delay >= least && (delay <= DELAY_MAX || step == 0);
-            is_allowed.then(|| delay + self.miss_cost(age + step * TICK))
-        };
         if excess < least {
             return (least - excess + TICK - 1) / TICK;
         }
-        let down = -(excess / TICK);
-        let with_change = |step: i64| {
+        let cost = |step: i64| {
             let change = if step == 0 { 0 } else { CHANGE_COST.0 + step.abs() * CHANGE_COST.1 };
-            cost(step).map(|cost| (cost + change, step))
+            excess + step * TICK + self.miss_cost(age + step * TICK) + change
         };
-        let best = (down..=STEPS_UP).filter_map(with_change).min();
-        best.map_or(0, |(_, step)| step)
+        // Whoever sends says how old a frame is, so it may be hours: only what leads to an allowed
+        // delay is looked at.
+        let down = -((excess - least) / TICK);
+        let up = STEPS_UP.min((DELAY_MAX - excess).div_euclid(TICK));
+        (down..=up).chain([0]).min_by_key(|step| (cost(*step), *step)).unwrap_or(0)
     }
 
     /// What the frames cost that are not there at this age.

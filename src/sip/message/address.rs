@@ -61,7 +61,7 @@ impl FromStr for NameAddr {
             // A quote that never ends could hide which of two addresses is meant.
             None if text.starts_with('"') => return Err(INVALID),
             None => match text.find('<') {
-                Some(at) => (Some(text[..at].trim().to_owned()), &text[at..]),
+                Some(at) => (Some(one_line(&text[..at])), &text[at..]),
                 None => (None, text),
             },
         };
