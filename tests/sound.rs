@@ -171,6 +171,31 @@ fn without_a_sound_system_there_is_a_sentence() {
     }
 }
 
+/// A call and its ringer play on two devices at once, and each device keeps a part of the delay to
+/// itself: one that has none turns thousands of times in a second.
+#[test]
+fn devices_turn_no_faster_than_they_need_to() {
+    if !is_inside() {
+        return SoundLab::start().run("devices_turn_no_faster_than_they_need_to");
+    }
+    let names = ["pulseaudio:room", "pulseaudio:other"];
+    let sinks = names.map(|name| device::open_speaker(&[name.into()]).expect("a speaker"));
+    let microphone = vec!["pulseaudio:room.monitor".into()];
+    let source = SourceChoice::Device(microphone).open().expect("a microphone");
+    let told = pactl(&["list", "sinks"]);
+    let configured: Vec<u32> = told
+        .lines()
+        .filter_map(|line| line.split_once("configured ")?.1.strip_suffix(" usec")?.parse().ok())
+        .collect();
+    assert_eq!(configured.len(), sinks.len(), "{told}");
+    assert!(configured.iter().all(|us| *us >= 5_000), "{configured:?}");
+    let streams = pactl(&["list", "short", "sink-inputs"]);
+    let mut played_by: Vec<_> = streams.lines().map(|line| line.split('\t').nth(1)).collect();
+    played_by.dedup();
+    assert_eq!(played_by.len(), sinks.len(), "{streams}");
+    drop((sinks, source));
+}
+
 /// Plays a tone until the speaker has this name and the tone is heard behind it.
 fn play_until(sink: &mut dyn AudioSink, name: &str, monitor: &str) {
     let source = SourceChoice::Device(vec![monitor.into()]);

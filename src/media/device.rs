@@ -1,5 +1,5 @@
 //! Microphones and speakers, through cpal: PulseAudio (or PipeWire in its place) if it runs, ALSA
-//! otherwise.
+//! otherwise. The streams of PulseAudio are our own, see `pulse`.
 //!
 //! A device has a thread and a clock of its own. Between it and our ticks is a ring without
 //! locks; the device's callback only moves samples in or out of it. The ring's filling tells
@@ -7,7 +7,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
@@ -19,6 +19,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use super::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
 use super::drift::{Margin, Stream};
 use super::follow::{Device, Following};
+use super::pulse::{self, PulseStream};
 use super::source::{AudioSink, AudioSource, DeviceKind, SoundDevice, SoundError};
 
 /// Microphones by stable id and name, the system's choice first.
@@ -79,8 +80,6 @@ const BLOCK_OUT: u32 = 960;
 const BLOCK_OUT_MS: usize = 20;
 /// Ticks without any movement after which a device counts as lost: 3 s.
 const STALLED_MAX: u32 = 150;
-/// Connections kept for speakers to come: a call's, and the ringer's.
-const RESTING_MAX: usize = 2;
 /// How long a sound system may take to open a device.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -117,6 +116,23 @@ struct Gauge {
     starved: AtomicUsize,
 }
 
+impl Gauge {
+    /// Fills a block from the ring, all channels with the same.
+    fn give<T: Sample + FromSample<f32>>(
+        &self,
+        ring: &mut Consumer<f32>,
+        channels: usize,
+        block: &mut [T],
+    ) {
+        let left = ring.slots().checked_sub(block.len() / channels);
+        for frame in block.chunks_mut(channels) {
+            frame.fill(ring.pop().unwrap_or(0.0).to_sample());
+        }
+        self.left.store(left.unwrap_or(0), Ordering::Relaxed);
+        self.starved.fetch_add(usize::from(left.is_none()), Ordering::Relaxed);
+    }
+}
+
 /// What keeps a device running.
 struct Opened {
     kind: DeviceKind,
@@ -125,11 +141,22 @@ struct Opened {
     has_failed: Arc<AtomicBool>,
     fault_told: bool,
     /// Dropping it closes the device.
-    _stream: cpal::Stream,
+    _stream: OpenStream,
     /// For others to use as long as a device is open.
     _host: Arc<cpal::Host>,
-    /// What it is open by, if that is another one.
-    _apart: Option<Apart>,
+}
+
+/// A stream that runs until it is dropped.
+enum OpenStream {
+    Pulse { _stream: PulseStream },
+    Cpal { _stream: cpal::Stream },
+}
+
+/// A way to open a device.
+enum Way {
+    /// By its name with PulseAudio, which makes every format and rate of ours.
+    Pulse(String),
+    Cpal(StreamConfig, SampleFormat),
 }
 
 /// A device that is there.
@@ -145,19 +172,27 @@ impl Device for Microphone {
 
     fn open(found: Found) -> Result<Self, SoundError> {
         let kind = Self::KIND;
+        let ways = found.ways(kind);
         let Found { host, device, name, .. } = found;
         let has_failed = Arc::new(AtomicBool::new(false));
         let mut last_fault = String::from("it offers no format that this program knows");
-        for (config, format) in configurations(&device, kind) {
-            let rate = config.sample_rate;
-            let (producer, ring) = RingBuffer::new(samples(rate, RING_MS));
-            let built = match format {
-                SampleFormat::F32 => hear::<f32>(&device, config, producer, &has_failed),
-                SampleFormat::I16 => hear::<i16>(&device, config, producer, &has_failed),
-                SampleFormat::I32 => hear::<i32>(&device, config, producer, &has_failed),
-                _ => continue,
+        for way in ways {
+            let rate = way.rate();
+            let (mut producer, ring) = RingBuffer::new(samples(rate, RING_MS));
+            let stream = match way {
+                Way::Pulse(source) => {
+                    // A full ring means that nobody reads: sound is lost either way.
+                    let take = move |sample| producer.push(sample).unwrap_or(());
+                    let stream = pulse::record(&source, take, &has_failed);
+                    stream.map(|stream| OpenStream::Pulse { _stream: stream })
+                }
+                Way::Cpal(config, format) => running(match format {
+                    SampleFormat::F32 => hear::<f32>(&device, config, producer, &has_failed),
+                    SampleFormat::I16 => hear::<i16>(&device, config, producer, &has_failed),
+                    SampleFormat::I32 => hear::<i32>(&device, config, producer, &has_failed),
+                    _ => continue,
+                }),
             };
-            let stream = built.and_then(|stream| stream.play().map(|()| stream));
             match (stream, Stream::from_device(rate, FRAME_SAMPLES)) {
                 (Ok(stream), Ok(resampler)) => {
                     let device = Opened::new(kind, name, rate, has_failed, stream, host);
@@ -172,7 +207,7 @@ impl Device for Microphone {
                         stalled: 0,
                     });
                 }
-                (Err(error), _) => last_fault = error.to_string(),
+                (Err(error), _) => last_fault = error,
                 (_, Err(error)) => last_fault = error.to_string(),
             }
         }
@@ -238,26 +273,35 @@ impl Device for Speaker {
 
     fn open(found: Found) -> Result<Self, SoundError> {
         let kind = Self::KIND;
-        let (Found { host, device, name, .. }, apart) = found.apart();
+        let ways = found.ways(kind);
+        let Found { host, device, name, .. } = found;
         let has_failed = Arc::new(AtomicBool::new(false));
         let mut last_fault = String::from("it offers no format that this program knows");
-        for (config, format) in configurations(&device, kind) {
-            let rate = config.sample_rate;
-            let (ring, consumer) = RingBuffer::new(samples(rate, RING_MS));
+        for way in ways {
+            let rate = way.rate();
+            let (ring, mut consumer) = RingBuffer::new(samples(rate, RING_MS));
             let gauge = Arc::new(Gauge::default());
-            let ends = (consumer, Arc::clone(&gauge));
-            let built = match format {
-                SampleFormat::F32 => speak::<f32>(&device, config, ends, &has_failed),
-                SampleFormat::I16 => speak::<i16>(&device, config, ends, &has_failed),
-                SampleFormat::I32 => speak::<i32>(&device, config, ends, &has_failed),
-                _ => continue,
+            let at_device = Arc::clone(&gauge);
+            let stream = match way {
+                Way::Pulse(sink) => {
+                    let give = move |block: &mut [f32]| at_device.give(&mut consumer, 1, block);
+                    let stream = pulse::play(&sink, give, &has_failed);
+                    stream.map(|stream| OpenStream::Pulse { _stream: stream })
+                }
+                Way::Cpal(config, format) => {
+                    let ends = (consumer, at_device);
+                    running(match format {
+                        SampleFormat::F32 => speak::<f32>(&device, config, ends, &has_failed),
+                        SampleFormat::I16 => speak::<i16>(&device, config, ends, &has_failed),
+                        SampleFormat::I32 => speak::<i32>(&device, config, ends, &has_failed),
+                        _ => continue,
+                    })
+                }
             };
-            let stream = built.and_then(|stream| stream.play().map(|()| stream));
             match (stream, Stream::to_device(rate, FRAME_SAMPLES)) {
                 (Ok(stream), Ok(resampler)) => {
-                    let opened = Opened::new(kind, name, rate, has_failed, stream, host);
                     return Ok(Self {
-                        device: Opened { _apart: apart, ..opened },
+                        device: Opened::new(kind, name, rate, has_failed, stream, host),
                         ring,
                         resampler,
                         margin: Margin::default(),
@@ -266,7 +310,7 @@ impl Device for Speaker {
                         stalled: 0,
                     });
                 }
-                (Err(error), _) => last_fault = error.to_string(),
+                (Err(error), _) => last_fault = error,
                 (_, Err(error)) => last_fault = error.to_string(),
             }
         }
@@ -329,19 +373,10 @@ impl Opened {
         name: String,
         rate: u32,
         has_failed: Arc<AtomicBool>,
-        stream: cpal::Stream,
+        stream: OpenStream,
         host: Arc<cpal::Host>,
     ) -> Self {
-        Self {
-            kind,
-            name,
-            rate,
-            has_failed,
-            fault_told: false,
-            _stream: stream,
-            _host: host,
-            _apart: None,
-        }
+        Self { kind, name, rate, has_failed, fault_told: false, _stream: stream, _host: host }
     }
 
     fn take_fault(&mut self, stalled: u32) -> Option<SoundError> {
@@ -382,45 +417,29 @@ fn host() -> Option<Arc<cpal::Host>> {
 }
 
 impl Found {
-    /// The same device by a connection of its own: what PulseAudio plays for one connection goes
-    /// to one device, as its library gives all those streams the same sync ID.
-    fn apart(self) -> (Self, Option<Apart>) {
-        let is_same = |device: &cpal::Device| described(device).is_some_and(|it| it.id == self.id);
-        let apart = Apart::connect();
-        let host = apart.as_ref().and_then(|apart| apart.0.as_ref());
-        match host.and_then(|host| host.devices().ok()?.find(is_same)) {
-            Some(device) => (Self { device, ..self }, apart),
-            None => (self, None),
+    /// How it can be opened, the best way first.
+    fn ways(&self, kind: DeviceKind) -> Vec<Way> {
+        let known = || configurations(&self.device, kind).into_iter();
+        match self.device.id() {
+            Ok(id) if id.host() == HostId::PulseAudio => vec![Way::Pulse(id.id().to_owned())],
+            _ => known().map(|(config, format)| Way::Cpal(config, format)).collect(),
         }
     }
 }
 
-/// A connection that one speaker has for itself, and then the next one that is opened: a headset
-/// may come and go often.
-struct Apart(Option<cpal::Host>);
-
-/// Connections without a speaker.
-static RESTING: Mutex<Vec<cpal::Host>> = Mutex::new(Vec::new());
-
-fn resting() -> MutexGuard<'static, Vec<cpal::Host>> {
-    RESTING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Apart {
-    fn connect() -> Option<Self> {
-        // If PulseAudio was started again meanwhile, they are of no use.
-        let rested = std::iter::from_fn(|| resting().pop()).find(|host| host.devices().is_ok());
-        rested.or_else(connect).map(|host| Self(Some(host)))
-    }
-}
-
-impl Drop for Apart {
-    fn drop(&mut self) {
-        let mut resting = resting();
-        if resting.len() < RESTING_MAX {
-            resting.extend(self.0.take());
+impl Way {
+    /// Samples in a second.
+    fn rate(&self) -> u32 {
+        match self {
+            Self::Pulse(_) => SAMPLE_RATE,
+            Self::Cpal(config, _) => config.sample_rate,
         }
     }
+}
+
+fn running(built: Result<cpal::Stream, cpal::Error>) -> Result<OpenStream, String> {
+    let started = built.and_then(|stream| stream.play().map(|()| stream));
+    started.map(|stream| OpenStream::Cpal { _stream: stream }).map_err(|error| error.to_string())
 }
 
 fn is_of_kind(device: &cpal::Device, kind: DeviceKind) -> bool {
@@ -549,14 +568,8 @@ fn speak<T: SizedSample + FromSample<f32>>(
 ) -> Result<cpal::Stream, cpal::Error> {
     let channels = usize::from(config.channels.max(1));
     let on_error = failure_flag(has_failed);
-    let on_data = move |data: &mut [T], _: &cpal::OutputCallbackInfo| {
-        let left = ring.slots().checked_sub(data.len() / channels);
-        for frame in data.chunks_mut(channels) {
-            frame.fill(ring.pop().unwrap_or(0.0).to_sample());
-        }
-        gauge.left.store(left.unwrap_or(0), Ordering::Relaxed);
-        gauge.starved.fetch_add(usize::from(left.is_none()), Ordering::Relaxed);
-    };
+    let on_data =
+        move |data: &mut [T], _: &cpal::OutputCallbackInfo| gauge.give(&mut ring, channels, data);
     device.build_output_stream(config, on_data, on_error, Some(OPEN_TIMEOUT))
 }
 

@@ -47,6 +47,8 @@ mod machine;
 mod metrics;
 mod path;
 mod processing;
+#[cfg(feature = "sound")]
+mod pulse;
 mod quality;
 mod red;
 mod report;
