@@ -69,6 +69,9 @@ pub fn wait_for_speaker(wishes: &[String]) -> Box<dyn AudioSink> {
 /// More than this above the wanted filling is thrown away: after a stall, old sound would only
 /// be delay.
 const SURPLUS_MAX_MS: usize = 120;
+/// Frames after which a speaker that takes blocks has settled: 1 s. Until then nothing above the
+/// wanted filling is kept: one that has been idle may take nothing for two seconds.
+const SETTLED_FRAMES: u64 = 50;
 /// What a ring can hold.
 const RING_MS: usize = 500;
 /// A microphone's block: 10 ms.
@@ -102,8 +105,8 @@ struct Speaker {
     resampler: Stream,
     margin: Margin,
     gauge: Arc<Gauge>,
-    /// Whether anything has been played.
-    is_started: bool,
+    /// Blocks that the device had taken when the first frame came, and frames since it took more.
+    begun: Option<(usize, u64)>,
     stalled: u32,
 }
 
@@ -112,6 +115,8 @@ struct Speaker {
 struct Gauge {
     /// Samples left when it had taken its block.
     left: AtomicUsize,
+    /// Blocks taken.
+    blocks: AtomicUsize,
     /// Blocks for which there was not enough.
     starved: AtomicUsize,
 }
@@ -129,6 +134,7 @@ impl Gauge {
             frame.fill(ring.pop().unwrap_or(0.0).to_sample());
         }
         self.left.store(left.unwrap_or(0), Ordering::Relaxed);
+        self.blocks.fetch_add(1, Ordering::Relaxed);
         self.starved.fetch_add(usize::from(left.is_none()), Ordering::Relaxed);
     }
 }
@@ -222,7 +228,9 @@ impl Microphone {
         let wanted = self.resampler.wanted();
         let target = wanted + samples(rate, self.margin.ms());
         let held = self.ring.slots();
-        if held > target + samples(rate, SURPLUS_MAX_MS) {
+        // What has come in before the first frame is taken, or after a pause, is old.
+        let surplus_max = if self.is_primed { samples(rate, SURPLUS_MAX_MS) } else { 0 };
+        if held > target + surplus_max {
             self.ring.read_chunk(held - target).ok()?.commit_all();
         }
         let held = self.ring.slots();
@@ -306,7 +314,7 @@ impl Device for Speaker {
                         resampler,
                         margin: Margin::default(),
                         gauge,
-                        is_started: false,
+                        begun: None,
                         stalled: 0,
                     });
                 }
@@ -336,18 +344,22 @@ impl AudioSink for Speaker {
     fn write(&mut self, frame: &Frame) {
         let rate = self.device.rate;
         let has_starved = self.gauge.starved.swap(0, Ordering::Relaxed) > 0;
-        if has_starved && self.is_started {
+        let blocks = self.gauge.blocks.load(Ordering::Relaxed);
+        let is_first = self.begun.is_none();
+        let (blocks_before, frames) = self.begun.get_or_insert((blocks, 0));
+        *frames += u64::from(blocks != *blocks_before);
+        let surplus_max_ms = if *frames > SETTLED_FRAMES { SURPLUS_MAX_MS } else { 0 };
+        if has_starved && !is_first {
             self.margin.grow();
         }
         let margin = samples(rate, self.margin.ms());
-        if has_starved || !self.is_started {
-            self.is_started = true;
+        if has_starved || is_first {
             self.pad(margin);
         } else {
             self.margin.relax();
         }
         let held = self.ring.buffer().capacity() - self.ring.slots();
-        if held > margin + samples(rate, 2 * BLOCK_OUT_MS + SURPLUS_MAX_MS) {
+        if held > margin + samples(rate, 2 * BLOCK_OUT_MS + surplus_max_ms) {
             self.stalled = self.stalled.saturating_add(1);
             return;
         }
