@@ -21,7 +21,7 @@
 //! | `conference` | calls that hear each other | |
 //! | `machine` | an answering machine's turns | |
 //! | `processing` | echo, noise and loudness of a microphone's sound | |
-//! | `source`, `wav`, [`device`], `follow` | where sound comes from and goes to | |
+//! | `source`, `wav`, [`device`], `pulse`, `follow` | where sound comes from and goes to | |
 //! | `resample`, `drift` | other sample rates, and clocks that drift | |
 //! | [`compare`] | whether what was heard is what was said | |
 
