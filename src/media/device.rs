@@ -8,7 +8,6 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{
@@ -19,7 +18,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use super::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
 use super::drift::{Margin, Stream};
 use super::follow::{Device, Following};
-use super::pulse::{self, PulseStream};
+use super::pulse::{self, OPEN_TIMEOUT, PulseStream};
 use super::source::{AudioSink, AudioSource, DeviceKind, SoundDevice, SoundError};
 
 /// Microphones by stable id and name, the system's choice first.
@@ -83,8 +82,6 @@ const BLOCK_OUT: u32 = 960;
 const BLOCK_OUT_MS: usize = 20;
 /// Ticks without any movement after which a device counts as lost: 3 s.
 const STALLED_MAX: u32 = 150;
-/// How long a sound system may take to open a device.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A microphone in use.
 struct Microphone {

@@ -19,7 +19,7 @@ use tokio::time::{interval, timeout};
 
 use super::codec::SAMPLE_RATE;
 
-/// What waits to be played, by then and in the device: 40 ms.
+/// What waits to be played, in the sound system and in the device: 40 ms.
 const PLAYED_MS: u32 = 40;
 /// What is asked for at a time, at least, and what comes at a time: 10 ms.
 const BLOCK_MS: u32 = 10;
@@ -27,7 +27,7 @@ const BLOCK_MS: u32 = 10;
 /// device has.
 const SAMPLE_BYTES: usize = 4;
 /// How long a sound system may take to open a device.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
 /// Between looks whether the stream is still there: nobody tells us.
 const LOOK: Duration = Duration::from_millis(500);
 
