@@ -21,8 +21,8 @@
 //! | `conference` | calls that hear each other | |
 //! | `machine` | an answering machine's turns | |
 //! | `processing` | echo, noise and loudness of a microphone's sound | |
-//! | `source`, `wav`, [`device`], `pulse`, `follow` | where sound comes from and goes to | |
-//! | `resample`, `drift` | other sample rates, and clocks that drift | |
+//! | `source`, `wav`, [`device`] | where sound comes from and goes to | |
+//! | `resample` | other sample rates | |
 //! | [`compare`] | whether what was heard is what was said | |
 
 mod codec;
@@ -31,13 +31,9 @@ mod conference;
 #[cfg(feature = "sound")]
 pub mod device;
 #[cfg(not(feature = "sound"))]
-#[path = "no_device.rs"]
+#[path = "device/none.rs"]
 pub mod device;
 mod digit;
-#[cfg(feature = "sound")]
-mod drift;
-#[cfg(feature = "sound")]
-mod follow;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod jitter;
@@ -47,8 +43,6 @@ mod machine;
 mod metrics;
 mod path;
 mod processing;
-#[cfg(feature = "sound")]
-mod pulse;
 mod quality;
 mod red;
 mod report;

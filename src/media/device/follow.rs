@@ -6,9 +6,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, s
 use std::thread;
 use std::time::Duration;
 
-use super::codec::{Frame, SILENCE};
-use super::device::{Found, choose};
-use super::source::{AudioSink, AudioSource, DeviceKind, SoundError};
+use super::{Found, choose};
+use crate::media::codec::{Frame, SILENCE};
+use crate::media::source::{AudioSink, AudioSource, DeviceKind, SoundError};
 
 /// A device of a kind that can be opened.
 pub(super) trait Device: Send + Sized + 'static {

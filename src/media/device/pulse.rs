@@ -17,7 +17,7 @@ use pulseaudio::{AsPlaybackSource, Client, ClientError, PlaybackStream, RecordSt
 use tokio::sync::oneshot;
 use tokio::time::{interval, timeout};
 
-use super::codec::SAMPLE_RATE;
+use crate::media::codec::SAMPLE_RATE;
 
 /// What waits to be played, in the sound system and in the device: 40 ms.
 const PLAYED_MS: u32 = 40;

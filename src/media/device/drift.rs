@@ -3,8 +3,8 @@
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Adjustable, Async, FixedAsync, Resampler as _};
 
-use super::codec::SAMPLE_RATE;
-use super::resample::{ResampleError, STEER_MAX, resampler};
+use crate::media::codec::SAMPLE_RATE;
+use crate::media::resample::{ResampleError, STEER_MAX, resampler};
 
 /// A stream of one channel between 48 kHz and a device's rate, steered by how full a ring is.
 pub(super) struct Stream {
