@@ -65,7 +65,8 @@ pub use processing::VoiceProcessor;
 pub use quality::Estimate;
 pub use session::{AudioSession, AudioStatistics, SessionError, SessionSettings, SrtpKeys};
 pub use source::{
-    AudioSink, AudioSource, DeviceKind, Silence, SinkChoice, SoundDevice, SoundError, SourceChoice,
+    AudioSink, AudioSource, DeviceKind, Readiness, Silence, SinkChoice, SoundDevice, SoundError,
+    SourceChoice,
 };
 pub use srtp::{DatagramKind, Profile, SOURCES_MAX, SrtpError, SrtpSession};
 pub use tone::{NoticeTone, RingTone, Ringing};

@@ -1,7 +1,8 @@
 //! Where sound comes from and goes to. Who reads and writes sets the pace: one frame every
-//! 20 ms of a monotonic clock, whatever is behind it.
+//! 20 ms of a monotonic clock, or when a microphone has one.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::codec::{Frame, SILENCE};
 use super::device;
@@ -15,11 +16,27 @@ pub trait AudioSource: Send {
     /// Fills the frame; with silence if there is no sound. Never blocks for long.
     fn read(&mut self, frame: &mut Frame);
 
+    /// Whether the next frame is there.
+    fn readiness(&self) -> Readiness {
+        Readiness::Always
+    }
+
     /// What went wrong since the last call, such as a device that was pulled out. The source
     /// gives silence from then on.
     fn take_fault(&mut self) -> Option<SoundError> {
         None
     }
+}
+
+/// Whether a source has its next frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It has no clock of its own.
+    Always,
+    /// It has none yet.
+    NotYet,
+    /// It has had one for so long.
+    Since(Duration),
 }
 
 /// Takes 20 ms of sound at a time.

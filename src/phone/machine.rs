@@ -12,9 +12,10 @@ use super::api::CallId;
 use super::calls::{Phase, Running};
 use super::engine::{Engine, Report};
 use super::state::{StateFolder, user_of_folder};
+use super::turns::FRAME;
 use super::voice::Who;
 use crate::media::{
-    AudioSource, FRAME_SAMPLES, Recording, SAMPLE_RATE, SILENCE, SinkChoice, WavSource, wav_length,
+    AudioSource, FRAME_SAMPLES, Recording, SILENCE, SinkChoice, WavSource, wav_length,
 };
 
 /// Whom the answering machine answers, kept with the other settings in `settings.toml`.
@@ -290,8 +291,6 @@ async fn play(recording: Recording, speaker: SinkChoice) -> Option<String> {
     None
 }
 
-/// Length of a frame.
-const FRAME: Duration = Duration::from_millis(1000 * FRAME_SAMPLES as u64 / SAMPLE_RATE as u64);
 /// Frames that a speaker may not have played yet when it has got the last one.
 const SINK_FRAMES: usize = 15;
 /// Where messages are, in the user's folder.

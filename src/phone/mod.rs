@@ -28,7 +28,7 @@
 //! | `lent`, `network` | what is lent to others; what is known of the network | |
 //! | `sound`, `sound_test`, `quality` | the sound that is wished; tried; what it is like | |
 //! | `machine` | the answering machine and its messages | |
-//! | `voice`, `recording` | our end of a call's sound; on record | RFC 7866 |
+//! | `voice`, `turns`, `recording` | our end of a call's sound, and when; on record | RFC 7866 |
 //! | `control` | programs on this computer that steer the phone | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
@@ -95,6 +95,7 @@ mod tests;
 mod trace;
 mod transfer;
 mod trust;
+mod turns;
 mod unproved;
 mod vcard;
 mod voice;

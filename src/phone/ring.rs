@@ -1,11 +1,10 @@
 //! The phone rings: a tone on the speaker, in a task of its own, for as long as this lives.
 
-use std::time::Duration;
-
 use tokio::task::AbortHandle;
 use tokio::time::interval;
 
-use crate::media::{FRAME_SAMPLES, RingTone, Ringing, SAMPLE_RATE, SinkChoice};
+use super::turns::FRAME;
+use crate::media::{RingTone, Ringing, SinkChoice};
 
 /// A phone that rings, here or at the other end.
 #[derive(Debug)]
@@ -36,6 +35,3 @@ impl Drop for Ring {
         self.task.abort();
     }
 }
-
-/// Length of a frame.
-const FRAME: Duration = Duration::from_millis(1000 * FRAME_SAMPLES as u64 / SAMPLE_RATE as u64);

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::task::AbortHandle;
-use tokio::time::interval;
 
 use super::engine::{Engine, Report, Reports};
+use super::turns::{Turn, Turns};
 use super::voice::Who;
 use crate::base::{Now, Rng};
 use crate::link::{Clock, os_seed, unix_ms};
 use crate::media::{
-    AudioSink, AudioSource, FRAME_SAMPLES, LevelMeter, Loopback, RingTone, Ringing, SAMPLE_RATE,
-    SILENCE, Silence, SinkChoice, SoundError, SourceChoice,
+    AudioSink, AudioSource, LevelMeter, Loopback, Readiness, RingTone, Ringing, SILENCE, Silence,
+    SinkChoice, SoundError, SourceChoice,
 };
 
 /// What is tried.
@@ -133,9 +133,16 @@ async fn run(
         _ => None,
     };
     let ticks = if tone.is_some() { TONE_TICKS } else { TICKS_MAX };
-    let (mut meter, mut tick) = (LevelMeter::default(), interval(FRAME));
-    for number in 0..ticks {
-        tick.tick().await;
+    let (mut meter, mut turns, mut number) = (LevelMeter::default(), Turns::start(), 0);
+    while number < ticks {
+        if turns.next().await == Turn::Hear {
+            continue;
+        }
+        let readiness = if tone.is_some() { Readiness::Always } else { source.readiness() };
+        if !turns.can_say(readiness) {
+            continue;
+        }
+        number += 1;
         let mut frame = SILENCE;
         match &mut tone {
             Some(tone) => frame = tone.frame(),
@@ -149,7 +156,7 @@ async fn run(
         if let Some(fault) = source.take_fault().or(sink.take_fault()) {
             return Err(fault);
         }
-        if number % TICKS_PER_REPORT == 0 {
+        if number.is_multiple_of(TICKS_PER_REPORT) {
             // Another figure comes soon.
             let _ = reports.try_send(Report::SoundTest(meter.level()));
         }
@@ -157,8 +164,6 @@ async fn run(
     Ok(())
 }
 
-/// Length of a frame.
-const FRAME: Duration = Duration::from_millis(1000 * FRAME_SAMPLES as u64 / SAMPLE_RATE as u64);
 /// A tone ends by itself after three seconds; what listens to a microphone ends after five minutes,
 /// for it may have been forgotten.
 const TONE_TICKS: u32 = 150;

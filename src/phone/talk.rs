@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
 use super::failure::SoundFailure;
+use super::turns::{Turn, Turns};
 use super::voice::{Voice, Who};
 use crate::base::{Now, Rng};
 use crate::crypto::Certificate;
@@ -21,8 +22,8 @@ use crate::media::sdp::{
     TELEPHONE_EVENT_PAYLOAD_TYPE,
 };
 use crate::media::{
-    AudioSession, AudioStatistics, CallRecorder, ConferencePort, Digit, FRAME_SAMPLES, Profile,
-    SAMPLE_RATE, SessionSettings, SrtpKeys,
+    AudioSession, AudioStatistics, CallRecorder, ConferencePort, Digit, Profile, SessionSettings,
+    SrtpKeys,
 };
 
 /// What a call's sound needs.
@@ -216,19 +217,22 @@ impl Sound {
         control: &mut mpsc::Receiver<Control>,
         report: &(impl Fn(Option<TalkReport>) + Send + Sync),
     ) -> Result<(), SoundFailure> {
-        let mut tick = interval(FRAME);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        let mut ticks = 0_u32;
+        let mut turns = Turns::start();
+        let mut frames = 0_u32;
         let lost = loop {
             let deadline = self.session.deadline();
             tokio::select! {
-                _ = tick.tick() => {
-                    self.frame(report);
-                    ticks = ticks.wrapping_add(1);
-                    if ticks.is_multiple_of(TICKS_PER_REPORT) {
-                        report(Some(self.statistics()));
+                turn = turns.next() => match turn {
+                    Turn::Hear => turns.hear_sooner(self.hear()),
+                    Turn::Say if !turns.can_say(self.voice.readiness()) => {}
+                    Turn::Say => {
+                        self.say(report);
+                        frames = frames.wrapping_add(1);
+                        if frames.is_multiple_of(FRAMES_PER_REPORT) {
+                            report(Some(self.statistics()));
+                        }
                     }
-                }
+                },
                 packet = self.flow.recv_raw() => match packet {
                     Some(packet) => {
                         self.session.receive(self.clock.now(), &packet);
@@ -282,11 +286,16 @@ impl Sound {
         }
     }
 
-    fn frame(&mut self, report: &(impl Fn(Option<TalkReport>) + Send + Sync)) {
-        let now = self.clock.now();
-        let heard = self.session.playout(now);
-        let said = self.voice.turn(&heard);
-        self.session.capture(now, &said);
+    /// Plays the next frame; how much sooner the one after it may come.
+    fn hear(&mut self) -> Duration {
+        let heard = self.session.playout(self.clock.now());
+        self.voice.hear(&heard);
+        self.session.playout_sooner()
+    }
+
+    fn say(&mut self, report: &(impl Fn(Option<TalkReport>) + Send + Sync)) {
+        let said = self.voice.say();
+        self.session.capture(self.clock.now(), &said);
         if self.voice.is_over() {
             report(Some(TalkReport::MessageTaken));
         }
@@ -376,14 +385,12 @@ fn media_role(role: DtlsRole) -> sdp::DtlsRole {
     }
 }
 
-/// Length of a frame.
-const FRAME: Duration = Duration::from_millis(1000 * FRAME_SAMPLES as u64 / SAMPLE_RATE as u64);
 /// How long a key is heard: what machines are sure to take for one press.
 const DIGIT_LENGTH: Duration = Duration::from_millis(100);
 /// How long the BYE of SIP may be behind the end of the sound: six of its transmissions
 /// (RFC 3261 §17.1.2.2).
 const BYE_MAX: Duration = Duration::from_secs(12);
 /// Figures go out ten times a second: what a level meter needs.
-const TICKS_PER_REPORT: u32 = 5;
+const FRAMES_PER_REPORT: u32 = 5;
 /// Presses of the mute button on their way.
 const CONTROLS_MAX: usize = 16;

@@ -1,7 +1,8 @@
-//! Both ends of a call's sound on this side: every 20 ms what is heard goes in, and what is said
-//! comes out. A microphone and a speaker, or what takes their place: music while a call is on hold,
+//! Both ends of a call's sound on this side: every 20 ms what is heard goes in, and every 20 ms, not
+//! at the same time, what is said comes out. A microphone and a speaker, or what takes their place: music while a call is on hold,
 //! a recording of both sides; or an answering machine. Other calls may hear it, and be heard in it.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use tokio::sync::oneshot;
@@ -9,8 +10,8 @@ use tokio::sync::oneshot;
 use super::machine::Machine;
 use crate::media::{
     AnsweringMachine, AudioSink, AudioSource, CallRecorder, ConferencePort, Frame, MachineTurn,
-    NoticeTone, Recording, SILENCE, Silence, SinkChoice, SoundError, SourceChoice, VoiceProcessor,
-    WavSink, WavSource, add,
+    NoticeTone, Readiness, Recording, SILENCE, Silence, SinkChoice, SoundError, SourceChoice,
+    VoiceProcessor, WavSink, WavSource, add,
 };
 
 /// Who talks in a call on this side.
@@ -34,6 +35,8 @@ pub(super) enum Who {
 pub(super) struct Voice {
     source: Box<dyn AudioSource>,
     sink: Box<dyn AudioSink>,
+    /// What was heard and nothing has been said to yet.
+    heard: VecDeque<Frame>,
     processor: Option<VoiceProcessor>,
     is_muted: bool,
     /// What the other side hears while we hold the call.
@@ -50,6 +53,10 @@ pub(super) struct Voice {
     /// Whoever is to talk from now on, once they are ready.
     next: Option<oneshot::Receiver<Voice>>,
 }
+
+/// Frames heard that nothing has been said to: one, and one more while one kind of frame overtakes
+/// the other.
+const HEARD_MAX: usize = 2;
 
 /// An answering machine, and where its message goes.
 struct Answerer {
@@ -106,6 +113,7 @@ impl Voice {
         Self {
             source,
             sink,
+            heard: VecDeque::new(),
             processor,
             is_muted: false,
             music: music.map(WavSource::repeated),
@@ -131,12 +139,26 @@ impl Voice {
         self.machine.as_ref().is_some_and(|machine| machine.is_over)
     }
 
-    /// Plays what is heard, and gives what is said meanwhile.
-    pub(super) fn turn(&mut self, heard: &Frame) -> Frame {
+    /// Plays what is heard.
+    pub(super) fn hear(&mut self, heard: &Frame) {
+        self.sink.write(heard);
+        if self.heard.len() >= HEARD_MAX {
+            self.heard.pop_front();
+        }
+        self.heard.push_back(*heard);
+    }
+
+    /// Whether the next frame of what is said is there.
+    pub(super) fn readiness(&self) -> Readiness {
+        self.source.readiness()
+    }
+
+    /// Gives what is said while something is heard.
+    pub(super) fn say(&mut self) -> Frame {
         if let Some(Ok(next)) = self.next.as_mut().map(oneshot::Receiver::try_recv) {
             self.go_on_as(next);
         }
-        self.sink.write(heard);
+        let heard = &self.heard.pop_front().unwrap_or(SILENCE);
         if let Some(machine) = &mut self.machine {
             return machine.turn(heard, &mut self.faults);
         }
@@ -286,6 +308,13 @@ mod tests {
 
         fn read(&mut self, frame: &mut Frame) {
             frame.fill(self.0);
+        }
+    }
+
+    impl Voice {
+        fn turn(&mut self, heard: &Frame) -> Frame {
+            self.hear(heard);
+            self.say()
         }
     }
 

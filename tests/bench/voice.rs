@@ -25,12 +25,15 @@ use support::{OVERLAY, Phone, SPEECH_ALICE};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Rounds of all three.
+/// What is measured. baresip takes no echo and no noise out of a microphone's sound.
+const NAMES: [&str; 4] =
+    ["sound system alone", "baresip", "Chordial without voice processing", "Chordial"];
+/// Rounds of all of them.
 const ROUNDS: usize = 3;
 /// Seconds of sound in each.
 const SECONDS: u64 = 7;
-/// Seconds until a call's buffers have settled.
-const SETTLE: Duration = Duration::from_secs(3);
+/// Until a call's buffers have settled; something is said meanwhile, as in a call.
+const SETTLE: Duration = Duration::from_secs(8);
 /// What is asked of the sound system; less breaks up on a machine that has other things to do.
 const PULSE_LATENCY_MS: &str = "40";
 /// Speech that is not found again was not heard.
@@ -38,30 +41,34 @@ const FOUND_FROM: f32 = 0.6;
 
 fn main() -> Outcome<()> {
     let lab = Lab::start()?;
-    let mut figures: [Vec<Figure>; 3] = Default::default();
+    let mut figures: [Vec<Figure>; 4] = Default::default();
     for round in 1..=ROUNDS {
         println!("round {round}");
-        for (of, name) in ["sound system alone", "baresip", "Chordial"].into_iter().enumerate() {
+        for (of, name) in NAMES.into_iter().enumerate() {
             let measured = match of {
                 0 => lab.alone()?,
                 1 => lab.baresip()?,
-                _ => lab.chordial()?,
+                _ => lab.chordial(of == 3)?,
             };
             println!("  {name}: {measured}");
             figures[of].push(measured);
         }
     }
-    let [alone, baresip, chordial] = figures.map(|figures| Figure::middle(&figures));
-    println!(
-        "\nmedians\n  sound system alone: {alone}\n  baresip: {baresip}\n  Chordial: {chordial}"
-    );
+    let figures = figures.map(|figures| Figure::middle(&figures));
+    println!("\nmedians");
+    for (name, figure) in NAMES.into_iter().zip(&figures) {
+        println!("  {name}: {figure}");
+    }
+    let [alone, baresip, ..] = figures;
     let beyond = |figure: &Figure| (figure.late_ms - alone.late_ms).max(1.0);
-    println!(
-        "Chordial against baresip: mouth to ear {:.2}, without the sound system {:.2}; CPU {:.2}",
-        chordial.late_ms / baresip.late_ms,
-        beyond(&chordial) / beyond(&baresip),
-        chordial.cpu_s_per_min / baresip.cpu_s_per_min,
-    );
+    for (name, chordial) in NAMES.into_iter().zip(&figures).skip(2) {
+        println!(
+            "{name} against baresip: mouth to ear {:.2}, without the sound system {:.2}; CPU {:.2}",
+            chordial.late_ms / baresip.late_ms,
+            beyond(chordial) / beyond(&baresip),
+            chordial.cpu_s_per_min / baresip.cpu_s_per_min,
+        );
+    }
     Ok(())
 }
 
@@ -218,8 +225,8 @@ impl Lab {
         Ok(guarded)
     }
 
-    /// Two Chordials, as they come.
-    fn chordial(&self) -> Outcome<Figure> {
+    /// Two Chordials, as they come, or without voice processing.
+    fn chordial(&self, is_processed: bool) -> Outcome<Figure> {
         let folder = tempfile::tempdir()?;
         let document = folder.path().join("overlay.xml");
         let mut made = support::program();
@@ -228,8 +235,11 @@ impl Lab {
         let start = |who: &str, arguments: &[&str]| -> Outcome<Phone> {
             let state = folder.path().join(who);
             fs::create_dir_all(&state)?;
-            let devices = format!("microphones = [\"mic_{who}\"]\nspeakers = [\"spk_{who}\"]\n");
-            fs::write(state.join("settings.toml"), devices)?;
+            let settings = format!(
+                "microphones = [\"mic_{who}\"]\nspeakers = [\"spk_{who}\"]\n\
+                 voice_processing = {is_processed}\n"
+            );
+            fs::write(state.join("settings.toml"), settings)?;
             let mut command = self.command(env!("CARGO_BIN_EXE_chordial"), who);
             command.args(arguments).args(["--json", "--user", who, "--listen", "127.0.0.1:0"]);
             command.arg("--overlay").arg(&document).arg("--state").arg(&state);
@@ -249,9 +259,19 @@ impl Lab {
         figure
     }
 
+    /// Speaks into one mouth.
+    fn say(&self) -> Command {
+        let mut say = self.command("paplay", "a");
+        say.args(["--device=mouth_a", "--latency-msec=20", SPEECH_ALICE]);
+        say
+    }
+
     /// Speaks into one mouth and looks for it in the other ear.
     fn measure(&self, cpu_s: impl Fn() -> f64) -> Outcome<Figure> {
-        sleep(SETTLE);
+        let spoken = Instant::now();
+        let said = quiet(&mut self.say()).status()?;
+        assert!(said.success(), "nothing was said");
+        sleep(SETTLE.saturating_sub(spoken.elapsed()));
         let (cpu_before, started) = (cpu_s(), Instant::now());
         let mut record = self.command("parec", "a");
         record.args(["--raw", "--device=world.monitor", "--rate=48000", "--format=s16le"]);
@@ -260,9 +280,8 @@ impl Lab {
         let mut recorder = record.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut sound = recorder.stdout.take().ok_or("no pipe")?;
         let _recorder = Guarded(recorder);
-        let mut say = self.command("paplay", "a");
-        let say = say.args(["--device=mouth_a", "--latency-msec=20", SPEECH_ALICE]);
-        let _say = Guarded(quiet(say).spawn()?);
+        let mut say = self.say();
+        let _say = Guarded(quiet(&mut say).spawn()?);
         let mut bytes = vec![0; SECONDS as usize * SAMPLE_RATE as usize * 4 * 2];
         sound.read_exact(&mut bytes)?;
         let took_min = started.elapsed().as_secs_f64() / 60.0;

@@ -1,21 +1,27 @@
 //! Streams of a sound card, through cpal.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{BufferSize, ErrorKind, FromSample, Sample, SampleFormat, SizedSample, StreamConfig};
-use rtrb::{Consumer, Producer};
+use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::pulse::OPEN_TIMEOUT;
-use super::speaker::Gauge;
-use super::{BLOCK_IN, BLOCK_OUT, OpenStream};
+use super::OPEN_TIMEOUT;
+use super::microphone::Inlet;
+use super::speaker::{Filling, Outlet};
 use crate::media::codec::SAMPLE_RATE;
 use crate::media::source::DeviceKind;
 
-pub(super) fn running(built: Result<cpal::Stream, cpal::Error>) -> Result<OpenStream, String> {
+/// A microphone's block: 10 ms.
+const BLOCK_IN: u32 = 480;
+/// A speaker's block: 20 ms, of which the system keeps two. Less breaks up on a machine that has
+/// other things to do.
+const BLOCK_OUT: u32 = 960;
+
+fn running(built: Result<cpal::Stream, cpal::Error>) -> Result<cpal::Stream, String> {
     let started = built.and_then(|stream| stream.play().map(|()| stream));
-    started.map(|stream| OpenStream::Cpal { _stream: stream }).map_err(|error| error.to_string())
+    started.map_err(|error| error.to_string())
 }
 /// Configurations to try, the best first: 48 kHz, few channels, small blocks of a size that we
 /// choose, because PulseAudio never calls back with one of its own choice.
@@ -60,11 +66,103 @@ pub(super) fn configurations(
     best.take(1).chain(default).flat_map(with_blocks).collect()
 }
 
-/// Opens a microphone; the callback mixes its channels into one and neither locks nor allocates.
-pub(super) fn hear<T: SizedSample>(
+/// A speaker's ring; its device's callback empties it.
+pub(super) struct Ring {
+    ring: Producer<f32>,
+    gauge: Arc<Gauge>,
+}
+
+/// What a speaker's callback tells.
+#[derive(Default)]
+struct Gauge {
+    /// Blocks taken.
+    blocks: AtomicUsize,
+    /// Blocks for which there was not enough.
+    starved: AtomicUsize,
+}
+
+impl Gauge {
+    /// Fills a block from the ring, all channels with the same.
+    fn give<T: Sample + FromSample<f32>>(
+        &self,
+        ring: &mut Consumer<f32>,
+        channels: usize,
+        block: &mut [T],
+    ) {
+        let is_starved = ring.slots() < block.len() / channels;
+        for frame in block.chunks_mut(channels) {
+            frame.fill(ring.pop().unwrap_or(0.0).to_sample());
+        }
+        self.blocks.fetch_add(1, Ordering::Relaxed);
+        self.starved.fetch_add(usize::from(is_starved), Ordering::Relaxed);
+    }
+}
+
+impl Outlet for Ring {
+    fn filling(&mut self) -> Filling {
+        Filling {
+            held: self.ring.buffer().capacity() - self.ring.slots(),
+            blocks: self.gauge.blocks.load(Ordering::Relaxed),
+            has_starved: self.gauge.starved.swap(0, Ordering::Relaxed) > 0,
+        }
+    }
+
+    fn push(&mut self, sound: &[f32]) {
+        let _ = self.ring.push_partial_slice(sound);
+    }
+}
+
+/// Opens a microphone.
+///
+/// # Errors
+/// What the system says, in its words.
+pub(super) fn hear(
     device: &cpal::Device,
     config: StreamConfig,
-    mut ring: Producer<f32>,
+    format: SampleFormat,
+    inlet: Inlet,
+    has_failed: &Arc<AtomicBool>,
+) -> Result<cpal::Stream, String> {
+    running(match format {
+        SampleFormat::F32 => fill::<f32>(device, config, inlet, has_failed),
+        SampleFormat::I16 => fill::<i16>(device, config, inlet, has_failed),
+        SampleFormat::I32 => fill::<i32>(device, config, inlet, has_failed),
+        _ => return Err(unknown()),
+    })
+}
+
+/// Opens a speaker with a ring of so many samples.
+///
+/// # Errors
+/// What the system says, in its words.
+pub(super) fn speak(
+    device: &cpal::Device,
+    config: StreamConfig,
+    format: SampleFormat,
+    samples: usize,
+    has_failed: &Arc<AtomicBool>,
+) -> Result<(cpal::Stream, Ring), String> {
+    let (ring, consumer) = RingBuffer::new(samples);
+    let gauge = Arc::new(Gauge::default());
+    let ends = (consumer, Arc::clone(&gauge));
+    let stream = running(match format {
+        SampleFormat::F32 => empty::<f32>(device, config, ends, has_failed),
+        SampleFormat::I16 => empty::<i16>(device, config, ends, has_failed),
+        SampleFormat::I32 => empty::<i32>(device, config, ends, has_failed),
+        _ => return Err(unknown()),
+    })?;
+    Ok((stream, Ring { ring, gauge }))
+}
+
+fn unknown() -> String {
+    "it offers no format that this program knows".to_owned()
+}
+
+/// The callback mixes its channels into one and neither locks nor allocates.
+fn fill<T: SizedSample>(
+    device: &cpal::Device,
+    config: StreamConfig,
+    mut inlet: Inlet,
     has_failed: &Arc<AtomicBool>,
 ) -> Result<cpal::Stream, cpal::Error>
 where
@@ -73,17 +171,16 @@ where
     let channels = usize::from(config.channels.max(1));
     let on_error = failure_flag(has_failed);
     let on_data = move |data: &[T], _: &cpal::InputCallbackInfo| {
-        for frame in data.chunks_exact(channels) {
+        inlet.put(data.chunks_exact(channels).map(|frame| {
             let sum: f32 = frame.iter().map(|sample| f32::from_sample(*sample)).sum();
-            // A full ring means that nobody reads: sound is lost either way.
-            let _ = ring.push(sum / channels as f32);
-        }
+            sum / channels as f32
+        }));
     };
     device.build_input_stream(config, on_data, on_error, Some(OPEN_TIMEOUT))
 }
 
-/// Opens a speaker; the callback gives every channel the same and neither locks nor allocates.
-pub(super) fn speak<T: SizedSample + FromSample<f32>>(
+/// The callback gives every channel the same and neither locks nor allocates.
+fn empty<T: SizedSample + FromSample<f32>>(
     device: &cpal::Device,
     config: StreamConfig,
     (mut ring, gauge): (Consumer<f32>, Arc<Gauge>),

@@ -10,8 +10,10 @@ use crate::media::resample::{ResampleError, STEER_MAX, resampler};
 pub(super) struct Stream {
     resampler: Async<f32>,
     output: Vec<f32>,
-    steering: Steering,
 }
+
+/// Share of a surplus that is worked off in a second.
+const GAIN: f64 = 0.5;
 
 impl Stream {
     /// From a device: `frame` samples at 48 kHz come out each time.
@@ -26,7 +28,7 @@ impl Stream {
 
     fn new(resampler: Async<f32>) -> Result<Self, ResampleError> {
         let output = vec![0.0; resampler.output_frames_max()];
-        Ok(Self { resampler, output, steering: Steering::default() })
+        Ok(Self { resampler, output })
     }
 
     /// Samples that the next [`process`](Self::process) takes.
@@ -52,66 +54,73 @@ impl Stream {
     /// the ring is fuller than it should be, be it before this stream or behind it: either way a
     /// surplus makes the stream yield less for what it takes.
     pub(super) fn steer(&mut self, surplus_s: f64) -> Result<(), ResampleError> {
-        let relative = self.steering.ratio(surplus_s);
+        let relative = (1.0 - surplus_s * GAIN).clamp(1.0 / STEER_MAX, STEER_MAX);
         Ok(self.resampler.set_resample_ratio_relative(relative, true)?)
     }
 }
 
-/// What a ring keeps for the case that the other end is late: little on a machine with time, more
-/// where it has run dry.
+/// How much waits in a ring at each tick, and how much has to, so that it does not run dry when
+/// the other end is late: as much as it has fallen below its mean lately, and a little.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Margin {
-    micros: usize,
+pub(super) struct Level {
+    /// In seconds, over about a second; `None` where it begins anew.
+    mean: Option<f64>,
+    /// How far it has fallen below the mean, in seconds; half of that is forgotten in half a
+    /// minute.
+    dip: f64,
 }
 
-impl Margin {
-    /// 15 ms: a device that works in blocks of 10 ms may be late by one and a half.
-    const LEAST: usize = 15_000;
-    /// 60 ms: what comes later than that is better lost than waited for.
-    const MOST: usize = 60_000;
-    /// Gained each time that the ring runs dry.
-    const STEP: usize = 10_000;
-    /// Lost in a tick in which it does not: 10 ms in 20 s.
-    const RELAX: usize = 10;
+impl Level {
+    /// A surplus or lack that is left, in seconds.
+    const LEFT: f64 = 0.002;
+    /// Kept beside the dips, in seconds.
+    const LEAST: f64 = 0.003;
+    /// What comes later than this is better lost than waited for, in seconds.
+    const MOST: f64 = 0.060;
+    /// Dips presumed at the beginning, in seconds.
+    const FIRST: f64 = 0.007;
+    /// Added each time that the ring runs dry, in seconds.
+    const STEP: f64 = 0.010;
+    /// Share of a new measurement in the mean, at 50 a second.
+    const SMOOTHING: f64 = 0.02;
+    /// Share of a dip that is remembered from tick to tick.
+    const MEMORY: f64 = 0.999_54;
 
-    /// The margin in milliseconds.
-    pub(super) fn ms(&self) -> usize {
-        self.micros / 1000
+    /// Notes what waits in this tick, in seconds; negative if that is too little.
+    pub(super) fn note(&mut self, level: f64) {
+        let mean = self.mean.unwrap_or(level);
+        let mean = mean + (level - mean) * Self::SMOOTHING;
+        self.mean = Some(mean);
+        self.dip = (self.dip * Self::MEMORY).max(mean - level).min(Self::MOST);
     }
 
     /// The ring has run dry.
-    pub(super) fn grow(&mut self) {
-        self.micros = (self.micros + Self::STEP).min(Self::MOST);
+    pub(super) fn starved(&mut self) {
+        self.dip = (self.dip + Self::STEP).min(Self::MOST);
+        self.mean = None;
     }
 
-    /// It has not, for a tick.
-    pub(super) fn relax(&mut self) {
-        self.micros = self.micros.saturating_sub(Self::RELAX).max(Self::LEAST);
+    /// What should wait at a tick, in seconds.
+    pub(super) fn wanted(&self) -> f64 {
+        Self::LEAST + self.dip
+    }
+
+    /// By how much what waits is above that in the mean, in seconds; what differs little is left as
+    /// it is, for nothing is gained by a voice that is always a little too high or too low.
+    pub(super) fn surplus(&self) -> f64 {
+        let surplus = self.mean.map_or(0.0, |mean| mean - self.wanted());
+        surplus - surplus.clamp(-Self::LEFT, Self::LEFT)
+    }
+
+    /// Sound has been put in or thrown away: the mean begins anew.
+    pub(super) fn begin(&mut self) {
+        self.mean = None;
     }
 }
 
-impl Default for Margin {
+impl Default for Level {
     fn default() -> Self {
-        Self { micros: Self::LEAST }
-    }
-}
-
-/// From how full a ring is to a ratio: proportional and slow, because a ring that a device
-/// fills in blocks jumps up and down by a block all the time.
-#[derive(Debug, Default)]
-struct Steering {
-    surplus_s: f64,
-}
-
-impl Steering {
-    /// Share of the surplus worked off in a second.
-    const GAIN: f64 = 0.2;
-    /// Share of a new measurement in the mean: about a second of memory at 50 a second.
-    const SMOOTHING: f64 = 0.02;
-
-    fn ratio(&mut self, surplus_s: f64) -> f64 {
-        self.surplus_s += (surplus_s - self.surplus_s) * Self::SMOOTHING;
-        (1.0 - self.surplus_s * Self::GAIN).clamp(1.0 / STEER_MAX, STEER_MAX)
+        Self { mean: None, dip: Self::FIRST }
     }
 }
 
@@ -119,38 +128,44 @@ impl Steering {
 mod tests {
     use super::*;
 
+    /// What has fallen 20 ms below its mean is kept that much fuller at once, and after some minutes
+    /// of quiet no more; who ran dry keeps more still.
     #[test]
-    fn a_margin_grows_at_once_and_relaxes_slowly() {
-        let mut margin = Margin::default();
-        for _ in 0..10 {
-            margin.grow();
-        }
-        assert_eq!(margin.ms(), 60);
-        for _ in 0..50 * 20 {
-            margin.relax();
-        }
-        assert_eq!(margin.ms(), 50, "after 20 s");
-        for _ in 0..50 * 600 {
-            margin.relax();
-        }
-        assert_eq!(margin.ms(), 15);
+    fn more_waits_where_the_other_end_was_late() {
+        let mut level = Level::default();
+        let quiet = |level: &mut Level, seconds: usize| {
+            (0..50 * seconds).for_each(|_| level.note(0.030));
+        };
+        quiet(&mut level, 5);
+        assert!(level.wanted() < 0.011 && level.surplus() > 0.017, "{level:?}");
+        level.note(0.010);
+        assert!((0.022..0.024).contains(&level.wanted()), "{level:?}");
+        quiet(&mut level, 10);
+        assert!(level.wanted() > 0.018, "{level:?}");
+        quiet(&mut level, 300);
+        assert!(level.wanted() < 0.004, "{level:?}");
+        level.starved();
+        assert!(level.wanted() > 0.012 && level.surplus() == 0.0, "{level:?}");
+        (0..50).for_each(|_| level.starved());
+        assert!(level.wanted() < 0.064, "{level:?}");
     }
 
     #[test]
     fn a_ring_is_steered_to_its_target() {
         // A device that plays 300 ppm slower than our ticks. Both count in samples.
         let mut stream = Stream::to_device(48_000, 960).expect("a stream");
-        let (mut ring, target) = (2_000.0f64, 1_000.0);
+        let mut ring = 2_000.0f64;
+        let mut level = Level::default();
         let mut worst_late = 0.0f64;
         for tick in 0..50 * 120 {
             ring += stream.process(&[0.0; 960]).expect("a frame").len() as f64;
             ring -= 960.0 * (1.0 - 300e-6);
-            let surplus = ring - target;
-            stream.steer(surplus / 48_000.0).expect("within bounds");
+            level.note(ring / 48_000.0);
+            stream.steer(level.surplus()).expect("within bounds");
             if tick > 50 * 60 {
-                worst_late = worst_late.max(surplus.abs());
+                worst_late = worst_late.max(level.surplus().abs());
             }
         }
-        assert!(worst_late < 250.0, "{worst_late} samples off");
+        assert!(worst_late < 0.005, "{worst_late} s off");
     }
 }

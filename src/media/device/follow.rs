@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Found, choose};
 use crate::media::codec::{Frame, SILENCE};
-use crate::media::source::{AudioSink, AudioSource, DeviceKind, SoundError};
+use crate::media::source::{AudioSink, AudioSource, DeviceKind, Readiness, SoundError};
 
 /// A device of a kind that can be opened.
 pub(super) trait Device: Send + Sized + 'static {
@@ -114,6 +114,10 @@ impl<D: Device + AudioSource> AudioSource for Following<D> {
             Some(device) => device.read(frame),
             None => *frame = SILENCE,
         }
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.device.as_ref().map_or(Readiness::Always, AudioSource::readiness)
     }
 
     fn take_fault(&mut self) -> Option<SoundError> {

@@ -1,111 +1,125 @@
-//! A microphone: a ring that its device fills, and a resampler steered by how full it is.
+//! A microphone: a ring that its device fills. Whoever reads follows the device's clock.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use cpal::SampleFormat;
-use rtrb::{Consumer, RingBuffer};
+use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::card::{self, running};
-use super::drift::{Margin, Stream};
+use super::card;
+use super::drift::Stream;
 use super::follow::Device;
+#[cfg(target_os = "linux")]
 use super::pulse;
-use super::{Found, OpenStream, Opened, RING_MS, SURPLUS_MAX_MS, Way, samples};
-use crate::media::codec::{FRAME_SAMPLES, Frame, SILENCE};
-use crate::media::source::{AudioSource, DeviceKind, SoundError};
+use super::{Found, Opened, RING_MS, Running, SURPLUS_MAX_MS, Way, samples};
+use crate::media::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
+use crate::media::source::{AudioSource, DeviceKind, Readiness, SoundError};
 
 /// A microphone in use.
 pub(super) struct Microphone {
     device: Opened,
     ring: Consumer<f32>,
-    resampler: Stream,
-    margin: Margin,
+    last: Arc<LastBlock>,
+    /// For a device with another rate than ours.
+    resampler: Option<Stream>,
     input: Vec<f32>,
-    /// Whether the ring has been full enough to begin.
-    is_primed: bool,
+    /// Whether the last frame was one.
+    is_begun: bool,
     stalled: u32,
+}
+
+/// Where a device puts what it hears.
+pub(super) struct Inlet {
+    ring: Producer<f32>,
+    last: Arc<LastBlock>,
+}
+
+/// What comes within 2 ms, in pieces, is one block.
+const SAME_BLOCK_US: u64 = 2_000;
+
+/// What came in last.
+struct LastBlock {
+    begin: Instant,
+    /// In µs since the beginning.
+    came: AtomicU64,
+    /// In samples.
+    length: AtomicUsize,
+}
+
+impl LastBlock {
+    fn age(&self) -> Duration {
+        let came = Duration::from_micros(self.came.load(Ordering::Relaxed));
+        self.begin.elapsed().saturating_sub(came)
+    }
+}
+
+impl Inlet {
+    /// Takes a block in; neither locks nor allocates.
+    pub(super) fn put(&mut self, samples: impl ExactSizeIterator<Item = f32>) {
+        let now = u64::try_from(self.last.begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let before = self.last.came.swap(now, Ordering::Relaxed);
+        let is_more = now - before < SAME_BLOCK_US;
+        let length = if is_more { self.last.length.load(Ordering::Relaxed) } else { 0 };
+        self.last.length.store(length + samples.len(), Ordering::Relaxed);
+        // A full ring means that nobody reads: sound is lost either way.
+        samples.for_each(|sample| self.ring.push(sample).unwrap_or(()));
+    }
 }
 
 impl Device for Microphone {
     const KIND: DeviceKind = DeviceKind::Microphone;
 
     fn open(found: Found) -> Result<Self, SoundError> {
-        let kind = Self::KIND;
-        let ways = found.ways(kind);
-        let Found { host, device, name, .. } = found;
-        let has_failed = Arc::new(AtomicBool::new(false));
-        let mut last_fault = String::from("it offers no format that this program knows");
-        for way in ways {
+        found.open(Self::KIND, |way, device, has_failed| {
             let rate = way.rate();
-            let (mut producer, ring) = RingBuffer::new(samples(rate, RING_MS));
-            let stream = match way {
-                Way::Pulse(source) => {
-                    // A full ring means that nobody reads: sound is lost either way.
-                    let take = move |sample| producer.push(sample).unwrap_or(());
-                    let stream = pulse::record(&source, take, &has_failed);
-                    stream.map(|stream| OpenStream::Pulse { _stream: stream })
+            let (producer, ring) = RingBuffer::new(samples(rate, RING_MS));
+            let last = Arc::new(LastBlock {
+                begin: Instant::now(),
+                came: AtomicU64::new(0),
+                length: AtomicUsize::new(0),
+            });
+            let inlet = Inlet { ring: producer, last: Arc::clone(&last) };
+            let stream: Running = match way {
+                #[cfg(target_os = "linux")]
+                Way::Pulse(source) => Box::new(pulse::record(source, inlet, has_failed)?),
+                Way::Card(config, format) => {
+                    Box::new(card::hear(device, *config, *format, inlet, has_failed)?)
                 }
-                Way::Cpal(config, format) => running(match format {
-                    SampleFormat::F32 => card::hear::<f32>(&device, config, producer, &has_failed),
-                    SampleFormat::I16 => card::hear::<i16>(&device, config, producer, &has_failed),
-                    SampleFormat::I32 => card::hear::<i32>(&device, config, producer, &has_failed),
-                    _ => continue,
-                }),
             };
-            match (stream, Stream::from_device(rate, FRAME_SAMPLES)) {
-                (Ok(stream), Ok(resampler)) => {
-                    let device = Opened::new(kind, name, rate, has_failed, stream, host);
-                    let input = vec![0.0; resampler.wanted_max()];
-                    return Ok(Self {
-                        device,
-                        ring,
-                        resampler,
-                        margin: Margin::default(),
-                        input,
-                        is_primed: false,
-                        stalled: 0,
-                    });
-                }
-                (Err(error), _) => last_fault = error,
-                (_, Err(error)) => last_fault = error.to_string(),
-            }
-        }
-        Err(SoundError::Open { kind, name, reason: last_fault })
+            let resampler = (rate != SAMPLE_RATE).then(|| Stream::from_device(rate, FRAME_SAMPLES));
+            let resampler = resampler.transpose().map_err(|error| error.to_string())?;
+            let input = vec![0.0; resampler.as_ref().map_or(FRAME_SAMPLES, Stream::wanted_max)];
+            let begin =
+                |device| Self { device, ring, last, resampler, input, is_begun: false, stalled: 0 };
+            Ok((stream, begin))
+        })
     }
 }
 
 impl Microphone {
+    /// Samples of the device that make the next frame.
+    fn wanted(&self) -> usize {
+        self.resampler.as_ref().map_or(FRAME_SAMPLES, Stream::wanted)
+    }
+
     /// Takes 20 ms from the ring; `None` if it does not hold them.
     fn take(&mut self) -> Option<&[f32]> {
-        let rate = self.device.rate;
-        let wanted = self.resampler.wanted();
-        let target = wanted + samples(rate, self.margin.ms());
+        let wanted = self.wanted();
         let held = self.ring.slots();
         // What has come in before the first frame is taken, or after a pause, is old.
-        let surplus_max = if self.is_primed { samples(rate, SURPLUS_MAX_MS) } else { 0 };
-        if held > target + surplus_max {
-            self.ring.read_chunk(held - target).ok()?.commit_all();
+        let surplus_max = if self.is_begun { samples(self.device.rate, SURPLUS_MAX_MS) } else { 0 };
+        if held > wanted + surplus_max {
+            self.ring.read_chunk(held - wanted).ok()?.commit_all();
         }
-        let held = self.ring.slots();
-        if self.is_primed && held < wanted {
-            self.margin.grow();
-            self.is_primed = false;
-        }
-        self.is_primed |= held >= target;
-        if !self.is_primed {
-            return None;
-        }
-        self.margin.relax();
-        let surplus = (held as f64 - target as f64) / f64::from(rate);
-        // Out of bounds can't be: the steering is clamped. A refusal leaves the old ratio.
-        let _ = self.resampler.steer(surplus);
-        let wanted = self.resampler.wanted();
         let input = &mut self.input[..wanted];
-        if self.ring.pop_entire_slice(input).is_err() {
-            self.is_primed = false;
+        self.is_begun = self.ring.pop_entire_slice(input).is_ok();
+        if !self.is_begun {
             return None;
         }
-        self.resampler.process(input).ok()
+        match &mut self.resampler {
+            Some(resampler) => resampler.process(input).ok(),
+            None => Some(input),
+        }
     }
 }
 
@@ -122,6 +136,16 @@ impl AudioSource for Microphone {
         for (sample, heard) in frame.iter_mut().zip(heard) {
             *sample = heard.clamp(-1.0, 1.0);
         }
+    }
+
+    fn readiness(&self) -> Readiness {
+        let Some(beyond) = self.ring.slots().checked_sub(self.wanted()) else {
+            return Readiness::NotYet;
+        };
+        let block = self.last.length.load(Ordering::Relaxed).max(1);
+        // What is beyond the last block was there before it came.
+        let earlier = Duration::from_secs(1) * (beyond / block * block) as u32 / self.device.rate;
+        Readiness::Since(self.last.age() + earlier)
     }
 
     fn take_fault(&mut self) -> Option<SoundError> {

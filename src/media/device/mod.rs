@@ -1,20 +1,31 @@
-//! Microphones and speakers, through cpal: PulseAudio (or PipeWire in its place) if it runs, ALSA
-//! otherwise. The streams of PulseAudio are our own, see `pulse`.
+//! Microphones and speakers, found by cpal: those of PulseAudio (or PipeWire in its place) if it
+//! runs, else what the system has.
 //!
-//! A device has a thread and a clock of its own. Between it and our ticks is a ring without
-//! locks; the device's callback only moves samples in or out of it. The ring's filling tells
-//! how the two clocks differ and steers the resampler.
+//! | file | what |
+//! |---|---|
+//! | `microphone`, `speaker` | frames of 20 ms from one and to one |
+//! | `pulse` | streams of PulseAudio |
+//! | `card` | streams of everything else, through cpal |
+//! | `drift` | between our ticks and a device's own clock |
+//! | `follow` | the best device that there is, from moment to moment |
+//!
+//! A device has a thread and a clock of its own. A microphone's frames are taken as they come. What
+//! goes to a speaker waits, in a ring without locks or in the sound system; how much that is tells
+//! how the clocks differ and steers a resampler.
 
 mod card;
 mod drift;
 mod follow;
 mod microphone;
+#[cfg(target_os = "linux")]
 mod pulse;
 mod speaker;
 
+use std::any::Any;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait};
 use cpal::{HostId, SampleFormat, StreamConfig};
@@ -22,7 +33,6 @@ use cpal::{HostId, SampleFormat, StreamConfig};
 use self::card::configurations;
 use self::follow::Following;
 use self::microphone::Microphone;
-use self::pulse::PulseStream;
 use self::speaker::Speaker;
 use super::codec::SAMPLE_RATE;
 use super::source::{AudioSink, AudioSource, DeviceKind, SoundDevice, SoundError};
@@ -74,20 +84,13 @@ pub fn wait_for_speaker(wishes: &[String]) -> Box<dyn AudioSink> {
 /// More than this above the wanted filling is thrown away: after a stall, old sound would only
 /// be delay.
 const SURPLUS_MAX_MS: usize = 120;
-/// Frames after which a speaker that takes blocks has settled: 1 s. Until then nothing above the
-/// wanted filling is kept: one that has been idle may take nothing for two seconds.
-const SETTLED_FRAMES: u64 = 50;
 /// What a ring can hold.
 const RING_MS: usize = 500;
-/// A microphone's block: 10 ms.
-const BLOCK_IN: u32 = 480;
-/// A speaker's block: 20 ms, of which the sound system keeps two. Less breaks up on a machine
-/// that has other things to do.
-const BLOCK_OUT: u32 = 960;
-/// The same as time.
-const BLOCK_OUT_MS: usize = 20;
 /// Ticks without any movement after which a device counts as lost: 3 s.
 const STALLED_MAX: u32 = 150;
+
+/// How long a device may take to open.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What keeps a device running.
 struct Opened {
@@ -96,23 +99,20 @@ struct Opened {
     rate: u32,
     has_failed: Arc<AtomicBool>,
     fault_told: bool,
-    /// Dropping it closes the device.
-    _stream: OpenStream,
+    _stream: Running,
     /// For others to use as long as a device is open.
     _host: Arc<cpal::Host>,
 }
 
-/// A stream that runs until it is dropped.
-enum OpenStream {
-    Pulse { _stream: PulseStream },
-    Cpal { _stream: cpal::Stream },
-}
+/// A stream that runs until this is dropped.
+type Running = Box<dyn Any + Send>;
 
 /// A way to open a device.
 enum Way {
     /// By its name with PulseAudio, which makes every format and rate of ours.
+    #[cfg(target_os = "linux")]
     Pulse(String),
-    Cpal(StreamConfig, SampleFormat),
+    Card(StreamConfig, SampleFormat),
 }
 
 /// A device that is there.
@@ -124,17 +124,6 @@ struct Found {
 }
 
 impl Opened {
-    fn new(
-        kind: DeviceKind,
-        name: String,
-        rate: u32,
-        has_failed: Arc<AtomicBool>,
-        stream: OpenStream,
-        host: Arc<cpal::Host>,
-    ) -> Self {
-        Self { kind, name, rate, has_failed, fault_told: false, _stream: stream, _host: host }
-    }
-
     fn take_fault(&mut self, stalled: u32) -> Option<SoundError> {
         let is_lost = stalled >= STALLED_MAX || self.has_failed.load(Ordering::Relaxed);
         if !is_lost || self.fault_told {
@@ -147,7 +136,7 @@ impl Opened {
 
 /// PulseAudio if it answers, else what the system has.
 fn connect() -> Option<cpal::Host> {
-    let pulse = cpal::available_hosts().into_iter().find(|id| *id == HostId::PulseAudio);
+    let pulse = cpal::available_hosts().into_iter().find(|id| is_pulse(*id));
     let pulse = pulse.and_then(|id| cpal::host_from_id(id).ok());
     // Without a card ALSA has nothing to say, and says so in a dozen lines on stderr.
     let may_have_cards = !cfg!(target_os = "linux") || Path::new("/dev/snd").exists();
@@ -166,20 +155,54 @@ fn host() -> Option<Arc<cpal::Host>> {
         return Some(host);
     }
     let host = Arc::new(connect()?);
-    if host.id() == HostId::PulseAudio {
+    if is_pulse(host.id()) {
         *shared = Arc::downgrade(&host);
     }
     Some(host)
 }
 
+/// Whether it is PulseAudio, which not every system has.
+fn is_pulse(host: HostId) -> bool {
+    host.name() == "PulseAudio"
+}
+
 impl Found {
+    /// Opens it in the first way in which `start` succeeds; what that gives makes the device from
+    /// what keeps it running.
+    fn open<D, B: FnOnce(Opened) -> D>(
+        self,
+        kind: DeviceKind,
+        mut start: impl FnMut(&Way, &cpal::Device, &Arc<AtomicBool>) -> Result<(Running, B), String>,
+    ) -> Result<D, SoundError> {
+        let mut last_fault = String::from("it offers no format that this program knows");
+        for way in self.ways(kind) {
+            let has_failed = Arc::new(AtomicBool::new(false));
+            match start(&way, &self.device, &has_failed) {
+                Ok((stream, begin)) => {
+                    return Ok(begin(Opened {
+                        kind,
+                        name: self.name,
+                        rate: way.rate(),
+                        has_failed,
+                        fault_told: false,
+                        _stream: stream,
+                        _host: self.host,
+                    }));
+                }
+                Err(fault) => last_fault = fault,
+            }
+        }
+        Err(SoundError::Open { kind, name: self.name, reason: last_fault })
+    }
+
     /// How it can be opened, the best way first.
     fn ways(&self, kind: DeviceKind) -> Vec<Way> {
-        let known = || configurations(&self.device, kind).into_iter();
-        match self.device.id() {
-            Ok(id) if id.host() == HostId::PulseAudio => vec![Way::Pulse(id.id().to_owned())],
-            _ => known().map(|(config, format)| Way::Cpal(config, format)).collect(),
+        #[cfg(target_os = "linux")]
+        if let Some(id) = self.device.id().ok().filter(|id| is_pulse(id.host())) {
+            return vec![Way::Pulse(id.id().to_owned())];
         }
+        let known = configurations(&self.device, kind).into_iter();
+        known.map(|(config, format)| Way::Card(config, format)).collect()
     }
 }
 
@@ -187,8 +210,9 @@ impl Way {
     /// Samples in a second.
     fn rate(&self) -> u32 {
         match self {
+            #[cfg(target_os = "linux")]
             Self::Pulse(_) => SAMPLE_RATE,
-            Self::Cpal(config, _) => config.sample_rate,
+            Self::Card(config, _) => config.sample_rate,
         }
     }
 }

@@ -28,6 +28,12 @@ const FIRST: (i64, usize) = (20_000, 25);
 const MARGIN: i64 = 3_000;
 /// What a change costs, and each of its steps beside, in µs of delay: it is heard a little.
 const CHANGE_COST: (i64, i64) = (2_000, 3_000);
+/// Parts of a tick that are looked at, in µs.
+const FINEST: usize = 1_000;
+/// What has to be saved by playing a part of a tick sooner, in µs of delay.
+const SOONER_MIN: i64 = 4_000;
+/// What is kept then, in µs, so that a little more jitter takes no step back.
+const RESERVE: i64 = 4_000;
 /// Steps that are looked at upwards; further ones come in the next ticks.
 const STEPS_UP: i64 = 15;
 /// Greatest delay above the smallest transit, in µs: above it people talk over each other.
@@ -69,6 +75,18 @@ impl Delays {
         let down = -((excess - least) / TICK);
         let up = STEPS_UP.min((DELAY_MAX - excess).div_euclid(TICK));
         (down..=up).chain([0]).min_by_key(|step| (cost(*step), *step)).unwrap_or(0)
+    }
+
+    /// By how much sooner than at the age `age` the next frame could be played, less than a tick,
+    /// in µs; nothing if that saves little.
+    pub(super) fn sooner(&self, age: i64) -> i64 {
+        let excess = age - self.base();
+        if self.recent.len() < FIRST.1 || !(0..=DELAY_MAX).contains(&excess) {
+            return 0;
+        }
+        let cost = |sooner: i64| self.miss_cost(age - sooner - RESERVE) - sooner;
+        let finest = (0..TICK).step_by(FINEST).min_by_key(|sooner| (cost(*sooner), *sooner));
+        finest.filter(|sooner| cost(0) - cost(*sooner) >= SOONER_MIN).unwrap_or(0)
     }
 
     /// What the frames cost that are not there at this age.

@@ -10,7 +10,7 @@
 //! copy counts as one that comes late. So the transits of the last ten seconds tell for each
 //! delay which share of the frames would be missed, and `Delays` finds the delay at which delay
 //! and misses together cost least. As sound leaves in ticks, a delay can only change by whole
-//! ticks. Because transits are measured against arrivals, the sender's clock may drift.
+//! ticks, unless who pulls does so sooner from now on. Because transits are measured against arrivals, the sender's clock may drift.
 
 mod delays;
 #[cfg(test)]
@@ -42,6 +42,8 @@ pub struct JitterBuffer {
     stood_still: i64,
     /// Frames that were not here in time, the oldest first.
     missed: VecDeque<i64>,
+    /// By how much sooner than it was pulled the last packet could have been, in µs.
+    sooner: i64,
     delay: Duration,
     counters: JitterCounters,
 }
@@ -216,6 +218,7 @@ impl JitterBuffer {
     /// Says what to play now. `held` is how many samples the decoder has left over from before,
     /// less than a tick.
     pub fn pull(&mut self, now: Instant, held: u32) -> Pull {
+        self.sooner = 0;
         loop {
             let Some(next) = self.next else {
                 if !self.start(now) {
@@ -237,12 +240,22 @@ impl JitterBuffer {
             self.note_delay(age, held);
             let pull = match gap > limits::GAP_MIN {
                 true => self.bridge(next, gap, is_pause, steps),
-                false => self.play(steps, held),
+                false => {
+                    self.sooner = self.delays.sooner(age);
+                    self.play(steps, held)
+                }
             };
             if let Some(pull) = pull {
                 return pull;
             }
         }
+    }
+
+    /// By how much sooner than a tick from the last pull the next one could come, and all after
+    /// it, because everything is here sooner; less than a tick. Nothing unless that saves something
+    /// worth the trouble.
+    pub fn sooner(&self) -> Duration {
+        Duration::from_micros(self.sooner.unsigned_abs())
     }
 
     /// Forgets the stream, for a new source; counters stay.

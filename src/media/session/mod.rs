@@ -33,8 +33,9 @@ use crate::base::{Instant, Now, Rng};
 
 /// The sound of one call.
 ///
-/// Every 20 ms the driver hands [`capture`](Self::capture) a frame from the microphone and takes
-/// one for the speaker from [`playout`](Self::playout); it hands every datagram that is not STUN
+/// Every 20 ms the driver hands [`capture`](Self::capture) a frame from the microphone, and every
+/// 20 ms, or sooner by [`playout_sooner`](Self::playout_sooner), it takes one for the speaker from
+/// [`playout`](Self::playout); it hands every datagram that is not STUN
 /// or DTLS to [`receive`](Self::receive), calls [`handle_timeout`](Self::handle_timeout) at
 /// [`deadline`](Self::deadline), and after each of these sends what [`poll`](Self::poll) gives.
 #[derive(Debug)]
@@ -308,6 +309,12 @@ impl AudioSession {
             *sample = decoded;
         }
         frame
+    }
+
+    /// By how much sooner than 20 ms from the last time [`playout`](Self::playout) is best called
+    /// again, because everything is here sooner. Less than 20 ms.
+    pub fn playout_sooner(&self) -> Duration {
+        self.jitter.sooner()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.

@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
 
 use crate::base::{Now, Rng};
 use crate::link::{Clock, os_seed, unix_ms};
 use crate::media::sdp::PlainNegotiated;
 use crate::media::{
     AudioSession, AudioStatistics, CallRecorder, ConferencePort, DatagramKind, Digit,
-    FRAME_SAMPLES, SAMPLE_RATE, SessionSettings,
+    SessionSettings,
 };
+use crate::phone::turns::{Turn, Turns};
 use crate::phone::voice::{Voice, Who};
 
 /// A running call's sound; it ends when this is dropped.
@@ -147,20 +147,23 @@ impl Running {
         mut control: mpsc::Receiver<Control>,
         report: &(impl Fn(SoundReport) + Send + Sync),
     ) {
-        let mut tick = interval(FRAME);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        let mut ticks = 0_u32;
+        let mut turns = Turns::start();
+        let mut frames = 0_u32;
         let mut buffer = [0; DATAGRAM_MAX];
         loop {
             let deadline = self.session.deadline();
             tokio::select! {
-                _ = tick.tick() => {
-                    self.frame(report);
-                    ticks = ticks.wrapping_add(1);
-                    if ticks.is_multiple_of(TICKS_PER_REPORT) {
-                        report(self.statistics());
+                turn = turns.next() => match turn {
+                    Turn::Hear => turns.hear_sooner(self.hear()),
+                    Turn::Say if !turns.can_say(self.voice.readiness()) => {}
+                    Turn::Say => {
+                        self.say(report);
+                        frames = frames.wrapping_add(1);
+                        if frames.is_multiple_of(FRAMES_PER_REPORT) {
+                            report(self.statistics());
+                        }
                     }
-                }
+                },
                 read = self.socket.recv_from(&mut buffer) => {
                     // Whoever sends from elsewhere is not who we talk to.
                     if let Ok((length, from)) = read && from.ip() == self.remote.ip() {
@@ -209,11 +212,16 @@ impl Running {
         }
     }
 
-    fn frame(&mut self, report: &(impl Fn(SoundReport) + Send + Sync)) {
-        let now = self.clock.now();
-        let heard = self.session.playout(now);
-        let said = self.voice.turn(&heard);
-        self.session.capture(now, &said);
+    /// Plays the next frame; how much sooner the one after it may come.
+    fn hear(&mut self) -> Duration {
+        let heard = self.session.playout(self.clock.now());
+        self.voice.hear(&heard);
+        self.session.playout_sooner()
+    }
+
+    fn say(&mut self, report: &(impl Fn(SoundReport) + Send + Sync)) {
+        let said = self.voice.say();
+        self.session.capture(self.clock.now(), &said);
         if self.voice.is_over() {
             report(SoundReport::MessageTaken);
         }
@@ -253,10 +261,8 @@ fn settings(negotiated: &PlainNegotiated, rng: &mut Rng) -> SessionSettings {
 
 /// How long a key is pressed.
 const KEY: Duration = Duration::from_millis(100);
-/// Length of a frame.
-const FRAME: Duration = Duration::from_millis(1000 * FRAME_SAMPLES as u64 / SAMPLE_RATE as u64);
 /// Figures go out ten times a second.
-const TICKS_PER_REPORT: u32 = 5;
+const FRAMES_PER_REPORT: u32 = 5;
 /// Changes and keys on their way.
 const CHANGES_MAX: usize = 32;
 /// The longest datagram: nothing longer crosses an ordinary network in one piece.
