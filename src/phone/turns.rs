@@ -53,8 +53,8 @@ impl Turns {
         turn
     }
 
-    /// Whether the frame that is due from the microphone can be taken. If it is not there, it is due
-    /// again a little later, and all after it as well.
+    /// Whether the frame that is due from the microphone can be taken. If it is not there, it is
+    /// due again a little later, and all after it as well.
     pub(super) fn can_say(&mut self, readiness: Readiness) -> bool {
         match readiness {
             Readiness::Always => true,

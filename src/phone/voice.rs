@@ -1,6 +1,7 @@
-//! Both ends of a call's sound on this side: every 20 ms what is heard goes in, and every 20 ms, not
-//! at the same time, what is said comes out. A microphone and a speaker, or what takes their place: music while a call is on hold,
-//! a recording of both sides; or an answering machine. Other calls may hear it, and be heard in it.
+//! Both ends of a call's sound on this side: every 20 ms what is heard goes in, and every 20 ms,
+//! not at the same time, what is said comes out. A microphone and a speaker, or what takes their
+//! place: music while a call is on hold, a recording of both sides; or an answering machine. Other
+//! calls may hear it, and be heard in it.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

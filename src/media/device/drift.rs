@@ -128,8 +128,8 @@ impl Default for Level {
 mod tests {
     use super::*;
 
-    /// What has fallen 20 ms below its mean is kept that much fuller at once, and after some minutes
-    /// of quiet no more; who ran dry keeps more still.
+    /// What has fallen 20 ms below its mean is kept that much fuller at once, and after some
+    /// minutes of quiet no more; who ran dry keeps more still.
     #[test]
     fn more_waits_where_the_other_end_was_late() {
         let mut level = Level::default();

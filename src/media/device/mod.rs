@@ -107,6 +107,9 @@ struct Opened {
 /// A stream that runs until this is dropped.
 type Running = Box<dyn Any + Send>;
 
+/// A stream, and what makes a device of what keeps it running; or what the system says.
+type Started<B> = Result<(Running, B), String>;
+
 /// A way to open a device.
 enum Way {
     /// By its name with PulseAudio, which makes every format and rate of ours.
@@ -172,7 +175,7 @@ impl Found {
     fn open<D, B: FnOnce(Opened) -> D>(
         self,
         kind: DeviceKind,
-        mut start: impl FnMut(&Way, &cpal::Device, &Arc<AtomicBool>) -> Result<(Running, B), String>,
+        mut start: impl FnMut(&Way, &cpal::Device, &Arc<AtomicBool>) -> Started<B>,
     ) -> Result<D, SoundError> {
         let mut last_fault = String::from("it offers no format that this program knows");
         for way in self.ways(kind) {

@@ -10,7 +10,8 @@
 //! copy counts as one that comes late. So the transits of the last ten seconds tell for each
 //! delay which share of the frames would be missed, and `Delays` finds the delay at which delay
 //! and misses together cost least. As sound leaves in ticks, a delay can only change by whole
-//! ticks, unless who pulls does so sooner from now on. Because transits are measured against arrivals, the sender's clock may drift.
+//! ticks, unless who pulls does so [sooner](JitterBuffer::sooner) from now on. Because transits are
+//! measured against arrivals, the sender's clock may drift.
 
 mod delays;
 #[cfg(test)]

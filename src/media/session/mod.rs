@@ -33,10 +33,10 @@ use crate::base::{Instant, Now, Rng};
 
 /// The sound of one call.
 ///
-/// Every 20 ms the driver hands [`capture`](Self::capture) a frame from the microphone, and every
-/// 20 ms, or sooner by [`playout_sooner`](Self::playout_sooner), it takes one for the speaker from
-/// [`playout`](Self::playout); it hands every datagram that is not STUN
-/// or DTLS to [`receive`](Self::receive), calls [`handle_timeout`](Self::handle_timeout) at
+/// Every 20 ms the driver hands [`capture`](Self::capture) a frame from the microphone and takes
+/// one for the speaker from [`playout`](Self::playout), sooner if
+/// [`playout_sooner`](Self::playout_sooner) says so; it hands every datagram that is not STUN or
+/// DTLS to [`receive`](Self::receive), calls [`handle_timeout`](Self::handle_timeout) at
 /// [`deadline`](Self::deadline), and after each of these sends what [`poll`](Self::poll) gives.
 #[derive(Debug)]
 pub struct AudioSession {
@@ -311,8 +311,7 @@ impl AudioSession {
         frame
     }
 
-    /// By how much sooner than 20 ms from the last time [`playout`](Self::playout) is best called
-    /// again, because everything is here sooner. Less than 20 ms.
+    /// By how much sooner than 20 ms after the last [`playout`](Self::playout) the next is best.
     pub fn playout_sooner(&self) -> Duration {
         self.jitter.sooner()
     }
