@@ -12,21 +12,25 @@ use super::error::LinkError;
 /// Opens a port on UDP and, if it is free there, on TCP; where it is. `0.0.0.0` instead of `[::]`
 /// says that there is no IPv6.
 pub(super) async fn listen(address: SocketAddr) -> Result<(Ports, SocketAddr), LinkError> {
-    if address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
-        let socket = bind(address).await?;
-        let local = socket.local_addr().map_err(|e| bind_error(address, &e))?;
-        let tcp = TcpListener::bind(local).await.ok();
-        return Ok((Ports { udp: vec![socket], tcp: tcp.into_iter().collect() }, local));
-    }
+    let is_both = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
     let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
-        match on_both(address.port()).await {
-            // Any port that was free on IPv6 may be in use on IPv4.
+        let done = if is_both { on_both(address.port()).await } else { on_one(address).await };
+        match done {
+            // Any port that was free on IPv6 may be in use on IPv4, or by a connection of TCP.
             Err(LinkError::PortInUse(_)) if tries > 0 => {}
+            Ok((ports, _)) if ports.tcp.len() < ports.udp.len() && tries > 0 => {}
             done => return done,
         }
     }
+}
+
+async fn on_one(address: SocketAddr) -> Result<(Ports, SocketAddr), LinkError> {
+    let socket = bind(address).await?;
+    let local = socket.local_addr().map_err(|e| bind_error(address, &e))?;
+    let tcp = TcpListener::bind(local).await.ok();
+    Ok((Ports { udp: vec![socket], tcp: tcp.into_iter().collect() }, local))
 }
 
 async fn on_both(port: u16) -> Result<(Ports, SocketAddr), LinkError> {
