@@ -242,7 +242,8 @@ impl JitterBuffer {
             let pull = match gap > limits::GAP_MIN {
                 true => self.bridge(next, gap, is_pause, steps),
                 false => {
-                    self.sooner = self.delays.sooner(age);
+                    // Who is about to play later or sooner by whole ticks does nothing beside.
+                    self.sooner = if steps == 0 { self.delays.sooner(age) } else { 0 };
                     self.play(steps, held)
                 }
             };

@@ -186,6 +186,21 @@ fn who_pulls_when_packets_come_hears_them_sooner() {
     assert!(followed.concealed <= 2, "{followed:?}");
 }
 
+/// Where copies are waited for, whole ticks of delay are gained step by step; that who pulls could
+/// do so sooner in between undoes none of it.
+#[test]
+fn pulling_sooner_does_not_undo_what_waiting_gains() {
+    for seed in 1..6 {
+        let trace =
+            Trace { seed, loss: 0.1, copies: Some(3), jitter_us: 1_000, ..Trace::default() };
+        let at_ticks = trace.run();
+        let followed = Trace { is_followed: true, ..trace }.run();
+        assert!(followed.moves <= 3, "{followed:?}");
+        assert!(followed.counters.lost <= at_ticks.counters.lost, "{at_ticks:?} {followed:?}");
+        assert!(followed.counters.lengthened <= at_ticks.counters.lengthened, "{followed:?}");
+    }
+}
+
 #[test]
 fn reordering_within_the_jitter_loses_nothing() {
     let heard = Trace { jitter_us: 50_000, ..Trace::default() }.run();
