@@ -3,9 +3,10 @@
 //! `cargo bench --bench voice` starts a PulseAudio of its own without hardware. Its one sink has a
 //! channel for the mouth and one for the ear of each of two people, so that a recording of it has
 //! all of them on one clock. Speech goes into one mouth; how much later it is in the other ear is
-//! measured for nothing but the sound system, for two baresips and for two Chordials, in turn and
-//! several times. The ratios count, not the figures: those are of a machine and its load. Needs
-//! `baresip`, `pulseaudio`, `pulseaudio-utils` and `libasound2-plugins`.
+//! measured for nothing but the sound system, for two baresips and for two Chordials without and
+//! with voice processing, in turn and several times. The ratios count, not the figures: those are
+//! of a machine and its load. Needs `baresip`, `pulseaudio`, `pulseaudio-utils` and
+//! `libasound2-plugins`.
 
 #[path = "../support/mod.rs"]
 mod support;

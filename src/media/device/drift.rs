@@ -6,7 +6,8 @@ use rubato::{Adjustable, Async, FixedAsync, Resampler as _};
 use crate::media::codec::SAMPLE_RATE;
 use crate::media::resample::{ResampleError, STEER_MAX, resampler};
 
-/// A stream of one channel between 48 kHz and a device's rate, steered by how full a ring is.
+/// A stream of one channel between 48 kHz and a device's rate. One to a device is steered by how
+/// much waits there.
 pub(super) struct Stream {
     resampler: Async<f32>,
     output: Vec<f32>,
@@ -50,17 +51,16 @@ impl Stream {
         Ok(&self.output[..written])
     }
 
-    /// Makes the stream yield more or less for what it takes. `surplus_s` is by how many seconds
-    /// the ring is fuller than it should be, be it before this stream or behind it: either way a
-    /// surplus makes the stream yield less for what it takes.
+    /// Makes the stream yield more or less for what it takes. `surplus_s` is how many seconds more
+    /// wait behind it than should: then it yields less.
     pub(super) fn steer(&mut self, surplus_s: f64) -> Result<(), ResampleError> {
         let relative = (1.0 - surplus_s * GAIN).clamp(1.0 / STEER_MAX, STEER_MAX);
         Ok(self.resampler.set_resample_ratio_relative(relative, true)?)
     }
 }
 
-/// How much waits in a ring at each tick, and how much has to, so that it does not run dry when
-/// the other end is late: as much as it has fallen below its mean lately, and a little.
+/// How much waits for a device at each tick, and how much has to, so that it does not run dry when
+/// a tick is late: as much as it has fallen below its mean lately, and a little.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Level {
     /// In seconds, over about a second; `None` where it begins anew.

@@ -9,7 +9,7 @@
 //! | `drift` | between our ticks and a device's own clock |
 //! | `follow` | the best device that there is, from moment to moment |
 //!
-//! A device has a thread and a clock of its own. A microphone's frames are taken as they come. What
+//! A device has a clock of its own. A microphone's frames are taken as they come. What
 //! goes to a speaker waits, in a ring without locks or in the sound system; how much that is tells
 //! how the clocks differ and steers a resampler.
 

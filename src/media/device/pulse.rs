@@ -11,10 +11,6 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::OPEN_TIMEOUT;
-use super::microphone::Inlet;
-use super::speaker::{Filling, Outlet};
-use crate::media::codec::SAMPLE_RATE;
 use pulseaudio::protocol::stream::{BufferAttr, StreamFlags};
 use pulseaudio::protocol::{
     AuthParams, AuthReply, ChannelMap, Command, CommandReply, CreatePlaybackStreamReply,
@@ -24,6 +20,11 @@ use pulseaudio::protocol::{
     write_command_message,
 };
 use pulseaudio::{cookie_path_from_env, socket_path_from_env};
+
+use super::OPEN_TIMEOUT;
+use super::microphone::Inlet;
+use super::speaker::{Filling, Outlet};
+use crate::media::codec::SAMPLE_RATE;
 
 /// What the sound system asks for at a time and hands on to the device, and what comes from a
 /// microphone at a time: 10 ms.
