@@ -177,6 +177,21 @@ fn copies_and_redundancy_are_sent_when_packets_are_lost() {
     assert!(without.copied == 0 && without.recovered > 0, "{without:?}");
 }
 
+/// Nobody has reported loss yet, and hardly any is heard.
+#[test]
+fn the_first_words_get_through_loss() {
+    let (mut lost, mut missed) = (0, 0);
+    for seed in 30..36 {
+        let mut call = Call::new(seed, Network { delay_us: 20_000, jitter_us: 0, loss: 0.1 });
+        let [said, _] = speech();
+        call.talk([&said, &[]], 75);
+        let figures = call.sessions[1].statistics();
+        lost += figures.packets_lost;
+        missed += figures.buffer.lost;
+    }
+    assert!(lost > 20 && missed * 3 < lost as u64, "{missed} of {lost}");
+}
+
 #[test]
 fn silence_is_not_sent_and_the_voice_behind_it_is_whole() {
     let mut call = Call::new(21, Network { delay_us: 20_000, jitter_us: 2_000, loss: 0.0 });
