@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::failure::SoundFailure;
 use super::turns::{Turn, Turns};
@@ -223,7 +223,7 @@ impl Sound {
             let deadline = self.session.deadline();
             tokio::select! {
                 turn = turns.next() => match turn {
-                    Turn::Hear => turns.hear_sooner(self.hear()),
+                    Turn::Hear => turns.hear_sooner(Instant::now(), self.hear()),
                     Turn::Say if !turns.can_say(self.voice.readiness()) => {}
                     Turn::Say => {
                         self.say(report);

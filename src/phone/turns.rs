@@ -91,9 +91,10 @@ impl Turns {
         }
     }
 
-    /// The speaker's next frame, and all after it, are due sooner by this.
-    pub(super) fn hear_sooner(&mut self, by: Duration) {
-        self.hear -= by.min(FRAME);
+    /// The speaker's next frame is due by this sooner than a frame after the last one, which was
+    /// taken at `taken`, and all after it likewise. A frame that was taken late sets no new pace.
+    pub(super) fn hear_sooner(&mut self, taken: Instant, by: Duration) {
+        self.hear = self.hear.min(taken + FRAME - by.min(FRAME));
     }
 }
 
@@ -106,16 +107,21 @@ mod tests {
         let mut turns = Turns::start();
         let start = turns.say;
         let mut taken = Vec::new();
-        for turn in 0..6 {
+        for turn in 0..7 {
             let (due, what) = turns.first();
             turns.pass(what);
             if turn == 0 {
-                turns.hear_sooner(Duration::from_millis(15));
+                turns.hear_sooner(due, Duration::from_millis(15));
+            }
+            if turn == 4 {
+                turns.hear_sooner(due + Duration::from_millis(12), Duration::from_millis(12));
             }
             taken.push((what, (due - start).as_millis()));
         }
         use Turn::{Hear, Say};
-        assert_eq!(taken, [(Hear, 0), (Say, 0), (Hear, 5), (Say, 20), (Hear, 25), (Say, 40)]);
+        let first = [(Hear, 0), (Say, 0), (Hear, 5), (Say, 20), (Hear, 25)];
+        assert_eq!(taken[..5], first);
+        assert_eq!(taken[5..], [(Say, 40), (Hear, 45)], "late is not sooner");
     }
 
     /// A microphone whose clock is slower or faster than ours by 1 % is read as its blocks come,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::base::{Now, Rng};
 use crate::link::{Clock, os_seed, unix_ms};
@@ -154,7 +155,7 @@ impl Running {
             let deadline = self.session.deadline();
             tokio::select! {
                 turn = turns.next() => match turn {
-                    Turn::Hear => turns.hear_sooner(self.hear()),
+                    Turn::Hear => turns.hear_sooner(Instant::now(), self.hear()),
                     Turn::Say if !turns.can_say(self.voice.readiness()) => {}
                     Turn::Say => {
                         self.say(report);
