@@ -28,6 +28,9 @@ const FIRST: (i64, usize) = (20_000, 25);
 const MARGIN: i64 = 3_000;
 /// What a change costs, and each of its steps beside, in µs of delay: it is heard a little.
 const CHANGE_COST: (i64, i64) = (2_000, 3_000);
+/// Frames that count as missed beside those that would be, to whom misses none now: what is seldom
+/// is to be missing by chance for a while before it is taken to be over.
+const DOUBT: i64 = 2;
 /// Parts of a tick that are looked at, in µs.
 const FINEST: usize = 1_000;
 /// What has to be saved by playing a part of a tick sooner, in µs of delay.
@@ -66,9 +69,11 @@ impl Delays {
         if excess < least {
             return (least - excess + TICK - 1) / TICK;
         }
+        let misses_none = self.miss_cost(age, 0) == 0;
         let cost = |step: i64| {
             let change = if step == 0 { 0 } else { CHANGE_COST.0 + step.abs() * CHANGE_COST.1 };
-            excess + step * TICK + self.miss_cost(age + step * TICK) + change
+            let doubt = if step < 0 && misses_none { DOUBT } else { 0 };
+            excess + step * TICK + self.miss_cost(age + step * TICK, doubt) + change
         };
         // Whoever sends says how old a frame is, so it may be hours: only what leads to an allowed
         // delay is looked at.
@@ -84,15 +89,18 @@ impl Delays {
         if self.recent.len() < FIRST.1 || !(0..=DELAY_MAX).contains(&excess) {
             return 0;
         }
-        let cost = |sooner: i64| self.miss_cost(age - sooner - RESERVE) - sooner;
+        let cost = |sooner: i64| self.miss_cost(age - sooner - RESERVE, 0) - sooner;
         let finest = (0..TICK).step_by(FINEST).min_by_key(|sooner| (cost(*sooner), *sooner));
         finest.filter(|sooner| cost(0) - cost(*sooner) >= SOONER_MIN).unwrap_or(0)
     }
 
-    /// What the frames cost that are not there at this age.
-    fn miss_cost(&self, age: i64) -> i64 {
+    /// What the frames cost that are not there at this age, and if there are any, `doubt` more.
+    fn miss_cost(&self, age: i64, doubt: i64) -> i64 {
         let in_time = self.sorted.partition_point(|transit| transit + MARGIN <= age);
-        let missed = (self.sorted.len() - in_time) as i64;
+        let missed = match (self.sorted.len() - in_time) as i64 {
+            0 => 0,
+            missed => missed + doubt,
+        };
         missed * MISS_COST * 100 / self.sorted.len().max(HISTORY_MIN) as i64
     }
 }

@@ -234,6 +234,20 @@ fn copies_far_enough_behind_fill_bursts() {
     assert!(without.delay_ms_end <= 20, "nothing to wait for: {}", without.delay_ms_end);
 }
 
+/// Fifteen of a thousand come as copies three frames late: that there are fewer of them for some
+/// seconds is chance, and no reason to stop waiting for them.
+#[test]
+fn what_is_seldom_is_not_over_when_it_is_missing_for_a_while() {
+    let changes = |seed| {
+        let few = Trace { seed, packets: 6000, loss: 0.015, has_fec: false, ..Trace::default() };
+        let counters = Trace { copies: Some(3), ..few }.run().counters;
+        (counters.shortened, counters.lost)
+    };
+    let (shortened, lost) =
+        (1..11).map(changes).fold((0, 0), |(a, b), (shortened, lost)| (a + shortened, b + lost));
+    assert!(shortened <= 200 && lost <= 120, "{shortened} shortened, {lost} of 900 lost");
+}
+
 #[test]
 fn delay_grows_quickly_and_shrinks_slowly() {
     // A quarter of the way quiet, then 80 ms of jitter, then quiet again.
