@@ -45,11 +45,11 @@ pub(super) struct Plan {
 const BITRATES: [u32; 6] = [12_000, 16_000, 24_000, 32_000, 40_000, 48_000];
 /// Where a call begins in them.
 const STEP_FIRST: usize = 3;
-/// Loss from which one copy is worth its bits, and from which two are: one for single losses, one
-/// far enough behind to survive three in a row.
+/// Loss from which one copy is worth its bits, and from which two are: one for single losses, and
+/// two that together survive four in a row.
 const LOSS_COPIES: (f32, f32) = (0.01, 0.04);
 /// Distances of the copies.
-const DISTANCES: (&[usize], &[usize]) = (&[1], &[3, 1]);
+const DISTANCES: (&[usize], &[usize]) = (&[1], &[4, 2]);
 /// Loss that is reckoned with before anything is known, so that a call begins with copies: for 10 kB
 /// nobody who loses packets misses the first words. Two reports without loss end them.
 const LOSS_PRESUMED: f32 = 0.02;
@@ -151,10 +151,10 @@ mod tests {
     fn loss_is_answered_with_copies_and_not_with_fewer_bits() {
         let mut path = Path::new(None, true);
         path.report(0.1, ms(50));
-        let plan = Plan { bitrate: 32_000, loss_percent: 0, distances: &[3, 1] };
+        let plan = Plan { bitrate: 32_000, loss_percent: 0, distances: &[4, 2] };
         assert_eq!(path.plan(), plan);
         path.report(0.0, ms(50));
-        assert_eq!(path.plan().distances, [3, 1], "not at the first good news");
+        assert_eq!(path.plan().distances, [4, 2], "not at the first good news");
         path.report(0.0, ms(50));
         assert_eq!(path.plan().distances, [1]);
         let mut without = Path::new(None, false);
@@ -177,7 +177,7 @@ mod tests {
     fn before_the_first_report_the_way_back_is_like_the_way_here() {
         let mut path = Path::new(None, true);
         path.presume(0.08);
-        assert_eq!(path.plan().distances, [3, 1]);
+        assert_eq!(path.plan().distances, [4, 2]);
         assert_eq!(path.loss(), 0.0, "nobody has said so");
         path.report(0.0, None);
         assert_eq!(path.plan().distances, [1]);

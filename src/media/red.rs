@@ -20,7 +20,7 @@ pub(super) struct Block {
     pub(super) payload: Bytes,
 }
 
-/// Frames remembered: one more than the farthest copy is behind.
+/// Frames remembered: as many as the farthest copy is behind.
 const SENT_MAX: usize = 4;
 /// What 10 bits can tell (RFC 2198 §3).
 const LENGTH_MAX: usize = 0x3ff;
