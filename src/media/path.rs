@@ -50,8 +50,8 @@ const STEP_FIRST: usize = 3;
 const LOSS_COPIES: (f32, f32) = (0.01, 0.04);
 /// Distances of the copies.
 const DISTANCES: (&[usize], &[usize]) = (&[1], &[4, 2]);
-/// Loss that is reckoned with before anything is known, so that a call begins with copies: for 10 kB
-/// nobody who loses packets misses the first words. Two reports without loss end them.
+/// Loss that is reckoned with before anything is known, so that a call begins with copies: for
+/// 10 kB nobody who loses packets misses the first words. Two reports without loss end them.
 const LOSS_PRESUMED: f32 = 0.02;
 /// Loss at which the bitrate is not raised.
 const LOSS_CALM: f32 = 0.02;
