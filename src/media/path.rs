@@ -94,9 +94,11 @@ impl Path {
     /// Takes a report of the other side.
     pub(super) fn report(&mut self, loss: f32, round_trip: Option<Duration>) {
         // A report covers five seconds: bad news at once, good news when it lasts.
-        let smoothed = |before: f32| if loss > before { loss } else { (before + loss) / 2.0 };
-        self.loss = smoothed(self.told.map_or(LOSS_PRESUMED, |_| self.loss));
-        self.told = Some(self.told.map_or(loss, smoothed));
+        let after = |before: f32| if loss > before { loss } else { (before + loss) / 2.0 };
+        (self.loss, self.told) = match self.told {
+            Some(told) => (after(self.loss), Some(after(told))),
+            None => (after(LOSS_PRESUMED), Some(loss)),
+        };
         if let Some(round_trip) = round_trip {
             let least = self.round_trip_least.map_or(round_trip, |least| least.min(round_trip));
             self.round_trip_least = Some(least);

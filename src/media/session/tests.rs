@@ -189,7 +189,7 @@ fn the_first_words_get_through_loss() {
         lost += figures.packets_lost;
         missed += figures.buffer.lost;
     }
-    assert!(lost > 20 && missed * 3 < lost as u64, "{missed} of {lost}");
+    assert!(lost > 20 && missed * 3 < lost, "{missed} of {lost}");
 }
 
 #[test]
