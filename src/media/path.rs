@@ -1,9 +1,10 @@
 //! What is known of the path to the other side, and how our sound is sent on it.
 //!
 //! Loss alone is answered with copies of earlier frames, or with redundancy inside the codec
-//! where the other side knows no copies; both cost bits. Loss or delay that comes with a longer
-//! round trip is a queue that we help to fill: then fewer bits are sent. The way up is slow, and
-//! slower after each attempt that has failed, so that the bitrate comes to rest.
+//! where the other side knows no copies; both cost bits. A call begins with a little of it, before
+//! anything is known. Loss or delay that comes with a longer round trip is a queue that we help to
+//! fill: then fewer bits are sent. The way up is slow, and slower after each attempt that has
+//! failed, so that the bitrate comes to rest.
 
 use std::time::Duration;
 
