@@ -223,7 +223,7 @@ impl Sound {
             let deadline = self.session.deadline();
             tokio::select! {
                 turn = turns.next() => match turn {
-                    Turn::Hear => turns.hear_sooner(Instant::now(), self.hear()),
+                    Turn::Hear => turns.hear_after(Instant::now(), self.hear()),
                     Turn::Say if !turns.can_say(self.voice.readiness()) => {}
                     Turn::Say => {
                         self.say(report);
@@ -286,11 +286,11 @@ impl Sound {
         }
     }
 
-    /// Plays the next frame; how much sooner the one after it may come.
+    /// Plays the next frame; how long after it the next one is best.
     fn hear(&mut self) -> Duration {
         let heard = self.session.playout(self.clock.now());
         self.voice.hear(&heard);
-        self.session.playout_sooner()
+        self.session.playout_interval()
     }
 
     fn say(&mut self, report: &(impl Fn(Option<TalkReport>) + Send + Sync)) {

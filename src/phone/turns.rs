@@ -91,10 +91,13 @@ impl Turns {
         }
     }
 
-    /// The speaker's next frame is due by this sooner than a frame after the last one, which was
-    /// taken at `taken`, and all after it likewise. A frame that was taken late sets no new pace.
-    pub(super) fn hear_sooner(&mut self, taken: Instant, by: Duration) {
-        self.hear = self.hear.min(taken + FRAME - by.min(FRAME));
+    /// The speaker's next frame is due this long after the last one, which was taken at `taken`, and
+    /// all after it a frame after each other. A frame that was taken late sets no new pace.
+    pub(super) fn hear_after(&mut self, taken: Instant, interval: Duration) {
+        self.hear = match interval.checked_sub(FRAME) {
+            None => self.hear.min(taken + interval),
+            Some(later) => self.hear + later,
+        };
     }
 }
 
@@ -103,25 +106,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_for_the_speaker_can_come_sooner() {
+    fn frames_for_the_speaker_can_come_sooner_or_later() {
         let mut turns = Turns::start();
         let start = turns.say;
         let mut taken = Vec::new();
-        for turn in 0..7 {
+        for turn in 0..9 {
             let (due, what) = turns.first();
             turns.pass(what);
-            if turn == 0 {
-                turns.hear_sooner(due, Duration::from_millis(15));
-            }
-            if turn == 4 {
-                turns.hear_sooner(due + Duration::from_millis(12), Duration::from_millis(12));
+            // How late each was taken, and what is wanted then, in ms.
+            let (late, interval) = match turn {
+                0 => (0, 5),
+                4 => (12, 8),
+                6 => (2, 23),
+                _ => (0, 20),
+            };
+            if what == Turn::Hear {
+                let ms = Duration::from_millis;
+                turns.hear_after(due + ms(late), ms(interval));
             }
             taken.push((what, (due - start).as_millis()));
         }
         use Turn::{Hear, Say};
         let first = [(Hear, 0), (Say, 0), (Hear, 5), (Say, 20), (Hear, 25)];
         assert_eq!(taken[..5], first);
-        assert_eq!(taken[5..], [(Say, 40), (Hear, 45)], "late is not sooner");
+        assert_eq!(taken[5..7], [(Say, 40), (Hear, 45)], "late is not sooner");
+        assert_eq!(taken[7..], [(Say, 60), (Hear, 68)]);
     }
 
     /// A microphone whose clock is slower or faster than ours by 1 % is read as its blocks come,

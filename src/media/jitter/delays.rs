@@ -32,15 +32,26 @@ const CHANGE_COST: (i64, i64) = (2_000, 3_000);
 /// is to be missing by chance for a while before it is taken to be over.
 const DOUBT: i64 = 2;
 /// Parts of a tick that are looked at, in µs.
-const FINEST: usize = 1_000;
-/// What has to be saved by playing a part of a tick sooner, in µs of delay.
-const SOONER_MIN: i64 = 4_000;
+const FINEST: i64 = 1_000;
+/// What has to be saved by playing a part of a tick sooner or later, in µs of delay.
+const PART_MIN: i64 = 4_000;
 /// What is kept then, in µs, so that a little more jitter takes no step back.
 const RESERVE: i64 = 4_000;
+/// The greatest part of a tick by which is played later, in µs: a speaker has as much in hand.
+const LATER_MAX: i64 = 5_000;
 /// Steps that are looked at upwards; further ones come in the next ticks.
 const STEPS_UP: i64 = 15;
 /// Greatest delay above the smallest transit, in µs: above it people talk over each other.
 const DELAY_MAX: i64 = 500_000;
+
+/// How the next frames should be played otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// By how many ticks later; sooner if negative.
+    pub(super) steps: i64,
+    /// By which part of a tick later, in µs; sooner if negative. Never beside steps.
+    pub(super) part: i64,
+}
 
 impl Delays {
     /// Takes a transit in.
@@ -61,37 +72,49 @@ impl Delays {
         self.sorted.first().copied().unwrap_or(0)
     }
 
-    /// By how many ticks a frame that is played at the age `age` should be played later; earlier
-    /// if negative.
-    pub(super) fn steps(&self, age: i64) -> i64 {
+    /// How long the first frame, of the age `age`, is best waited with, in µs.
+    pub(super) fn wait(&self, age: i64) -> i64 {
+        if self.recent.len() < FIRST.1 {
+            return (FIRST.0 - (age - self.base())).max(0);
+        }
+        self.change(age).steps.max(0) * TICK
+    }
+
+    /// How a frame that is played at the age `age` should be played otherwise.
+    pub(super) fn change(&self, age: i64) -> Change {
         let excess = age - self.base();
-        let least = if self.recent.len() < FIRST.1 { FIRST.0 } else { 0 };
+        let is_young = self.recent.len() < FIRST.1;
+        let least = if is_young { FIRST.0 } else { 0 };
         if excess < least {
-            return (least - excess + TICK - 1) / TICK;
+            return Change { steps: (least - excess + TICK - 1) / TICK, part: 0 };
         }
         let misses_none = self.miss_cost(age, 0) == 0;
         let cost = |step: i64| {
             let change = if step == 0 { 0 } else { CHANGE_COST.0 + step.abs() * CHANGE_COST.1 };
             let doubt = if step < 0 && misses_none { DOUBT } else { 0 };
-            excess + step * TICK + self.miss_cost(age + step * TICK, doubt) + change
+            step * TICK + self.miss_cost(age + step * TICK, doubt) + change
         };
         // Whoever sends says how old a frame is, so it may be hours: only what leads to an allowed
         // delay is looked at.
         let down = -((excess - least) / TICK);
         let up = STEPS_UP.min((DELAY_MAX - excess).div_euclid(TICK));
-        (down..=up).chain([0]).min_by_key(|step| (cost(*step), *step)).unwrap_or(0)
+        let steps = (down..=up).chain([0]).min_by_key(|step| (cost(*step), *step)).unwrap_or(0);
+        let (part, part_cost) = self.part(age);
+        if is_young || excess > DELAY_MAX || !(0..=1).contains(&steps) || part_cost > cost(steps) {
+            return Change { steps, part: 0 };
+        }
+        Change { steps: 0, part }
     }
 
-    /// By how much sooner than at the age `age` the next frame could be played, less than a tick,
-    /// in µs; nothing if that saves little.
-    pub(super) fn sooner(&self, age: i64) -> i64 {
-        let excess = age - self.base();
-        if self.recent.len() < FIRST.1 || !(0..=DELAY_MAX).contains(&excess) {
-            return 0;
-        }
-        let cost = |sooner: i64| self.miss_cost(age - sooner - RESERVE, 0) - sooner;
-        let finest = (0..TICK).step_by(FINEST).min_by_key(|sooner| (cost(*sooner), *sooner));
-        finest.filter(|sooner| cost(0) - cost(*sooner) >= SOONER_MIN).unwrap_or(0)
+    /// By which part of a tick later than at the age `age` frames are best played, in µs, and what
+    /// they cost then; not at all if that saves little.
+    fn part(&self, age: i64) -> (i64, i64) {
+        let cost = |part: i64| part + self.miss_cost(age + part - RESERVE, 0);
+        let parts = (1 - TICK / FINEST..=LATER_MAX / FINEST).map(|part| part * FINEST);
+        let best = parts.min_by_key(|part| (cost(*part), -part)).unwrap_or(0);
+        // What is only almost late is no reason to play later.
+        let now = if best > 0 { self.miss_cost(age, 0) } else { cost(0) };
+        if now - cost(best) < PART_MIN { (0, now) } else { (best, cost(best)) }
     }
 
     /// What the frames cost that are not there at this age, and if there are any, `doubt` more.

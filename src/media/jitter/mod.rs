@@ -10,8 +10,8 @@
 //! copy counts as one that comes late. So the transits of the last ten seconds tell for each
 //! delay which share of the frames would be missed, and `Delays` finds the delay at which delay
 //! and misses together cost least. As sound leaves in ticks, a delay can only change by whole
-//! ticks, unless who pulls does so [sooner](JitterBuffer::sooner) from now on. Because transits are
-//! measured against arrivals, the sender's clock may drift.
+//! ticks, unless who pulls moves [the next tick](JitterBuffer::interval) and all after it. Because
+//! transits are measured against arrivals, the sender's clock may drift.
 
 mod delays;
 #[cfg(test)]
@@ -43,8 +43,8 @@ pub struct JitterBuffer {
     stood_still: i64,
     /// Frames that were not here in time, the oldest first.
     missed: VecDeque<i64>,
-    /// By how much sooner than it was pulled the last packet could have been, in µs.
-    sooner: i64,
+    /// By how much more than a tick after the last pull the next one is best, in µs.
+    part: i64,
     delay: Duration,
     counters: JitterCounters,
 }
@@ -219,7 +219,7 @@ impl JitterBuffer {
     /// Says what to play now. `held` is how many samples the decoder has left over from before,
     /// less than a tick.
     pub fn pull(&mut self, now: Instant, held: u32) -> Pull {
-        self.sooner = 0;
+        self.part = 0;
         loop {
             let Some(next) = self.next else {
                 if !self.start(now) {
@@ -231,20 +231,23 @@ impl JitterBuffer {
                 return self.stand_still();
             };
             let (gap, is_pause) = (media - next, self.is_pause(stored));
-            let skipped = std::mem::take(&mut self.stood_still).min(gap);
-            if skipped > 0 {
-                self.pass(next, skipped, is_pause);
+            let age = micros(now) - to_micros(next);
+            let stood_still = std::mem::take(&mut self.stood_still);
+            if stood_still.min(gap) > 0 {
+                self.pass(next, stood_still.min(gap), is_pause);
                 continue;
             }
-            let age = micros(now) - to_micros(next);
-            let steps = self.delays.steps(age);
+            if stood_still > 0 && !self.is_worth(stood_still, age) {
+                self.leave_late();
+                continue;
+            }
+            let change = self.delays.change(age);
             self.note_delay(age, held);
             let pull = match gap > limits::GAP_MIN {
-                true => self.bridge(next, gap, is_pause, steps),
+                true => self.bridge(next, gap, is_pause, change.steps),
                 false => {
-                    // Who is about to play later or sooner by whole ticks does nothing beside.
-                    self.sooner = if steps == 0 { self.delays.sooner(age) } else { 0 };
-                    self.play(steps, held)
+                    self.part = change.part;
+                    self.play(change.steps, held)
                 }
             };
             if let Some(pull) = pull {
@@ -253,11 +256,10 @@ impl JitterBuffer {
         }
     }
 
-    /// By how much sooner than a tick from the last pull the next one could come, and all after
-    /// it, because everything is here sooner; less than a tick. Nothing unless that saves something
-    /// worth the trouble.
-    pub fn sooner(&self) -> Duration {
-        Duration::from_micros(self.sooner.unsigned_abs())
+    /// How long after the last pull the next one is best, and each a tick after the one before
+    /// from then on: a tick, unless sound is had a part of it sooner, or in time a part of it later.
+    pub fn interval(&self) -> Duration {
+        Duration::from_micros((limits::TICK + self.part).unsigned_abs())
     }
 
     /// Forgets the stream, for a new source; counters stay.
@@ -337,7 +339,9 @@ impl JitterBuffer {
     /// Begins playing once the first packet is as old as it should be.
     fn start(&mut self, now: Instant) -> bool {
         let Some((media, first)) = self.packets.first_key_value() else { return false };
-        if self.delays.steps(micros(now) - to_micros(*media)) > 0 {
+        let wait = self.delays.wait(micros(now) - to_micros(*media));
+        if wait > 0 {
+            self.part = (wait - limits::TICK).min(0);
             return false;
         }
         self.next = Some(*media);
@@ -356,6 +360,21 @@ impl JitterBuffer {
         }
         self.stood_still += self.frame;
         self.conceal(self.frame)
+    }
+
+    /// Whether the delay that was gained by standing still is to be kept. That of a single frame
+    /// may not be; more is too much to leave out.
+    fn is_worth(&self, stood_still: i64, age: i64) -> bool {
+        stood_still > self.frame || self.delays.change(age - to_micros(stood_still)).steps > 0
+    }
+
+    /// Leaves out what has come after something else was played for it.
+    fn leave_late(&mut self) {
+        let Some((media, stored)) = self.packets.pop_first() else { return };
+        self.counters.late += 1;
+        self.counters.lost += 1;
+        self.next = Some(media + stored.duration);
+        self.played = stored.sequence.unwrap_or(self.played + 1);
     }
 
     /// Whether nothing was sent between what was played last and this.

@@ -15,6 +15,8 @@ struct Trace {
     jitter_us: u64,
     /// The sender's clock is faster by this many millionths.
     drift_ppm: i64,
+    /// When the first packet is sent, in µs.
+    sent_us: u64,
     /// Every so many packets one spike of so many µs, during which all wait.
     spike: Option<(u32, u64)>,
     has_fec: bool,
@@ -22,7 +24,7 @@ struct Trace {
     copies: Option<u32>,
     first_sequence: u16,
     first_timestamp: u32,
-    /// Whether who pulls does so sooner when the buffer says so.
+    /// Whether who pulls does so when the buffer says that it is best.
     is_followed: bool,
 }
 
@@ -34,6 +36,7 @@ impl Default for Trace {
             loss: 0.0,
             jitter_us: 0,
             drift_ppm: 0,
+            sent_us: 100_000,
             spike: None,
             has_fec: true,
             copies: None,
@@ -54,7 +57,7 @@ struct Heard {
     delay_ms_end: u64,
     delay_ms_max: u64,
     held_max: usize,
-    /// How often pulls came sooner from then on.
+    /// How often pulls came sooner or later from then on.
     moves: u32,
     counters: JitterCounters,
 }
@@ -71,7 +74,7 @@ impl Trace {
         for index in 0..self.packets {
             let sent =
                 i64::from(index) * FRAME_US as i64 * (1_000_000 - self.drift_ppm) / 1_000_000;
-            let sent = 100_000 + sent as u64;
+            let sent = self.sent_us + sent as u64;
             if let Some((every, length)) = self.spike
                 && index % every == every / 2
             {
@@ -101,9 +104,9 @@ impl Trace {
         let mut arrivals = self.arrivals().into_iter().peekable();
         let mut heard = Heard::default();
         // Samples that a decoder has left over.
-        let (mut left, mut sooner_us) = (0u32, 0);
+        let (mut left, mut moved_us) = (0u32, 0);
         for tick in 0..u64::from(self.packets) + 20 {
-            let now = 103_000 + tick * FRAME_US - sooner_us;
+            let now = (103_000 + tick * FRAME_US).saturating_add_signed(moved_us);
             while let Some((at, index)) = arrivals.next_if(|(at, _)| *at <= now) {
                 let at = Instant::from_micros(at);
                 buffer.insert(at, self.arrival(index));
@@ -118,8 +121,9 @@ impl Trace {
                 left += self.pull(&mut buffer, now, left, tick, &mut heard);
             }
             left -= FRAME;
-            if self.is_followed && !buffer.sooner().is_zero() {
-                sooner_us += buffer.sooner().as_micros() as u64;
+            let interval = buffer.interval().as_micros() as i64;
+            if self.is_followed && interval != FRAME_US as i64 {
+                moved_us += interval - FRAME_US as i64;
                 heard.moves += 1;
             }
             let delay = buffer.delay().as_millis() as u64;
@@ -186,6 +190,33 @@ fn who_pulls_when_packets_come_hears_them_sooner() {
     assert!(followed.concealed <= 2, "{followed:?}");
 }
 
+/// A path without jitter is played with what little is in reserve, whenever ticks come: nothing is
+/// stretched, and what was kept at the beginning is lost by pulling sooner.
+#[test]
+fn a_call_begins_when_it_is_best() {
+    for sent_us in (100_000..120_000).step_by(1_000) {
+        let heard = Trace { sent_us, is_followed: true, ..Trace::default() }.run();
+        let JitterCounters { shortened, lengthened, .. } = heard.counters;
+        assert_eq!((shortened, lengthened, heard.concealed), (0, 0, 0), "{sent_us}: {heard:?}");
+        assert!(heard.delay_ms_end <= 8, "{sent_us}: {heard:?}");
+    }
+}
+
+/// One frame in fourteen seconds is 15 ms too late: nobody waits longer for that, and nothing after
+/// it is heard later. Of those that come twice a second nearly all are waited for.
+#[test]
+fn a_seldom_late_frame_is_left_out() {
+    let run = |every| {
+        let spike = Some((every, 32_000));
+        Trace { spike, packets: 3_500, is_followed: true, ..Trace::default() }.run()
+    };
+    let (seldom, often) = (run(700), run(25));
+    assert_eq!(seldom.counters.lost, 5, "{seldom:?}");
+    assert_eq!(seldom.counters.shortened + seldom.counters.lengthened, 0, "{seldom:?}");
+    assert!(seldom.delay_ms_max <= 20 && seldom.delay_ms_end <= 8, "{seldom:?}");
+    assert!(often.counters.lost <= 4 && often.delay_ms_end >= 22, "{often:?}");
+}
+
 /// Where copies are waited for, whole ticks of delay are gained step by step; that who pulls could
 /// do so sooner in between undoes none of it.
 #[test]
@@ -197,7 +228,8 @@ fn pulling_sooner_does_not_undo_what_waiting_gains() {
         let followed = Trace { is_followed: true, ..trace }.run();
         assert!(followed.moves <= 3, "{followed:?}");
         assert!(followed.counters.lost <= at_ticks.counters.lost, "{at_ticks:?} {followed:?}");
-        assert!(followed.counters.lengthened <= at_ticks.counters.lengthened, "{followed:?}");
+        // Who begins when it is best has a tick less to begin with, which is four periods.
+        assert!(followed.counters.lengthened <= at_ticks.counters.lengthened + 4, "{followed:?}");
     }
 }
 

@@ -34,8 +34,8 @@ use crate::base::{Instant, Now, Rng};
 /// The sound of one call.
 ///
 /// Every 20 ms the driver hands [`capture`](Self::capture) a frame from the microphone and takes
-/// one for the speaker from [`playout`](Self::playout), sooner if
-/// [`playout_sooner`](Self::playout_sooner) says so; it hands every datagram that is not STUN or
+/// one for the speaker from [`playout`](Self::playout), a little sooner or later if
+/// [`playout_interval`](Self::playout_interval) says so; it hands every datagram that is not STUN or
 /// DTLS to [`receive`](Self::receive), calls [`handle_timeout`](Self::handle_timeout) at
 /// [`deadline`](Self::deadline), and after each of these sends what [`poll`](Self::poll) gives.
 #[derive(Debug)]
@@ -311,9 +311,10 @@ impl AudioSession {
         frame
     }
 
-    /// By how much sooner than 20 ms after the last [`playout`](Self::playout) the next is best.
-    pub fn playout_sooner(&self) -> Duration {
-        self.jitter.sooner()
+    /// How long after the last [`playout`](Self::playout) the next is best: 20 ms, or a little less
+    /// or more once, for all after it to come as much sooner or later.
+    pub fn playout_interval(&self) -> Duration {
+        self.jitter.interval()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
