@@ -34,9 +34,9 @@ const DOUBT: i64 = 2;
 /// Parts of a tick that are looked at, in µs.
 const FINEST: i64 = 1_000;
 /// What has to be saved by playing a part of a tick sooner or later, in µs of delay.
-const PART_MIN: i64 = 4_000;
+const PART_MIN: i64 = 3_000;
 /// What is kept then, in µs, so that a little more jitter takes no step back.
-const RESERVE: i64 = 4_000;
+const RESERVE: i64 = 3_000;
 /// The greatest part of a tick by which is played later, in µs: a speaker has as much in hand.
 const LATER_MAX: i64 = 5_000;
 /// Steps that are looked at upwards; further ones come in the next ticks.
