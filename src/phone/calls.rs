@@ -14,6 +14,7 @@ use super::failure::Worst;
 use super::outside::{Outside, OutsideReport};
 use super::quality::QualityWatch;
 use super::session::Session;
+use super::speech::{SpeechChange, SpeechReport};
 use super::talk::{Talk, TalkReport};
 use super::trace::Candidates;
 use super::transfer::Referral;
@@ -206,9 +207,7 @@ impl Calls {
     pub(super) fn mute(&mut self, id: CallId, muted: bool) {
         if let Some(call) = self.running.get_mut(&id) {
             call.muted = muted;
-            if let Some(talk) = &call.talk {
-                talk.mute(muted);
-            }
+            call.speak(SpeechChange::Mute(muted));
         }
     }
 
@@ -437,28 +436,34 @@ impl Engine {
                 call.path = Some(path);
                 // What was wanted before there was sound.
                 call.direct_sound();
-                if let Some(talk) = &call.talk {
-                    talk.mute(call.muted);
-                }
+                call.speak(SpeechChange::Mute(call.muted));
                 self.tell_recording(id);
                 self.look_for_direct(id);
             }
-            Some(TalkReport::MessageTaken) => {
-                // Nothing can fail here: the call is running.
-                let _ = self.hang_up(id);
-            }
-            Some(TalkReport::Digit(digit)) => self.event(Event::Digit { call: id, digit }),
-            Some(TalkReport::Statistics(figures)) => self.note_figures(id, *figures),
-            Some(TalkReport::Fault(sentence)) => {
-                self.notice(sentence);
-                self.sound_notice = Some(id);
-            }
+            Some(TalkReport::Speech(report)) => self.speech_report(id, report),
             Some(TalkReport::Failed(failure)) => {
                 let sentence = failure.sentence(&call.peer);
                 self.hang_up_legs(id, Some(Reason::sip(500, "media lost")));
                 self.end_call(id, sentence);
             }
             None => {}
+        }
+    }
+
+    fn speech_report(&mut self, id: CallId, report: SpeechReport) {
+        match report {
+            SpeechReport::MessageTaken => {
+                // Nothing can fail here: the call is running.
+                let _ = self.hang_up(id);
+            }
+            SpeechReport::Digit(digit) => {
+                self.event(Event::Digit { call: id, digit: digit.to_char() });
+            }
+            SpeechReport::Statistics(figures) => self.note_figures(id, *figures),
+            SpeechReport::Fault(sentence) => {
+                self.notice(sentence);
+                self.sound_notice = Some(id);
+            }
         }
     }
 

@@ -4,26 +4,13 @@
 use super::api::CallId;
 use super::calls::{Phase, Running};
 use super::engine::Engine;
+use super::speech::SpeechChange;
 use crate::media::ConferencePort;
 
 impl Running {
     /// Whether the call can be heard in others, and others in it.
     fn can_merge(&self) -> bool {
         self.phase == Phase::Talking && self.has_sound() && self.message.is_none()
-    }
-
-    fn join(&self, port: ConferencePort) {
-        match &self.talk {
-            Some(talk) => talk.join(port),
-            None => self.join_outside(port),
-        }
-    }
-
-    fn part(&self) {
-        match &self.talk {
-            Some(talk) => talk.part(),
-            None => self.part_outside(),
-        }
     }
 }
 
@@ -44,7 +31,7 @@ impl Engine {
                 let (here, there) = ConferencePort::pair();
                 for (id, port) in [(one, here), (other, there)] {
                     if let Some(call) = self.calls.running.get(id) {
-                        call.join(port);
+                        call.speak(SpeechChange::Join(port));
                     }
                 }
             }
@@ -65,7 +52,7 @@ impl Engine {
         if call.conference.take().is_none() {
             return Err(format!("The call with {} is in no conference.", call.peer));
         }
-        call.part();
+        call.speak(SpeechChange::Part);
         self.name_conference(left);
         self.hold(id, false)?;
         self.hold_others(id);

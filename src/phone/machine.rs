@@ -11,6 +11,7 @@ use tokio::time::interval;
 use super::api::CallId;
 use super::calls::{Phase, Running};
 use super::engine::{Engine, Report};
+use super::speech::SpeechChange;
 use super::state::{StateFolder, user_of_folder};
 use super::turns::FRAME;
 use super::voice::Who;
@@ -197,10 +198,7 @@ impl Engine {
         self.hold_others(id);
         let who = self.who(id);
         let Some(call) = self.calls.running.get(&id) else { return };
-        match &call.talk {
-            Some(talk) => talk.hand_over(who),
-            None => call.hand_over_outside(who),
-        }
+        call.speak(SpeechChange::HandOver(Box::new(who)));
     }
 
     /// How a call ends that the machine has answered: with a message, or as one that was missed.

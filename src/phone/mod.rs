@@ -28,7 +28,8 @@
 //! | `lent`, `network` | what is lent to others; what is known of the network | |
 //! | `sound`, `sound_test`, `quality` | the sound that is wished; tried; what it is like | |
 //! | `machine` | the answering machine and its messages | |
-//! | `voice`, `turns`, `recording` | our end of a call's sound, and when; on record | RFC 7866 |
+//! | `speech`, `voice`, `turns` | a call's sound; our end of it, and when | |
+//! | `recording` | of both sides | RFC 7866 |
 //! | `control` | programs on this computer that steer the phone | |
 //! | `names`, `ring` | names that are typed; ringing | RFC 7904 §4 |
 //! | `trust`, `pins`, `devices` | whose key it is, and which devices are ours | RFC 7904 §8.2 |
@@ -87,6 +88,7 @@ mod sip_account;
 mod sip_accounts;
 mod sound;
 mod sound_test;
+mod speech;
 mod state;
 mod talk;
 mod telephone;

@@ -12,8 +12,8 @@ use super::failure::Failure;
 use super::sip_account::{
     CallWish, SipAccount, SipNews, SipPhone, SipPhoneOptions, SipWish, WISHES_MAX,
 };
-use super::voice::Who;
-use crate::media::{AudioStatistics, CallRecorder, ConferencePort, Digit};
+use super::speech::SpeechChange;
+use crate::media::AudioStatistics;
 use crate::sip::{self, Reason};
 
 /// The part of a call that an ordinary account has; it hangs up when this is dropped.
@@ -225,7 +225,7 @@ impl Engine {
         let is_muted = self.calls.is_muted(id);
         let Some(call) = self.calls.running.get_mut(&id) else { return };
         call.talking(now);
-        call.mute_outside(is_muted);
+        call.speak(SpeechChange::Mute(is_muted));
         call.verified = Verified::Ordinary;
         call.forwarded_to = (to != call.peer).then_some(to);
         let (peer, is_machine) = (call.peer.clone(), call.message.is_some());
@@ -238,17 +238,12 @@ impl Engine {
 }
 
 impl Running {
-    /// Cuts the microphone off, or lets it in again, if an ordinary account has the call.
-    pub(super) fn mute_outside(&self, is_muted: bool) {
-        if let Some(outside) = &self.outside {
-            outside.want(CallWish::Mute(is_muted));
-        }
-    }
-
-    /// Lets somebody else talk on this side, if an ordinary account has the call.
-    pub(super) fn hand_over_outside(&self, who: Who) {
-        if let Some(outside) = &self.outside {
-            outside.want(CallWish::HandOver(Box::new(who)));
+    /// Changes what is said and heard.
+    pub(super) fn speak(&self, change: SpeechChange) {
+        if let Some(talk) = &self.talk {
+            talk.change(change);
+        } else if let Some(outside) = &self.outside {
+            outside.want(CallWish::Speech(change));
         }
     }
 
@@ -257,33 +252,6 @@ impl Running {
     pub(super) fn hold_outside(&self, is_held: bool) -> bool {
         let outside = self.outside.as_ref();
         outside.map(|outside| outside.want(CallWish::Hold(is_held))).is_some()
-    }
-
-    /// Presses a key, if an ordinary account has the call.
-    pub(super) fn press_outside(&self, digit: Digit) -> bool {
-        let outside = self.outside.as_ref();
-        outside.map(|outside| outside.want(CallWish::Press(digit))).is_some()
-    }
-
-    /// Records the call, or no more, if an ordinary account has it.
-    pub(super) fn record_outside(&self, recorder: Option<CallRecorder>) {
-        if let Some(outside) = &self.outside {
-            outside.want(CallWish::Record(recorder));
-        }
-    }
-
-    /// Connects the call with another one, if an ordinary account has it.
-    pub(super) fn join_outside(&self, other: ConferencePort) {
-        if let Some(outside) = &self.outside {
-            outside.want(CallWish::Join(other));
-        }
-    }
-
-    /// Connects the call with no other one any more, if an ordinary account has it.
-    pub(super) fn part_outside(&self) {
-        if let Some(outside) = &self.outside {
-            outside.want(CallWish::Part);
-        }
     }
 
     /// Has the other side of a call that an ordinary account has call somebody else.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::api::{CallId, Event};
 use super::calls::{Phase, Running};
 use super::engine::Engine;
+use super::speech::SpeechChange;
 use super::state::{StateError, StateFolder, folder_name};
 use crate::link::unix_ms;
 use crate::media::CallRecorder;
@@ -59,10 +60,8 @@ impl Engine {
             recorder = Some(CallRecorder::create(&path).map_err(|error| error.to_string())?);
             call.recorded_to = Some(path);
         }
-        match &call.talk {
-            Some(talk) => talk.record(recorder, call.knows_recording()),
-            None => call.record_outside(recorder),
-        }
+        let is_told = call.talk.is_some() && call.knows_recording();
+        call.speak(SpeechChange::Record(recorder, is_told));
         call.is_recorded = is_wanted;
         self.tell_recording(id);
         self.settle(id);

@@ -14,6 +14,7 @@ use super::api::{CallId, Event};
 use super::calls::{CallReports, Leg, Phase, Running};
 use super::engine::{Engine, Report};
 use super::moving::role;
+use super::speech::SpeechChange;
 use super::talk::{self, ice_parameters};
 use crate::base::NodeId;
 use crate::link::{CandidateKind, IceAgent};
@@ -197,9 +198,6 @@ impl Engine {
 
     /// Cuts the microphone off, or lets it in again.
     pub(super) fn mute(&mut self, id: CallId, muted: bool) -> Result<(), String> {
-        if let Some(call) = self.calls.running.get(&id) {
-            call.mute_outside(muted);
-        }
         self.calls.mute(id, muted);
         Ok(())
     }
@@ -210,16 +208,12 @@ impl Engine {
         let digit = Digit::from_char(label)
             .ok_or_else(|| format!("{label} is no key: there are 0 to 9, *, # and A to D."))?;
         let peer = call.peer.clone();
-        if call.press_outside(digit) {
-            return Ok(());
-        }
-        let Some((_, leg)) = call.talking_leg() else { return Ok(()) };
-        if !leg.session.agreed.as_ref().is_some_and(|agreed| agreed.takes_keys) {
+        if let Some((_, leg)) = call.talking_leg()
+            && !leg.session.agreed.as_ref().is_some_and(|agreed| agreed.takes_keys)
+        {
             return Err(format!("{peer}'s phone takes no keys."));
         }
-        if let Some(talk) = &call.talk {
-            talk.digit(digit);
-        }
+        call.speak(SpeechChange::Press(digit));
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use super::failure::{Failure, SoundFailure};
 use super::flows::Flow;
 use super::names::is_domain_unverified;
 use super::session::Session;
+use super::speech::SpeechReport;
 use super::talk::{self, Talk, TalkReport, TalkSetup};
 use super::trace::Candidates;
 use super::transfer::Referral;
@@ -340,10 +341,11 @@ impl Engine {
         let reports = self.reports.clone();
         let talk = Talk::start(setup, move |report| {
             // Figures come again; what is final is not lost unless the engine has ended.
-            let last = !matches!(report, Some(TalkReport::Statistics(_)));
+            let is_figures =
+                matches!(report, Some(TalkReport::Speech(SpeechReport::Statistics(_))));
             let report = Report::Call(id, CallReports::Talk(report));
             if let Err(TrySendError::Full(report)) = reports.try_send(report)
-                && last
+                && !is_figures
             {
                 let reports = reports.clone();
                 tokio::spawn(async move { reports.send(report).await });

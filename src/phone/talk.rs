@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::failure::SoundFailure;
-use super::turns::{Turn, Turns};
-use super::voice::{Voice, Who};
+use super::speech::{Speech, SpeechChange, SpeechReport};
+use super::voice::Who;
 use crate::base::{Now, Rng};
 use crate::crypto::Certificate;
 use crate::link;
@@ -21,10 +21,7 @@ use crate::media::sdp::{
     self, COPIES_PAYLOAD_TYPE, MediaDescription, Negotiated, OPUS_PAYLOAD_TYPE, Setup,
     TELEPHONE_EVENT_PAYLOAD_TYPE,
 };
-use crate::media::{
-    AudioSession, AudioStatistics, CallRecorder, ConferencePort, Digit, Profile, SessionSettings,
-    SrtpKeys,
-};
+use crate::media::{AudioSession, Profile, SessionSettings, SrtpKeys};
 
 /// What a call's sound needs.
 pub(super) struct TalkSetup {
@@ -49,14 +46,8 @@ pub(super) struct TalkSetup {
 pub(super) enum TalkReport {
     /// Sound flows on this path.
     Up(String),
-    /// A microphone, speaker or file cannot be used: one sentence. The call goes on without.
-    Fault(String),
-    /// The other side has pressed a key.
-    Digit(char),
-    /// Figures, several times a second and a last time at the end.
-    Statistics(Box<AudioStatistics>),
-    /// The answering machine has taken the message.
-    MessageTaken,
+    /// Something was said or heard; figures come a last time at the end.
+    Speech(SpeechReport),
     /// There is no way for sound, or it was lost.
     Failed(SoundFailure),
 }
@@ -69,20 +60,9 @@ pub(super) struct Talk {
 
 /// What the sound of a running call is told.
 enum Control {
-    /// Cut the microphone off, or let it in again.
-    Mute(bool),
+    Speech(SpeechChange),
     /// Let sound flow this way only, and whether we hold the call.
     Direct(sdp::Direction, bool),
-    /// Record both sides, or no more; and whether the other side's phone says so.
-    Record(Option<CallRecorder>, bool),
-    /// Connect this call with another one.
-    Join(ConferencePort),
-    /// Connect it with none any more.
-    Part,
-    /// Let somebody else talk.
-    HandOver(Who),
-    /// Send a key.
-    Digit(Digit),
     /// Go on by another path, between these candidates of ours and of the other side.
     Move(Box<IceAgent>, IceParameters),
 }
@@ -103,39 +83,14 @@ impl Talk {
         Self { control }
     }
 
-    /// Cuts the microphone off, or lets it in again.
-    pub(super) fn mute(&self, muted: bool) {
-        let _ = self.control.try_send(Control::Mute(muted));
-    }
-
-    /// Connects this call with another one: each is heard in the other.
-    pub(super) fn join(&self, other: ConferencePort) {
-        let _ = self.control.try_send(Control::Join(other));
-    }
-
-    /// Connects this call with no other one any more.
-    pub(super) fn part(&self) {
-        let _ = self.control.try_send(Control::Part);
-    }
-
-    /// Lets somebody else talk on this side.
-    pub(super) fn hand_over(&self, who: Who) {
-        let _ = self.control.try_send(Control::HandOver(who));
-    }
-
-    /// Sends a key.
-    pub(super) fn digit(&self, digit: Digit) {
-        let _ = self.control.try_send(Control::Digit(digit));
+    /// Changes what is said and heard.
+    pub(super) fn change(&self, change: SpeechChange) {
+        let _ = self.control.try_send(Control::Speech(change));
     }
 
     /// Lets sound flow this way only; while we hold the call, only music to the other side.
     pub(super) fn direct(&self, direction: sdp::Direction, is_held: bool) {
         let _ = self.control.try_send(Control::Direct(direction, is_held));
-    }
-
-    /// Records both sides, or no more; `is_told` is whether the other side's phone says so.
-    pub(super) fn record(&self, recorder: Option<CallRecorder>, is_told: bool) {
-        let _ = self.control.try_send(Control::Record(recorder, is_told));
     }
 
     /// Goes on by another path as soon as it is found. Until then the present one is used.
@@ -196,17 +151,16 @@ async fn run(
     let session = AudioSession::new(now, settings, keys, rng);
     let session = session.map_err(|error| SoundFailure::Here(error.to_string()))?;
     voice.mute(muted);
-    let mut call = Sound { session, flow, clock, voice, moves: JoinSet::new() };
+    let speech = Speech::start(session, voice, clock);
+    let mut call = Sound { speech, flow, moves: JoinSet::new() };
     early.into_iter().for_each(|told| call.obey(told));
     call.run(&mut control, report).await
 }
 
 /// Sound in both directions.
 struct Sound {
-    session: AudioSession,
+    speech: Speech,
     flow: MediaFlow,
-    clock: Clock,
-    voice: Voice,
     /// Other paths that are being looked for.
     moves: JoinSet<Result<String, LinkError>>,
 }
@@ -217,34 +171,14 @@ impl Sound {
         control: &mut mpsc::Receiver<Control>,
         report: &(impl Fn(Option<TalkReport>) + Send + Sync),
     ) -> Result<(), SoundFailure> {
-        let mut turns = Turns::start();
-        let mut frames = 0_u32;
+        let tell = |speech| report(Some(TalkReport::Speech(speech)));
         let lost = loop {
-            let deadline = self.session.deadline();
             tokio::select! {
-                turn = turns.next() => match turn {
-                    Turn::Hear => turns.hear_after(Instant::now(), self.hear()),
-                    Turn::Say if !turns.can_say(self.voice.readiness()) => {}
-                    Turn::Say => {
-                        self.say(report);
-                        frames = frames.wrapping_add(1);
-                        if frames.is_multiple_of(FRAMES_PER_REPORT) {
-                            report(Some(self.statistics()));
-                        }
-                    }
-                },
+                due = self.speech.next() => self.speech.pass(due, tell),
                 packet = self.flow.recv_raw() => match packet {
-                    Some(packet) => {
-                        self.session.receive(self.clock.now(), &packet);
-                        while let Some(digit) = self.session.take_digit() {
-                            report(Some(TalkReport::Digit(digit.to_char())));
-                        }
-                    }
+                    Some(packet) => self.speech.receive(&packet, tell),
                     None => break Some(self.flow.reason()),
                 },
-                () = self.clock.sleep_until(deadline) => {
-                    self.session.handle_timeout(self.clock.now());
-                }
                 told = control.recv() => match told {
                     Some(told) => self.obey(told),
                     None => break None,
@@ -253,13 +187,13 @@ impl Sound {
             }
             self.flush();
         };
-        self.session.end(self.clock.now());
+        self.speech.end();
         self.flush();
-        report(Some(self.statistics()));
+        tell(self.speech.statistics());
         self.flow.close();
         let Some(error) = lost else { return Ok(()) };
-        let hung_up =
-            self.session.peer_said_goodbye() || matches!(error, LinkError::Dtls(DtlsError::Closed));
+        let hung_up = self.speech.session.peer_said_goodbye()
+            || matches!(error, LinkError::Dtls(DtlsError::Closed));
         // Who hangs up closes the sound as well, and its BYE may be behind that.
         if hung_up && timeout(BYE_MAX, closed(control, drop)).await.is_ok() {
             return Ok(());
@@ -269,15 +203,7 @@ impl Sound {
 
     fn obey(&mut self, told: Control) {
         match told {
-            Control::Mute(muted) => self.voice.mute(muted),
-            Control::Record(recorder, is_told) => self.voice.record(recorder, is_told),
-            Control::Join(other) => self.voice.join(other),
-            Control::Part => self.voice.part(),
-            Control::HandOver(who) => self.voice.hand_over(who),
-            Control::Digit(digit) => {
-                // Whether the other side takes keys, and how many wait, is known above.
-                let _ = self.session.send_digit(digit, DIGIT_LENGTH);
-            }
+            Control::Speech(change) => self.speech.change(change),
             Control::Direct(direction, is_held) => self.direct(direction, is_held),
             Control::Move(agent, remote) => {
                 let sender = self.flow.sender();
@@ -286,41 +212,19 @@ impl Sound {
         }
     }
 
-    /// Plays the next frame; how long after it the next one is best.
-    fn hear(&mut self) -> Duration {
-        let heard = self.session.playout(self.clock.now());
-        self.voice.hear(&heard);
-        self.session.playout_interval()
-    }
-
-    fn say(&mut self, report: &(impl Fn(Option<TalkReport>) + Send + Sync)) {
-        let said = self.voice.say();
-        self.session.capture(self.clock.now(), &said);
-        if self.voice.is_over() {
-            report(Some(TalkReport::MessageTaken));
-        }
-        if let Some(sentence) = self.voice.take_fault() {
-            report(Some(TalkReport::Fault(sentence)));
-        }
-    }
-
     /// While we hold the call nothing is heard, and nothing is said but music.
     fn direct(&mut self, agreed: sdp::Direction, is_held: bool) {
-        self.voice.hold(is_held);
-        let sends = agreed.sends() && (!is_held || self.voice.has_music());
+        self.speech.voice.hold(is_held);
+        let sends = agreed.sends() && (!is_held || self.speech.voice.has_music());
         let direction = sdp::Direction::from_flows(sends, agreed.receives() && !is_held);
-        self.session.set_direction(direction);
+        self.speech.session.set_direction(direction);
     }
 
     fn flush(&mut self) {
-        while let Some(packet) = self.session.poll() {
+        while let Some(packet) = self.speech.session.poll() {
             // A full queue is loss like any other.
             let _ = self.flow.send_raw(packet);
         }
-    }
-
-    fn statistics(&self) -> TalkReport {
-        TalkReport::Statistics(Box::new(self.session.statistics()))
     }
 }
 
@@ -385,12 +289,8 @@ fn media_role(role: DtlsRole) -> sdp::DtlsRole {
     }
 }
 
-/// How long a key is heard: what machines are sure to take for one press.
-const DIGIT_LENGTH: Duration = Duration::from_millis(100);
 /// How long the BYE of SIP may be behind the end of the sound: six of its transmissions
 /// (RFC 3261 §17.1.2.2).
 const BYE_MAX: Duration = Duration::from_secs(12);
-/// Figures go out ten times a second: what a level meter needs.
-const FRAMES_PER_REPORT: u32 = 5;
 /// Presses of the mute button on their way.
 const CONTROLS_MAX: usize = 16;

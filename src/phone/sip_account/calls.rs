@@ -10,9 +10,8 @@ use super::phone::SipNews;
 use super::sound::{BareSound, SoundReport};
 use crate::base::Instant;
 use crate::media::sdp::{Direction, Origin, PlainDescription, PlainNegotiated, PlainOffer};
-use crate::media::{
-    AudioStatistics, CallRecorder, ConferencePort, Digit, SinkChoice, SourceChoice,
-};
+use crate::media::{AudioStatistics, SinkChoice, SourceChoice};
+use crate::phone::speech::{SpeechChange, SpeechReport};
 use crate::phone::voice::Who;
 use crate::phone::words;
 use crate::phone::{CallId, CallReport, Event};
@@ -152,7 +151,7 @@ impl Engine {
         let Some(socket) = call.socket.take() else { return };
         let report = move |report| {
             // Figures come again; all else is not lost unless the phone has ended.
-            let last = !matches!(report, SoundReport::Statistics(_));
+            let last = !matches!(report, SoundReport::Speech(SpeechReport::Statistics(_)));
             if let Err(TrySendError::Full(report)) = reports.try_send((leg, report))
                 && last
             {
@@ -310,45 +309,10 @@ impl Engine {
         }
     }
 
-    /// Cuts the microphone off, or lets it in again.
-    pub(super) fn mute(&self, leg: LegId, is_muted: bool) {
+    /// Changes what is said and heard in a call.
+    pub(super) fn speak(&self, leg: LegId, change: SpeechChange) {
         if let Some(sound) = self.calls.get(&leg).and_then(|call| call.sound.as_ref()) {
-            sound.mute(is_muted);
-        }
-    }
-
-    /// Lets somebody else talk in a call.
-    pub(super) fn hand_over(&self, leg: LegId, who: Who) {
-        if let Some(sound) = self.calls.get(&leg).and_then(|call| call.sound.as_ref()) {
-            sound.hand_over(who);
-        }
-    }
-
-    /// Presses a key in a call.
-    pub(super) fn press(&self, leg: LegId, digit: Digit) {
-        if let Some(sound) = self.calls.get(&leg).and_then(|call| call.sound.as_ref()) {
-            sound.press(digit);
-        }
-    }
-
-    /// Records a call, or no more.
-    pub(super) fn record(&self, leg: LegId, recorder: Option<CallRecorder>) {
-        if let Some(sound) = self.calls.get(&leg).and_then(|call| call.sound.as_ref()) {
-            sound.record(recorder);
-        }
-    }
-
-    /// Connects a call with another one.
-    pub(super) fn join(&self, leg: LegId, other: ConferencePort) {
-        if let Some(sound) = self.calls.get(&leg).and_then(|call| call.sound.as_ref()) {
-            sound.join(other);
-        }
-    }
-
-    /// Connects a call with no other one any more.
-    pub(super) fn part(&self, leg: LegId) {
-        if let Some(sound) = self.calls.get(&leg).and_then(|call| call.sound.as_ref()) {
-            sound.part();
+            sound.speak(change);
         }
     }
 
@@ -382,12 +346,12 @@ impl Engine {
     }
 
     pub(super) async fn sound_report(&mut self, leg: LegId, report: SoundReport) {
-        if matches!(report, SoundReport::Over) {
+        let SoundReport::Speech(report) = report else {
             return self.tell_news(SipNews::SoundOver).await;
-        }
+        };
         let Some(call) = self.calls.get_mut(&leg) else { return };
         match report {
-            SoundReport::Statistics(statistics) => {
+            SpeechReport::Statistics(statistics) => {
                 if statistics.packets_received > 0 {
                     let elapsed = elapsed_ms(call.began, self.clock.now());
                     call.report.sound_ms.get_or_insert(elapsed);
@@ -396,17 +360,16 @@ impl Engine {
                 let call = call.id;
                 self.tell_figures(call, statistics);
             }
-            SoundReport::Digit(digit) => {
+            SpeechReport::Digit(digit) => {
                 let digit = digit.to_char();
                 let call = call.id;
                 self.tell_now(Event::Digit { call, digit });
             }
-            SoundReport::MessageTaken => {
+            SpeechReport::MessageTaken => {
                 let call = call.id;
                 self.tell_news(SipNews::MessageTaken(call)).await;
             }
-            SoundReport::Over => {}
-            SoundReport::Fault(message) => {
+            SpeechReport::Fault(message) => {
                 self.tell_now(Event::Error { message });
             }
         }

@@ -178,12 +178,7 @@ impl Engine {
             CallWish::Refuse(refusal) => self.command(refusal.command(leg)),
             CallWish::HangUp => self.command(Command::HangUp { leg, reason: None }),
             CallWish::Hold(is_on_hold) => self.hold(leg, is_on_hold),
-            CallWish::Mute(is_muted) => self.mute(leg, is_muted),
-            CallWish::Press(digit) => self.press(leg, digit),
-            CallWish::Record(recorder) => self.record(leg, recorder),
-            CallWish::Join(other) => self.join(leg, other),
-            CallWish::Part => self.part(leg),
-            CallWish::HandOver(who) => self.hand_over(leg, *who),
+            CallWish::Speech(change) => self.speak(leg, change),
             CallWish::Transfer(to) => self.transfer(leg, &to).await,
         }
     }

@@ -6,7 +6,8 @@ use tokio::sync::mpsc;
 
 use super::engine::Engine;
 use super::settings::SipAccount;
-use crate::media::{AudioStatistics, CallRecorder, ConferencePort, Digit, Recording};
+use crate::media::{AudioStatistics, Digit, Recording};
+use crate::phone::speech::SpeechChange;
 use crate::phone::voice::Who;
 use crate::phone::welcome::Refusal;
 use crate::phone::{CallId, Event};
@@ -47,16 +48,8 @@ pub(in crate::phone) enum CallWish {
     Refuse(Refusal),
     HangUp,
     Hold(bool),
-    Mute(bool),
-    Press(Digit),
-    /// To record both sides, or no more.
-    Record(Option<CallRecorder>),
-    /// To connect it with another one.
-    Join(ConferencePort),
-    /// To connect it with none any more.
-    Part,
-    /// To let somebody else talk on this side.
-    HandOver(Box<Who>),
+    /// To change what is said and heard.
+    Speech(SpeechChange),
     Transfer(sip::Aor),
 }
 
@@ -117,7 +110,10 @@ impl SipPhone {
 
     /// Presses a key of the telephone in a call.
     pub async fn press(&self, call: CallId, digit: Digit) {
-        let _ = self.wishes.send(SipWish::Call(call, CallWish::Press(digit))).await;
+        let _ = self
+            .wishes
+            .send(SipWish::Call(call, CallWish::Speech(SpeechChange::Press(digit))))
+            .await;
     }
 
     /// Has the other side of a call call somebody else instead; once it does so the call is over.

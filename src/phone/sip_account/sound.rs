@@ -1,21 +1,16 @@
-//! A call's sound on bare RTP, in a task of its own: a frame every 20 ms.
+//! A call's sound on bare RTP, in a task of its own.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use crate::base::{Now, Rng};
 use crate::link::{Clock, os_seed, unix_ms};
 use crate::media::sdp::PlainNegotiated;
-use crate::media::{
-    AudioSession, AudioStatistics, CallRecorder, ConferencePort, DatagramKind, Digit,
-    SessionSettings,
-};
-use crate::phone::turns::{Turn, Turns};
-use crate::phone::voice::{Voice, Who};
+use crate::media::{AudioSession, DatagramKind, SessionError, SessionSettings};
+use crate::phone::speech::{Speech, SpeechChange, SpeechReport};
+use crate::phone::voice::Who;
 
 /// A running call's sound; it ends when this is dropped.
 #[derive(Debug)]
@@ -31,30 +26,14 @@ enum Control {
     },
     /// The other side hears nothing of us, or does again.
     Hold(bool),
-    /// Our microphone is cut off, or let in again.
-    Mute(bool),
-    Press(Digit),
-    /// Both sides are recorded, or no more.
-    Record(Option<CallRecorder>),
-    /// This call is connected with another one.
-    Join(ConferencePort),
-    /// It is connected with none any more.
-    Part,
-    /// Let somebody else talk.
-    HandOver(Who),
+    Speech(SpeechChange),
 }
 
 /// What a call's sound reports.
 #[derive(Debug)]
 pub(super) enum SoundReport {
-    /// Something can't be used: one sentence. The call goes on without.
-    Fault(String),
-    /// The other side has pressed a key.
-    Digit(Digit),
-    /// Figures, several times a second and a last time at the end.
-    Statistics(Box<AudioStatistics>),
-    /// The answering machine has taken the message.
-    MessageTaken,
+    /// Something was said or heard; figures come a last time at the end.
+    Speech(SpeechReport),
     /// All is over and written.
     Over,
 }
@@ -78,10 +57,10 @@ impl BareSound {
             let now = Now::new(clock.now(), unix_ms());
             match AudioSession::unencrypted(now, settings, rng) {
                 Ok(session) => {
-                    let sound = Running { session, socket, remote, has_mux, clock, voice };
-                    sound.run(inbox, &report).await;
+                    let speech = Speech::start(session, voice, clock);
+                    Running { speech, socket, remote, has_mux }.run(inbox, &report).await;
                 }
-                Err(error) => report(SoundReport::Fault(error.to_string())),
+                Err(error) => report(fault(&error)),
             }
             report(SoundReport::Over);
         });
@@ -100,46 +79,19 @@ impl BareSound {
         let _ = self.control.try_send(Control::Hold(is_on_hold));
     }
 
-    /// Cuts the microphone off, or lets it in again.
-    pub(super) fn mute(&self, is_muted: bool) {
-        let _ = self.control.try_send(Control::Mute(is_muted));
-    }
-
-    /// Records both sides, or no more. The other side hears a tone: its phone says nothing of it.
-    pub(super) fn record(&self, recorder: Option<CallRecorder>) {
-        let _ = self.control.try_send(Control::Record(recorder));
-    }
-
-    /// Connects this call with another one: each is heard in the other.
-    pub(super) fn join(&self, other: ConferencePort) {
-        let _ = self.control.try_send(Control::Join(other));
-    }
-
-    /// Connects this call with no other one any more.
-    pub(super) fn part(&self) {
-        let _ = self.control.try_send(Control::Part);
-    }
-
-    /// Lets somebody else talk on this side.
-    pub(super) fn hand_over(&self, who: Who) {
-        let _ = self.control.try_send(Control::HandOver(who));
-    }
-
-    /// Presses a key of the telephone.
-    pub(super) fn press(&self, digit: Digit) {
-        let _ = self.control.try_send(Control::Press(digit));
+    /// Changes what is said and heard.
+    pub(super) fn speak(&self, change: SpeechChange) {
+        let _ = self.control.try_send(Control::Speech(change));
     }
 }
 
 /// Sound in both directions.
 struct Running {
-    session: AudioSession,
+    speech: Speech,
     socket: UdpSocket,
     remote: SocketAddr,
     /// Whether reports go to the port of sound. The other side's own port for them is not used.
     has_mux: bool,
-    clock: Clock,
-    voice: Voice,
 }
 
 impl Running {
@@ -148,23 +100,11 @@ impl Running {
         mut control: mpsc::Receiver<Control>,
         report: &(impl Fn(SoundReport) + Send + Sync),
     ) {
-        let mut turns = Turns::start();
-        let mut frames = 0_u32;
+        let tell = |speech| report(SoundReport::Speech(speech));
         let mut buffer = [0; DATAGRAM_MAX];
         loop {
-            let deadline = self.session.deadline();
             tokio::select! {
-                turn = turns.next() => match turn {
-                    Turn::Hear => turns.hear_after(Instant::now(), self.hear()),
-                    Turn::Say if !turns.can_say(self.voice.readiness()) => {}
-                    Turn::Say => {
-                        self.say(report);
-                        frames = frames.wrapping_add(1);
-                        if frames.is_multiple_of(FRAMES_PER_REPORT) {
-                            report(self.statistics());
-                        }
-                    }
-                },
+                due = self.speech.next() => self.speech.pass(due, tell),
                 read = self.socket.recv_from(&mut buffer) => {
                     // Whoever sends from elsewhere is not who we talk to.
                     if let Ok((length, from)) = read && from.ip() == self.remote.ip() {
@@ -172,14 +112,8 @@ impl Running {
                             // A router may have given it another port (RFC 4961 §4).
                             self.remote.set_port(from.port());
                         }
-                        self.session.receive(self.clock.now(), &buffer[..length]);
-                        while let Some(digit) = self.session.take_digit() {
-                            report(SoundReport::Digit(digit));
-                        }
+                        self.speech.receive(&buffer[..length], tell);
                     }
-                }
-                () = self.clock.sleep_until(deadline) => {
-                    self.session.handle_timeout(self.clock.now());
                 }
                 change = control.recv() => match change {
                     Some(control) => self.obey(control, report),
@@ -188,61 +122,36 @@ impl Running {
             }
             self.flush();
         }
-        self.session.end(self.clock.now());
+        self.speech.end();
         self.flush();
-        report(self.statistics());
+        tell(self.speech.statistics());
     }
 
     fn obey(&mut self, control: Control, report: &(impl Fn(SoundReport) + Send + Sync)) {
         match control {
             Control::Change { remote, settings } => {
                 self.remote = remote;
-                if let Err(error) = self.session.change(settings) {
-                    report(SoundReport::Fault(error.to_string()));
+                if let Err(error) = self.speech.session.change(settings) {
+                    report(fault(&error));
                 }
             }
-            Control::Hold(is_on_hold) => self.voice.hold(is_on_hold),
-            Control::Mute(is_muted) => self.voice.mute(is_muted),
-            Control::Record(recorder) => self.voice.record(recorder, false),
-            Control::Join(other) => self.voice.join(other),
-            Control::Part => self.voice.part(),
-            Control::HandOver(who) => self.voice.hand_over(who),
-            Control::Press(digit) => {
-                let _ = self.session.send_digit(digit, KEY);
-            }
-        }
-    }
-
-    /// Plays the next frame; how long after it the next one is best.
-    fn hear(&mut self) -> Duration {
-        let heard = self.session.playout(self.clock.now());
-        self.voice.hear(&heard);
-        self.session.playout_interval()
-    }
-
-    fn say(&mut self, report: &(impl Fn(SoundReport) + Send + Sync)) {
-        let said = self.voice.say();
-        self.session.capture(self.clock.now(), &said);
-        if self.voice.is_over() {
-            report(SoundReport::MessageTaken);
-        }
-        if let Some(sentence) = self.voice.take_fault() {
-            report(SoundReport::Fault(sentence));
+            Control::Hold(is_on_hold) => self.speech.voice.hold(is_on_hold),
+            Control::Speech(change) => self.speech.change(change),
         }
     }
 
     fn flush(&mut self) {
-        while let Some(packet) = self.session.poll() {
+        while let Some(packet) = self.speech.session.poll() {
             if self.has_mux || DatagramKind::of(&packet) == DatagramKind::Rtp {
                 // A full queue is loss like any other.
                 let _ = self.socket.try_send_to(&packet, self.remote);
             }
         }
     }
+}
 
-    fn statistics(&self) -> SoundReport {
-        SoundReport::Statistics(Box::new(self.session.statistics()))
-    }
+fn fault(error: &SessionError) -> SoundReport {
+    SoundReport::Speech(SpeechReport::Fault(error.to_string()))
 }
 
 /// What both sides have agreed on, for the sound of it.
@@ -260,10 +169,6 @@ fn settings(negotiated: &PlainNegotiated, rng: &mut Rng) -> SessionSettings {
     }
 }
 
-/// How long a key is pressed.
-const KEY: Duration = Duration::from_millis(100);
-/// Figures go out ten times a second.
-const FRAMES_PER_REPORT: u32 = 5;
 /// Changes and keys on their way.
 const CHANGES_MAX: usize = 32;
 /// The longest datagram: nothing longer crosses an ordinary network in one piece.
