@@ -91,8 +91,8 @@ impl Turns {
         }
     }
 
-    /// The speaker's next frame is due this long after the last one, which was taken at `taken`, and
-    /// all after it a frame after each other. A frame that was taken late sets no new pace.
+    /// The speaker's next frame is due this long after the last one, which was taken at `taken`,
+    /// and all after it in the same pace. A frame that was taken late sets no new pace.
     pub(super) fn hear_after(&mut self, taken: Instant, interval: Duration) {
         self.hear = match interval.checked_sub(FRAME) {
             None => self.hear.min(taken + interval),

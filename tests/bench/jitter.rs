@@ -1,8 +1,8 @@
 //! The jitter buffer against the clairvoyant best, on made networks: the mean delay of a packet's
 //! sound from its making to its playing, and the same of a buffer that knows the whole trace, may
 //! choose another delay every ten seconds, and misses no more frames. Once both let sound out in
-//! ticks of 20 ms, once whenever they like. `cargo bench --bench jitter`; the last column should not
-//! be above 1.15.
+//! ticks of 20 ms, once whenever they like. `cargo bench --bench jitter`; the last column should
+//! not be above 1.15.
 
 use std::collections::BTreeMap;
 

@@ -257,7 +257,7 @@ impl JitterBuffer {
     }
 
     /// How long after the last pull the next one is best, and each a tick after the one before
-    /// from then on: a tick, unless sound is had a part of it sooner, or in time a part of it later.
+    /// from then on: a tick, unless all is here a part of it sooner, or not before a part later.
     pub fn interval(&self) -> Duration {
         Duration::from_micros((limits::TICK + self.part).unsigned_abs())
     }

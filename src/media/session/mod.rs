@@ -34,9 +34,9 @@ use crate::base::{Instant, Now, Rng};
 /// The sound of one call.
 ///
 /// Every 20 ms the driver hands [`capture`](Self::capture) a frame from the microphone and takes
-/// one for the speaker from [`playout`](Self::playout), a little sooner or later if
-/// [`playout_interval`](Self::playout_interval) says so; it hands every datagram that is not STUN or
-/// DTLS to [`receive`](Self::receive), calls [`handle_timeout`](Self::handle_timeout) at
+/// one for the speaker from [`playout`](Self::playout), sooner or later if its
+/// [interval](Self::playout_interval) is another; it hands every datagram that is not STUN or DTLS
+/// to [`receive`](Self::receive), calls [`handle_timeout`](Self::handle_timeout) at
 /// [`deadline`](Self::deadline), and after each of these sends what [`poll`](Self::poll) gives.
 #[derive(Debug)]
 pub struct AudioSession {
@@ -311,8 +311,7 @@ impl AudioSession {
         frame
     }
 
-    /// How long after the last [`playout`](Self::playout) the next is best: 20 ms, or a little less
-    /// or more once, for all after it to come as much sooner or later.
+    /// How long after the last playout the next is best: 20 ms, or once a little less or more.
     pub fn playout_interval(&self) -> Duration {
         self.jitter.interval()
     }
