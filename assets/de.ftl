@@ -525,6 +525,7 @@ play_message_of = Nachricht von { $name } abspielen
 stop_message_of = Nachricht von { $name } anhalten
 delete_message_of = Nachricht von { $name } löschen
 in_conference = In einer Konferenz: alle hören einander
+state_in_conference = { $state }, in der Konferenz
 merge_with = Mit { $name } zusammenlegen
 talk_alone_with = Mit { $name } allein sprechen
 add_device = Ein Gerät hinzufügen, falls diese nicht da sind

@@ -525,6 +525,7 @@ play_message_of = Play the message of { $name }
 stop_message_of = Stop the message of { $name }
 delete_message_of = Delete the message of { $name }
 in_conference = In a conference: all hear each other
+state_in_conference = { $state }, in the conference
 merge_with = Merge with { $name }
 talk_alone_with = Talk with { $name } alone
 add_device = Add a device for when these are not there

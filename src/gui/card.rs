@@ -242,6 +242,10 @@ fn open_ui(
 /// A running call in one line.
 fn small_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
     let accent = roles(ui).accent;
+    let mut state = state_words(call);
+    if call.conference.is_some() {
+        state = words::state_in_conference(&state);
+    }
     ui.horizontal(|ui| {
         widgets::avatar(ui, name, 40.0);
         ui.vertical(|ui| {
@@ -249,7 +253,7 @@ fn small_ui(ui: &mut Ui, call: &Call, name: &str) -> Option<Command> {
             ui.set_max_width((ui.available_width() - 3.0 * 48.0).max(60.0));
             let title = RichText::new(name).size(size::NAME);
             ui.add(egui::Label::new(title).truncate());
-            ui.add(egui::Label::new(RichText::new(state_words(call)).color(accent)).truncate());
+            ui.add(egui::Label::new(RichText::new(state).color(accent)).truncate());
         });
         widgets::from_right(ui, |ui| {
             let hang_up =

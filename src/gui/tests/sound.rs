@@ -108,6 +108,7 @@ fn two_calls_are_merged_by_a_button_and_parted_by_another() {
         }
         tell(&mut harness, &backend, snapshot);
         harness.get_by_label(words::in_conference());
+        harness.get_by_label_contains("in the conference");
         assert!(harness.query_by_label("Merge with bob").is_none());
         click(&mut harness, "Talk with dora alone");
         assert_eq!(commands(&mut backend), [Command::Split(CallId(4))]);

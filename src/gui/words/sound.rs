@@ -53,6 +53,11 @@ texts! {
     sound_files,
 }
 
+/// How a call is that is heard in the others.
+pub fn state_in_conference(state: &str) -> String {
+    say!(state_in_conference, state = state)
+}
+
 /// The button that opens a dialog in which a file is chosen.
 pub fn choose_file(label: &str) -> String {
     say!(choose_file, label = label)
