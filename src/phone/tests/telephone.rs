@@ -352,15 +352,13 @@ async fn a_call_to_an_account_carries_voice_and_keys() {
     assert_eq!((&snapshot.calls[0].trouble, &snapshot.notice), (&None, &None));
 }
 
-/// Whoever is not answered may leave a message, which is there once the machine has hung up.
-#[tokio::test]
-async fn the_machine_answers_a_call_to_an_account() {
-    let mut provider = Provider::new().await;
-    let mut alice = alice_at(&mut provider).await;
+/// Alice's machine has greeted Rob, and takes messages of so many seconds.
+async fn machine_has_a_call_to_an_account(provider: &mut Provider, message_s_max: u16) -> Phone {
+    let mut alice = alice_at(provider).await;
     let machine = MachineSettings {
         answering_machine: true,
         machine_after_s: 0,
-        machine_message_s_max: 2,
+        machine_message_s_max: message_s_max,
         ..MachineSettings::default()
     };
     alice.send(Command::Configure(Box::new(Settings { machine, ..Settings::default() })));
@@ -368,12 +366,37 @@ async fn the_machine_answers_a_call_to_an_account() {
     provider.send("one", "INVITE", None).await;
     provider.is_answered("one", "200").await;
     provider.hears_sound("the greeting", 0, is_loud).await;
+    alice
+}
+
+/// Whoever is not answered may leave a message, which is there once the machine has hung up.
+#[tokio::test]
+async fn the_machine_answers_a_call_to_an_account() {
+    let mut provider = Provider::new().await;
+    let mut alice = machine_has_a_call_to_an_account(&mut provider, 2).await;
     provider.hears(&["BYE"]).await;
     assert_eq!(alice.over().await.0, format!("{ROB} left a message."));
     alice.until("a message", |s| s.voice_messages.iter().any(|m| m.peer == ROB)).await;
     let snapshot = alice.handle.snapshot();
     assert_eq!(snapshot.voice_messages[0].duration, Duration::from_secs(2));
     assert_eq!(snapshot.history[0].ending(), Ending::Missed);
+}
+
+/// A call to an account that the machine has is picked up: Rob hears Alice, and has not been missed.
+#[tokio::test]
+async fn a_call_to_an_account_is_taken_from_the_machine() {
+    let mut provider = Provider::new().await;
+    let mut alice = machine_has_a_call_to_an_account(&mut provider, 600).await;
+    provider.hears_sound("the end of the greeting", 0, is_silent).await;
+    let call = alice.handle.snapshot().calls[0].clone();
+    assert!(call.takes_message);
+    alice.send(Command::Answer(call.id));
+    alice.until("a call of hers", |s| !s.calls[0].takes_message).await;
+    provider.hears_sound("Alice", 0, is_loud).await;
+    alice.send(Command::HangUp(call.id));
+    provider.hears(&["BYE"]).await;
+    assert_eq!(alice.over().await.0, "You hung up.");
+    assert_eq!(alice.handle.snapshot().history[0].ending(), Ending::Talked);
 }
 
 /// RFC 3261 §21.3.3: calls to an account go on to somebody whom its provider can find. One of an
