@@ -48,7 +48,7 @@ answer = Annehmen
 decline = Ablehnen
 call_again = Noch einmal anrufen
 dismiss = Weglegen
-dismiss_notice = Meldung wegnehmen
+dismiss_notice = Meldung schließen
 you = Du
 ringing = Es klingelt
 calls_you = ruft dich an
@@ -427,7 +427,7 @@ route_length = Verbindungen bis zu dem, der den Namen kannte
 
 contacts = Kontakte
 no_contacts = Noch keine Kontakte.
-no_contacts_hint = Füge hier oder aus deinen letzten Anrufen jemanden hinzu, oder bring eine Datei.
+no_contacts_hint = Füge hier oder aus deinen letzten Anrufen jemanden hinzu, oder lies eine Datei ein.
 no_contact_match = Niemand heißt so.
 nobody_chosen_hint = Wähle links jemanden aus.
 add_contact = Kontakt hinzufügen
@@ -474,7 +474,7 @@ lost_calls =
        *[other] { $count } laufende Anrufe enden.
     }
 held_by_us = { $name } hört dich nicht, und du hörst { $name } nicht
-held_by_them = { $name } hält dich
+held_by_them = { $name } hält den Anruf
 press = Taste { $key }
 connect_with = Mit { $name } verbinden
 transferring = { $name } wird mit { $to } verbunden
@@ -735,7 +735,7 @@ whereabouts_unregistered = Nicht angemeldet
 
 ## The desktop
 
-desktop = Auf deinem Schreibtisch
+desktop = Auf dem Desktop
 close_to_tray = Beim Schließen des Fensters bleibt das Telefon in der Leiste
 close_to_tray_hint = Es klingelt weiter; das Menü des Zeichens dort beendet das Programm. Wo es keine Leiste dafür gibt, beendet es das Schließen.
 start_at_login = Bei der Anmeldung starten
@@ -826,8 +826,8 @@ said_network_open = mit eigener Adresse
 said_network_nat = hinter einem NAT
 said_network_changing = hinter einem NAT, das seine Ports wechselt
 said_network_closed = in einem geschlossenen Netz
-said_relay_useless = nicht einmal über ein Relais
-said_relay_missing = und kein Relais konnte helfen
+said_relay_useless = nicht einmal über ein Relay
+said_relay_missing = und kein Relay konnte helfen
 said_sound_slow = Kein Ton: Innerhalb von { $seconds } s kam keine sichere Verbindung zustande.
 said_no_sound = Kein Ton: { $why }.
 said_sound_lost = Der Ton ist abgerissen: { $why }.
