@@ -12,7 +12,7 @@
 //! | `codec` | Opus, and G.711 for ordinary phones | RFC 6716, 7587, 3551 |
 //! | [`jitter`], `stretch` | when to play what, and how fast | |
 //! | `red`, `path` | copies against loss; how much of them and of everything | RFC 2198 |
-//! | `report`, `metrics` | RTCP | RFC 3550, 3611 |
+//! | `report`, `metrics`, `losses` | RTCP | RFC 3550, 3611 |
 //! | `quality` | what people would say of the sound | RFC 3611 §4.7, ITU-T G.107 |
 //! | `digit` | digits pressed in a call | RFC 4733 |
 //! | `session`, `level` | all of that for one call | |
@@ -39,6 +39,7 @@ pub mod fuzz;
 pub mod jitter;
 mod level;
 mod loopback;
+mod losses;
 mod machine;
 mod metrics;
 mod path;

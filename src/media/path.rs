@@ -2,11 +2,14 @@
 //!
 //! Loss alone is answered with copies of earlier frames, or with redundancy inside the codec
 //! where the other side knows no copies; both cost bits. A call begins with a little of it, before
-//! anything is known. Loss or delay that comes with a longer round trip is a queue that we help to
+//! anything is known; how far behind copies are sent is what saves most of what was lost lately for
+//! the delay that it costs. Loss or delay that comes with a longer round trip is a queue that we help to
 //! fill: then fewer bits are sent. The way up is slow, and slower after each attempt that has
 //! failed, so that the bitrate comes to rest.
 
 use std::time::Duration;
+
+use super::losses::Losses;
 
 /// The path to the other side.
 #[derive(Debug)]
@@ -21,6 +24,7 @@ pub(super) struct Path {
     loss: f32,
     /// The same as far as the other side has reported.
     told: Option<f32>,
+    losses: Losses,
     round_trip_least: Option<Duration>,
     is_congested: bool,
     /// Reports in a row without a fault.
@@ -46,11 +50,14 @@ pub(super) struct Plan {
 const BITRATES: [u32; 6] = [12_000, 16_000, 24_000, 32_000, 40_000, 48_000];
 /// Where a call begins in them.
 const STEP_FIRST: usize = 3;
-/// Loss from which one copy is worth its bits, and from which two are: one for single losses, and
-/// two that together survive four in a row.
+/// Loss from which one copy is worth its bits, and from which two are.
 const LOSS_COPIES: (f32, f32) = (0.01, 0.04);
-/// Distances of the copies.
-const DISTANCES: (&[usize], &[usize]) = (&[1], &[4, 2]);
+/// Distances of one copy and of two, of which the first is taken while nothing is known of how
+/// losses are spread: one for single losses, and two that together survive four in a row.
+const DISTANCES: ([&[usize]; 3], [&[usize]; 3]) = ([&[1], &[2], &[4]], [&[4, 2], &[2, 1], &[6, 3]]);
+/// What it costs to lose one of a hundred frames, in packets of delay: a little more than to the
+/// jitter buffer at the other side, which finds copies worth waiting for if they are sent.
+const LOSS_COST: f32 = 4.0;
 /// Loss that is reckoned with before anything is known, so that a call begins with copies: for
 /// 10 kB nobody who loses packets misses the first words. Two reports without loss end them.
 const LOSS_PRESUMED: f32 = 0.02;
@@ -71,6 +78,7 @@ impl Path {
             step: STEP_FIRST,
             loss: LOSS_PRESUMED,
             told: None,
+            losses: Losses::default(),
             round_trip_least: None,
             is_congested: false,
             calm: 0,
@@ -92,8 +100,9 @@ impl Path {
         }
     }
 
-    /// Takes a report of the other side.
-    pub(super) fn report(&mut self, loss: f32, round_trip: Option<Duration>) {
+    /// Takes a report of the other side, which may tell whether each packet was lost.
+    pub(super) fn report(&mut self, loss: f32, round_trip: Option<Duration>, lost: &[bool]) {
+        self.losses.learn(lost);
         // A report covers five seconds: bad news at once, good news when it lasts.
         let after = |before: f32| if loss > before { loss } else { (before + loss) / 2.0 };
         (self.loss, self.told) = match self.told {
@@ -128,8 +137,8 @@ impl Path {
     pub(super) fn plan(&self) -> Plan {
         let distances = match self.loss {
             _ if !self.takes_copies || self.is_congested => &[][..],
-            loss if loss >= LOSS_COPIES.1 => DISTANCES.1,
-            loss if loss >= LOSS_COPIES.0 => DISTANCES.0,
+            loss if loss >= LOSS_COPIES.1 => self.best(DISTANCES.1),
+            loss if loss >= LOSS_COPIES.0 => self.best(DISTANCES.0),
             _ => &[],
         };
         // Redundancy twice would cost quality for nothing.
@@ -139,6 +148,16 @@ impl Path {
             loss_percent: (loss * 100.0).ceil() as u8,
             distances,
         }
+    }
+
+    /// Those distances that cost least in losses that are left and in delay.
+    fn best(&self, choices: [&'static [usize]; 3]) -> &'static [usize] {
+        let cost = |distances: &&[usize]| {
+            let left = self.losses.left(distances)?;
+            Some(left * 100.0 * LOSS_COST + *distances.iter().max()? as f32)
+        };
+        let priced = choices.iter().filter_map(|choice| Some((cost(choice)?, *choice)));
+        priced.min_by(|(one, _), (other, _)| one.total_cmp(other)).map_or(choices[0], |(_, it)| it)
     }
 }
 
@@ -153,25 +172,42 @@ mod tests {
     #[test]
     fn loss_is_answered_with_copies_and_not_with_fewer_bits() {
         let mut path = Path::new(None, true);
-        path.report(0.1, ms(50));
+        path.report(0.1, ms(50), &[]);
         let plan = Plan { bitrate: 32_000, loss_percent: 0, distances: &[4, 2] };
         assert_eq!(path.plan(), plan);
-        path.report(0.0, ms(50));
+        path.report(0.0, ms(50), &[]);
         assert_eq!(path.plan().distances, [4, 2], "not at the first good news");
-        path.report(0.0, ms(50));
+        path.report(0.0, ms(50), &[]);
         assert_eq!(path.plan().distances, [1]);
         let mut without = Path::new(None, false);
-        without.report(0.095, ms(50));
+        without.report(0.095, ms(50), &[]);
         assert_eq!((without.plan().loss_percent, without.plan().distances.len()), (10, 0));
+    }
+
+    /// Ten of a hundred packets are lost: one by one, in threes, or in sixes.
+    #[test]
+    fn copies_are_as_far_behind_as_losses_are_long() {
+        let told = |in_a_row: usize, share: usize| {
+            let mut path = Path::new(None, true);
+            let every = in_a_row * share;
+            let lost: Vec<bool> = (0..600).map(|index| index % every < in_a_row).collect();
+            path.report(1.0 / share as f32, ms(50), &lost);
+            path.plan().distances
+        };
+        assert_eq!(
+            (told(1, 10), told(3, 10), told(6, 10)),
+            (&[2, 1][..], &[4, 2][..], &[6, 3][..])
+        );
+        assert_eq!((told(1, 30), told(2, 30), told(3, 30)), (&[1][..], &[2][..], &[4][..]));
     }
 
     #[test]
     fn a_call_begins_with_copies_that_two_good_reports_end() {
         let mut path = Path::new(None, true);
         assert_eq!(path.plan(), Plan { bitrate: 32_000, loss_percent: 0, distances: &[1] });
-        path.report(0.0, ms(50));
+        path.report(0.0, ms(50), &[]);
         assert_eq!((path.plan().distances, path.loss()), (&[1][..], 0.0));
-        path.report(0.0, ms(50));
+        path.report(0.0, ms(50), &[]);
         assert!(path.plan().distances.is_empty());
         assert_eq!(Path::new(None, false).plan().loss_percent, 2);
     }
@@ -182,7 +218,7 @@ mod tests {
         path.presume(0.08);
         assert_eq!(path.plan().distances, [4, 2]);
         assert_eq!(path.loss(), 0.0, "nobody has said so");
-        path.report(0.0, None);
+        path.report(0.0, None, &[]);
         assert_eq!(path.plan().distances, [1]);
         path.presume(0.5);
         assert_eq!(path.plan().distances, [1], "told is told");
@@ -197,7 +233,7 @@ mod tests {
             let bitrate = path.plan().bitrate;
             bitrates.push(bitrate);
             let is_full = bitrate > 30_000 && bitrates.len() > 2;
-            path.report(0.0, ms(if is_full { 400 } else { 50 }));
+            path.report(0.0, ms(if is_full { 400 } else { 50 }), &[]);
             assert!(bitrates.len() < 2 || path.plan().distances.is_empty());
         }
         let late = &bitrates[100..];
@@ -210,8 +246,8 @@ mod tests {
     fn a_good_path_is_used_up_to_the_wish_of_the_other_side() {
         let (mut free, mut bounded) = (Path::new(None, true), Path::new(Some(20_000), true));
         for _ in 0..30 {
-            free.report(0.0, ms(20));
-            bounded.report(0.0, ms(20));
+            free.report(0.0, ms(20), &[]);
+            bounded.report(0.0, ms(20), &[]);
         }
         assert_eq!((free.plan().bitrate, bounded.plan().bitrate), (48_000, 20_000));
     }

@@ -21,7 +21,7 @@ pub(super) struct Block {
 }
 
 /// Frames remembered: as many as the farthest copy is behind.
-const SENT_MAX: usize = 4;
+const SENT_MAX: usize = 6;
 /// What 10 bits can tell (RFC 2198 §3).
 const LENGTH_MAX: usize = 0x3ff;
 /// What 14 bits can tell.

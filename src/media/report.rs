@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use rtcp::extended_report::ExtendedReport;
+use rtcp::extended_report::{ExtendedReport, LossRLEReportBlock};
 use rtcp::goodbye::Goodbye;
 use rtcp::packet::Packet;
 use rtcp::receiver_report::ReceiverReport;
@@ -14,12 +14,13 @@ use rtcp::source_description::{
 };
 
 use super::codec::Codec;
+use super::losses::{self, Arrivals};
 use super::metrics::{self, Heard, HeardThere};
 use super::session::SessionSettings;
 use crate::base::{Instant, Now, Rng};
 
 /// Counts the packets of one source as they come in (RFC 3550 A.1, A.3, A.8).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Reception {
     pub(super) source: u32,
     codec: Codec,
@@ -28,6 +29,7 @@ pub(super) struct Reception {
     received: u64,
     expected_before: i64,
     received_before: u64,
+    arrivals: Arrivals,
     /// What was expected and received when loss was looked at last.
     looked_at: (i64, u64),
     transit: Option<i64>,
@@ -48,6 +50,7 @@ impl Reception {
             received: 0,
             expected_before: 0,
             received_before: 0,
+            arrivals: Arrivals::new(first),
             looked_at: (0, 0),
             transit: None,
             jitter: 0.0,
@@ -72,6 +75,7 @@ impl Reception {
         if ahead > -MISORDER_MAX {
             self.first = self.first.min(self.highest + ahead);
         }
+        self.arrivals.note(self.highest + ahead);
         self.highest = self.highest.max(self.highest + ahead);
         self.received += 1;
     }
@@ -157,13 +161,17 @@ pub(super) struct Reporter {
     unix_us_at_origin: u128,
     next: Instant,
     sent_before: u64,
+    /// Whether the other side sends copies, for which it should know what they have to survive.
+    tells_losses: bool,
 }
 
 /// What a compound packet of the other side says that matters to us.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Feedback {
     /// Share of our packets lost since its last report, 0 to 1.
     pub(super) fraction_lost: Option<f32>,
+    /// Whether each of our packets since then was lost, if it says.
+    pub(super) lost: Vec<bool>,
     /// How long a packet takes to it and back.
     pub(super) round_trip: Option<Duration>,
     /// Variation of our packets' transit (RFC 3550 §6.4.1).
@@ -203,6 +211,7 @@ impl Reporter {
             // something to tell.
             next: now.instant + interval(rng) / 4,
             sent_before: 0,
+            tells_losses: settings.copies.is_some(),
         }
     }
 
@@ -216,7 +225,7 @@ impl Reporter {
         self.next
     }
 
-    /// The compound that is due now: SR or RR, SDES with the CNAME, and VoIP metrics.
+    /// The compound that is due now: SR or RR, SDES with the CNAME, VoIP metrics and losses.
     pub(super) fn report(
         &mut self,
         now: Instant,
@@ -255,6 +264,7 @@ impl Reporter {
                 self.read_blocks(now, &report.reports, &mut feedback);
             } else if let Some(report) = packet.downcast_ref::<ExtendedReport>() {
                 feedback.heard = metrics::read(report, self.source).or(feedback.heard);
+                feedback.lost = losses_of(report, self.source);
             } else if packet.is::<Goodbye>() {
                 feedback.goodbye = true;
             }
@@ -288,7 +298,12 @@ impl Reporter {
         reception: Option<(&mut Reception, Heard<'_>)>,
     ) -> Vec<Box<dyn Packet + Send + Sync>> {
         let (block, metrics) = reception.map_or((None, None), |(reception, heard)| {
-            let metrics = metrics::write(self.source, reception.source, &heard);
+            let mut metrics = metrics::write(self.source, reception.source, &heard);
+            if self.tells_losses
+                && let Some(losses) = reception.arrivals.report(reception.source)
+            {
+                metrics.reports.push(Box::new(losses));
+            }
             (Some(reception.block(now)), Some(metrics))
         });
         let reports: Vec<_> = block.into_iter().collect();
@@ -332,6 +347,15 @@ impl Reporter {
         let fraction = (unix_us % 1_000_000) as u64 * (1 << 32) / 1_000_000;
         (seconds << 32) | fraction
     }
+}
+
+/// Whether each of the packets of `source` was lost, as far as a report tells.
+fn losses_of(report: &ExtendedReport, source: u32) -> Vec<bool> {
+    let blocks = report.reports.iter().map(|block| block.as_any());
+    let mut about_us = blocks
+        .filter_map(|block| block.downcast_ref::<LossRLEReportBlock>())
+        .filter(|block| block.ssrc == source);
+    about_us.next().map(losses::read).unwrap_or_default()
 }
 
 /// The packets of a compound, as far as their lengths fit (RFC 3550 §6.1).

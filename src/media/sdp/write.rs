@@ -74,7 +74,7 @@ pub(super) fn audio(
     }
     add("rtcp-mux", None);
     // RFC 3611 §5.1.
-    add("rtcp-xr", Some("voip-metrics".into()));
+    add("rtcp-xr", Some("pkt-loss-rle voip-metrics".into()));
     add("setup", Some(setup_word(local.setup).into()));
     add("fingerprint", Some(format!("sha-256 {}", colon_hex(&local.fingerprint))));
     add("ice-ufrag", Some(local.ice_ufrag.clone()));

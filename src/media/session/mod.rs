@@ -484,7 +484,7 @@ impl AudioSession {
 
     /// What is counted of the source of a packet, from then on the one that is listened to.
     fn follow_source(&mut self, header: &rtp::header::Header) -> &mut Reception {
-        if self.reception.is_some_and(|reception| reception.source != header.ssrc) {
+        if self.reception.as_ref().is_some_and(|reception| reception.source != header.ssrc) {
             // The other side has started again, or found that we share a number.
             self.forget_source();
         }
@@ -550,7 +550,7 @@ impl AudioSession {
         self.heard_there = feedback.heard.unwrap_or(self.heard_there);
         self.peer_said_goodbye |= feedback.goodbye;
         if let Some(fraction) = feedback.fraction_lost {
-            self.path.report(fraction, feedback.round_trip);
+            self.path.report(fraction, feedback.round_trip, &feedback.lost);
         }
         if let (Some((source, ntp_time)), Some(reception)) =
             (feedback.sender_report, &mut self.reception)

@@ -54,7 +54,7 @@ pub struct AudioStatistics {
 impl AudioSession {
     /// The call's figures up to now.
     pub fn statistics(&self) -> AudioStatistics {
-        let (received, lost) = self.reception.map_or((0, 0), |r| (r.received(), r.lost()));
+        let (received, lost) = self.reception.as_ref().map_or((0, 0), |r| (r.received(), r.lost()));
         let received = self.earlier.0 + received;
         let lost = (self.earlier.1 + lost).max(0).unsigned_abs();
         let expected = (received + lost).max(1);
@@ -67,7 +67,7 @@ impl AudioSession {
             packets_refused: self.refused,
             loss_received: lost as f32 / expected as f32,
             loss_sent: self.path.loss(),
-            jitter: self.reception.map_or(Duration::ZERO, |r| r.jitter()),
+            jitter: self.reception.as_ref().map_or(Duration::ZERO, |r| r.jitter()),
             jitter_sent: self.jitter_sent,
             heard: heard.lately.map(|lately| lately.estimate()),
             heard_there: there.estimate,

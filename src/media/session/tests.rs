@@ -19,6 +19,9 @@ struct Call {
     /// Datagrams under way: when they arrive, at whom.
     under_way: Vec<(u64, usize, Bytes)>,
     network: Network,
+    /// How many datagrams in a row are lost on average, and whether the last one was, each way.
+    burst: f64,
+    is_losing: [bool; 2],
     rng: Rng,
     now_us: u64,
 }
@@ -48,6 +51,8 @@ impl Call {
             sessions: [session(DtlsRole::Client, seed), session(DtlsRole::Server, seed + 1000)],
             under_way: Vec::new(),
             network,
+            burst: 1.0,
+            is_losing: [false; 2],
             rng: Rng::from_number(seed + 2000),
             now_us: 1_000_000,
         }
@@ -81,7 +86,13 @@ impl Call {
             while let Some(datagram) = session.poll() {
                 let Network { delay_us, jitter_us, loss } = self.network;
                 let arrival = self.now_us + delay_us + self.rng.below(jitter_us + 1);
-                if self.rng.unit() >= loss {
+                let chance = match self.is_losing[index] {
+                    _ if self.burst <= 1.0 => loss,
+                    true => 1.0 - 1.0 / self.burst,
+                    false => loss / (1.0 - loss) / self.burst,
+                };
+                self.is_losing[index] = self.rng.unit() < chance;
+                if !self.is_losing[index] {
                     self.under_way.push((arrival, 1 - index, datagram));
                 }
             }
@@ -175,6 +186,27 @@ fn copies_and_redundancy_are_sent_when_packets_are_lost() {
     let without = run(None);
     assert!(with.copied >= 8 && with.lost * 2 <= without.lost, "{with:?} and {without:?}");
     assert!(without.copied == 0 && without.recovered > 0, "{without:?}");
+}
+
+/// The other side tells which packets it lost (RFC 3611 §4.1): copies are sent as far behind as to
+/// survive losses in a row, and no farther.
+#[test]
+fn copies_are_as_far_behind_as_needed() {
+    let run = |burst, seed| {
+        let mut call = Call::new(seed, Network { delay_us: 40_000, jitter_us: 0, loss: 0.1 });
+        call.burst = burst;
+        call.talk([&[], &[]], 1500);
+        let before = call.sessions[1].statistics();
+        call.talk([&[], &[]], 1500);
+        let after = call.sessions[1].statistics();
+        let lost = after.packets_lost - before.packets_lost;
+        let missed = after.buffer.lost - before.buffer.lost;
+        assert!(missed * 6 < lost, "{missed} of {lost} in bursts of {burst}");
+        call.sessions[0].path.plan().distances
+    };
+    for seed in 40..43 {
+        assert_eq!((run(1.0, seed), run(3.0, seed)), (&[2, 1][..], &[6, 3][..]));
+    }
 }
 
 /// Nobody has reported loss yet, and hardly any is heard.
