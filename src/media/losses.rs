@@ -183,7 +183,7 @@ mod tests {
     /// A run of 20 that came, then 15 as bits of which the second was lost.
     #[test]
     fn a_report_is_as_the_rfc_has_it() {
-        let mut came = vec![true; 35];
+        let mut came = [true; 35];
         came[21] = false;
         assert_eq!(chunks(&came[..20]), [Chunk(0x4014), Chunk(0)]);
         assert_eq!(chunks(&came[20..]), [Chunk(0b1101_1111_1111_1111), Chunk(0)]);

@@ -2,10 +2,10 @@
 //!
 //! Loss alone is answered with copies of earlier frames, or with redundancy inside the codec
 //! where the other side knows no copies; both cost bits. A call begins with a little of it, before
-//! anything is known; how far behind copies are sent is what saves most of what was lost lately for
-//! the delay that it costs. Loss or delay that comes with a longer round trip is a queue that we help to
-//! fill: then fewer bits are sent. The way up is slow, and slower after each attempt that has
-//! failed, so that the bitrate comes to rest.
+//! anything is known. How far behind copies are sent is what saves most of what was lost lately
+//! for the delay that it costs. Loss or delay that comes with a longer round trip is a queue that
+//! we help to fill: then fewer bits are sent. The way up is slow, and slower after each attempt
+//! that has failed, so that the bitrate comes to rest.
 
 use std::time::Duration;
 
@@ -50,11 +50,14 @@ pub(super) struct Plan {
 const BITRATES: [u32; 6] = [12_000, 16_000, 24_000, 32_000, 40_000, 48_000];
 /// Where a call begins in them.
 const STEP_FIRST: usize = 3;
+/// Distances of which one is chosen.
+type Choices = [&'static [usize]; 3];
+
 /// Loss from which one copy is worth its bits, and from which two are.
 const LOSS_COPIES: (f32, f32) = (0.01, 0.04);
 /// Distances of one copy and of two, of which the first is taken while nothing is known of how
 /// losses are spread: one for single losses, and two that together survive four in a row.
-const DISTANCES: ([&[usize]; 3], [&[usize]; 3]) = ([&[1], &[2], &[4]], [&[4, 2], &[2, 1], &[6, 3]]);
+const DISTANCES: (Choices, Choices) = ([&[1], &[2], &[4]], [&[4, 2], &[2, 1], &[6, 3]]);
 /// What it costs to lose one of a hundred frames, in packets of delay: a little more than to the
 /// jitter buffer at the other side, which finds copies worth waiting for if they are sent.
 const LOSS_COST: f32 = 4.0;
@@ -151,7 +154,7 @@ impl Path {
     }
 
     /// Those distances that cost least in losses that are left and in delay.
-    fn best(&self, choices: [&'static [usize]; 3]) -> &'static [usize] {
+    fn best(&self, choices: Choices) -> &'static [usize] {
         let cost = |distances: &&[usize]| {
             let left = self.losses.left(distances)?;
             Some(left * 100.0 * LOSS_COST + *distances.iter().max()? as f32)

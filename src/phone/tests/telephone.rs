@@ -382,7 +382,7 @@ async fn the_machine_answers_a_call_to_an_account() {
     assert_eq!(snapshot.history[0].ending(), Ending::Missed);
 }
 
-/// A call to an account that the machine has is picked up: Rob hears Alice, and has not been missed.
+/// A call to an account that the machine has is picked up: Rob hears Alice, and was not missed.
 #[tokio::test]
 async fn a_call_to_an_account_is_taken_from_the_machine() {
     let mut provider = Provider::new().await;
