@@ -292,8 +292,12 @@ impl JitterBuffer {
         let Some(newest) = self.newest else { return Insertion::Late };
         let media =
             newest.media + i64::from(arrival.timestamp.wrapping_sub(newest.media as u32) as i32);
+        if media >= newest.media {
+            // No copy is of what is yet to be sent.
+            return Insertion::Duplicate;
+        }
         let is_late = self.next.is_none_or(|next| media < next - limits::GAP_MIN);
-        if !is_late && media < newest.media && !self.packets.contains_key(&media) {
+        if !is_late && !self.packets.contains_key(&media) {
             self.delays.learn(micros(now) - to_micros(media));
             let duration = i64::from(arrival.duration);
             self.store(media, None, duration, arrival);
@@ -392,12 +396,14 @@ impl JitterBuffer {
             }
             return Some(self.conceal(samples));
         }
+        if steps < 0 {
+            // All at once: how far it is to the next frame is for the sender to say.
+            self.pass(next, gap.min(-steps * to_samples(limits::TICK)), is_pause);
+            return None;
+        }
         let successor = self.packets.get(&(next + samples)).filter(|stored| stored.has_fec);
         let successor = successor.map(|stored| stored.payload.clone());
         self.pass(next, samples, is_pause);
-        if steps < 0 {
-            return None;
-        }
         if let Some(successor) = successor.filter(|_| !is_pause) {
             self.counters.recovered += 1;
             return Some(Pull::Recover { successor, samples: unsigned(samples) });
@@ -477,6 +483,11 @@ fn micros(instant: Instant) -> i64 {
 /// At 48 kHz.
 fn to_micros(samples: i64) -> i64 {
     samples * 125 / 6
+}
+
+/// At 48 kHz.
+fn to_samples(micros: i64) -> i64 {
+    micros * 6 / 125
 }
 
 fn unsigned(samples: i64) -> u32 {

@@ -383,6 +383,23 @@ fn a_jump_in_sequence_or_time_begins_anew() {
     assert_eq!(buffer.len(), 1);
 }
 
+/// Copies are of what was sent before. One that says otherwise must not make us believe that all
+/// else comes hours late.
+#[test]
+fn a_copy_of_the_future_changes_nothing() {
+    let mut buffer = JitterBuffer::default();
+    let trace = Trace::default();
+    for index in 0..100 {
+        let now = Instant::from_micros(u64::from(index) * FRAME_US);
+        assert_eq!(buffer.insert(now, trace.arrival(index)), Insertion::Stored);
+        let future = Arrival { sequence: None, ..trace.arrival(index + 1_000_000) };
+        assert_eq!(buffer.insert(now, future), Insertion::Duplicate);
+        buffer.pull(now, 0);
+    }
+    assert_eq!(buffer.counters().lost, 0);
+    assert!(buffer.delay() < Duration::from_millis(50), "{:?}", buffer.delay());
+}
+
 #[test]
 fn a_pause_of_the_sender_is_kept_and_then_left() {
     let mut buffer = JitterBuffer::default();
