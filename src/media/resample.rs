@@ -1,5 +1,7 @@
 //! Other sample rates than 48 kHz.
 
+#[cfg(feature = "sound")]
+use rubato::Adjustable as _;
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{
     Async, FixedAsync, PolynomialDegree, Resampler as _, SincInterpolationParameters,
@@ -25,11 +27,21 @@ pub(super) enum ResampleError {
     Size(#[from] rubato::audioadapter_buffers::SizeError),
 }
 
+/// A stream of one channel between 48 kHz and a device's rate. One to a device is steered by how
+/// much waits there.
+pub(super) struct Stream {
+    resampler: Async<f32>,
+    output: Vec<f32>,
+}
+
 /// Rates that are taken: from telephone sound to studio sound.
 const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 /// How far a ratio may be steered: 1 %, a sixth of a semitone. Real clocks differ by 0.02 %;
 /// the rest is for making up an interruption.
 pub(super) const STEER_MAX: f64 = 1.01;
+/// Share of a surplus that is worked off in a second.
+#[cfg(feature = "sound")]
+const GAIN: f64 = 0.5;
 /// Length of the filter in samples: flat to 7 kHz at 16 kHz and 1 ms of delay at 48.
 const FILTER: usize = 64;
 
@@ -41,6 +53,52 @@ pub(super) fn to_48k(sound: Vec<f32>, rate: u32) -> Result<Vec<f32>, ResampleErr
     let mut resampler = resampler(rate, SAMPLE_RATE, FixedAsync::Input, 1024)?;
     let input = InterleavedSlice::new(&sound, 1, sound.len())?;
     Ok(resampler.process_all(&input, sound.len(), None)?.take_data())
+}
+
+impl Stream {
+    /// From a device: `frame` samples at 48 kHz come out each time.
+    pub(super) fn from_device(rate: u32, frame: usize) -> Result<Self, ResampleError> {
+        Self::new(resampler(rate, SAMPLE_RATE, FixedAsync::Output, frame)?)
+    }
+
+    /// To a device: `frame` samples at 48 kHz go in each time.
+    #[cfg(feature = "sound")]
+    pub(super) fn to_device(rate: u32, frame: usize) -> Result<Self, ResampleError> {
+        Self::new(resampler(SAMPLE_RATE, rate, FixedAsync::Input, frame)?)
+    }
+
+    fn new(resampler: Async<f32>) -> Result<Self, ResampleError> {
+        let output = vec![0.0; resampler.output_frames_max()];
+        Ok(Self { resampler, output })
+    }
+
+    /// Samples that the next [`process`](Self::process) takes.
+    pub(super) fn wanted(&self) -> usize {
+        self.resampler.input_frames_next()
+    }
+
+    /// The most that it ever takes.
+    #[cfg(feature = "sound")]
+    pub(super) fn wanted_max(&self) -> usize {
+        self.resampler.input_frames_max()
+    }
+
+    /// Converts exactly the samples that it wants.
+    pub(super) fn process(&mut self, input: &[f32]) -> Result<&[f32], ResampleError> {
+        let source = InterleavedSlice::new(input, 1, input.len())?;
+        let room = self.output.len();
+        let mut sink = InterleavedSlice::new_mut(&mut self.output, 1, room)?;
+        let (_, written) = self.resampler.process_into_buffer(&source, &mut sink, None)?;
+        Ok(&self.output[..written])
+    }
+
+    /// Makes the stream yield more or less for what it takes. `surplus_s` is how many seconds more
+    /// wait behind it than should: then it yields less.
+    #[cfg(feature = "sound")]
+    pub(super) fn steer(&mut self, surplus_s: f64) -> Result<(), ResampleError> {
+        let relative = (1.0 - surplus_s * GAIN).clamp(1.0 / STEER_MAX, STEER_MAX);
+        Ok(self.resampler.set_resample_ratio_relative(relative, true)?)
+    }
 }
 
 /// A resampler whose ratio can be steered by up to [`STEER_MAX`].

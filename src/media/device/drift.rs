@@ -1,64 +1,5 @@
 //! Between our 20 ms ticks and a device's own clock.
 
-use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{Adjustable, Async, FixedAsync, Resampler as _};
-
-use crate::media::codec::SAMPLE_RATE;
-use crate::media::resample::{ResampleError, STEER_MAX, resampler};
-
-/// A stream of one channel between 48 kHz and a device's rate. One to a device is steered by how
-/// much waits there.
-pub(super) struct Stream {
-    resampler: Async<f32>,
-    output: Vec<f32>,
-}
-
-/// Share of a surplus that is worked off in a second.
-const GAIN: f64 = 0.5;
-
-impl Stream {
-    /// From a device: `frame` samples at 48 kHz come out each time.
-    pub(super) fn from_device(rate: u32, frame: usize) -> Result<Self, ResampleError> {
-        Self::new(resampler(rate, SAMPLE_RATE, FixedAsync::Output, frame)?)
-    }
-
-    /// To a device: `frame` samples at 48 kHz go in each time.
-    pub(super) fn to_device(rate: u32, frame: usize) -> Result<Self, ResampleError> {
-        Self::new(resampler(SAMPLE_RATE, rate, FixedAsync::Input, frame)?)
-    }
-
-    fn new(resampler: Async<f32>) -> Result<Self, ResampleError> {
-        let output = vec![0.0; resampler.output_frames_max()];
-        Ok(Self { resampler, output })
-    }
-
-    /// Samples that the next [`process`](Self::process) takes.
-    pub(super) fn wanted(&self) -> usize {
-        self.resampler.input_frames_next()
-    }
-
-    /// The most that it ever takes.
-    pub(super) fn wanted_max(&self) -> usize {
-        self.resampler.input_frames_max()
-    }
-
-    /// Converts exactly the samples that it wants.
-    pub(super) fn process(&mut self, input: &[f32]) -> Result<&[f32], ResampleError> {
-        let source = InterleavedSlice::new(input, 1, input.len())?;
-        let room = self.output.len();
-        let mut sink = InterleavedSlice::new_mut(&mut self.output, 1, room)?;
-        let (_, written) = self.resampler.process_into_buffer(&source, &mut sink, None)?;
-        Ok(&self.output[..written])
-    }
-
-    /// Makes the stream yield more or less for what it takes. `surplus_s` is how many seconds more
-    /// wait behind it than should: then it yields less.
-    pub(super) fn steer(&mut self, surplus_s: f64) -> Result<(), ResampleError> {
-        let relative = (1.0 - surplus_s * GAIN).clamp(1.0 / STEER_MAX, STEER_MAX);
-        Ok(self.resampler.set_resample_ratio_relative(relative, true)?)
-    }
-}
-
 /// How much waits for a device at each tick, and how much has to, so that it does not run dry when
 /// a tick is late: as much as it has fallen below its mean lately, and a little.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +68,7 @@ impl Default for Level {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::resample::Stream;
 
     /// What has fallen 20 ms below its mean is kept that much fuller at once, and after some
     /// minutes of quiet no more; who ran dry keeps more still.

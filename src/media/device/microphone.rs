@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::card;
-use super::drift::Stream;
 use super::follow::Device;
 #[cfg(target_os = "linux")]
 use super::pulse;
 use super::{Found, Opened, RING_MS, Running, SURPLUS_MAX_MS, Way, samples};
 use crate::media::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
+use crate::media::resample::Stream;
 use crate::media::source::{AudioSource, DeviceKind, Readiness, SoundError};
 
 /// A microphone in use.

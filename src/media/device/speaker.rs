@@ -1,12 +1,13 @@
 //! A speaker: what waits for its device, and a resampler steered by how much that is.
 
 use super::card;
-use super::drift::{Level, Stream};
+use super::drift::Level;
 use super::follow::Device;
 #[cfg(target_os = "linux")]
 use super::pulse;
 use super::{Found, Opened, RING_MS, Running, SURPLUS_MAX_MS, Way, samples};
 use crate::media::codec::{FRAME_SAMPLES, Frame};
+use crate::media::resample::Stream;
 use crate::media::source::{AudioSink, DeviceKind, SoundError};
 
 /// Where sound waits for a device to take it.
