@@ -10,8 +10,8 @@ use super::sdp::{
     Direction, DtlsRole, MediaDescription, Offer, Origin, PayloadTypes, Setup, accept,
 };
 use super::{
-    AudioSession, Codec, FRAME_SAMPLES, Format, Profile, SessionSettings, SrtpKeys, SrtpSession,
-    wav,
+    AudioSession, Codec, FRAME_SAMPLES, Format, Profile, SILENCE, SessionSettings, SrtpKeys,
+    SrtpSession, wav,
 };
 use crate::base::{DecodeError, Instant, Now, Reader, Rng};
 
@@ -171,8 +171,16 @@ pub fn wav(bytes: &[u8]) {
     if let Ok(sound) = wav::sound(bytes) {
         assert!(sound.iter().all(|sample| sample.is_finite()));
     }
+    let Ok(mut playing) = wav::Playing::new(bytes) else { return };
+    let mut frame = SILENCE;
+    for _ in 0..FRAMES_MAX {
+        let Ok(true) = playing.read(&mut frame) else { return };
+        assert!(frame.iter().all(|sample| sample.is_finite()));
+    }
 }
 
+/// Frames of a file that is played: more than the bytes of most.
+const FRAMES_MAX: usize = 50;
 /// Steps of one script; more say nothing new.
 const STEPS_MAX: usize = 200;
 /// What an Opus packet may last, in samples at 48 kHz (RFC 6716 §2.1.4).

@@ -8,7 +8,7 @@ use rubato::{
     WindowFunction,
 };
 
-use super::codec::SAMPLE_RATE;
+use super::codec::{FRAME_SAMPLES, SAMPLE_RATE};
 
 /// Why sound can't be brought to another rate.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +27,8 @@ pub(super) enum ResampleError {
     Size(#[from] rubato::audioadapter_buffers::SizeError),
 }
 
-/// A stream of one channel between 48 kHz and a device's rate. One to a device is steered by how
-/// much waits there.
+/// A stream of one channel between 48 kHz and the rate of a device or file. One to a device is
+/// steered by how much waits there.
 pub(super) struct Stream {
     resampler: Async<f32>,
     output: Vec<f32>,
@@ -56,15 +56,15 @@ pub(super) fn to_48k(sound: Vec<f32>, rate: u32) -> Result<Vec<f32>, ResampleErr
 }
 
 impl Stream {
-    /// From a device: `frame` samples at 48 kHz come out each time.
-    pub(super) fn from_device(rate: u32, frame: usize) -> Result<Self, ResampleError> {
-        Self::new(resampler(rate, SAMPLE_RATE, FixedAsync::Output, frame)?)
+    /// A frame of 20 ms at 48 kHz comes out each time.
+    pub(super) fn to_48k(rate: u32) -> Result<Self, ResampleError> {
+        Self::new(resampler(rate, SAMPLE_RATE, FixedAsync::Output, FRAME_SAMPLES)?)
     }
 
-    /// To a device: `frame` samples at 48 kHz go in each time.
+    /// A frame of 20 ms at 48 kHz goes in each time.
     #[cfg(feature = "sound")]
-    pub(super) fn to_device(rate: u32, frame: usize) -> Result<Self, ResampleError> {
-        Self::new(resampler(SAMPLE_RATE, rate, FixedAsync::Input, frame)?)
+    pub(super) fn from_48k(rate: u32) -> Result<Self, ResampleError> {
+        Self::new(resampler(SAMPLE_RATE, rate, FixedAsync::Input, FRAME_SAMPLES)?)
     }
 
     fn new(resampler: Async<f32>) -> Result<Self, ResampleError> {

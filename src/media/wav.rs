@@ -1,7 +1,7 @@
 //! WAV files in place of a microphone and a speaker.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read};
+use std::io::{self, BufReader, BufWriter, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,22 +9,55 @@ use std::time::Duration;
 use hound::{SampleFormat, WavReader, WavSpec, WavWriter};
 
 use super::codec::{FRAME_SAMPLES, Frame, SAMPLE_RATE, SILENCE};
-use super::resample;
+use super::resample::{self, Stream};
 use super::source::{AudioSink, AudioSource, SoundError};
 
-/// A recording in memory: one channel at 48 kHz. Clones share it.
+/// A recording: one channel at 48 kHz. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Recording {
     name: String,
-    sound: Arc<[f32]>,
+    sound: Sound,
+}
+
+#[derive(Clone, Debug)]
+enum Sound {
+    /// At 48 kHz.
+    Memory(Arc<[f32]>),
+    /// Read while it is played: hours of music take no memory. It stays open, since it may be
+    /// renamed or deleted meanwhile.
+    File { path: PathBuf, file: Arc<File>, samples: usize },
 }
 
 /// A recording that takes the microphone's place; silence follows it, or itself.
-#[derive(Debug)]
 pub struct WavSource {
     recording: Recording,
-    position: usize,
+    place: Place,
     is_repeated: bool,
+    fault: Option<SoundError>,
+}
+
+/// How far a recording has been played.
+enum Place {
+    /// In memory, in samples.
+    Sample(usize),
+    /// In a file.
+    File(Box<Playing<BufReader<SharedFile>>>),
+    /// Its file is over, or can't be read.
+    Over,
+}
+
+/// A WAV file that is brought to one channel and 48 kHz while it is read.
+pub(super) struct Playing<R> {
+    reader: WavReader<R>,
+    /// `None` if its rate is ours.
+    resampler: Option<Stream>,
+    input: Vec<f32>,
+}
+
+/// A file that several read, each from a place of its own.
+struct SharedFile {
+    file: Arc<File>,
+    at: u64,
 }
 
 /// A recording that takes the speaker's place: 48 kHz, mono, 16 bits.
@@ -44,13 +77,16 @@ struct Writer {
     fault: Option<SoundError>,
 }
 
-/// Longest recording read, in samples of all channels: an hour of mono at 48 kHz. It is kept in
-/// memory, four bytes for each.
+/// Longest recording read as a whole, in samples of all channels: an hour of mono at 48 kHz. It is
+/// kept in memory, four bytes for each.
 const SAMPLES_MAX: u32 = 48_000 * 3600;
+/// Read at once from a file that is played, in bytes: 0.7 s at 48 kHz, so that a disk is seldom
+/// waited for.
+const READ_AT_ONCE: usize = 1 << 16;
 /// Frames between two updates of the header: half a second.
 const FLUSH_EVERY: u64 = 25;
 
-/// Reads a recording as one channel at 48 kHz.
+/// Reads a whole recording as one channel at 48 kHz.
 ///
 /// # Errors
 /// The file can't be read, is no WAV file of a kind we know, or is longer than an hour.
@@ -74,56 +110,177 @@ pub(super) fn sound(file: impl Read) -> Result<Vec<f32>, String> {
     if reader.len() > SAMPLES_MAX {
         return Err("it is longer than an hour".into());
     }
-    let samples: Result<Vec<f32>, hound::Error> = match spec.sample_format {
-        SampleFormat::Float => reader.samples::<f32>().collect(),
+    let mut sound = Vec::new();
+    mono(&mut reader, usize::MAX, &mut sound).map_err(|error| error.to_string())?;
+    resample::to_48k(sound, spec.sample_rate).map_err(|error| error.to_string())
+}
+
+/// Appends up to `count` samples of what all channels say together.
+fn mono(
+    reader: &mut WavReader<impl Read>,
+    count: usize,
+    sound: &mut Vec<f32>,
+) -> Result<(), hound::Error> {
+    let spec = reader.spec();
+    let channels = usize::from(spec.channels.max(1));
+    let (mut sum, mut summed) = (0.0, 0);
+    let mut add = |sample: Result<f32, hound::Error>| {
+        let sample = sample?;
+        sum += if sample.is_finite() { sample } else { 0.0 };
+        summed += 1;
+        if summed == channels {
+            sound.push((sum / channels as f32).clamp(-1.0, 1.0));
+            (sum, summed) = (0.0, 0);
+        }
+        Ok(())
+    };
+    let samples = count.saturating_mul(channels);
+    match spec.sample_format {
+        SampleFormat::Float => reader.samples::<f32>().take(samples).try_for_each(&mut add),
         SampleFormat::Int => {
             let scale = 1.0 / (1i64 << (spec.bits_per_sample.clamp(1, 32) - 1)) as f32;
-            reader.samples::<i32>().map(|s| s.map(|s| s as f32 * scale)).collect()
+            let floats = reader.samples::<i32>().map(|sample| sample.map(|s| s as f32 * scale));
+            floats.take(samples).try_for_each(&mut add)
         }
-    };
-    let samples = samples.map_err(|error| error.to_string())?;
-    let channels = usize::from(spec.channels.max(1));
-    let mono = samples.chunks(channels).map(|frame| {
-        let sum: f32 = frame.iter().filter(|s| s.is_finite()).sum();
-        (sum / channels as f32).clamp(-1.0, 1.0)
-    });
-    resample::to_48k(mono.collect(), spec.sample_rate).map_err(|error| error.to_string())
+    }
 }
 
 impl Recording {
-    /// Reads a recording of any rate and number of channels.
+    /// Opens a recording of any rate and number of channels.
     ///
     /// # Errors
-    /// As [`read_wav`].
+    /// The file can't be read, or is no WAV file of a kind we know.
     pub fn read(path: &Path) -> Result<Self, SoundError> {
-        Ok(Self { name: path.display().to_string(), sound: read_wav(path)?.into() })
+        let fault = |reason| SoundError::Read { path: path.into(), reason };
+        let file = Arc::new(File::open(path).map_err(|error| fault(error.to_string()))?);
+        let samples = Playing::new(SharedFile::new(&file)).map_err(fault)?.samples();
+        let sound = Sound::File { path: path.into(), file, samples };
+        Ok(Self { name: path.display().to_string(), sound })
     }
 
     /// This sound, 48 kHz, under a name.
     pub fn of(name: &str, sound: Vec<f32>) -> Self {
-        Self { name: name.to_owned(), sound: sound.into() }
+        Self { name: name.to_owned(), sound: Sound::Memory(sound.into()) }
     }
 
-    /// Its length in samples.
+    /// Its length in samples at 48 kHz.
     pub fn len(&self) -> usize {
-        self.sound.len()
+        match &self.sound {
+            Sound::Memory(sound) => sound.len(),
+            Sound::File { samples, .. } => *samples,
+        }
     }
 
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
-        self.sound.is_empty()
+        self.len() == 0
+    }
+
+    /// Its beginning.
+    fn begin(&self) -> Result<Place, SoundError> {
+        match &self.sound {
+            Sound::Memory(_) => Ok(Place::Sample(0)),
+            Sound::File { path, file, .. } => match Playing::new(SharedFile::new(file)) {
+                Ok(playing) => Ok(Place::File(Box::new(playing))),
+                Err(reason) => Err(SoundError::Read { path: path.clone(), reason }),
+            },
+        }
+    }
+}
+
+impl<R: Read> Playing<R> {
+    pub(super) fn new(file: R) -> Result<Self, String> {
+        let reader = WavReader::new(file).map_err(|error| error.to_string())?;
+        let rate = reader.spec().sample_rate;
+        let resampler = (rate != SAMPLE_RATE).then(|| Stream::to_48k(rate)).transpose();
+        let resampler = resampler.map_err(|error| error.to_string())?;
+        Ok(Self { reader, resampler, input: Vec::new() })
+    }
+
+    /// How many there are in all, at 48 kHz.
+    fn samples(&self) -> usize {
+        let (count, rate) = (self.reader.duration(), self.reader.spec().sample_rate.max(1));
+        (u64::from(count) * u64::from(SAMPLE_RATE) / u64::from(rate)) as usize
+    }
+
+    /// Fills the frame, with silence behind the end; whether there was any sound.
+    pub(super) fn read(&mut self, frame: &mut Frame) -> Result<bool, String> {
+        let wanted = self.resampler.as_ref().map_or(FRAME_SAMPLES, Stream::wanted);
+        self.input.clear();
+        mono(&mut self.reader, wanted, &mut self.input).map_err(|error| error.to_string())?;
+        let is_sound = !self.input.is_empty();
+        self.input.resize(wanted, 0.0);
+        let sound = match &mut self.resampler {
+            None => &self.input[..],
+            Some(resampler) => resampler.process(&self.input).map_err(|e| e.to_string())?,
+        };
+        frame.copy_from_slice(sound);
+        Ok(is_sound)
+    }
+}
+
+impl SharedFile {
+    fn new(file: &Arc<File>) -> BufReader<Self> {
+        BufReader::with_capacity(READ_AT_ONCE, Self { file: file.clone(), at: 0 })
+    }
+}
+
+impl Read for SharedFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        #[cfg(unix)]
+        let length = std::os::unix::fs::FileExt::read_at(&*self.file, buffer, self.at)?;
+        #[cfg(windows)]
+        let length = std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, self.at)?;
+        self.at += length as u64;
+        Ok(length)
     }
 }
 
 impl WavSource {
     /// Plays a recording from its beginning.
     pub fn new(recording: Recording) -> Self {
-        Self { recording, position: 0, is_repeated: false }
+        let mut source = Self { recording, place: Place::Over, is_repeated: false, fault: None };
+        source.begin();
+        source
     }
 
     /// Plays a recording again and again.
     pub fn repeated(recording: Recording) -> Self {
-        Self { recording, position: 0, is_repeated: true }
+        Self { is_repeated: true, ..Self::new(recording) }
+    }
+
+    fn begin(&mut self) {
+        let begun = self.recording.begin();
+        self.place = begun.unwrap_or_else(|fault| {
+            self.fault = Some(fault);
+            Place::Over
+        });
+    }
+
+    /// Fills the frame with what is next, or with silence; whether there was any sound.
+    fn fill(&mut self, frame: &mut Frame) -> bool {
+        *frame = SILENCE;
+        let is_sound = match (&mut self.place, &self.recording.sound) {
+            (Place::Sample(at), Sound::Memory(sound)) => {
+                let rest = &sound[*at..];
+                let length = rest.len().min(FRAME_SAMPLES);
+                frame[..length].copy_from_slice(&rest[..length]);
+                *at += length;
+                length > 0
+            }
+            (Place::File(playing), Sound::File { path, .. }) => {
+                playing.read(frame).unwrap_or_else(|reason| {
+                    self.fault = Some(SoundError::Read { path: path.clone(), reason });
+                    self.is_repeated = false;
+                    false
+                })
+            }
+            _ => false,
+        };
+        if !is_sound && matches!(self.place, Place::File(_)) {
+            self.place = Place::Over;
+        }
+        is_sound
     }
 }
 
@@ -133,14 +290,14 @@ impl AudioSource for WavSource {
     }
 
     fn read(&mut self, frame: &mut Frame) {
-        *frame = SILENCE;
-        if self.is_repeated && self.position >= self.recording.sound.len() {
-            self.position = 0;
+        if !self.fill(frame) && self.is_repeated && !self.recording.is_empty() {
+            self.begin();
+            self.fill(frame);
         }
-        let rest = &self.recording.sound[self.position..];
-        let length = rest.len().min(FRAME_SAMPLES);
-        frame[..length].copy_from_slice(&rest[..length]);
-        self.position += length;
+    }
+
+    fn take_fault(&mut self) -> Option<SoundError> {
+        self.fault.take()
     }
 }
 
@@ -223,6 +380,12 @@ impl AudioSink for WavSink {
     }
 }
 
+impl std::fmt::Debug for WavSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WavSource").field("recording", &self.recording).finish_non_exhaustive()
+    }
+}
+
 impl std::fmt::Debug for WavSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WavSink").field("path", &self.0.path).finish_non_exhaustive()
@@ -268,10 +431,59 @@ mod tests {
         source.read(&mut frame);
         source.read(&mut frame);
         assert!(frame.iter().all(|s| (s - 0.25).abs() < 0.01), "half of one channel of two");
-        for _ in 0..4 {
+        for _ in 0..5 {
             source.read(&mut frame);
         }
-        assert_eq!(frame, SILENCE, "0.1 s are five frames");
+        assert_eq!(frame, SILENCE, "0.1 s are five frames, and the filter's delay");
+    }
+
+    /// What is played from a file is what reading it as a whole gives, at our rate and at others,
+    /// though the file is deleted meanwhile; and it begins again.
+    #[test]
+    fn a_file_is_played_as_it_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("music.wav");
+        for (rate, delay) in [(48_000, 0), (16_000, 96)] {
+            stereo_file(&path, rate);
+            let whole = read_wav(&path).expect("a recording");
+            let recording = Recording::read(&path).expect("a recording");
+            std::fs::remove_file(&path).expect("a file");
+            assert!(recording.len().abs_diff(whole.len()) <= 8 && recording.len() == 4_800);
+            let mut source = WavSource::repeated(recording);
+            for _ in 0..3 {
+                let mut played = Vec::new();
+                for _ in 0..5 {
+                    let mut frame = SILENCE;
+                    source.read(&mut frame);
+                    played.extend(frame);
+                }
+                let middle = 2 * delay..4_800 - 2 * delay;
+                let worst = middle.map(|at| (played[at] - whole[at]).abs()).fold(0.0, f32::max);
+                assert!(worst < 0.01, "{rate}: {worst}");
+            }
+            assert!(source.take_fault().is_none());
+        }
+    }
+
+    /// A file that ends before it should is played up to there, and said to be broken once.
+    #[test]
+    fn a_file_that_is_cut_off_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("cut.wav");
+        stereo_file(&path, 48_000);
+        let file = File::options().write(true).open(&path).expect("a file");
+        file.set_len(6 * 2 * 960).expect("a shorter file");
+        let mut source = WavSource::repeated(Recording::read(&path).expect("a header"));
+        let mut heard = 0;
+        let faults = (0..10).filter_map(|_| {
+            let mut frame = SILENCE;
+            source.read(&mut frame);
+            heard += usize::from(frame[0] != 0.0);
+            source.take_fault()
+        });
+        let faults: Vec<SoundError> = faults.collect();
+        assert_eq!(heard, 1);
+        assert!(matches!(&faults[..], [fault] if fault.to_string().contains("cut.wav")));
     }
 
     #[test]

@@ -286,7 +286,7 @@ async fn play(recording: Recording, speaker: SinkChoice) -> Option<String> {
         source.read(&mut frame);
         sink.write(&frame);
     }
-    None
+    source.take_fault().map(|fault| fault.to_string())
 }
 
 /// Frames that a speaker may not have played yet when it has got the last one.

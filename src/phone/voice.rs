@@ -253,6 +253,7 @@ impl Voice {
     pub(super) fn take_fault(&mut self) -> Option<String> {
         let mut faults = std::mem::take(&mut self.faults);
         faults.extend(self.source.take_fault());
+        faults.extend(self.music.as_mut().and_then(WavSource::take_fault));
         faults.extend(self.sink.take_fault());
         fault_words(&faults)
     }

@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_ring_is_steered_to_its_target() {
         // A device that plays 300 ppm slower than our ticks. Both count in samples.
-        let mut stream = Stream::to_device(48_000, 960).expect("a stream");
+        let mut stream = Stream::from_48k(48_000).expect("a stream");
         let mut ring = 2_000.0f64;
         let mut level = Level::default();
         let mut worst_late = 0.0f64;

@@ -86,7 +86,7 @@ impl Device for Microphone {
                     Box::new(card::hear(device, *config, *format, inlet, has_failed)?)
                 }
             };
-            let resampler = (rate != SAMPLE_RATE).then(|| Stream::from_device(rate, FRAME_SAMPLES));
+            let resampler = (rate != SAMPLE_RATE).then(|| Stream::to_48k(rate));
             let resampler = resampler.transpose().map_err(|error| error.to_string())?;
             let input = vec![0.0; resampler.as_ref().map_or(FRAME_SAMPLES, Stream::wanted_max)];
             let begin =

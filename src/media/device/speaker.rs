@@ -6,7 +6,7 @@ use super::follow::Device;
 #[cfg(target_os = "linux")]
 use super::pulse;
 use super::{Found, Opened, RING_MS, Running, SURPLUS_MAX_MS, Way, samples};
-use crate::media::codec::{FRAME_SAMPLES, Frame};
+use crate::media::codec::Frame;
 use crate::media::resample::Stream;
 use crate::media::source::{AudioSink, DeviceKind, SoundError};
 
@@ -62,7 +62,7 @@ impl Device for Speaker {
                     (Box::new(stream), Box::new(ring))
                 }
             };
-            let resampler = Stream::to_device(rate, FRAME_SAMPLES);
+            let resampler = Stream::from_48k(rate);
             let resampler = resampler.map_err(|error| error.to_string())?;
             let begin = |device| Self {
                 device,
