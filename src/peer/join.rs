@@ -124,8 +124,9 @@ impl Peer {
         self.admission = None;
         self.copies.reset();
         let mut joining = Joining::new(0, 0);
-        if let Stage::Joining(before) = &self.stage {
+        if let Stage::Joining(before) = &mut self.stage {
             joining.bootstrap_link = before.bootstrap_link;
+            joining.dialing = std::mem::take(&mut before.dialing);
         }
         self.stage = Stage::Joining(joining);
         self.dial();
@@ -410,7 +411,9 @@ impl Peer {
 
     fn dial(&mut self) {
         let Stage::Joining(joining) = &mut self.stage else { return };
-        let before = joining.bootstrap_link.take();
+        let dialed_before = std::mem::take(&mut joining.dialing).into_iter().map(|(_, link)| link);
+        let before: Vec<LinkId> =
+            joining.bootstrap_link.take().into_iter().chain(dialed_before).collect();
         let count = self.bootstrap.len();
         let next: Vec<usize> =
             (0..count.min(RACE_MAX)).map(|i| (joining.address + i) % count).collect();
@@ -420,9 +423,7 @@ impl Peer {
             .map(|index| (index, self.links.add(self.now.instant, LinkState::Dialing)))
             .collect();
         joining.dialing.clone_from(&begun);
-        if let Some(before) = before {
-            self.close(before);
-        }
+        before.into_iter().for_each(|link| self.close(link));
         if begun.is_empty() {
             return self.join_failed(JoinError::NoBootstrap);
         }

@@ -415,3 +415,17 @@ fn those_who_come_up_together_are_found() {
         }
     }
 }
+
+/// Who is told to join again while it dials dials anew, and gives up what it dialled before; the
+/// last way that it is told leads in.
+#[test]
+fn a_join_that_is_asked_for_again_dials_anew() {
+    let mut net = Net::ring(51, 3);
+    let node = net.add();
+    for nobody in 100..300 {
+        net.join(node, nobody);
+    }
+    assert!(net.peer(node).links.len() <= 8, "{} links", net.peer(node).links.len());
+    net.join(node, 0);
+    run_until(&mut net, |net| has_joined(net, node));
+}
