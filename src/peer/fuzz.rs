@@ -283,19 +283,25 @@ impl World {
         );
         let Publication { resource: place, kind: own_kind, value } = publication;
         let spec = StoreSpec { resource: place, kind: own_kind, value, lifetime_s };
-        Ok(match choice % 10 {
+        let places = Places::Dictionary(Vec::new());
+        let bootstrap = vec![([192, 0, 2, choice], 6084).into()];
+        Ok(match choice % 16 {
             0 => Command::Found,
-            1 => Command::Join(vec![([192, 0, 2, choice], 6084).into()]),
+            1 => Command::Join(bootstrap),
             2 => Command::Leave,
             3 => Command::Publish(spec),
             4 => Command::Unpublish(spec),
-            5 | 6 => {
-                let places = Places::Dictionary(Vec::new());
-                Command::Fetch(FetchSpec { resource, kind, places })
-            }
+            5 => Command::Fetch(FetchSpec { resource, kind, places }),
+            6 => Command::Connect(bootstrap),
             7 => Command::AppAttach(vec![node.into()], 5060),
             8 => Command::Ping(node.into()),
-            _ => Command::Ping(resource.into()),
+            9 => Command::Ping(resource.into()),
+            10 => Command::Moved,
+            11 => Command::ClaimName,
+            12 => Command::AskRelay(node.into(), vec![choice]),
+            13 => Command::RouteQuery(node.into(), RouteQueryReq::new(resource.into())),
+            14 => Command::Find(FindReq { resource, kinds: vec![kind] }),
+            _ => Command::Stat(FetchSpec { resource, kind, places }),
         })
     }
 
