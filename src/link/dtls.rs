@@ -33,6 +33,10 @@ pub mod limits {
     pub const HANDSHAKE_MTU: usize = 1150;
     /// The largest plaintext of one record (RFC 6347 §4.1).
     pub const RECORD_MAX: usize = 1 << 14;
+    /// Datagrams with data that are kept until the handshake is complete.
+    pub const EARLY_MAX: usize = 8;
+    /// The longest of them: what goes over most paths in one piece.
+    pub const EARLY_BYTES_MAX: usize = 1500;
 }
 
 use limits::*;
@@ -222,8 +226,14 @@ pub struct Dtls {
     state: State,
     deadline: Option<Instant>,
     peer_certificate: Option<Bytes>,
+    /// What came from a side that is connected already, before we were: the paths of its last
+    /// flight and of the first data may differ (RFC 6347 §4.1).
+    early: Vec<Bytes>,
     outputs: VecDeque<DtlsOutput>,
 }
+
+/// The type of a record with data (RFC 5246 §6.2.1).
+const APPLICATION_DATA: u8 = 23;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -267,6 +277,7 @@ impl Dtls {
             state: State::Handshake,
             deadline: None,
             peer_certificate: None,
+            early: Vec::new(),
             outputs: VecDeque::new(),
         };
         dtls.engine.set_active(role == DtlsRole::Client);
@@ -281,7 +292,20 @@ impl Dtls {
 
     /// Takes a datagram from the other side.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        let is_data = datagram.first() == Some(&APPLICATION_DATA);
+        // Who has shown no good certificate yet has nothing to say.
+        if is_data && self.state == State::Handshake && self.peer_certificate.is_some() {
+            if self.early.len() < EARLY_MAX && datagram.len() <= EARLY_BYTES_MAX {
+                self.early.push(Bytes::copy_from_slice(datagram));
+            }
+            return;
+        }
         self.step(now, |engine| engine.handle_packet(datagram));
+        if self.state == State::Connected {
+            for early in std::mem::take(&mut self.early) {
+                self.step(now, |engine| engine.handle_packet(&early));
+            }
+        }
     }
 
     /// Call this when the deadline has come.

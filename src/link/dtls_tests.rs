@@ -267,3 +267,42 @@ fn a_key_that_cannot_be_read_is_an_error() {
     let result = Dtls::new(DtlsRole::Client, &broken, None, accept_all(), Instant::ORIGIN);
     assert!(matches!(result.err(), Some(DtlsError::Key(_))));
 }
+
+/// The server's data overtakes its last flight, as over two pairs of one path: it is there when the
+/// handshake is complete. Without end it is not kept.
+#[test]
+fn data_that_overtakes_the_last_flight_waits_for_it() {
+    let (alice, bob) = (certificate("alice"), certificate("bob"));
+    let mut pair = Pair::new([accept_all(), accept_all()], [&alice, &bob], false);
+    let now = pair.now;
+    let last_flight = loop {
+        let from_client: Vec<DtlsOutput> = std::iter::from_fn(|| pair.ends[0].poll()).collect();
+        for output in from_client {
+            let DtlsOutput::Datagram(datagram) = output else { panic!("{output:?}") };
+            pair.ends[1].handle_datagram(now, &datagram);
+        }
+        let from_server: Vec<DtlsOutput> = std::iter::from_fn(|| pair.ends[1].poll()).collect();
+        if from_server.iter().any(|output| matches!(output, DtlsOutput::Connected { .. })) {
+            break from_server;
+        }
+        for output in from_server {
+            let DtlsOutput::Datagram(datagram) = output else { panic!("{output:?}") };
+            pair.ends[0].handle_datagram(now, &datagram);
+        }
+    };
+    for _ in 0..=limits::EARLY_MAX {
+        pair.ends[1].send(now, b"INVITE").unwrap();
+        let data = datagram(&mut pair.ends[1]);
+        pair.ends[0].handle_datagram(now, &data);
+    }
+    assert_eq!(pair.ends[0].poll(), None);
+    for output in last_flight {
+        if let DtlsOutput::Datagram(datagram) = output {
+            pair.ends[0].handle_datagram(now, &datagram);
+        }
+    }
+    let told: Vec<DtlsOutput> = std::iter::from_fn(|| pair.ends[0].poll()).collect();
+    let data = DtlsOutput::Data(Bytes::from_static(b"INVITE"));
+    assert!(matches!(told.first(), Some(DtlsOutput::Connected { .. })), "{told:?}");
+    assert!(told[1..] == vec![data; limits::EARLY_MAX], "{told:?}");
+}
