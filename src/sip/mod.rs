@@ -46,7 +46,7 @@ pub mod limits {
 
     /// The longest message in bytes: what a UDP datagram can carry.
     pub const MESSAGE_BYTES_MAX: usize = 65_535;
-    /// Header lines in a message; RFC 4475's worst has 30.
+    /// Header lines in a message, without Content-Length; RFC 4475's worst has 30.
     pub const HEADERS_MAX: usize = 128;
     /// Elements of a comma-separated list, or parameters of one value.
     pub const LIST_MAX: usize = 128;

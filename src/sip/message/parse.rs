@@ -53,6 +53,9 @@ impl Message {
         let start = start.trim_end();
         let mut headers = headers(fields)?;
         let body = body(&mut headers, rest);
+        if headers.0.len() > limits::HEADERS_MAX {
+            return Err(ParseError::TooManyHeaders);
+        }
         if start.get(..4).is_some_and(|s| s.eq_ignore_ascii_case("SIP/")) {
             return response(start, headers, body).ok_or(ParseError::StartLine);
         }
@@ -119,7 +122,8 @@ fn lines(datagram: &[u8]) -> Result<(Vec<String>, &[u8]), ParseError> {
         {
             last.push(' ');
             last.push_str(text.trim());
-        } else if lines.len() > limits::HEADERS_MAX {
+        } else if lines.len() > limits::HEADERS_MAX + 1 {
+            // Content-Length is not counted: it is written whether it was there or not.
             return Err(ParseError::TooManyHeaders);
         } else {
             lines.push(text.into_owned());
