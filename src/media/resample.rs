@@ -38,7 +38,7 @@ pub(super) struct Stream {
 const RATES: std::ops::RangeInclusive<u32> = 8_000..=192_000;
 /// How far a ratio may be steered: 1 %, a sixth of a semitone. Real clocks differ by 0.02 %;
 /// the rest is for making up an interruption.
-pub(super) const STEER_MAX: f64 = 1.01;
+const STEER_MAX: f64 = 1.01;
 /// Share of a surplus that is worked off in a second.
 #[cfg(feature = "sound")]
 const GAIN: f64 = 0.5;
@@ -102,7 +102,7 @@ impl Stream {
 }
 
 /// A resampler whose ratio can be steered by up to [`STEER_MAX`].
-pub(super) fn resampler(
+fn resampler(
     from: u32,
     to: u32,
     fixed: FixedAsync,

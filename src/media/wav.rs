@@ -149,11 +149,17 @@ impl Recording {
     /// Opens a recording of any rate and number of channels.
     ///
     /// # Errors
-    /// The file can't be read, or is no WAV file of a kind we know.
+    /// The file can't be read, is no WAV file of a kind we know, or is shorter than it says.
     pub fn read(path: &Path) -> Result<Self, SoundError> {
         let fault = |reason| SoundError::Read { path: path.into(), reason };
         let file = Arc::new(File::open(path).map_err(|error| fault(error.to_string()))?);
-        let samples = Playing::new(SharedFile::new(&file)).map_err(fault)?.samples();
+        let playing = Playing::new(SharedFile::new(&file)).map_err(fault)?;
+        // Who goes by its length would wait for what is not there.
+        let length = file.metadata().map_err(|error| fault(error.to_string()))?.len();
+        if playing.bytes() > length {
+            return Err(fault("it is cut off".into()));
+        }
+        let samples = playing.samples();
         let sound = Sound::File { path: path.into(), file, samples };
         Ok(Self { name: path.display().to_string(), sound })
     }
@@ -195,6 +201,12 @@ impl<R: Read> Playing<R> {
         let resampler = (rate != SAMPLE_RATE).then(|| Stream::to_48k(rate)).transpose();
         let resampler = resampler.map_err(|error| error.to_string())?;
         Ok(Self { reader, resampler, input: Vec::new() })
+    }
+
+    /// How long the sound in the file is at least, as its header says.
+    fn bytes(&self) -> u64 {
+        let bits = self.reader.spec().bits_per_sample;
+        u64::from(self.reader.len()) * u64::from(bits.div_ceil(8))
     }
 
     /// How many there are in all, at 48 kHz.
@@ -465,15 +477,19 @@ mod tests {
         }
     }
 
-    /// A file that ends before it should is played up to there, and said to be broken once.
+    /// A file that ends before it should is not taken; one that is cut off later is played
+    /// up to there, and said to be broken once.
     #[test]
     fn a_file_that_is_cut_off_is_told() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("cut.wav");
         stereo_file(&path, 48_000);
+        let recording = Recording::read(&path).expect("a recording");
         let file = File::options().write(true).open(&path).expect("a file");
         file.set_len(6 * 2 * 960).expect("a shorter file");
-        let mut source = WavSource::repeated(Recording::read(&path).expect("a header"));
+        let sentence = Recording::read(&path).expect_err("half a file").to_string();
+        assert!(sentence.contains("cut.wav") && sentence.contains("cut off"), "{sentence}");
+        let mut source = WavSource::repeated(recording);
         let mut heard = 0;
         let faults = (0..10).filter_map(|_| {
             let mut frame = SILENCE;
