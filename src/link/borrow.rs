@@ -27,6 +27,10 @@ pub(super) struct Borrow {
     /// Peers that take links at an address.
     pub(super) met: mpsc::Receiver<(NodeId, SocketAddr)>,
     pub(super) ready: watch::Sender<Vec<RelayServer>>,
+    /// What relays at hand are given to tell that they are missed.
+    pub(super) missed: mpsc::Sender<SocketAddr>,
+    /// Addresses of those that are.
+    pub(super) missing: mpsc::Receiver<SocketAddr>,
     pub(super) node_id: NodeId,
     /// Whoever is reached needs no relay.
     pub(super) reach: watch::Receiver<Reach>,
@@ -64,11 +68,13 @@ impl Borrow {
             }
             let due = known.iter().map(|relay| relay.renew_at).chain(search_at).min();
             let due = due.unwrap_or_else(|| Instant::now() + CHECK);
+            let before = known.len();
             tokio::select! {
                 met = self.met.recv() => match met {
                     Some((node, address)) => self.try_out(node, address, &mut known).await,
                     None => return,
                 },
+                Some(address) = self.missing.recv() => self.look_for(address, &mut known).await,
                 changed = self.status.changed() => if changed.is_err() {
                     return;
                 },
@@ -76,11 +82,7 @@ impl Borrow {
                     return;
                 },
                 () = sleep_until(due) => {
-                    let before = known.len();
                     self.check(&mut known).await;
-                    if known.len() < before {
-                        (search_at, pause) = (Some(Instant::now()), SEARCH_AGAIN_MIN);
-                    }
                     if search_at.is_some_and(|at| at <= Instant::now()) {
                         self.search(&mut known, &mut rng).await;
                         // In an overlay without relays nobody is to look for them all the time.
@@ -89,6 +91,9 @@ impl Borrow {
                         search_at = Some(Instant::now() + pause);
                     }
                 }
+            }
+            if is_joined && known.len() < before {
+                (search_at, pause) = (Some(Instant::now()), SEARCH_AGAIN_MIN);
             }
         }
     }
@@ -128,7 +133,7 @@ impl Borrow {
         let Some(grant) = self.ask(node).await else { return };
         let Some((round_trip, transport)) = measure(address).await else { return };
         let renew_at = Instant::now() + RENEW.min(Duration::from_secs(grant.lifetime_s.into()) / 2);
-        let server = RelayServer { address, transport, grant };
+        let server = RelayServer { address, transport, grant, missed: self.missed.clone() };
         known.retain(|relay| relay.node != node);
         known.push(Known { node, server, round_trip, renew_at });
         known.sort_by_key(|relay| relay.round_trip);
@@ -157,10 +162,22 @@ impl Borrow {
         self.publish(known);
     }
 
+    /// Forgets a relay that is missed, if we do not find it either, or it lends no longer.
+    async fn look_for(&self, address: SocketAddr, known: &mut Vec<Known>) {
+        let found = known.iter().find(|relay| relay.server.address == address);
+        let Some(relay) = found else { return };
+        let is_there = answers(address, relay.server.transport).await.is_some();
+        if !is_there || self.ask(relay.node).await.is_none() {
+            known.retain(|relay| relay.server.address != address);
+            self.publish(known);
+        }
+    }
+
     fn publish(&self, known: &[Known]) {
         let servers: Vec<RelayServer> = known.iter().map(|relay| relay.server.clone()).collect();
         self.ready.send_if_modified(|ready| {
-            let is_new = *ready != servers;
+            let is_new =
+                !ready.iter().map(RelayServer::terms).eq(servers.iter().map(RelayServer::terms));
             *ready = servers;
             is_new
         });
@@ -170,12 +187,16 @@ impl Borrow {
 /// How far a relay is, and on which way: by TCP only if UDP does not come through.
 async fn measure(address: SocketAddr) -> Option<(Duration, Transport)> {
     for transport in [Transport::Udp, Transport::Tcp] {
-        let measured = timeout(MEASURE, Allocation::round_trip(address, transport)).await;
-        if let Ok(Ok(round_trip)) = measured {
+        if let Some(round_trip) = answers(address, transport).await {
             return Some((round_trip, transport));
         }
     }
     None
+}
+
+/// How long a relay takes to answer, if it does.
+async fn answers(address: SocketAddr, transport: Transport) -> Option<Duration> {
+    timeout(MEASURE, Allocation::round_trip(address, transport)).await.ok()?.ok()
 }
 
 // limits

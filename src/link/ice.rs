@@ -274,8 +274,11 @@ impl IceAgent {
         &self.local
     }
 
-    /// Whether the machine still has the addresses that were gathered.
+    /// Whether what was gathered is still ours: the machine's addresses, and the one on a relay.
     pub async fn is_current(&self) -> bool {
+        if self.relayed.as_ref().is_some_and(RelayedBase::has_ended) {
+            return false;
+        }
         let net = Net::new(None);
         addresses::offered(&net, self.options.loopback).await == self.addresses
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::relay::Allocation;
+use super::relay::{Allocation, RelayServer};
 use super::*;
 use crate::config::{OverlayConfig, SignedConfig};
 use crate::crypto::{Keys, NodeIdDigest, X509Provider};
@@ -85,6 +85,17 @@ async fn record(asker: &Node, of: &Node, iteration: usize) -> SocketAddr {
     timeout(PATIENCE, found).await.expect("the record is there in time")
 }
 
+/// The relays at hand, once they are as awaited.
+async fn relays(node: &Node, are_such: impl Fn(&[RelayServer]) -> bool) -> Vec<RelayServer> {
+    let awaited = async {
+        while !are_such(&node.relays()) {
+            tokio::task::yield_now().await;
+        }
+        node.relays()
+    };
+    timeout(PATIENCE, awaited).await.expect("the relays at hand in time")
+}
+
 /// R6940-9-02, R6940-9-03: a node that is reached records itself turn-density times.
 /// R6940-9-05: others find it by Find at random places and Fetch, also those that have joined
 /// through somebody else, get credentials of it, and are relayed.
@@ -106,17 +117,31 @@ async fn a_relay_is_lent_found_and_used() {
     let (carol, _c) = start("carol@example.org", nothing).await;
     join(&carol, &bob).await;
     for node in [&bob, &carol] {
-        let relays = async {
-            while node.relays().is_empty() {
-                tokio::task::yield_now().await;
-            }
-            node.relays()
-        };
-        let relays = timeout(PATIENCE, relays).await.expect("a relay is at hand");
+        let relays = relays(node, |relays| !relays.is_empty()).await;
         assert_eq!(relays[0].address, alice.listen());
         let allocation = Allocation::open(&relays[0], false).await.expect("an address");
         assert_eq!(allocation.relayed().ip(), alice.listen().ip());
     }
+}
+
+/// A relay that is gone is not offered to anybody, long before it would have been asked again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_is_gone_is_forgotten() {
+    let elsewhere = tokio::runtime::Runtime::new().unwrap();
+    let (alice, _a) = elsewhere.spawn(start("alice@example.org", lending())).await.unwrap();
+    alice.tell(Command::Found).await.unwrap();
+    joined(&alice).await;
+    let nothing = RelayOptions { lend: None, ..RelayOptions::default() };
+    let (bob, _b) = start("bob@example.org", nothing).await;
+    join(&bob, &alice).await;
+    relays(&bob, |relays| !relays.is_empty()).await;
+    drop(alice);
+    elsewhere.shutdown_background();
+    let agent = bob.agents().take(IceRole::Controlled).await.expect("bob's own addresses");
+    assert!(
+        agent.local().candidates.iter().all(|candidate| candidate.kind != CandidateKind::Relay)
+    );
+    relays(&bob, <[RelayServer]>::is_empty).await;
 }
 
 /// What is lent is the user's to change while the node runs: nothing more, and something again.

@@ -408,7 +408,10 @@ fn borrow(
     if options.relays.borrow {
         let anywhere = options.relays.anywhere || options.loopback;
         let node_id = options.identity.node_id;
-        tokio::spawn(Borrow { asker, status, met, ready, node_id, reach, anywhere }.run());
+        let (missed, missing) = mpsc::channel(MISSED_MAX);
+        let borrow =
+            Borrow { asker, status, met, ready, missed, missing, node_id, reach, anywhere };
+        tokio::spawn(borrow.run());
     }
     relays
 }
@@ -456,5 +459,7 @@ fn credentials(options: &NodeOptions) -> Credentials {
 const COMMANDS_MAX: usize = 64;
 /// Peers that may lend relays, waiting to be asked.
 const DIALED_MAX: usize = 4;
+/// Relays that are missed, waiting to be looked for.
+const MISSED_MAX: usize = 4;
 /// Events waiting for whoever started the node.
 const EVENTS_MAX: usize = 64;

@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::candidate::{Candidate, CandidateKind};
+use super::error::LinkError;
 use super::facts::{CandidatePair, CandidateType};
 use super::ice::limits::{GATHER_RELAYED, RELAY_SLOW};
 use super::pairs::Route;
@@ -33,7 +35,7 @@ async fn first(attempts: Vec<(RelayServer, bool)>) -> Option<Allocation> {
     let mut running = JoinSet::new();
     loop {
         if let Some((server, is_ipv6)) = attempts.next() {
-            running.spawn(async move { Allocation::open(&server, is_ipv6).await });
+            running.spawn(open(server, is_ipv6));
         }
         let until = match attempts.len() {
             0 => end,
@@ -46,6 +48,23 @@ async fn first(attempts: Vec<(RelayServer, bool)>) -> Option<Allocation> {
             Ok(Some(_)) | Err(_) => {}
         }
     }
+}
+
+/// Asks one relay, which is missed if it is slow or not there.
+async fn open(server: RelayServer, is_ipv6: bool) -> Result<Allocation, LinkError> {
+    let mut opening = pin!(Allocation::open(&server, is_ipv6));
+    let opened = match timeout(RELAY_SLOW, &mut opening).await {
+        Ok(opened) => opened,
+        Err(_) => {
+            server.miss();
+            opening.await
+        }
+    };
+    // Whoever refuses is there.
+    if matches!(opened, Err(LinkError::NoPath | LinkError::Lost)) {
+        server.miss();
+    }
+    opened
 }
 
 /// Told of another address of the other side, by where it stands.
@@ -69,6 +88,11 @@ impl RelayedBase {
         }
         let allocation = first(attempts).await?;
         Some(Self { socket, allocation, stands: Arc::default() })
+    }
+
+    /// Whether our address is no longer lent.
+    pub(super) fn has_ended(&self) -> bool {
+        self.allocation.has_ended()
     }
 
     /// Our candidate.

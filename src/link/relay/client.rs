@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use stun::message::{METHOD_ALLOCATE, METHOD_CHANNEL_BIND, METHOD_REFRESH};
+use stun::message::{METHOD_ALLOCATE, METHOD_BINDING, METHOD_CHANNEL_BIND, METHOD_REFRESH};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -23,12 +23,12 @@ use super::message::{Draft, LongTermKey, Received};
 use super::wire::{CHANNELS, read_channel, read_data, write_channel, write_send};
 use crate::base::Rng;
 use crate::link::clock::os_seed;
-use crate::link::stun::{BindingQuery, binding_indication};
+use crate::link::stun::BindingQuery;
 use crate::link::transport::limits::DATAGRAM_MAX;
 use crate::link::{LinkError, Transport};
 
 /// A relay that somebody lends us.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RelayServer {
     /// Where it listens.
     pub address: SocketAddr,
@@ -36,6 +36,21 @@ pub struct RelayServer {
     pub transport: Transport,
     /// What it has given us.
     pub grant: Grant,
+    /// Where its address is told when it is missed.
+    pub missed: mpsc::Sender<SocketAddr>,
+}
+
+impl RelayServer {
+    /// Where it is and what it has given us.
+    pub fn terms(&self) -> (SocketAddr, Transport, &Grant) {
+        (self.address, self.transport, &self.grant)
+    }
+
+    /// Tells that it does not answer in time, or is gone.
+    pub fn miss(&self) {
+        // Whoever is told looks for itself: once is enough.
+        let _ = self.missed.try_send(self.address);
+    }
 }
 
 /// An address on a relay. Dropping it gives it back.
@@ -78,8 +93,8 @@ impl Allocation {
         let relayed = answer.relayed_address().ok_or_else(missing)?;
         let mapped = answer.mapped_address().ok_or_else(missing)?;
         let (orders, inbox) = mpsc::unbounded_channel();
-        let (server, transport) = (server.address, server.transport);
         tokio::spawn(Task::new(line, session, inbox).run());
+        let (server, transport) = (server.address, server.transport);
         Ok(Self { server, transport, relayed, mapped, orders })
     }
 
@@ -107,6 +122,11 @@ impl Allocation {
     /// Our address as the relay sees it.
     pub fn mapped(&self) -> SocketAddr {
         self.mapped
+    }
+
+    /// Whether the way to the relay has ended, and with it what was lent.
+    pub fn has_ended(&self) -> bool {
+        self.orders.is_closed()
     }
 
     /// The relay, in words.
@@ -146,7 +166,7 @@ impl Stand {
 /// What we know of a relay while we use it. Dropping it gives back what the relay may have lent us,
 /// also when nobody waits for the answer any more or the program ends: others wait for it.
 struct Session {
-    grant: Grant,
+    server: RelayServer,
     key: LongTermKey,
     rng: Rng,
     sender: LineSender,
@@ -156,22 +176,25 @@ struct Session {
 
 impl Session {
     fn new(server: &RelayServer, sender: LineSender) -> Self {
-        let grant = server.grant.clone();
+        let grant = &server.grant;
         let credentials = &grant.credentials;
         let key = LongTermKey::new(&credentials.username, &grant.realm, &credentials.password);
-        Self { key, grant, rng: Rng::new(os_seed()), sender, is_lent: false }
+        Self { key, server: server.clone(), rng: Rng::new(os_seed()), sender, is_lent: false }
     }
 
     fn prove(&self, draft: Draft) -> Vec<u8> {
-        let draft = draft.username(&self.grant.credentials.username);
-        draft.realm(&self.grant.realm).nonce(&self.grant.nonce).proved(&self.key)
+        let grant = &self.server.grant;
+        let draft = draft.username(&grant.credentials.username);
+        draft.realm(&grant.realm).nonce(&grant.nonce).proved(&self.key)
     }
 
     /// Takes over a newer nonce; whether there was one.
     fn renew(&mut self, answer: &Received) -> bool {
         let nonce = answer.nonce().filter(|_| answer.error() == Some(STALE_NONCE));
         let is_new = nonce.is_some();
-        self.grant.nonce = nonce.unwrap_or_else(|| std::mem::take(&mut self.grant.nonce));
+        if let Some(nonce) = nonce {
+            self.server.grant.nonce = nonce;
+        }
         is_new
     }
 
@@ -223,8 +246,10 @@ async fn transact(
         let Some(at) = next else { return Err(LinkError::NoPath) };
         tokio::select! {
             () = sleep_until(at) => {
-                sender.send(request).await;
                 next = sends.next();
+                if next.is_some() {
+                    sender.send(request).await;
+                }
             }
             length = line.recv(&mut buffer) => {
                 let answer = Received::read(&buffer[..length?]);
@@ -262,6 +287,8 @@ struct Waiting {
 /// What is asked of the relay again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wish {
+    /// Whether it is there, which keeps the NATs on the way open too.
+    KeepAlive,
     /// That the allocation lives.
     Refresh,
     /// That a peer has its channel.
@@ -279,25 +306,26 @@ struct Task {
     waiting: BTreeMap<[u8; 12], Waiting>,
     /// When something is due again.
     due: Vec<(Instant, Wish)>,
-    keep_alive_at: Instant,
+    /// The relay has taken back what it has lent.
+    has_ended: bool,
 }
 
 impl Task {
     fn new(line: Line, session: Session, inbox: mpsc::UnboundedReceiver<Order>) -> Self {
         let now = Instant::now();
-        let due = vec![(now + Duration::from_secs((LIFETIME_DEFAULT / 2).into()), Wish::Refresh)];
+        let refresh_at = now + Duration::from_secs((LIFETIME_DEFAULT / 2).into());
+        let due = vec![(refresh_at, Wish::Refresh), (now + KEEPALIVE, Wish::KeepAlive)];
         let (peers, waiting) = (BTreeMap::new(), BTreeMap::new());
-        let keep_alive_at = now + KEEPALIVE;
-        let (announce, next_channel) = (None, *CHANNELS.start());
-        Self { line, session, inbox, announce, peers, next_channel, waiting, due, keep_alive_at }
+        let (announce, next_channel, has_ended) = (None, *CHANNELS.start(), false);
+        Self { line, session, inbox, announce, peers, next_channel, waiting, due, has_ended }
     }
 
     async fn run(mut self) {
         let mut buffer = vec![0; DATAGRAM_MAX];
-        loop {
-            let resend = self.waiting.values().filter_map(Waiting::next).min();
-            let due = self.due.iter().map(|(at, _)| *at).min();
-            let next = [resend, due, Some(self.keep_alive_at)].into_iter().flatten().min();
+        while !self.has_ended {
+            let resend = self.waiting.values().filter_map(Waiting::next);
+            let next = self.due.iter().map(|(at, _)| *at).chain(resend).min();
+            let next = next.unwrap_or_else(|| Instant::now() + KEEPALIVE);
             tokio::select! {
                 order = self.inbox.recv() => match order {
                     Some(Order::Reach(stand)) => self.reach(stand).await,
@@ -308,11 +336,14 @@ impl Task {
                 },
                 length = self.line.recv(&mut buffer) => match length {
                     Ok(length) => self.take(&buffer[..length]).await,
-                    Err(_) => return,
+                    Err(_) => self.has_ended = true,
                 },
-                () = sleep_until(next.unwrap_or(self.keep_alive_at)) => self.on_time().await,
+                () = sleep_until(next) => self.on_time().await,
             }
         }
+        // Whoever hears that it is missed finds it ended.
+        self.inbox.close();
+        self.session.server.miss();
     }
 
     async fn reach(&mut self, Stand { peer, socket }: Stand) {
@@ -378,6 +409,7 @@ impl Task {
         let method = wish.method();
         let is_done = answer.answers(method) == Some(true) && answer.is_proved(&self.session.key);
         match wish {
+            Wish::KeepAlive => self.due.push((now + KEEPALIVE, wish)),
             Wish::Bind(number) if is_done => {
                 if let Some(peer) = self.peers.get(&number) {
                     peer.is_bound.store(true, Ordering::Relaxed);
@@ -387,6 +419,7 @@ impl Task {
             Wish::Bind(number) => {
                 self.peers.remove(&number);
             }
+            Wish::Refresh if !is_done => self.has_ended = true,
             Wish::Refresh => {
                 let half = answer.lifetime_s().unwrap_or(LIFETIME_DEFAULT) / 2;
                 self.due.push((now + Duration::from_secs(half.max(1).into()), wish));
@@ -396,25 +429,26 @@ impl Task {
 
     async fn on_time(&mut self) {
         let now = Instant::now();
-        if self.keep_alive_at <= now {
-            self.keep_alive_at = now + KEEPALIVE;
-            if let Some(indication) = binding_indication() {
-                self.session.sender.send(&indication).await;
-            }
-        }
         let due = self.due.extract_if(.., |(at, _)| *at <= now).collect::<Vec<_>>();
         for (_, wish) in due {
             self.wish(wish).await;
         }
-        self.waiting.retain(|_, waiting| waiting.next().is_some());
-        let again = self.waiting.iter_mut().filter(|(_, w)| w.next().is_some_and(|at| at <= now));
-        let mut requests = Vec::new();
-        for (transaction, waiting) in again {
-            waiting.sent += 1;
-            requests.push((*transaction, waiting.wish));
+        let mut late = Vec::new();
+        for (transaction, waiting) in &mut self.waiting {
+            if waiting.next().is_some_and(|at| at <= now) {
+                waiting.sent += 1;
+                late.push((*transaction, waiting.wish, waiting.next().is_none()));
+            }
         }
-        for (transaction, wish) in requests {
-            self.ask(transaction, wish).await;
+        for (transaction, wish, is_over) in late {
+            if is_over {
+                // The way may be cut for a while only, and what was lent live on.
+                self.waiting.remove(&transaction);
+                self.session.server.miss();
+                self.due.push((now + KEEPALIVE, wish));
+            } else {
+                self.ask(transaction, wish).await;
+            }
         }
     }
 
@@ -428,6 +462,12 @@ impl Task {
     async fn ask(&mut self, transaction: [u8; 12], wish: Wish) {
         let draft = Draft::request(wish.method(), transaction);
         let draft = match wish {
+            Wish::KeepAlive => {
+                if let Some(query) = BindingQuery::awaited(transaction) {
+                    self.session.sender.send(&query.request).await;
+                }
+                return;
+            }
             Wish::Refresh => draft.lifetime_s(LIFETIME_DEFAULT),
             Wish::Bind(number) => match self.peers.get(&number) {
                 Some(peer) => draft.channel(peer.number).peer(peer.at),
@@ -441,6 +481,7 @@ impl Task {
 impl Wish {
     fn method(self) -> stun::message::Method {
         match self {
+            Self::KeepAlive => METHOD_BINDING,
             Self::Refresh => METHOD_REFRESH,
             Self::Bind(_) => METHOD_CHANNEL_BIND,
         }
@@ -448,7 +489,7 @@ impl Wish {
 }
 
 impl Waiting {
-    /// When it is sent again; `None` if it has been sent often enough.
+    /// When it is sent again, or given up; `None` after that.
     fn next(&self) -> Option<Instant> {
         let ms = RETRANSMISSIONS_MS.get(self.sent)?;
         Some(self.since + Duration::from_millis(*ms))

@@ -87,11 +87,11 @@ pub mod limits {
     pub const STREAM_READ: usize = 4096;
     /// How long credentials count: a phone that is away for a night asks again.
     pub const CREDENTIALS_LIFETIME_MS: u64 = 6 * 3_600_000;
-    /// When a request to a relay is sent again, and after the last one given up.
+    /// When a request to a relay is sent, and at last given up.
     pub const RETRANSMISSIONS_MS: [u64; 6] = [0, 150, 400, 900, 1900, 3900];
     /// A channel is bound again within the life of its permission.
     pub const CHANNEL_REFRESH: Duration = Duration::from_secs(240);
-    /// Keeps the NAT between us and a relay open.
+    /// Keeps the NAT between us and a relay open, and shows whether it is there.
     pub const KEEPALIVE: Duration = Duration::from_secs(20);
     /// Peers reached through one relayed address.
     pub const PEERS_MAX: u16 = 24;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use stun::message::{METHOD_ALLOCATE, METHOD_REFRESH};
 use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::message::Received;
@@ -53,7 +54,8 @@ impl Lent {
         let (asking, question) = Asking::new().unwrap();
         let answer = self.granter.grant(NodeId::from_u128(user), unix_ms(), &question).unwrap();
         let grant = asking.read(&answer).unwrap();
-        RelayServer { address: self.listener.local_addr(), transport, grant }
+        let (missed, _) = mpsc::channel(1);
+        RelayServer { address: self.listener.local_addr(), transport, grant, missed }
     }
 
     async fn all_is_given_back(&self) {
@@ -193,18 +195,42 @@ async fn a_direct_path_is_preferred() {
     }
 }
 
+/// A relay that ends is missed: what it had lent is no longer offered to anybody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_ends_is_missed() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        let elsewhere = tokio::runtime::Runtime::new().unwrap();
+        let lent = elsewhere.spawn(Lent::start(Quota::default())).await.unwrap();
+        let (missed, mut missing) = mpsc::channel(1);
+        let server = RelayServer { missed, ..lent.server(1, transport) };
+        let address = server.address;
+        let options = IceOptions { loopback: true, relays: vec![server], ..IceOptions::default() };
+        let agent = gather_with(IceRole::Controlled, 1, options).await;
+        assert!(agent.is_current().await);
+        drop(lent);
+        elsewhere.shutdown_background();
+        let missed = timeout(2 * PATIENCE, missing.recv()).await;
+        assert_eq!(missed.expect("is missed in time"), Some(address), "{transport:?}");
+        // Nothing tells over UDP whether it has ended, or the way to it is cut for a while.
+        assert_eq!(agent.is_current().await, transport == Transport::Udp);
+    }
+}
+
 /// A relay that nobody answers at costs a bounded time and nothing else.
 #[tokio::test]
 async fn a_dead_relay_does_no_harm() {
     let lent = Lent::start(Quota::default()).await;
-    let mut dead = lent.server(1, Transport::Udp);
+    let (missed, mut missing) = mpsc::channel(1);
+    let mut dead = RelayServer { missed, ..lent.server(1, Transport::Udp) };
     let silent = tokio::net::UdpSocket::bind(LOOPBACK).await.unwrap();
-    dead.address = silent.local_addr().unwrap();
+    let address = silent.local_addr().unwrap();
+    dead.address = address;
     let relays = vec![dead, lent.server(1, Transport::Udp)];
     let options = IceOptions { loopback: true, relays, ..IceOptions::default() };
     let agent = gather_with(IceRole::Controlling, 1, options).await;
     let relayed = agent.local().candidates.iter().filter(|c| c.kind == CandidateKind::Relay);
     assert_eq!(relayed.count(), 1, "the second one's");
+    assert_eq!(missing.try_recv(), Ok(address));
 }
 
 /// coturn's client is served: Allocate, CreatePermission, ChannelBind and data, over UDP and TCP.
