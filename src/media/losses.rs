@@ -28,7 +28,7 @@ const PENDING: usize = 10;
 /// Packets remembered of what the other side has told: half a minute of sound.
 const RECENT_MAX: usize = 1_500;
 /// Lost packets from which something can be said of how they are spread.
-const ENOUGH: usize = 20;
+const ENOUGH: usize = 8;
 /// Packets in a bit vector.
 const VECTOR: usize = 15;
 /// Packets in a run.

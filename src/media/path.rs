@@ -54,16 +54,17 @@ const STEP_FIRST: usize = 3;
 type Choices = [&'static [usize]; 3];
 
 /// Loss from which one copy is worth its bits, and from which two are.
-const LOSS_COPIES: (f32, f32) = (0.01, 0.04);
+const LOSS_COPIES: (f32, f32) = (0.012, 0.04);
 /// Distances of one copy and of two, of which the first is taken while nothing is known of how
-/// losses are spread: one for single losses, and two that together survive four in a row.
-const DISTANCES: (Choices, Choices) = ([&[1], &[2], &[4]], [&[4, 2], &[2, 1], &[6, 3]]);
+/// losses are spread: for single ones.
+const DISTANCES: (Choices, Choices) = ([&[1], &[2], &[4]], [&[2, 1], &[4, 2], &[6, 3]]);
 /// What it costs to lose one of a hundred frames, in packets of delay: a little more than to the
 /// jitter buffer at the other side, which finds copies worth waiting for if they are sent.
 const LOSS_COST: f32 = 4.0;
-/// Loss that is reckoned with before anything is known, so that a call begins with copies: for
-/// 10 kB nobody who loses packets misses the first words. Two reports without loss end them.
-const LOSS_PRESUMED: f32 = 0.02;
+/// Loss that is reckoned with before anything is known, so that a call begins with two copies: for
+/// 20 kB nobody who loses packets misses the first words. One report without loss ends one of them,
+/// the next one the other.
+const LOSS_PRESUMED: f32 = 0.04;
 /// Loss at which the bitrate is not raised.
 const LOSS_CALM: f32 = 0.02;
 /// A round trip longer than the least by this much is a queue.
@@ -176,10 +177,10 @@ mod tests {
     fn loss_is_answered_with_copies_and_not_with_fewer_bits() {
         let mut path = Path::new(None, true);
         path.report(0.1, ms(50), &[]);
-        let plan = Plan { bitrate: 32_000, loss_percent: 0, distances: &[4, 2] };
+        let plan = Plan { bitrate: 32_000, loss_percent: 0, distances: &[2, 1] };
         assert_eq!(path.plan(), plan);
         path.report(0.0, ms(50), &[]);
-        assert_eq!(path.plan().distances, [4, 2], "not at the first good news");
+        assert_eq!(path.plan().distances, [2, 1], "not at the first good news");
         path.report(0.0, ms(50), &[]);
         assert_eq!(path.plan().distances, [1]);
         let mut without = Path::new(None, false);
@@ -207,19 +208,19 @@ mod tests {
     #[test]
     fn a_call_begins_with_copies_that_two_good_reports_end() {
         let mut path = Path::new(None, true);
-        assert_eq!(path.plan(), Plan { bitrate: 32_000, loss_percent: 0, distances: &[1] });
+        assert_eq!(path.plan(), Plan { bitrate: 32_000, loss_percent: 0, distances: &[2, 1] });
         path.report(0.0, ms(50), &[]);
         assert_eq!((path.plan().distances, path.loss()), (&[1][..], 0.0));
         path.report(0.0, ms(50), &[]);
         assert!(path.plan().distances.is_empty());
-        assert_eq!(Path::new(None, false).plan().loss_percent, 2);
+        assert_eq!(Path::new(None, false).plan().loss_percent, 4);
     }
 
     #[test]
     fn before_the_first_report_the_way_back_is_like_the_way_here() {
         let mut path = Path::new(None, true);
         path.presume(0.08);
-        assert_eq!(path.plan().distances, [4, 2]);
+        assert_eq!(path.plan().distances, [2, 1]);
         assert_eq!(path.loss(), 0.0, "nobody has said so");
         path.report(0.0, None, &[]);
         assert_eq!(path.plan().distances, [1]);
