@@ -1,6 +1,6 @@
 //! The answering machine: what the settings have about it, and the messages that it has taken.
 
-use egui::{DragValue, RichText, Ui};
+use egui::{RichText, Ui};
 
 use super::files::FileFor;
 use super::icons::Icon;
@@ -23,8 +23,8 @@ pub fn machine_ui(ui: &mut Ui, view: &mut ViewState, settings: &mut Settings) {
     }
     ui.add_space(space::XS);
     let mut minutes = (machine.machine_message_s_max / 60).max(1);
-    number_ui(ui, words::machine_after(), &mut machine.machine_after_s, 5..=120);
-    number_ui(ui, words::machine_minutes(), &mut minutes, 1..=30);
+    widgets::number(ui, words::machine_after(), &mut machine.machine_after_s, 5..=120);
+    widgets::number(ui, words::machine_minutes(), &mut minutes, 1..=30);
     if minutes != (machine.machine_message_s_max / 60).max(1) {
         machine.machine_message_s_max = minutes * 60;
     }
@@ -34,13 +34,6 @@ pub fn machine_ui(ui: &mut Ui, view: &mut ViewState, settings: &mut Settings) {
     let (label, hint) = (words::greeting(), words::greeting_hint());
     let field = (FileFor::Greeting, label, hint);
     path_ui(ui, &mut view.files, field, &mut view.greeting, &mut machine.machine_greeting);
-}
-
-fn number_ui(ui: &mut Ui, label: &str, value: &mut u16, range: std::ops::RangeInclusive<u16>) {
-    ui.horizontal(|ui| {
-        ui.add(DragValue::new(value).range(range)).accessible_name(label);
-        ui.label(label);
-    });
 }
 
 /// The messages, if there are any.

@@ -29,6 +29,9 @@ pub fn settings_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) -> Op
         ui.add_space(space::S);
         widgets::card(ui, |ui| welcome::welcome_ui(ui, &mut settings));
         ui.add_space(space::S);
+        let forward = widgets::card(ui, |ui| welcome::going_on_ui(ui, view, &mut settings));
+        command = forward.or(command.take());
+        ui.add_space(space::S);
         widgets::card(ui, |ui| machine::machine_ui(ui, view, &mut settings));
         ui.add_space(space::S);
         widgets::card(ui, |ui| {

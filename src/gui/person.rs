@@ -6,7 +6,7 @@ use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::{Question, ViewState};
 use super::widgets::{self, Kind};
-use super::{book, calls, whereabouts, words};
+use super::{book, calls, welcome, whereabouts, words};
 use crate::phone::{Command, Contact, ContactJob, HistoryEntry, Snapshot};
 
 /// Calls together that are shown; older ones are in the list of all.
@@ -46,6 +46,9 @@ pub fn person_ui(
         if let Some(contact) = contact {
             ui.add_space(space::M);
             commands.extend(book::contact_ui(ui, view, contact));
+        }
+        commands.extend(welcome::at_once_ui(ui, snapshot, peer));
+        if let Some(contact) = contact {
             commands.extend(book::actions_ui(ui, view, contact));
         }
         together_ui(ui, snapshot, view.now_ms, peer);

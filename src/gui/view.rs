@@ -262,6 +262,20 @@ pub struct UnlockView {
 /// The name of a file while it is being typed.
 pub type PathField = Option<String>;
 
+/// A name that may be none, while it is being typed, and whether it was left without being one.
+pub type NameField = Option<(String, bool)>;
+
+/// Whom calls go on to, while that is being typed.
+#[derive(Clone, Debug, Default)]
+pub struct GoingOn {
+    /// All calls.
+    pub all: NameField,
+    /// Those that come while the user talks or wants to be left alone.
+    pub busy: NameField,
+    /// Those that nobody answers.
+    pub unanswered: NameField,
+}
+
 /// The state of the view between two frames.
 #[derive(Clone, Debug, Default)]
 pub struct ViewState {
@@ -316,6 +330,8 @@ pub struct ViewState {
     pub files: FilesView,
     /// Trying the sound, if that is open.
     pub wizard: Option<SoundSetup>,
+    /// Whom calls go on to, while it is being typed.
+    pub going_on: GoingOn,
     /// The greeting of the answering machine, while it is being typed.
     pub greeting: PathField,
     /// The call that has failed whose steps are shown.

@@ -1,9 +1,11 @@
 //! The few widgets that the pages are made of. Each has an accessible name and a focus ring.
 
+use std::ops::RangeInclusive;
+
 use egui::accesskit::Role;
 use egui::{
-    Align, Color32, CornerRadius, FontId, Frame, Key, Layout, Rect, Response, RichText, Sense,
-    Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, vec2,
+    Align, Color32, CornerRadius, DragValue, FontId, Frame, Key, Layout, Rect, Response, RichText,
+    Sense, Stroke, StrokeKind, TextEdit, Ui, Vec2, WidgetInfo, vec2,
 };
 
 use super::icons::Icon;
@@ -153,6 +155,14 @@ pub fn field(
     }
     ui.add_space(space::S);
     response
+}
+
+/// A number and what it counts.
+pub fn number(ui: &mut Ui, label: &str, value: &mut u16, range: RangeInclusive<u16>) {
+    ui.horizontal(|ui| {
+        ui.add(DragValue::new(value).range(range)).accessible_name(label);
+        ui.label(label);
+    });
 }
 
 /// A field that shows dots for what is typed.

@@ -17,6 +17,7 @@ mod people;
 mod reach;
 mod sound;
 mod telephone;
+mod welcome;
 mod wizard;
 
 use std::time::Duration;
@@ -49,8 +50,8 @@ fn open<'a>(snapshot: Snapshot, size: [f32; 2]) -> (Harness<'a, Window>, Backend
 }
 
 /// High enough for each page: what has to be scrolled to cannot be clicked on.
-const WIDE: [f32; 2] = [960.0, 3200.0];
-const NARROW: [f32; 2] = [400.0, 3200.0];
+const WIDE: [f32; 2] = [960.0, 3600.0];
+const NARROW: [f32; 2] = [400.0, 3600.0];
 
 /// What the user has asked for; not what the pages ask for by themselves.
 fn commands(backend: &mut Backend) -> Vec<Command> {
