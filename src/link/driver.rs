@@ -381,6 +381,7 @@ impl Driver {
                     let _ = sender.send(message);
                 }
             }
+            LinkAction::Retire => self.news.links.send_modify(|links| links.remove(id)),
             LinkAction::Close => {
                 self.cache.down(id);
                 self.take_out(id);

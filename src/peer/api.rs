@@ -129,6 +129,9 @@ pub enum LinkAction {
     },
     /// Send a message, framed and with simple reliability.
     Send(Bytes),
+    /// The link is not needed any more: it is closed soon, and until then only brings what is under
+    /// way.
+    Retire,
     /// Close the link once what was sent is acknowledged, or soon in any case.
     Close,
 }

@@ -108,7 +108,7 @@ impl Peer {
         let former = before.filter(|before| *before != node);
         let former_link = former.and_then(|before| self.links.best(before));
         for link in bootstrap_link.into_iter().chain(former_link) {
-            self.close(link);
+            self.retire(link);
         }
         self.emit(Event::Connected(node));
         if before.is_none() {

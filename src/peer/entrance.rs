@@ -182,7 +182,7 @@ impl Peer {
         let Stage::Joined { entrance, .. } = &mut self.stage else { return };
         if let Some(Entrance { bootstrap_link, .. }) = entrance.take() {
             if let Some(link) = bootstrap_link {
-                self.close(link);
+                self.retire(link);
             }
             self.chord.forget_start(|start| !self.links.is_attached(start));
             self.timers.stop(Timer::Join);

@@ -127,7 +127,7 @@ impl Peer {
     fn give_up(&mut self, node: NodeId) {
         self.drop_peer(node, Cause::GivenUp);
         if let Some(link) = self.links.best(node) {
-            self.close(link);
+            self.retire(link);
         }
     }
 

@@ -26,6 +26,15 @@ pub(super) struct Links {
     open: Vec<(LinkId, Open)>,
     /// By their nodes.
     best: Vec<(NodeId, LinkId)>,
+    /// Used no more, and kept until what is under way has come; the first ones end first.
+    retired: Vec<(LinkId, Retired)>,
+}
+
+/// A link that is not needed any more.
+#[derive(Debug)]
+struct Retired {
+    open: Open,
+    ends_at: Instant,
 }
 
 /// A link that is coming up.
@@ -201,7 +210,8 @@ impl Links {
 
     pub(super) fn ids(&self) -> Vec<LinkId> {
         let coming = self.coming.iter().map(|(id, _)| *id);
-        coming.chain(self.open.iter().map(|(id, _)| *id)).collect()
+        let retired = self.retired.iter().map(|(id, _)| *id);
+        coming.chain(self.open.iter().map(|(id, _)| *id)).chain(retired).collect()
     }
 
     pub(super) fn best(&self, node: NodeId) -> Option<LinkId> {
@@ -220,8 +230,8 @@ impl Links {
 
     /// A link has brought a message.
     pub(super) fn heard(&mut self, id: LinkId) {
-        let best = self.open(id).and_then(|open| self.best(open.node));
-        let Some(best) = best else { return };
+        let Ok(place) = self.open.binary_search_by_key(&id, |(id, _)| *id) else { return };
+        let Some(best) = self.best(self.open[place].1.node) else { return };
         if let Ok(place) = self.open.binary_search_by_key(&best, |(id, _)| *id) {
             self.open[place].1.stand_in = (best != id).then_some(id);
         }
@@ -240,9 +250,12 @@ impl Links {
         self.open.len()
     }
 
+    /// A link over which messages may come.
     pub(super) fn open(&self, id: LinkId) -> Option<&Open> {
-        let place = self.open.binary_search_by_key(&id, |(id, _)| *id).ok()?;
-        Some(&self.open[place].1)
+        match self.open.binary_search_by_key(&id, |(id, _)| *id) {
+            Ok(place) => Some(&self.open[place].1),
+            Err(_) => self.retired.iter().find(|(other, _)| *other == id).map(|(_, r)| &r.open),
+        }
     }
 
     /// Links that are not up, in the order in which they were made.
@@ -260,9 +273,28 @@ impl Links {
     /// Forgets a link. The node that now has no link any more, if it was the last one to it.
     pub(super) fn remove(&mut self, id: LinkId) -> Option<NodeId> {
         self.take(id);
-        let place = self.open.binary_search_by_key(&id, |(id, _)| *id).ok()?;
-        let (_, Open { node, .. }) = self.open.remove(place);
+        self.retired.retain(|(other, _)| *other != id);
+        let Open { node, .. } = self.take_open(id)?;
         self.replace(node, id)
+    }
+
+    /// Uses a link no more, but takes in what it brings until it ends. The node that now has no
+    /// link to use any more, if there is one.
+    fn retire(&mut self, id: LinkId, ends_at: Instant) -> Option<NodeId> {
+        let open = self.take_open(id)?;
+        let node = open.node;
+        self.retired.push((id, Retired { open, ends_at }));
+        self.replace(node, id)
+    }
+
+    /// A link that is not needed any more, and has been kept for long enough.
+    fn ended(&self, now: Instant) -> Option<LinkId> {
+        self.retired.first().filter(|(_, retired)| retired.ends_at <= now).map(|(id, _)| *id)
+    }
+
+    fn take_open(&mut self, id: LinkId) -> Option<Open> {
+        let place = self.open.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        Some(self.open.remove(place).1)
     }
 
     /// Uses a link no more, but keeps it. The node that now has no link to use any more, if there
@@ -440,7 +472,7 @@ impl Peer {
         let (doubt, stand_in) = (None, None);
         let open = Open { node, rank, is_ours, since, certificate, errors, doubt, stand_in };
         if let Some(surplus) = self.links.put_up(link, open) {
-            self.close(surplus);
+            self.retire(surplus);
         }
         if dialed {
             self.dialed(link, node);
@@ -485,9 +517,27 @@ impl Peer {
         }
     }
 
-    /// Gives up links that have been coming up for too long.
+    /// Gives up a link that is not needed any more. Answers may be under way over it, and it is
+    /// closed when they have had time to come.
+    pub(super) fn retire(&mut self, link: LinkId) {
+        let ends_at = self.now.instant + RETIREMENT;
+        self.act(link, LinkAction::Retire);
+        self.timers.set_earlier(Timer::Sweep, ends_at);
+        if let Some(node) = self.links.retire(link, ends_at) {
+            self.node_lost(node, Cause::Failed);
+        }
+    }
+
+    /// Gives up links that have been coming up for too long, and closes those that have had their
+    /// time.
     pub(super) fn sweep_links(&mut self) {
         let now = self.now.instant;
+        while let Some(link) = self.links.ended(now) {
+            self.close(link);
+        }
+        if let Some((_, retired)) = self.links.retired.first() {
+            self.timers.set_earlier(Timer::Sweep, retired.ends_at);
+        }
         let late = |link: &Link| now.saturating_since(link.since) >= COMING_UP_MAX;
         let given_up: Vec<LinkId> =
             self.links.pending().filter(|(_, l)| late(l)).map(|(id, _)| id).collect();
@@ -502,7 +552,8 @@ impl Peer {
 
     /// Whether there may be one more link that a node asked for or that a user wants.
     pub(super) fn has_room(&self) -> bool {
-        self.links.len() + DIALED_MAX < self.config.links_max + LINKS_SPARE
+        let links = self.links.len() + self.links.retired.len();
+        links + DIALED_MAX < self.config.links_max + LINKS_SPARE
     }
 
     /// Sees to it that a link that has just been added does not wait for ever.
@@ -525,6 +576,8 @@ const CROSSING: Duration = Duration::from_secs(15);
 /// Gathering, five transmissions of an Attach, ICE and DTLS together take no longer.
 const COMING_UP_MAX: Duration = Duration::from_secs(60);
 const SWEEP_INTERVAL: Duration = Duration::from_secs(20);
+/// Nearly every answer comes within this time.
+const RETIREMENT: Duration = Duration::from_secs(2);
 /// Errors that a linked node may be sent at once: a burst of requests that all fail.
 const ERRORS_MAX: u8 = 100;
 /// Between two errors, in the long run.

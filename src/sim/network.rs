@@ -163,6 +163,7 @@ impl Network {
                     self.send(now, end, bytes, queue);
                 }
             }
+            LinkAction::Retire => {}
             LinkAction::Close => {
                 if let Some(end) = self.end(peer, link) {
                     self.close(now, end, queue);

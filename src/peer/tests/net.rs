@@ -308,6 +308,11 @@ impl Net {
         self.wires.iter().find(|(a, b)| (a.0, b.0) == (from, to)).map(|(a, _)| a.1)
     }
 
+    /// Whether a link of a node is not closed.
+    pub fn has(&self, node: usize, link: LinkId) -> bool {
+        self.wires.contains_key(&(node, link))
+    }
+
     /// Gives a node a message as if `from` had sent it over their link.
     pub fn inject(&mut self, from: usize, to: usize, bytes: Bytes) {
         let end = self.wires.iter().find(|(a, b)| a.0 == to && b.0 == from).map(|(a, _)| *a);
@@ -352,6 +357,7 @@ impl Net {
                     self.later(LATENCY, Happening::Message(end, other, bytes));
                 }
             }
+            LinkAction::Retire => {}
             LinkAction::Close => {
                 self.waiting.remove(&end);
                 // What was sent before arrives before.

@@ -213,3 +213,36 @@ fn a_suspect_link_is_out_of_the_table_and_comes_back() {
     net.assert_ring(3);
     net.ask(other, Command::Publish(spec)).expect("stored");
 }
+
+/// Who has just joined gives up its link to the bootstrap node, and who becomes a client too; what
+/// was asked over it is answered all the same.
+#[test]
+fn answers_come_over_a_link_that_is_not_needed_any_more() {
+    for seed in 70..74 {
+        for command in [Command::Join, Command::Connect] {
+            let mut net = ring(seed);
+            let bootstrap = net.joined()[0];
+            let of = net.joined();
+            let new = net.add();
+            net.command(new, command(vec![Net::address(bootstrap)]));
+            let mut requests = Vec::new();
+            for round in 0..400 {
+                if net.peer(new).is_in_overlay() {
+                    let spec = net.fetch_spec(of[round % of.len()]);
+                    requests.push(net.command(new, Command::Fetch(spec)));
+                }
+                net.run(LATENCY / 4);
+            }
+            net.run(Duration::from_secs(30));
+            assert!(!requests.is_empty());
+            assert_found_at_once(&net, &requests);
+            let before = net.now - Duration::from_secs(3);
+            let retired = net
+                .actions
+                .iter()
+                .filter(|(at, _, _, action)| *at < before && matches!(action, LinkAction::Retire));
+            let is_kept: Vec<bool> = retired.map(|(_, node, id, _)| net.has(*node, *id)).collect();
+            assert!(!is_kept.is_empty() && !is_kept.contains(&true), "seed {seed}");
+        }
+    }
+}
