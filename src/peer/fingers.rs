@@ -116,7 +116,7 @@ impl Peer {
 
     /// Makes room for a link with a neighbour.
     pub(super) fn make_room(&mut self) {
-        if self.links.len() < self.config.links_max {
+        if self.links.needed() < self.config.links_max {
             return;
         }
         if let Some(least) = self.chord.least_needed(|node| !self.links.is_ours(node)) {
@@ -133,7 +133,7 @@ impl Peer {
 
     /// Tries one more finger, if there is one to try and room for it; how long to wait then.
     fn widen(&mut self) -> Option<Duration> {
-        if self.links.len() >= self.config.links_max {
+        if self.links.needed() >= self.config.links_max {
             return None;
         }
         if let Some((resource, is_first)) = self.chord.new_finger(&mut self.rng) {

@@ -243,6 +243,11 @@ impl Links {
     }
 
     pub(super) fn len(&self) -> usize {
+        self.needed() + self.retired.len()
+    }
+
+    /// How many are up or coming up, without those that are not needed any more.
+    pub(super) fn needed(&self) -> usize {
         self.coming.len() + self.open.len()
     }
 
@@ -552,8 +557,7 @@ impl Peer {
 
     /// Whether there may be one more link that a node asked for or that a user wants.
     pub(super) fn has_room(&self) -> bool {
-        let links = self.links.len() + self.links.retired.len();
-        links + DIALED_MAX < self.config.links_max + LINKS_SPARE
+        self.links.len() + DIALED_MAX < self.config.links_max + LINKS_SPARE
     }
 
     /// Sees to it that a link that has just been added does not wait for ever.
