@@ -60,7 +60,8 @@ struct State {
     rng: Rng,
     ready: Vec<Spare>,
     wanted: usize,
-    /// Until when the first relay is waited for; before anybody has, as long as it takes then.
+    /// Until when the first relay is waited for; as long as it takes from the first wait on while
+    /// nobody has been met who could know one.
     relay_until: Option<Instant>,
 }
 
@@ -102,14 +103,15 @@ impl AgentPool {
         self.0.shared.changed.notify_one();
     }
 
-    /// Whoever lacks a relay waits for the first one anew: we have met somebody to ask for it.
+    /// Whoever lacks a relay waits for the first one from now on: we have met somebody to ask for
+    /// it. Who comes later waits the less.
     pub fn expect_relay(&self) {
-        self.0.shared.state().relay_until = None;
+        self.0.shared.state().relay_until = Some(Instant::now() + RELAY_AWAITED);
     }
 
     /// Forgets those that are ready: another NAT may be in front now.
     pub fn forget(&self) {
-        self.expect_relay();
+        self.0.shared.state().relay_until = None;
         self.0.shared.begin_anew();
         self.0.shared.changed.notify_one();
     }
@@ -288,6 +290,23 @@ mod tests {
         has(&pool, READY).await;
         pool.keep_ready(false);
         has(&pool, 0).await;
+    }
+
+    /// The wait for a relay begins with the hope for one, not with the call that could use it.
+    #[tokio::test]
+    async fn a_relay_is_waited_for_from_when_it_is_expected() {
+        let (_relay, relays) = watch::channel(Vec::new());
+        let (_, servers) = watch::channel(StunServers::default());
+        let pool = AgentPool::new(IceOptions::default(), relays, servers);
+        let at_once = || timeout(Duration::ZERO, pool.0.shared.has_relay());
+        pool.expect_relay();
+        assert!(at_once().await.is_err(), "one may still come");
+        if let Some(until) = &mut pool.0.shared.state().relay_until {
+            *until -= RELAY_AWAITED;
+        }
+        assert_eq!(at_once().await, Ok(false));
+        pool.forget();
+        assert!(at_once().await.is_err(), "nobody has been met at the new place");
     }
 
     /// What has been ready for too long is not given out.
