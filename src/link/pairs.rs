@@ -37,6 +37,10 @@ mod limits {
     pub(super) const CHECKS_MAX: usize = 1024;
     /// Datagrams that wait for the agent, and others that wait for whoever reads them.
     pub(super) const WAITING_MAX: usize = 256;
+    /// After this long the first check of a pair is sent again, the same one. Who answers an
+    /// Attach and who gets that answer begin to check so that their first checks meet: what comes
+    /// to the other's NAT a moment before that one's own check has opened it is lost there.
+    pub(super) const CHECK_AGAIN: Duration = Duration::from_millis(20);
     /// Between an error of a socket and the next attempt to read.
     pub(super) const PAUSE: Duration = Duration::from_millis(100);
 }
@@ -122,6 +126,12 @@ struct State {
 struct Valid {
     direct: Option<usize>,
     relayed: Option<usize>,
+}
+
+impl Valid {
+    fn is_none(self) -> bool {
+        self.direct.or(self.relayed).is_none()
+    }
 }
 
 /// Reads our sockets as long as it lives.
@@ -345,12 +355,14 @@ impl Pairs {
     /// Sends what the agent says to a stand.
     async fn send_check(&self, message: &[u8], at: SocketAddr) {
         let Some(place) = place_of(at) else { return };
+        let mut is_first = false;
         let pair = {
             let mut state = self.state();
             match Binding::of(message) {
                 // That has been answered here.
                 Some(Binding::Success) => return,
                 Some(Binding::Request(transaction)) => {
+                    is_first = state.asked.iter().all(|(_, asked)| *asked != place);
                     state.asked.truncate(limits::CHECKS_MAX - 1);
                     state.asked.push_front((transaction, place));
                 }
@@ -358,8 +370,15 @@ impl Pairs {
             }
             state.pairs.get(place).copied()
         };
-        if let Some(pair) = pair {
-            let _ = self.bases[pair.base].send_to(message, pair.remote).await;
+        let Some(pair) = pair else { return };
+        let base = &self.bases[pair.base];
+        let _ = base.send_to(message, pair.remote).await;
+        if is_first && self.valid.borrow().is_none() {
+            let (base, message) = (base.clone(), message.to_owned());
+            tokio::spawn(async move {
+                sleep(limits::CHECK_AGAIN).await;
+                let _ = base.send_to(&message, pair.remote).await;
+            });
         }
     }
 }

@@ -159,6 +159,29 @@ async fn a_client_hello_may_come_before_the_pair_is_chosen() {
     assert!(checks[0] > 0 && checks[1] > 0, "{checks:?}");
 }
 
+/// A check that comes to a NAT a moment too early is lost there, and the first one comes once more:
+/// here nothing gets through but what is sent again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_check_is_sent_again() {
+    const REQUEST: u16 = 0x0001;
+    let options = IceOptions { loopback: true, ..IceOptions::default() };
+    let agents = [
+        gather_with(IceRole::Controlling, 1, options.clone()).await,
+        gather_with(IceRole::Controlled, 2, options).await,
+    ];
+    let homes = agents.each_ref().map(home);
+    let mut known = std::collections::HashSet::new();
+    let passes = move |_: usize, datagram: &[u8]| match stun_parts(datagram) {
+        Some((REQUEST, transaction, _)) => !known.insert(transaction),
+        _ => true,
+    };
+    let tap = Tap::that_lets(homes.each_ref().map(|home| home.addr), passes).await;
+    let (at_sender, at_answerer) = tap.connect(agents, homes).await;
+    let (at_sender, mut at_answerer) = (at_sender.unwrap(), at_answerer.unwrap());
+    at_sender.send(Bytes::from_static(b"welcome")).unwrap();
+    assert_eq!(at_answerer.recv().await.as_deref(), Some(&b"welcome"[..]));
+}
+
 /// R6940-6.5.2.1-01: a connection for an application that has nothing to say keeps its binding in
 /// a NAT open by itself: before the 25 s are over something has passed in both directions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
