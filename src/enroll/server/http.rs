@@ -67,13 +67,13 @@ pub(super) async fn serve(
             continue;
         };
         let source = source(from.ip());
-        let count = of_source.entry(source).or_default();
+        let count = of_source.get(&source).copied().unwrap_or_default();
         if connections.len() >= limits::CONNECTIONS_MAX
-            || *count >= limits::CONNECTIONS_OF_SOURCE_MAX
+            || count >= limits::CONNECTIONS_OF_SOURCE_MAX
         {
             continue;
         }
-        *count += 1;
+        of_source.insert(source, count + 1);
         let acceptor = TlsAcceptor::from(tls.borrow().clone());
         let desk = desk.clone();
         connections.spawn(async move {
