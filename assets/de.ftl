@@ -322,7 +322,6 @@ keys = Deine Schlüssel
 backup_offer = Bewahre deinen Namen
 backup_offer_hint = Dein Name ist ein Schlüssel auf diesem Computer. Geht der Computer verloren, dann auch der Name. Eine Sicherung bringt ihn auf einen anderen zurück.
 back_up = Sicherung machen
-backup_later = Später
 backup_title = Sicherung machen
 backup_hint = Eine Datei mit deinen Namen, Schlüsseln, Einstellungen und Anrufen. Sie öffnet sich nur mit dem Passwort.
 backup_path = Speichern unter

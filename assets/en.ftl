@@ -322,7 +322,6 @@ keys = Your keys
 backup_offer = Keep your name safe
 backup_offer_hint = Your name is a key on this computer. If the computer is lost, so is the name. A backup brings it back on another one.
 back_up = Make a backup
-backup_later = Later
 backup_title = Make a backup
 backup_hint = One file with your names, keys, settings and calls. It opens with the password only.
 backup_path = Save to

@@ -7,7 +7,7 @@ use super::forms;
 use super::icons::Icon;
 use super::look::{roles, size, space};
 use super::view::{Keeping, KeepingView, Page, Progress, ViewState};
-use super::widgets::{self, Kind};
+use super::widgets::{self, Kind, Offered};
 use super::words;
 use crate::phone::{Command, OverlayState, Protection, Snapshot};
 
@@ -25,26 +25,15 @@ pub fn offer_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
     if !is_offered(snapshot, view) {
         return;
     }
-    let accent = roles(ui).accent;
-    widgets::card(ui, |ui| {
-        ui.horizontal(|ui| {
-            ui.spacing_mut().interact_size.y = size::NAME + space::S;
-            widgets::sign(ui, Icon::Key, 20.0, accent);
-            ui.label(RichText::new(words::backup_offer()).size(size::NAME));
-        });
-        ui.label(words::backup_offer_hint());
-        ui.add_space(space::XS);
-        ui.horizontal_wrapped(|ui| {
-            if widgets::button(ui, Kind::Primary, None, words::back_up()).clicked() {
-                open(view, Keeping::BackUp);
-                view.kept.page = Page::Settings;
-            }
-            if widgets::button(ui, Kind::Plain, None, words::backup_later()).clicked() {
-                view.keeping.is_put_off = true;
-            }
-        });
-    });
-    ui.add_space(space::M);
+    let (title, why) = (words::backup_offer(), words::backup_offer_hint());
+    match widgets::offer(ui, Icon::Key, title, why, words::back_up()) {
+        Some(Offered::Taken) => {
+            open(view, Keeping::BackUp);
+            view.kept.page = Page::Settings;
+        }
+        Some(Offered::PutOff) => view.keeping.is_put_off = true,
+        None => {}
+    }
 }
 
 /// How keys are kept, as a group of the settings.

@@ -148,13 +148,7 @@ pub fn field(
     text: &mut String,
     fault: Option<&str>,
 ) -> Response {
-    let label_response = ui.label(RichText::new(label).size(size::BODY));
-    let response = ui.add(line_edit(text, hint)).labelled_by(label_response.id);
-    if let Some(fault) = fault {
-        fault_line(ui, fault);
-    }
-    ui.add_space(space::S);
-    response
+    named_edit(ui, label, line_edit(text, hint), fault)
 }
 
 /// A number and what it counts.
@@ -173,8 +167,12 @@ pub fn password_field(
     text: &mut String,
     fault: Option<&str>,
 ) -> Response {
+    named_edit(ui, label, line_edit(text, hint).password(true), fault)
+}
+
+fn named_edit(ui: &mut Ui, label: &str, edit: TextEdit<'_>, fault: Option<&str>) -> Response {
     let label_response = ui.label(RichText::new(label).size(size::BODY));
-    let response = ui.add(line_edit(text, hint).password(true)).labelled_by(label_response.id);
+    let response = ui.add(edit).labelled_by(label_response.id);
     if let Some(fault) = fault {
         fault_line(ui, fault);
     }
@@ -325,6 +323,37 @@ pub fn card<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
             add(ui)
         })
         .inner
+}
+
+/// What somebody says to an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// They do it now.
+    Taken,
+    /// Not now.
+    PutOff,
+}
+
+/// A card that offers something to do, says why, and has a button with the name `take` for it.
+pub fn offer(ui: &mut Ui, icon: Icon, title: &str, why: &str, take: &str) -> Option<Offered> {
+    let accent = roles(ui).accent;
+    let offered = card(ui, |ui| {
+        ui.horizontal(|ui| {
+            ui.spacing_mut().interact_size.y = size::NAME + space::S;
+            sign(ui, icon, 20.0, accent);
+            ui.label(RichText::new(title).size(size::NAME));
+        });
+        ui.label(why);
+        ui.add_space(space::XS);
+        let buttons = ui.horizontal_wrapped(|ui| {
+            let is_taken = button(ui, Kind::Primary, None, take).clicked();
+            let is_put_off = button(ui, Kind::Plain, None, words::later()).clicked();
+            is_taken.then_some(Offered::Taken).or(is_put_off.then_some(Offered::PutOff))
+        });
+        buttons.inner
+    });
+    ui.add_space(space::M);
+    offered
 }
 
 /// The frame of everything that stands over the window.

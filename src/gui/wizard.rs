@@ -5,9 +5,9 @@ use egui::{RichText, ScrollArea, Ui};
 
 use super::first::step_head;
 use super::icons::Icon;
-use super::look::{roles, size, space};
+use super::look::{roles, space};
 use super::view::{Page, SoundSetup, SoundStep, ViewState};
-use super::widgets::{self, Kind};
+use super::widgets::{self, Kind, Offered};
 use super::{keeping, sound, words};
 use crate::phone::{Command, Device, OverlayState, Settings, Snapshot, SoundTest};
 
@@ -53,25 +53,12 @@ pub fn offer_ui(ui: &mut Ui, snapshot: &Snapshot, view: &mut ViewState) {
     if !is_offered(snapshot, view) {
         return;
     }
-    let accent = roles(ui).accent;
-    widgets::card(ui, |ui| {
-        ui.horizontal(|ui| {
-            ui.spacing_mut().interact_size.y = size::NAME + space::S;
-            widgets::sign(ui, Icon::Microphone, 20.0, accent);
-            ui.label(RichText::new(words::wizard_offer()).size(size::NAME));
-        });
-        ui.add(egui::Label::new(words::wizard_offer_hint()).wrap());
-        ui.add_space(space::XS);
-        ui.horizontal_wrapped(|ui| {
-            if widgets::button(ui, Kind::Primary, None, words::try_sound()).clicked() {
-                open(view);
-            }
-            if widgets::button(ui, Kind::Plain, None, words::backup_later()).clicked() {
-                view.kept.has_tried_sound = true;
-            }
-        });
-    });
-    ui.add_space(space::M);
+    let (title, why) = (words::wizard_offer(), words::wizard_offer_hint());
+    match widgets::offer(ui, Icon::Microphone, title, why, words::try_sound()) {
+        Some(Offered::Taken) => open(view),
+        Some(Offered::PutOff) => view.kept.has_tried_sound = true,
+        None => {}
+    }
 }
 
 /// The way to the steps, in the settings.

@@ -17,7 +17,7 @@ fn a_backup_is_offered_once_in_a_run() {
     for size in [WIDE, NARROW] {
         let (mut harness, backend) = open(unsaved(), size);
         harness.get_by_label(words::backup_offer());
-        click(&mut harness, words::backup_later());
+        click(&mut harness, words::later());
         assert!(harness.query_by_label(words::backup_offer()).is_none());
         tell(&mut harness, &backend, Snapshot::default());
         tell(&mut harness, &backend, unsaved());

@@ -32,7 +32,7 @@ fn it_is_offered_before_the_first_call() {
         assert!(harness.query_by_label(words::wizard_offer()).is_none(), "one thing at a time");
         tell(&mut harness, &backend, fresh());
         harness.get_by_label(words::wizard_offer());
-        click(&mut harness, words::backup_later());
+        click(&mut harness, words::later());
         assert!(harness.query_by_label(words::wizard_offer()).is_none());
         assert!(harness.state().view.kept.has_tried_sound, "it is not offered again");
     }

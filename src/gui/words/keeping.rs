@@ -6,7 +6,6 @@ texts! {
     backup_offer,
     backup_offer_hint,
     back_up,
-    backup_later,
     backup_title,
     backup_hint,
     backup_path,
