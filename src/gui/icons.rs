@@ -3,6 +3,8 @@
 
 use egui::{Color32, Painter, Pos2, Rect, Shape, Stroke, Vec2, pos2, vec2};
 
+use super::look::themed;
+
 /// What an icon shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Icon {
@@ -83,7 +85,13 @@ pub enum Icon {
 impl Icon {
     /// Draws the icon centred in `rect`, `side` points high and wide.
     pub fn paint(self, painter: &Painter, rect: Rect, side: f32, colour: Color32) {
-        let pen = Pen { painter, centre: rect.center(), half: side / 2.0, colour };
+        // Where strokes lie over each other a faded icon would have spots. So it is drawn opaque,
+        // in the colour that fading leaves.
+        let surface = themed(painter.ctx().theme()).surface;
+        let colour = surface.lerp_to_gamma(colour, painter.opacity());
+        let mut painter = painter.clone();
+        painter.set_opacity(1.0);
+        let pen = Pen { painter: &painter, centre: rect.center(), half: side / 2.0, colour };
         match self {
             Icon::Phone => pen.handset(-135.0),
             Icon::HangUp => pen.handset(0.0),
@@ -392,5 +400,38 @@ impl Pen<'_> {
         );
         let radius = self.half * 0.15;
         self.painter.rect_stroke(front, radius, self.stroke(), egui::StrokeKind::Middle);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What cannot be clicked now is fainter, and no stroke of it shines through another.
+    #[test]
+    fn a_faded_icon_has_one_colour() {
+        let mut drawn = Vec::new();
+        for is_enabled in [true, false] {
+            let context = egui::Context::default();
+            let mut output = context.run_ui(egui::RawInput::default(), |ui| {
+                if !is_enabled {
+                    ui.disable();
+                }
+                let rect = Rect::from_min_size(Pos2::ZERO, Vec2::splat(20.0));
+                Icon::Phone.paint(ui.painter(), rect, 20.0, Color32::WHITE);
+            });
+            output.textures_delta.clear();
+            let colours = output.shapes.into_iter().filter_map(|clipped| match clipped.shape {
+                Shape::Circle(circle) => Some(circle.fill),
+                _ => None,
+            });
+            let mut colours: Vec<Color32> = colours.collect();
+            colours.dedup();
+            drawn.push(colours);
+        }
+        let [full, faded] = &drawn[..] else { unreachable!("there are two") };
+        assert_eq!(full, &[Color32::WHITE]);
+        let [faded] = faded[..] else { panic!("{faded:?}") };
+        assert!(faded.a() == 255 && faded.r() < 255, "{faded:?}");
     }
 }

@@ -118,6 +118,14 @@ pub fn roles(ui: &egui::Ui) -> &'static Roles {
     if ui.visuals().dark_mode { &DARK } else { &LIGHT }
 }
 
+/// The roles of a theme.
+pub fn themed(theme: Theme) -> &'static Roles {
+    match theme {
+        Theme::Dark => &DARK,
+        Theme::Light => &LIGHT,
+    }
+}
+
 /// Gives both themes of a context our look.
 pub fn apply(ctx: &egui::Context) {
     ctx.set_style_of(Theme::Dark, style(&DARK, Visuals::dark()));
