@@ -85,13 +85,7 @@ pub enum Icon {
 impl Icon {
     /// Draws the icon centred in `rect`, `side` points high and wide.
     pub fn paint(self, painter: &Painter, rect: Rect, side: f32, colour: Color32) {
-        // Where strokes lie over each other a faded icon would have spots. So it is drawn opaque,
-        // in the colour that fading leaves.
-        let surface = themed(painter.ctx().theme()).surface;
-        let colour = surface.lerp_to_gamma(colour, painter.opacity());
-        let mut painter = painter.clone();
-        painter.set_opacity(1.0);
-        let pen = Pen { painter: &painter, centre: rect.center(), half: side / 2.0, colour };
+        let pen = Pen::new(painter, rect.center(), side / 2.0, colour);
         match self {
             Icon::Phone => pen.handset(-135.0),
             Icon::HangUp => pen.handset(0.0),
@@ -171,14 +165,24 @@ fn star() -> Vec<(f32, f32)> {
 }
 
 /// Draws in units of half an icon, y downwards.
-struct Pen<'a> {
-    painter: &'a Painter,
+struct Pen {
+    painter: Painter,
     centre: Pos2,
     half: f32,
     colour: Color32,
 }
 
-impl Pen<'_> {
+impl Pen {
+    /// Where strokes lie over each other a faded icon would have spots. So it is drawn opaque, in
+    /// the colour that fading leaves.
+    fn new(painter: &Painter, centre: Pos2, half: f32, colour: Color32) -> Self {
+        let surface = themed(painter.ctx().theme()).surface;
+        let colour = surface.lerp_to_gamma(colour, painter.opacity());
+        let mut painter = painter.clone();
+        painter.set_opacity(1.0);
+        Self { painter, centre, half, colour }
+    }
+
     fn restore(&self) {
         self.line(&[(-0.85, 0.1), (-0.85, 0.85), (0.85, 0.85), (0.85, 0.1)]);
         self.arrow((0.0, 0.4), (0.0, -0.85));
