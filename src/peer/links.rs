@@ -222,10 +222,22 @@ impl Links {
     /// Where to send what is for a node: over the link from which it was heard last. Who has moved
     /// dials us beside a link that is lost, and who dials in two ways at once gives one of them up.
     pub(super) fn way(&self, node: NodeId) -> Option<LinkId> {
+        let (best, stand_in) = self.ways(node)?;
+        Some(stand_in.unwrap_or(best))
+    }
+
+    /// Another way to a node than this link.
+    pub(super) fn other_way(&self, node: NodeId, than: LinkId) -> Option<LinkId> {
+        let (best, stand_in) = self.ways(node)?;
+        let mut ways = stand_in.into_iter().chain([best]);
+        ways.find(|link| *link != than)
+    }
+
+    fn ways(&self, node: NodeId) -> Option<(LinkId, Option<LinkId>)> {
         let best = self.best(node)?;
         let stand_in = self.open(best).and_then(|open| open.stand_in);
         let is_good = |id: &LinkId| self.open(*id).is_some_and(|open| open.doubt.is_none());
-        Some(stand_in.filter(is_good).unwrap_or(best))
+        Some((best, stand_in.filter(is_good)))
     }
 
     /// A link has brought a message.

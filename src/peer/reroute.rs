@@ -11,7 +11,7 @@ use crate::message::{Destination, MessageCode, Method, Packet};
 use crate::routing::{DropReason, Topology, message_code, next_node};
 
 use super::Peer;
-use super::api::LinkId;
+use super::api::{LinkAction, LinkId};
 
 /// Messages and fragments that went another way lately.
 #[derive(Debug, Default)]
@@ -56,6 +56,14 @@ impl Peer {
         let Some(lost) = self.links.open(link).map(|open| open.node) else { return };
         let Ok(packet) = Packet::decode(bytes, self.config.node_id_length) else { return };
         let is_answer = self.is_answer(&packet);
+        if let Some(other) = self.links.other_way(lost, link) {
+            // Of two links to a node one ends, and the node is still there.
+            if !self.detours.note(&packet, is_answer, lost) {
+                return self.drop_message(DropReason::Undelivered);
+            }
+            self.counters.rerouted += 1;
+            return self.act(other, LinkAction::Send(bytes.clone()));
+        }
         let way = self.other_way(packet, is_answer, lost);
         let Some((next, mut packet)) = way.filter(|(_, p)| self.detours.note(p, is_answer, lost))
         else {

@@ -299,6 +299,11 @@ impl Net {
     pub fn undelivered(&mut self, from: usize, to: NodeId) {
         let to = (0..self.peers.len()).find(|node| self.id(*node) == to).expect("a node");
         let link = self.link(from, to).expect("a link");
+        self.undelivered_on(from, link);
+    }
+
+    /// Tells a node that this link has swallowed what it sent last.
+    pub fn undelivered_on(&mut self, from: usize, link: LinkId) {
         let bytes = self.last[&from].clone();
         self.input(from, Input::Link(link, LinkEvent::Undelivered(&bytes)));
     }

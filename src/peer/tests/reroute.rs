@@ -214,6 +214,30 @@ fn a_suspect_link_is_out_of_the_table_and_comes_back() {
     net.ask(other, Command::Publish(spec)).expect("stored");
 }
 
+/// Of two links to a node one is gone: what it has swallowed goes over the other one.
+#[test]
+fn what_one_link_swallows_goes_over_the_other() {
+    for seed in 70..74 {
+        let mut net = Net::ring(seed, 6);
+        let new = net.add();
+        net.join(new, 0);
+        let retired = (0..400).find_map(|_| {
+            net.run(LATENCY / 4);
+            let ours = net.actions.iter().filter(|(_, node, ..)| *node == new);
+            let mut retired = ours.filter(|(.., action)| matches!(action, LinkAction::Retire));
+            retired.next().map(|(_, _, link, _)| *link)
+        });
+        let retired = retired.expect("the link that it dialled is not needed any more");
+        net.run(LATENCY * 2);
+        net.loss_permille = 1000;
+        let request = net.command(new, Command::Ping(net.id(0).into()));
+        net.loss_permille = 0;
+        net.undelivered_on(new, retired);
+        net.run(LATENCY * 2 + Duration::from_millis(1));
+        assert!(is_done(&net, request), "seed {seed}: not answered before it is asked again");
+    }
+}
+
 /// Who has just joined gives up its link to the bootstrap node, and who becomes a client too; what
 /// was asked over it is answered all the same.
 #[test]
