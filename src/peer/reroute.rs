@@ -19,33 +19,40 @@ pub(super) struct Detours(VecDeque<Detour>);
 
 #[derive(Debug)]
 struct Detour {
+    part: Part,
+    /// Whom it goes around, unless it only goes over another link to the same node.
+    around: Option<NodeId>,
+}
+
+/// What a message or fragment is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Part {
     transaction_id: TransactionId,
     offset: u32,
     is_answer: bool,
-    lost: NodeId,
 }
 
 impl Detours {
     /// The nodes that a request of ours could not reach.
     pub(super) fn around(&self, request: TransactionId) -> Vec<NodeId> {
-        let ours = self.0.iter().filter(|d| d.transaction_id == request && !d.is_answer);
-        ours.map(|d| d.lost).collect()
+        let is_it = |part: Part| part.transaction_id == request && !part.is_answer;
+        self.0.iter().filter(|d| is_it(d.part)).filter_map(|d| d.around).collect()
     }
 
-    /// Notes that a message goes another way; `false` if it has done so often enough.
-    fn note(&mut self, packet: &Packet, is_answer: bool, lost: NodeId) -> bool {
-        let transaction_id = packet.header.transaction_id;
-        let offset = packet.header.fragment.offset;
-        let is_same = |d: &&Detour| {
-            (d.transaction_id, d.offset, d.is_answer) == (transaction_id, offset, is_answer)
-        };
-        if self.0.iter().filter(is_same).count() >= DETOURS_MAX {
+    /// How often something has gone another way.
+    fn count(&self, part: Part) -> usize {
+        self.0.iter().filter(|d| d.part == part).count()
+    }
+
+    /// Notes that something goes another way; `false` if it has done so often enough.
+    fn note(&mut self, part: Part, around: Option<NodeId>) -> bool {
+        if self.count(part) >= DETOURS_MAX {
             return false;
         }
         if self.0.len() >= NOTED_MAX {
             self.0.pop_front();
         }
-        self.0.push_back(Detour { transaction_id, offset, is_answer, lost });
+        self.0.push_back(Detour { part, around });
         true
     }
 }
@@ -55,18 +62,17 @@ impl Peer {
     pub(super) fn undelivered(&mut self, link: LinkId, bytes: &Bytes) {
         let Some(lost) = self.links.open(link).map(|open| open.node) else { return };
         let Ok(packet) = Packet::decode(bytes, self.config.node_id_length) else { return };
-        let is_answer = self.is_answer(&packet);
-        if let Some(other) = self.links.other_way(lost, link) {
-            // Of two links to a node one ends, and the node is still there.
-            if !self.detours.note(&packet, is_answer, lost) {
-                return self.drop_message(DropReason::Undelivered);
-            }
+        let part = self.part(&packet);
+        // Of two links to a node one may end, and the node is still there. If it is not, that
+        // shows on the second one.
+        let other = self.links.other_way(lost, link).filter(|_| self.detours.count(part) == 0);
+        if let Some(other) = other {
+            self.detours.note(part, None);
             self.counters.rerouted += 1;
             return self.act(other, LinkAction::Send(bytes.clone()));
         }
-        let way = self.other_way(packet, is_answer, lost);
-        let Some((next, mut packet)) = way.filter(|(_, p)| self.detours.note(p, is_answer, lost))
-        else {
+        let way = self.other_way(packet, part.is_answer, lost);
+        let Some((next, mut packet)) = way.filter(|_| self.detours.note(part, Some(lost))) else {
             return self.drop_message(DropReason::Undelivered);
         };
         self.counters.rerouted += 1;
@@ -118,15 +124,17 @@ impl Peer {
         Some((next, packet))
     }
 
-    fn is_answer(&self, packet: &Packet) -> bool {
-        match message_code(packet) {
+    fn part(&self, packet: &Packet) -> Part {
+        let transaction_id = packet.header.transaction_id;
+        let is_answer = match message_code(packet) {
             Some(code) => !code.is_request(),
             // Later parts do not say. Requests on their way have a via list, and ours we know.
             None => {
-                let id = packet.header.transaction_id;
-                packet.header.via_list.is_empty() && self.transactions.pending(id).is_none()
+                packet.header.via_list.is_empty()
+                    && self.transactions.pending(transaction_id).is_none()
             }
-        }
+        };
+        Part { transaction_id, offset: packet.header.fragment.offset, is_answer }
     }
 }
 
