@@ -246,23 +246,35 @@ async fn another_programs_client_is_served() {
         }
     });
     for extra in [&[][..], &["-s"], &["-t"]] {
-        let server = lent.server(7, Transport::Udp);
-        let credentials = &server.grant.credentials;
-        let (port, peer_port) = (server.address.port().to_string(), echo_at.port().to_string());
-        let mut client = tokio::process::Command::new("turnutils_uclient")
-            .args(["-c", "-n", "20", "-m", "2", "-l", "100", "-e", "127.0.0.1", "-r", &peer_port])
-            .args(["-u", &credentials.username, "-w", &credentials.password, "-p", &port])
-            .args(extra)
-            .arg("127.0.0.1")
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("turnutils_uclient, of Debian's package coturn");
-        let mut said = String::new();
-        let mut out = client.stdout.take().unwrap();
-        timeout(PATIENCE, out.read_to_string(&mut said)).await.expect("in time").unwrap();
-        assert!(client.wait().await.unwrap().success(), "{extra:?}: {said}");
+        let mut run = uclient(&lent, echo_at, extra).await;
+        // It draws a channel's number for each of two peers, the same one now and then, which has
+        // to be refused (RFC 8656 §12.2).
+        if run.1.contains("channel bind: error 400") {
+            run = uclient(&lent, echo_at, extra).await;
+        }
+        let (is_content, said) = run;
+        assert!(is_content, "{extra:?}: {said}");
         let total = "Total lost packets 0 (0.000000%)";
         assert!(said.contains(total), "{extra:?}: {said}");
     }
+}
+
+/// Lets coturn's client talk with a peer through a relay; whether it is content, and what it says.
+async fn uclient(lent: &Lent, peer: SocketAddr, extra: &[&str]) -> (bool, String) {
+    let server = lent.server(7, Transport::Udp);
+    let credentials = &server.grant.credentials;
+    let (port, peer_port) = (server.address.port().to_string(), peer.port().to_string());
+    let mut client = tokio::process::Command::new("turnutils_uclient")
+        .args(["-c", "-n", "20", "-m", "2", "-l", "100", "-e", "127.0.0.1", "-r", &peer_port])
+        .args(["-u", &credentials.username, "-w", &credentials.password, "-p", &port])
+        .args(extra)
+        .arg("127.0.0.1")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("turnutils_uclient, of Debian's package coturn");
+    let mut said = String::new();
+    let mut out = client.stdout.take().unwrap();
+    timeout(PATIENCE, out.read_to_string(&mut said)).await.expect("in time").unwrap();
+    (client.wait().await.unwrap().success(), said)
 }
